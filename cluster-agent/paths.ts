@@ -1,0 +1,30 @@
+// Where an agent keeps things. Flags may move each folder; below it the names are fixed.
+
+import { join } from 'node:path'
+
+export interface Paths {
+  /** Survives a reboot: identity, desired state, images, disks. */
+  readonly stateDir: string
+  /** Gone after a reboot: sockets and pid files. */
+  readonly runDir: string
+  readonly configFile: string
+}
+
+export const DEFAULT_PATHS: Paths = {
+  stateDir: '/var/lib/mallee',
+  runDir: '/run/mallee',
+  configFile: '/etc/mallee/agent.json',
+}
+
+/** One folder of an instance: disk.qcow2, qmp.sock, console.log, pid, machine.json. */
+export function instanceDir(paths: Paths, id: string): string {
+  return join(paths.stateDir, 'instances', id)
+}
+
+export function imagesDir(paths: Paths): string {
+  return join(paths.stateDir, 'images')
+}
+
+export function identityDir(paths: Paths): string {
+  return join(paths.stateDir, 'identity')
+}

@@ -1,0 +1,31 @@
+// Time and chance. The real ones are made here and nowhere else; everybody else takes them as
+// arguments, so that a test can hold them still.
+
+import { randomBytes } from 'node:crypto'
+
+export interface Clock {
+  /** Milliseconds since 1970, UTC. */
+  readonly nowMs: () => number
+  /** Resolves after `ms`, or at once when `signal` aborts. Never rejects. */
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>
+}
+
+/** `bytes` random bytes as lower-case hex. */
+export type RandomHex = (bytes: number) => string
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  sleep: (ms, signal) =>
+    new Promise((resolve) => {
+      if (signal?.aborted) return resolve()
+      const timer = setTimeout(done, ms)
+      function done(): void {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', done)
+        resolve()
+      }
+      signal?.addEventListener('abort', done, { once: true })
+    }),
+}
+
+export const randomHex: RandomHex = (bytes) => randomBytes(bytes).toString('hex')

@@ -1,0 +1,267 @@
+// Every kind of record in the store: its key and its shape. A record is JSON; keys are
+// `<kind>/<id>`. Times are milliseconds since 1970.
+
+export interface CloudRecord {
+  readonly name: string
+  readonly region: string
+  /** RFC 4193 /48 of the racks' own addresses. */
+  readonly fabricPrefix: string
+  /** Pool of tenants' IPv6: a /40. */
+  readonly ipv6Pool: string
+  readonly ipv4Pools: readonly string[]
+  readonly createdAtMs: number
+}
+
+export interface RackRecord {
+  readonly name: string
+  readonly index: number
+  readonly state: 'joined' | 'draining'
+  readonly createdAtMs: number
+}
+
+export type Role = 'cc' | 'sc' | 'nc'
+
+/** One host of a rack, known by its certificate. `status` is what it last reported. */
+export interface HostRecord {
+  readonly rack: string
+  readonly host: string
+  readonly index: number
+  readonly roles: readonly Role[]
+  readonly keyFingerprint: string
+  readonly simulated: boolean
+  readonly joinedAtMs: number
+  readonly status: HostReport | null
+}
+
+/** HostStatus of the protocol, as kept. */
+export interface HostReport {
+  readonly agentVersion: string
+  readonly vcpus: number
+  readonly memoryMib: number
+  readonly diskGib: number
+  readonly accelerator: string
+  readonly ovsDatapath: string
+  readonly wireguard: string
+  readonly wireguardPublicKey: string
+  readonly wireguardEndpoints: readonly string[]
+  /** The session of the host (of a node: with its CC) is open. */
+  readonly connected: boolean
+  readonly trouble: string
+}
+
+export interface TokenRecord {
+  readonly id: string
+  readonly secretHash: string
+  readonly rack: string
+  readonly roles: readonly Role[]
+  readonly createdAtMs: number
+  readonly expiresAtMs: number
+  readonly used: {
+    readonly keyFingerprint: string
+    readonly host: string
+    readonly atMs: number
+  } | null
+}
+
+export interface AccountRecord {
+  readonly id: string
+  readonly name: string
+  readonly createdAtMs: number
+}
+
+export interface AccessKeyRecord {
+  readonly id: string
+  readonly account: string
+  /** Sealed with the cloud's master key, which is not in the store. */
+  readonly sealedSecret: string
+  readonly status: 'Active' | 'Inactive'
+  readonly createdAtMs: number
+}
+
+export interface VpcRecord {
+  readonly id: string
+  readonly account: string
+  readonly ipv4Cidrs: readonly string[]
+  readonly ipv6Cidrs: readonly string[]
+  readonly isDefault: boolean
+  readonly createdAtMs: number
+}
+
+export interface SubnetRecord {
+  readonly id: string
+  readonly account: string
+  readonly vpc: string
+  readonly rack: string
+  readonly ipv4Cidr: string
+  readonly ipv6Cidr: string
+  readonly vlanTag: number
+  readonly vni: number
+  readonly isDefault: boolean
+  readonly createdAtMs: number
+}
+
+export interface SecurityGroupRecord {
+  readonly id: string
+  readonly account: string
+  readonly vpc: string
+  readonly name: string
+  readonly description: string
+  readonly createdAtMs: number
+}
+
+export interface ImageRecord {
+  readonly id: string
+  readonly account: string
+  readonly name: string
+  readonly description: string
+  readonly state: 'available' | 'deregistered'
+  /** Lower-case hex SHA-256 of the file. */
+  readonly sha256: string
+  readonly sizeBytes: number
+  readonly virtualSizeBytes: number
+  readonly format: 'raw' | 'qcow2'
+  readonly location: string
+  readonly isPublic: boolean
+  readonly createdAtMs: number
+}
+
+/** A file that `mallee image import` brought in, by digest; RegisterImage makes images of it. */
+export interface BlobRecord {
+  readonly sha256: string
+  readonly name: string
+  readonly sizeBytes: number
+  readonly virtualSizeBytes: number
+  readonly format: 'raw' | 'qcow2'
+  readonly createdAtMs: number
+}
+
+export type InstanceStateName =
+  | 'pending'
+  | 'running'
+  | 'shutting-down'
+  | 'terminated'
+  | 'stopping'
+  | 'stopped'
+
+export interface InstanceRecord {
+  readonly id: string
+  readonly account: string
+  readonly reservation: string
+  readonly launchIndex: number
+  readonly image: string
+  readonly type: string
+  readonly rack: string
+  readonly host: string
+  readonly vpc: string
+  readonly subnet: string
+  readonly interfaces: readonly string[]
+  readonly securityGroups: readonly string[]
+  /** Base64, as the user sent it. */
+  readonly userData: string
+  readonly clientToken: string
+  readonly keyName: string
+  readonly state: InstanceStateName
+  /** What the user wants; the state follows. */
+  readonly desired: 'running' | 'stopped' | 'terminated'
+  readonly stateReason: { readonly code: string; readonly message: string } | null
+  readonly stateTransitionReason: string
+  readonly rebootCount: number
+  readonly launchedAtMs: number
+  readonly terminatedAtMs: number | null
+  /** The host's last word. */
+  readonly observed: { readonly state: string; readonly sinceMs: number } | null
+}
+
+export interface InterfaceRecord {
+  readonly id: string
+  readonly account: string
+  readonly instance: string
+  readonly attachment: string
+  readonly deviceIndex: number
+  readonly vpc: string
+  readonly subnet: string
+  readonly rack: string
+  readonly host: string
+  readonly mac: string
+  readonly ipv4: string
+  readonly ipv6: string
+  readonly hostname: string
+  readonly securityGroups: readonly string[]
+  readonly createdAtMs: number
+}
+
+/** Tags of one resource. They live as long as it is visible. */
+export interface TagsRecord {
+  readonly resource: string
+  readonly resourceType: string
+  readonly account: string
+  readonly tags: Readonly<Record<string, string>>
+}
+
+/** The answer that a ClientToken got, and for which parameters. */
+export interface ClientTokenRecord {
+  readonly account: string
+  readonly action: string
+  readonly token: string
+  readonly parametersHash: string
+  readonly reservation: string
+  readonly createdAtMs: number
+}
+
+/** The pre-shared key of two racks' tunnel, sealed like an access key's secret. */
+export interface PresharedKeyRecord {
+  readonly pair: string
+  readonly sealedKey: string
+}
+
+/** A command on its way to a host. Who asked deletes it and its answer. */
+export interface CommandRecord {
+  readonly id: string
+  readonly rack: string
+  readonly host: string
+  readonly kind: 'console-output'
+  readonly instance: string
+  readonly maxBytes: number
+  readonly expiresAtMs: number
+}
+
+export interface CommandResultRecord {
+  readonly id: string
+  readonly errorCode: string
+  readonly errorMessage: string
+  readonly payloadBase64: string
+  readonly atMs: number
+}
+
+/** Kind → record. The kind is the first part of the key. */
+export interface Records {
+  cloud: CloudRecord
+  rack: RackRecord
+  host: HostRecord
+  token: TokenRecord
+  account: AccountRecord
+  'access-key': AccessKeyRecord
+  vpc: VpcRecord
+  subnet: SubnetRecord
+  'security-group': SecurityGroupRecord
+  image: ImageRecord
+  blob: BlobRecord
+  instance: InstanceRecord
+  interface: InterfaceRecord
+  tags: TagsRecord
+  'client-token': ClientTokenRecord
+  'preshared-key': PresharedKeyRecord
+  command: CommandRecord
+  'command-result': CommandResultRecord
+}
+export type Kind = keyof Records
+
+/** `key('host', 'a', 'a-cc')` is `host/a/a-cc`. Parts are non-empty and have no `/`. */
+export function key(kind: Kind, ...parts: readonly string[]): string {
+  for (const part of parts) {
+    if (part === '' || part.includes('/')) {
+      throw new RangeError(`bad key part ${JSON.stringify(part)}`)
+    }
+  }
+  return [kind, ...parts].join('/')
+}

@@ -1,0 +1,57 @@
+// The records as programs use them: a mirror of the store in memory for reading, and transactions
+// with compare-and-set for writing. Contract here; mirror.ts and update.ts make it.
+
+import type { Kind, Records } from './records.ts'
+import type { Change } from './store.ts'
+
+/** Everything at one revision. Never changes under its reader's feet within one turn of the loop. */
+export interface View {
+  readonly revision: number
+  /** `get('host', 'a', 'a-cc')`; null when absent. */
+  get<K extends Kind>(kind: K, ...id: readonly string[]): Records[K] | null
+  /** All of a kind, in key order. */
+  all<K extends Kind>(kind: K): readonly Records[K][]
+  /** All of a kind whose id starts with `prefix` (for `host`: 'a/'). */
+  withPrefix<K extends Kind>(kind: K, prefix: string): readonly Records[K][]
+  /** Kept indexes, so that a host's or an account's things cost no walk over everybody's. */
+  instancesOf(by: 'account' | 'rack' | 'host', id: string): readonly Records['instance'][]
+  interfacesOf(
+    by: 'account' | 'rack' | 'instance' | 'subnet',
+    id: string,
+  ): readonly Records['interface'][]
+}
+
+/** Reads and writes of one transaction. Reads are of the store as it is, not of the mirror. */
+export interface Transaction {
+  get<K extends Kind>(kind: K, ...id: readonly string[]): Promise<Records[K] | null>
+  /** Writes the record; the key's version as read (or absence) becomes a condition. */
+  put<K extends Kind>(kind: K, id: readonly string[], record: Records[K]): Promise<void>
+  delete(kind: Kind, ...id: readonly string[]): Promise<void>
+  /** A number pool, for example `pool('mac')`: take and give back within this transaction. */
+  pool(name: string): Pool
+}
+
+/** Numbers of a band: lowest never used first, else the one freed longest ago after a quarantine. */
+export interface Pool {
+  /** A free number in first..last, or null when all are held (or still in quarantine). */
+  take(band: { first: number; last: number; quarantineMs: number }): Promise<number | null>
+  give(n: number): Promise<void>
+}
+
+export interface State {
+  /** The mirror as it is now; at most milliseconds old. */
+  view(): View
+  /** The mirror after it has seen everything that was acknowledged anywhere before this call. */
+  fresh(): Promise<View>
+  /**
+   * Runs `change` and commits what it wrote, if nobody changed what it read; else runs it again
+   * (up to 50 times, then Conflict). Resolves when durable AND visible in view().
+   */
+  update<T>(change: (tx: Transaction) => Promise<T>): Promise<T>
+  /** Called after the mirror applied one revision. Returns the function that ends it. */
+  onChange(listener: (changes: readonly Change[], revision: number) => void): () => void
+  /** Changes since a revision of this epoch, or null when the log does not reach back. */
+  changesSince(revision: number): Promise<readonly Change[] | null>
+  epoch(): string
+  close(): Promise<void>
+}
