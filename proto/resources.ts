@@ -18,7 +18,7 @@ export function resource(key: string, body: Body): Resource {
 export function bodies<K extends ResourceKind>(desired: Desired, kind: K): BodyOf<K>[] {
   const found: [string, BodyOf<K>][] = []
   for (const [key, { body }] of desired) {
-    if (body.case === kind) found.push([key, body.value as BodyOf<K>])
+    if (body.case === kind) found.push([key, body.value as unknown as BodyOf<K>])
   }
   return found.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value)
 }
