@@ -1,0 +1,74 @@
+// The types of EC2 and STS handlers, one per operation, taken from the official SDK's clients.
+// Types only: the SDK is not loaded.
+
+import type { EC2 } from '@aws-sdk/client-ec2'
+import type { STS } from '@aws-sdk/client-sts'
+import type { Log } from '../../common/log.ts'
+
+/** Whose key signed the request. */
+export interface Caller {
+  /** Twelve digits. */
+  readonly account: string
+  /** `arn:aws:iam::<account>:root` or of a user. */
+  readonly userArn: string
+  readonly userId: string
+  readonly accessKeyId: string
+}
+
+export interface CallContext {
+  readonly caller: Caller
+  /** The UUID that the answer carries too. */
+  readonly requestId: string
+  /** Milliseconds since 1970 at which the request arrived. */
+  readonly nowMs: number
+  /** Has the request's id and action on every line. */
+  readonly log: Log
+  /**
+   * The request's own parameters as sent, decoded from the form, without those that every request
+   * has (Action, Version, signature): what a client token's answer belongs to.
+   */
+  readonly parameters: ReadonlyMap<string, string>
+}
+
+// Every method's last overload is (input, options, callback): it names both types at once.
+type Last<Input, Output> = (
+  input: Input,
+  options: never,
+  callback: (error: never, output?: Output) => void,
+) => void
+type InputOf<Method> = Method extends Last<infer Input, infer _> ? Input : never
+type OutputOf<Method> =
+  Method extends Last<infer _, infer Output> ? Omit<Output & object, '$metadata'> : never
+
+type Inherited = 'config' | 'destroy' | 'middlewareStack' | 'send'
+type Name<K> = K extends Inherited | `paginate${string}` | `waitUntil${string}` | symbol | number
+  ? never
+  : Capitalize<K & string>
+
+type Inputs<Client> = { [K in keyof Client as Name<K>]: InputOf<Client[K]> }
+type Outputs<Client> = { [K in keyof Client as Name<K>]: OutputOf<Client[K]> }
+
+/** Operation name (`RunInstances`) → type of its input. */
+export type Ec2Inputs = Inputs<EC2>
+/** Operation name → type of its output. */
+export type Ec2Outputs = Outputs<EC2>
+export type StsInputs = Inputs<STS>
+export type StsOutputs = Outputs<STS>
+
+/**
+ * Answers one call: checks, does, returns the output. Throws ApiError for what AWS would refuse. A
+ * dry run ends, when all is checked and nothing done yet, with
+ * `ApiError('DryRunOperation', DRY_RUN_MESSAGE, 412)`.
+ */
+export type Handler<Input, Output> = (
+  context: CallContext,
+  input: Input,
+) => Promise<Output> | Output
+
+/** An operation without a handler answers UnsupportedOperation. */
+export type Ec2Handlers = {
+  readonly [K in keyof Ec2Inputs]?: Handler<Ec2Inputs[K], Ec2Outputs[K]>
+}
+export type StsHandlers = {
+  readonly [K in keyof StsInputs]?: Handler<StsInputs[K], StsOutputs[K]>
+}
