@@ -15,6 +15,8 @@ export interface ExecOptions {
   readonly cwd?: string
   /** Exit codes that are an answer and not a failure; [0] when not given. */
   readonly okCodes?: readonly number[]
+  /** Output is appended here and not returned: for programs that leave a daemon behind. */
+  readonly outputFile?: string
 }
 
 export interface ExecResult {
@@ -32,11 +34,14 @@ export const exec: Exec = (argv, options = {}) =>
     const timeoutMs = options.timeoutMs ?? 10_000
     const maxBytes = options.maxBytes ?? 8 << 20
     const okCodes = options.okCodes ?? [0]
+    // A daemon that inherits a pipe keeps it open for its whole life, and we would wait for its end.
+    const file = options.outputFile === undefined ? null : openSync(options.outputFile, 'a', 0o600)
     const child = spawn(program, args, {
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', file ?? 'pipe', file ?? 'pipe'],
       env: { PATH: searchPath(), LC_ALL: 'C', ...options.env },
       cwd: options.cwd,
     })
+    if (file !== null) closeSync(file)
     const out: Buffer[] = []
     const err: Buffer[] = []
     let bytes = 0
@@ -54,10 +59,10 @@ export const exec: Exec = (argv, options = {}) =>
         else into.push(chunk)
       }
     }
-    child.stdout.on('data', take(out))
-    child.stderr.on('data', take(err))
-    child.stdin.on('error', () => undefined)
-    child.stdin.end(options.input ?? '')
+    child.stdout?.on('data', take(out))
+    child.stderr?.on('data', take(err))
+    child.stdin?.on('error', () => undefined)
+    child.stdin?.end(options.input ?? '')
     child.on('error', (cause) => {
       clearTimeout(timer)
       reject(
