@@ -15,6 +15,7 @@ export type Code =
   | 'ImageCorrupt'
   | 'NameTaken'
   | 'NotFound'
+  | 'NotAllowed'
   | 'NotSupported'
   | 'ProtocolMismatch'
   | 'RackAway'
@@ -28,6 +29,7 @@ export type Code =
   | 'TokenUsed'
   | 'TokenWrongRack'
   | 'TokenWrongRole'
+  | 'TooManyRequests'
   | 'Unavailable'
 
 /** `message` is one sentence that names the thing and its value, without a full stop. */

@@ -268,6 +268,7 @@ export declare const SnapshotSchema: GenMessage<Snapshot>;
 
 /**
  * What changed between two generations. Refused when the agent does not hold `from_generation`.
+ * A big one comes in parts: all but the last have `more`, and nothing holds before the last.
  *
  * @generated from message mallee.v1.Delta
  */
@@ -291,6 +292,11 @@ export declare type Delta = Message<"mallee.v1.Delta"> & {
    * @generated from field: repeated string removals = 4;
    */
   removals: string[];
+
+  /**
+   * @generated from field: bool more = 5;
+   */
+  more: boolean;
 };
 
 /**
@@ -318,6 +324,8 @@ export declare type Ack = Message<"mallee.v1.Ack"> & {
 export declare const AckSchema: GenMessage<Ack>;
 
 /**
+ * In parts like a Delta: one id, `more` on all but the last, acknowledged as a whole.
+ *
  * @generated from message mallee.v1.Report
  */
 export declare type Report = Message<"mallee.v1.Report"> & {
@@ -337,6 +345,11 @@ export declare type Report = Message<"mallee.v1.Report"> & {
    * @generated from field: repeated mallee.v1.Status statuses = 3;
    */
   statuses: Status[];
+
+  /**
+   * @generated from field: bool more = 4;
+   */
+  more: boolean;
 };
 
 /**
