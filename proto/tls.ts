@@ -1,0 +1,86 @@
+// TLS 1.3 with the cloud's CA on both ends of a connection. Who the other one is, is the URI SAN of
+// its certificate and nothing else: no host name, no common name, no field of a message.
+
+import { createSecureContext, type PeerCertificate } from 'node:tls'
+import * as grpc from '@grpc/grpc-js'
+import { MalleeError } from '../common/errors.ts'
+import { formatIdentity, type Identity } from '../common/identity.ts'
+import { identityOfCertificate } from '../common/pki.ts'
+
+export interface TlsIdentity {
+  readonly certificatePem: string
+  readonly keyPem: string
+  readonly caPem: string
+}
+
+/** Whether the server that answered is one that was meant. */
+export type Expect = (peer: Identity) => boolean
+
+const TLS_VERSION = 'TLSv1.3'
+
+/** For the session port: clients without a certificate of this cloud's CA are cut off. */
+export function serverCredentials(identity: TlsIdentity): grpc.ServerCredentials {
+  return new Tls13Credentials(identity, true)
+}
+
+/** For the join port: clients have no certificate yet, and see the CA's in the chain to pin it. */
+export function joinServerCredentials(identity: TlsIdentity): grpc.ServerCredentials {
+  return new Tls13Credentials(identity, false)
+}
+
+/** For a member that dials: `expect` says whether the server is the one that was meant. */
+export function clientCredentials(identity: TlsIdentity, expect: Expect): grpc.ChannelCredentials {
+  const context = createSecureContext({
+    minVersion: TLS_VERSION,
+    ca: identity.caPem,
+    cert: identity.certificatePem,
+    key: identity.keyPem,
+  })
+  return grpc.credentials.createFromSecureContext(context, verifyOptions(expect))
+}
+
+/** For a host that is no member yet and trusts the CA that its token named. */
+export function joinClientCredentials(caPem: string, expect: Expect): grpc.ChannelCredentials {
+  const context = createSecureContext({ minVersion: TLS_VERSION, ca: caPem })
+  return grpc.credentials.createFromSecureContext(context, verifyOptions(expect))
+}
+
+/** Who is calling. Throws NotAllowed when the connection has no certificate of ours. */
+export function peerIdentity(call: {
+  getAuthContext(): { sslPeerCertificate?: PeerCertificate }
+}): Identity {
+  const raw = call.getAuthContext().sslPeerCertificate?.raw
+  if (raw === undefined) throw new MalleeError('NotAllowed', 'the caller has no certificate')
+  return identityOfCertificate(raw)
+}
+
+function verifyOptions(expect: Expect): grpc.VerifyOptions {
+  return {
+    checkServerIdentity: (_name, certificate) => {
+      try {
+        const peer = identityOfCertificate(certificate.raw)
+        if (expect(peer)) return undefined
+        return new MalleeError(
+          'NotAllowed',
+          `the server is ${formatIdentity(peer)}, not who was meant`,
+        )
+      } catch (error) {
+        return error as Error
+      }
+    },
+  }
+}
+
+// grpc.ServerCredentials.createSsl takes no TLS version; its base class takes all of tls's options.
+class Tls13Credentials extends grpc.ServerCredentials {
+  constructor({ certificatePem, keyPem, caPem }: TlsIdentity, mutual: boolean) {
+    super(
+      { requestCert: mutual, rejectUnauthorized: mutual, minVersion: TLS_VERSION },
+      { ca: caPem, cert: `${certificatePem.trim()}\n${caPem}`, key: keyPem },
+    )
+  }
+
+  override _equals(other: grpc.ServerCredentials): boolean {
+    return this === other
+  }
+}
