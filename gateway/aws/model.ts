@@ -1,0 +1,48 @@
+// AWS's wire models as setup/gen-aws.ts writes them: what every operation takes and gives, and how
+// that is named on the wire. Short keys, because the EC2 model has some 20,000 members.
+
+import { readFileSync } from 'node:fs'
+
+/** s string, n integer, d number with fraction, b boolean, t timestamp, x blob. */
+export type Scalar = 's' | 'n' | 'd' | 'b' | 't' | 'x'
+
+/** An index into `shapes`, or a scalar. */
+export type Ref = number | Scalar
+
+export interface Member {
+  /** The SDK's name. */
+  readonly n: string
+  readonly r: Ref
+  /** xmlName, when it is not the SDK's name. */
+  readonly x?: string
+  /** ec2QueryName. */
+  readonly q?: string
+  readonly req?: 1
+  /** A list without an element around its items. */
+  readonly f?: 1
+  /** Clients fill it in by themselves (idempotency token). */
+  readonly tok?: 1
+  /** Name of the enum that the value (of a list: every item) belongs to. */
+  readonly e?: string
+}
+
+export type Shape =
+  | readonly ['o', name: string, members: readonly Member[]]
+  | readonly ['l', itemTag: string, item: Ref, flattened: 0 | 1]
+  | readonly ['m', keyTag: string, valueTag: string, value: Ref]
+
+export interface Model {
+  readonly from: string
+  readonly protocol: 'ec2' | 'query'
+  readonly version: string
+  readonly xmlns: string
+  /** Operation → its input and its output; null where it has none. */
+  readonly ops: Readonly<Record<string, { readonly i: Ref; readonly o: Ref | null }>>
+  readonly shapes: readonly Shape[]
+  readonly enums: Readonly<Record<string, readonly string[]>>
+}
+
+/** Reads a model that was generated and committed; some 10 ms for EC2. */
+export function loadModel(service: 'ec2' | 'sts'): Model {
+  return JSON.parse(readFileSync(new URL(`model/${service}.json`, import.meta.url), 'utf8'))
+}

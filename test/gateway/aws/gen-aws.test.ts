@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { exec } from '../../../common/exec.ts'
+import { loadModel } from '../../../gateway/aws/model.ts'
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
+
+test('gen-aws writes exactly the models that are committed', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'mallee-gen-aws-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  await exec([process.execPath, 'setup/gen-aws.ts', directory], { cwd: ROOT, timeoutMs: 60_000 })
+  for (const file of ['ec2.json', 'sts.json']) {
+    const made = readFileSync(join(directory, file))
+    const committed = readFileSync(join(ROOT, 'gateway/aws/model', file))
+    assert.ok(made.equals(committed), `${file} differs: run npm run gen`)
+  }
+})
+
+test('the EC2 model has all operations of the SDK, and their enums but that of instance types', () => {
+  const model = loadModel('ec2')
+  assert.ok(Object.keys(model.ops).length > 800, `${Object.keys(model.ops).length} operations`)
+  assert.ok(Object.keys(model.enums).length > 450, `${Object.keys(model.enums).length} enums`)
+  assert.ok(model.enums['VolumeType']?.includes('gp3'))
+  assert.ok(!JSON.stringify(model.enums).includes('m5.large'))
+})
+
+test('NOTICE names every SDK package that a model was generated from', () => {
+  const notice = readFileSync(join(ROOT, 'NOTICE'), 'utf8')
+  for (const service of ['ec2', 'sts'] as const) {
+    const { from } = loadModel(service)
+    assert.ok(notice.includes(from.slice(0, from.lastIndexOf('@'))), from)
+    assert.match(from, /\(Apache-2\.0\)$/)
+  }
+})
