@@ -30,5 +30,6 @@ export function bodyAt<K extends ResourceKind>(
   kind: K,
 ): BodyOf<K> | null {
   const body = desired.get(key)?.body
-  return body?.case === kind ? (body.value as unknown as BodyOf<K>) : null
+  if (body === undefined || body.case !== kind) return null
+  return body.value as unknown as BodyOf<K> | null
 }

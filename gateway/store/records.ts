@@ -233,6 +233,27 @@ export interface CommandResultRecord {
   readonly atMs: number
 }
 
+/** Which gateway holds a host's session; renewed while it does. */
+export interface LeaseRecord {
+  readonly rack: string
+  readonly host: string
+  readonly gateway: string
+  readonly renewedAtMs: number
+}
+
+/** Who holds a name that one may hold at a time, for example an image's within its account. */
+export interface NameRecord {
+  readonly name: string
+  readonly holder: string
+}
+
+/** How many instances were ever placed on a host. Who places one more must have seen them all. */
+export interface PlacedRecord {
+  readonly rack: string
+  readonly host: string
+  readonly count: number
+}
+
 /** Kind → record. The kind is the first part of the key. */
 export interface Records {
   cloud: CloudRecord
@@ -253,6 +274,9 @@ export interface Records {
   'preshared-key': PresharedKeyRecord
   command: CommandRecord
   'command-result': CommandResultRecord
+  lease: LeaseRecord
+  name: NameRecord
+  placed: PlacedRecord
 }
 export type Kind = keyof Records
 

@@ -1,0 +1,25 @@
+// Which of a rack's resources a node holds. Each resource says so by itself, so a change of one
+// never makes another appear.
+
+import type { Resource } from '../../proto/gen/mallee/v1/desired_pb.js'
+import type { Desired } from '../../proto/resources.ts'
+
+/** May the node `host` hold this resource? Tunnels and VPC policy stay with the CC. */
+export function isFor(host: string, { body }: Resource): boolean {
+  switch (body.case) {
+    case 'rack':
+    case 'network':
+    case 'image':
+      return true
+    case 'interface':
+    case 'instance':
+      return body.value.host === host
+    default:
+      return false
+  }
+}
+
+/** The whole desired state of a node. */
+export function nodeDesired(desired: Desired, host: string): Resource[] {
+  return [...desired.values()].filter((resource) => isFor(host, resource))
+}
