@@ -1,6 +1,7 @@
 // What the two ends of a Session bring to it. session-client.ts runs the agent's end,
 // session-server.ts the parent's (the gateway towards CCs, a CC towards its NCs and SCs).
 
+import { MalleeError } from '../common/errors.ts'
 import type { Identity } from '../common/identity.ts'
 import type { Resource } from './gen/mallee/v1/desired_pb.js'
 import type { Status } from './gen/mallee/v1/observed_pb.js'
@@ -68,4 +69,29 @@ export interface OpenSession {
   command(command: Command): Promise<CommandResult>
   /** Says Goodbye and closes once the agent has hung up, or after a few seconds. */
   close(reason: string): Promise<void>
+}
+
+/**
+ * The newest version that both sides speak. Throws ProtocolMismatch that names both ranges, so
+ * that an operator sees which side is to be upgraded.
+ */
+export function negotiateProtocol(peer: {
+  readonly minProtocol: number
+  readonly maxProtocol: number
+}): number {
+  const newest = Math.min(peer.maxProtocol, PROTOCOL_MAX)
+  if (newest >= Math.max(peer.minProtocol, PROTOCOL_MIN)) return newest
+  const [theirs, ours] = [
+    range(peer.minProtocol, peer.maxProtocol),
+    range(PROTOCOL_MIN, PROTOCOL_MAX),
+  ]
+  const older = peer.maxProtocol < PROTOCOL_MIN ? 'upgrade the agent' : 'upgrade its parent'
+  throw new MalleeError(
+    'ProtocolMismatch',
+    `the agent speaks protocol ${theirs}, its parent ${ours}: ${older} first`,
+  )
+}
+
+function range(min: number, max: number): string {
+  return min === max ? `${min}` : `${min} to ${max}`
 }

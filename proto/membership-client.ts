@@ -1,0 +1,150 @@
+// A host's side of becoming a member. The first thing is the CA: its digest stands in the token,
+// and before it is found on the other side nothing but a TLS handshake is sent there.
+
+import { connect, type DetailedPeerCertificate, type TLSSocket } from 'node:tls'
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import type * as grpc from '@grpc/grpc-js'
+import type { Clock } from '../common/clock.ts'
+import { MalleeError } from '../common/errors.ts'
+import type { Identity } from '../common/identity.ts'
+import { caDigest } from '../common/pki.ts'
+import {
+  CheckRequestSchema,
+  type CheckResponse,
+  JoinRequestSchema,
+  type JoinResponse,
+  MembershipService,
+} from './gen/mallee/v1/membership_pb.js'
+import { address, dial, methodDefinition, statusToError } from './service.ts'
+import { PROTOCOL_MAX, PROTOCOL_MIN } from './session.ts'
+import { joinClientCredentials } from './tls.ts'
+
+/** A join port whose CA was found to be the token's. */
+export interface JoinServer {
+  readonly host: string
+  readonly port: number
+  readonly caPem: string
+  readonly clock: Clock
+  /** Milliseconds for one request; 30,000 when not given. */
+  readonly timeoutMs?: number
+}
+
+/** JoinRequest without the versions, which are this program's. */
+export type JoinFields = Omit<
+  MessageInitShape<typeof JoinRequestSchema>,
+  '$typeName' | '$unknown' | 'minProtocol' | 'maxProtocol'
+>
+
+const HANDSHAKE_MS = 10_000
+const REQUEST_MS = 30_000
+const MAX_CHAIN = 8
+
+/**
+ * The CA certificate with that digest (lower-case hex SHA-256 of its DER), out of the chain that
+ * the server presents. Throws CaMismatch when it is not there, Unavailable when nobody answers.
+ * Trust begins with the connection that is made with it, not with this one.
+ */
+export function fetchPinnedCa(
+  host: string,
+  port: number,
+  digest: string,
+  timeoutMs = HANDSHAKE_MS,
+): Promise<string> {
+  const where = address(host, port)
+  return new Promise((resolve, reject) => {
+    const socket = connect({
+      host,
+      port,
+      minVersion: 'TLSv1.3',
+      ALPNProtocols: ['h2'],
+      servername: 'mallee',
+      // There is nothing to trust yet; the digest decides.
+      rejectUnauthorized: false,
+    })
+    const finish = (error: MalleeError | null, pem = '') => {
+      socket.destroy()
+      if (error === null) resolve(pem)
+      else reject(error)
+    }
+    socket.setTimeout(timeoutMs, () =>
+      finish(new MalleeError('Unavailable', `${where} did not answer in ${timeoutMs} ms`)),
+    )
+    socket.on('error', (cause) =>
+      finish(new MalleeError('Unavailable', `${where}: ${cause.message}`, { cause })),
+    )
+    socket.on('secureConnect', () => {
+      const presented = chainOf(socket)
+      const found = presented.find((pem) => caDigest(pem) === digest)
+      finish(found === undefined ? mismatch(where, digest, presented) : null, found)
+    })
+  })
+}
+
+/** Trades a token for a certificate. Throws MalleeError with the refusal's code. */
+export function join(server: JoinServer, fields: JoinFields): Promise<JoinResponse> {
+  const request = create(JoinRequestSchema, withVersions(fields))
+  return unary(server, methodDefinition(MembershipService.method.join), request)
+}
+
+/** What `join` would answer; changes nothing. */
+export function check(server: JoinServer, fields: JoinFields): Promise<CheckResponse> {
+  const request = create(CheckRequestSchema, { join: withVersions(fields) })
+  return unary(server, methodDefinition(MembershipService.method.check), request)
+}
+
+/** Who may stand behind a join port: the gateway, or a CC that relays to it. */
+export function servesJoins(peer: Identity): boolean {
+  return peer.kind === 'gateway' || peer.roles.includes('cc')
+}
+
+function withVersions(fields: JoinFields): MessageInitShape<typeof JoinRequestSchema> {
+  return { ...fields, minProtocol: PROTOCOL_MIN, maxProtocol: PROTOCOL_MAX }
+}
+
+async function unary<Req, Res>(
+  { host, port, caPem, clock, timeoutMs = REQUEST_MS }: JoinServer,
+  { path, requestSerialize, responseDeserialize }: grpc.MethodDefinition<Req, Res>,
+  request: Req,
+): Promise<Res> {
+  const connection = dial(host, port, joinClientCredentials(caPem, servesJoins))
+  try {
+    return await new Promise<Res>((resolve, reject) => {
+      const deadline = clock.nowMs() + timeoutMs
+      connection.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        { deadline },
+        (error, response) => {
+          if (error !== null) reject(statusToError(error))
+          else if (response === undefined) reject(new MalleeError('BadMessage', 'no answer'))
+          else resolve(response)
+        },
+      )
+    })
+  } finally {
+    connection.close()
+  }
+}
+
+function chainOf(socket: TLSSocket): string[] {
+  const chain: string[] = []
+  let certificate: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true)
+  while (certificate?.raw !== undefined && chain.length < MAX_CHAIN) {
+    const base64 = certificate.raw.toString('base64').replace(/.{64}/g, '$&\n').trimEnd()
+    chain.push(`-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`)
+    const issuer: DetailedPeerCertificate | undefined = certificate.issuerCertificate
+    certificate = issuer === certificate ? undefined : issuer
+  }
+  return chain
+}
+
+function mismatch(where: string, digest: string, presented: readonly string[]): MalleeError {
+  const last = presented.at(-1)
+  const theirs = last === undefined ? 'no certificate' : `the CA ${caDigest(last)}`
+  return new MalleeError(
+    'CaMismatch',
+    `${where} presents ${theirs} and not the token's ${digest}; nothing was sent to it`,
+  )
+}
