@@ -47,6 +47,8 @@ export interface HostReport {
   /** The session of the host (of a node: with its CC) is open. */
   readonly connected: boolean
   readonly trouble: string
+  /** The operator takes the host out: place nothing new there. */
+  readonly draining: boolean
 }
 
 export interface TokenRecord {

@@ -14,6 +14,34 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_mallee_v1_membership: GenFile;
 
 /**
+ * @generated from message mallee.v1.LeaveRequest
+ */
+export declare type LeaveRequest = Message<"mallee.v1.LeaveRequest"> & {
+  /**
+   * @generated from field: string host = 1;
+   */
+  host: string;
+};
+
+/**
+ * Describes the message mallee.v1.LeaveRequest.
+ * Use `create(LeaveRequestSchema)` to create a new message.
+ */
+export declare const LeaveRequestSchema: GenMessage<LeaveRequest>;
+
+/**
+ * @generated from message mallee.v1.LeaveResponse
+ */
+export declare type LeaveResponse = Message<"mallee.v1.LeaveResponse"> & {
+};
+
+/**
+ * Describes the message mallee.v1.LeaveResponse.
+ * Use `create(LeaveResponseSchema)` to create a new message.
+ */
+export declare const LeaveResponseSchema: GenMessage<LeaveResponse>;
+
+/**
  * @generated from message mallee.v1.JoinRequest
  */
 export declare type JoinRequest = Message<"mallee.v1.JoinRequest"> & {
@@ -211,6 +239,25 @@ export declare const MembershipService: GenService<{
     methodKind: "unary";
     input: typeof CheckRequestSchema;
     output: typeof CheckResponseSchema;
+  },
+}>;
+
+/**
+ * For members, on the session port: who calls is said by the certificate.
+ *
+ * @generated from service mallee.v1.DepartureService
+ */
+export declare const DepartureService: GenService<{
+  /**
+   * Leave takes a host out of the cloud: its certificate is worth nothing afterwards. A CC may say
+   * it for a node of its rack.
+   *
+   * @generated from rpc mallee.v1.DepartureService.Leave
+   */
+  leave: {
+    methodKind: "unary";
+    input: typeof LeaveRequestSchema;
+    output: typeof LeaveResponseSchema;
   },
 }>;
 

@@ -11,39 +11,61 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
  * Describes the file mallee/v1/membership.proto.
  */
 export const file_mallee_v1_membership = /*@__PURE__*/
-  fileDesc("ChptYWxsZWUvdjEvbWVtYmVyc2hpcC5wcm90bxIJbWFsbGVlLnYxIuUBCgtKb2luUmVxdWVzdBIUCgxtaW5fcHJvdG9jb2wYASABKA0SFAoMbWF4X3Byb3RvY29sGAIgASgNEhAKCHRva2VuX2lkGAMgASgJEhQKDHRva2VuX3NlY3JldBgEIAEoCRIMCgRyYWNrGAUgASgJEgwKBGhvc3QYBiABKAkSDQoFcm9sZXMYByADKAkSGwoTY2VydGlmaWNhdGVfcmVxdWVzdBgIIAEoDBIVCg1hZ2VudF92ZXJzaW9uGAkgASgJEhEKCXNpbXVsYXRlZBgKIAEoCBIQCghjbG9ja19tcxgLIAEoAyKnAQoMSm9pblJlc3BvbnNlEhAKCHByb3RvY29sGAEgASgNEg0KBWNsb3VkGAIgASgJEg4KBnJlZ2lvbhgDIAEoCRIXCg9jZXJ0aWZpY2F0ZV9wZW0YBCABKAkSDgoGY2FfcGVtGAUgASgJEhIKCnJhY2tfaW5kZXgYBiABKA0SEgoKaG9zdF9pbmRleBgHIAEoDRIVCg1mYWJyaWNfcHJlZml4GAggASgJIjQKDENoZWNrUmVxdWVzdBIkCgRqb2luGAEgASgLMhYubWFsbGVlLnYxLkpvaW5SZXF1ZXN0Im8KDUNoZWNrUmVzcG9uc2USDQoFY2xvdWQYASABKAkSDgoGcmVnaW9uGAIgASgJEhAKCGNsb2NrX21zGAMgASgDEhQKDHJlZnVzYWxfY29kZRgEIAEoCRIXCg9yZWZ1c2FsX21lc3NhZ2UYBSABKAkyiAEKEU1lbWJlcnNoaXBTZXJ2aWNlEjcKBEpvaW4SFi5tYWxsZWUudjEuSm9pblJlcXVlc3QaFy5tYWxsZWUudjEuSm9pblJlc3BvbnNlEjoKBUNoZWNrEhcubWFsbGVlLnYxLkNoZWNrUmVxdWVzdBoYLm1hbGxlZS52MS5DaGVja1Jlc3BvbnNlYgZwcm90bzM");
+  fileDesc("ChptYWxsZWUvdjEvbWVtYmVyc2hpcC5wcm90bxIJbWFsbGVlLnYxIhwKDExlYXZlUmVxdWVzdBIMCgRob3N0GAEgASgJIg8KDUxlYXZlUmVzcG9uc2Ui5QEKC0pvaW5SZXF1ZXN0EhQKDG1pbl9wcm90b2NvbBgBIAEoDRIUCgxtYXhfcHJvdG9jb2wYAiABKA0SEAoIdG9rZW5faWQYAyABKAkSFAoMdG9rZW5fc2VjcmV0GAQgASgJEgwKBHJhY2sYBSABKAkSDAoEaG9zdBgGIAEoCRINCgVyb2xlcxgHIAMoCRIbChNjZXJ0aWZpY2F0ZV9yZXF1ZXN0GAggASgMEhUKDWFnZW50X3ZlcnNpb24YCSABKAkSEQoJc2ltdWxhdGVkGAogASgIEhAKCGNsb2NrX21zGAsgASgDIqcBCgxKb2luUmVzcG9uc2USEAoIcHJvdG9jb2wYASABKA0SDQoFY2xvdWQYAiABKAkSDgoGcmVnaW9uGAMgASgJEhcKD2NlcnRpZmljYXRlX3BlbRgEIAEoCRIOCgZjYV9wZW0YBSABKAkSEgoKcmFja19pbmRleBgGIAEoDRISCgpob3N0X2luZGV4GAcgASgNEhUKDWZhYnJpY19wcmVmaXgYCCABKAkiNAoMQ2hlY2tSZXF1ZXN0EiQKBGpvaW4YASABKAsyFi5tYWxsZWUudjEuSm9pblJlcXVlc3QibwoNQ2hlY2tSZXNwb25zZRINCgVjbG91ZBgBIAEoCRIOCgZyZWdpb24YAiABKAkSEAoIY2xvY2tfbXMYAyABKAMSFAoMcmVmdXNhbF9jb2RlGAQgASgJEhcKD3JlZnVzYWxfbWVzc2FnZRgFIAEoCTKIAQoRTWVtYmVyc2hpcFNlcnZpY2USNwoESm9pbhIWLm1hbGxlZS52MS5Kb2luUmVxdWVzdBoXLm1hbGxlZS52MS5Kb2luUmVzcG9uc2USOgoFQ2hlY2sSFy5tYWxsZWUudjEuQ2hlY2tSZXF1ZXN0GhgubWFsbGVlLnYxLkNoZWNrUmVzcG9uc2UyTgoQRGVwYXJ0dXJlU2VydmljZRI6CgVMZWF2ZRIXLm1hbGxlZS52MS5MZWF2ZVJlcXVlc3QaGC5tYWxsZWUudjEuTGVhdmVSZXNwb25zZWIGcHJvdG8z");
+
+/**
+ * Describes the message mallee.v1.LeaveRequest.
+ * Use `create(LeaveRequestSchema)` to create a new message.
+ */
+export const LeaveRequestSchema = /*@__PURE__*/
+  messageDesc(file_mallee_v1_membership, 0);
+
+/**
+ * Describes the message mallee.v1.LeaveResponse.
+ * Use `create(LeaveResponseSchema)` to create a new message.
+ */
+export const LeaveResponseSchema = /*@__PURE__*/
+  messageDesc(file_mallee_v1_membership, 1);
 
 /**
  * Describes the message mallee.v1.JoinRequest.
  * Use `create(JoinRequestSchema)` to create a new message.
  */
 export const JoinRequestSchema = /*@__PURE__*/
-  messageDesc(file_mallee_v1_membership, 0);
+  messageDesc(file_mallee_v1_membership, 2);
 
 /**
  * Describes the message mallee.v1.JoinResponse.
  * Use `create(JoinResponseSchema)` to create a new message.
  */
 export const JoinResponseSchema = /*@__PURE__*/
-  messageDesc(file_mallee_v1_membership, 1);
+  messageDesc(file_mallee_v1_membership, 3);
 
 /**
  * Describes the message mallee.v1.CheckRequest.
  * Use `create(CheckRequestSchema)` to create a new message.
  */
 export const CheckRequestSchema = /*@__PURE__*/
-  messageDesc(file_mallee_v1_membership, 2);
+  messageDesc(file_mallee_v1_membership, 4);
 
 /**
  * Describes the message mallee.v1.CheckResponse.
  * Use `create(CheckResponseSchema)` to create a new message.
  */
 export const CheckResponseSchema = /*@__PURE__*/
-  messageDesc(file_mallee_v1_membership, 3);
+  messageDesc(file_mallee_v1_membership, 5);
 
 /**
  * @generated from service mallee.v1.MembershipService
  */
 export const MembershipService = /*@__PURE__*/
   serviceDesc(file_mallee_v1_membership, 0);
+
+/**
+ * For members, on the session port: who calls is said by the certificate.
+ *
+ * @generated from service mallee.v1.DepartureService
+ */
+export const DepartureService = /*@__PURE__*/
+  serviceDesc(file_mallee_v1_membership, 1);
 

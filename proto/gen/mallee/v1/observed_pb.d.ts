@@ -148,6 +148,13 @@ export declare type HostStatus = Message<"mallee.v1.HostStatus"> & {
    * @generated from field: string trouble = 16;
    */
   trouble: string;
+
+  /**
+   * The operator takes the host out: no new instance comes here.
+   *
+   * @generated from field: bool draining = 17;
+   */
+  draining: boolean;
 };
 
 /**
