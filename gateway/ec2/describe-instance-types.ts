@@ -1,0 +1,177 @@
+// DescribeInstanceTypes and DescribeInstanceTypeOfferings. Every rack offers every type; whether it
+// has room is known when an instance is started.
+
+import type { _InstanceType, InstanceTypeInfo, InstanceTypeOffering } from '@aws-sdk/client-ec2'
+import { ApiError } from '../aws/api-error.ts'
+import type { Ec2Handlers } from '../aws/handlers.ts'
+import type { State, View } from '../store/state.ts'
+import { absent, type Filterable, matching } from './filters.ts'
+import { endDryRun, isAsked } from './input.ts'
+import { type InstanceTypeSpec, instanceType, instanceTypes } from './instance-types.ts'
+import { pageOf } from './paging.ts'
+import { zoneId, zoneName } from './zones.ts'
+
+type TypeHandlers = Required<
+  Pick<Ec2Handlers, 'DescribeInstanceTypes' | 'DescribeInstanceTypeOfferings'>
+>
+
+const MAX_TYPE_RESULTS = 100
+
+const TYPE_FILTERS: Filterable<InstanceTypeInfo> = {
+  fields: {
+    ...absent('hypervisor', 'processor-info.sustained-clock-speed-in-ghz'),
+    'auto-recovery-supported': (type) => type.AutoRecoverySupported,
+    'bare-metal': (type) => type.BareMetal,
+    'burstable-performance-supported': (type) => type.BurstablePerformanceSupported,
+    'current-generation': (type) => type.CurrentGeneration,
+    'dedicated-hosts-supported': (type) => type.DedicatedHostsSupported,
+    'ebs-info.ebs-optimized-support': (type) => type.EbsInfo?.EbsOptimizedSupport,
+    'ebs-info.encryption-support': (type) => type.EbsInfo?.EncryptionSupport,
+    'ebs-info.nvme-support': (type) => type.EbsInfo?.NvmeSupport,
+    'free-tier-eligible': (type) => type.FreeTierEligible,
+    'hibernation-supported': (type) => type.HibernationSupported,
+    'instance-storage-info.total-size-in-gb': (type) => type.InstanceStorageInfo?.TotalSizeInGB,
+    'instance-storage-supported': (type) => type.InstanceStorageSupported,
+    'instance-type': (type) => type.InstanceType,
+    'memory-info.size-in-mib': (type) => type.MemoryInfo?.SizeInMiB,
+    'network-info.efa-supported': (type) => type.NetworkInfo?.EfaSupported,
+    'network-info.ena-support': (type) => type.NetworkInfo?.EnaSupport,
+    'network-info.ipv4-addresses-per-interface': (type) =>
+      type.NetworkInfo?.Ipv4AddressesPerInterface,
+    'network-info.ipv6-addresses-per-interface': (type) =>
+      type.NetworkInfo?.Ipv6AddressesPerInterface,
+    'network-info.ipv6-supported': (type) => type.NetworkInfo?.Ipv6Supported,
+    'network-info.maximum-network-interfaces': (type) => type.NetworkInfo?.MaximumNetworkInterfaces,
+    'processor-info.supported-architecture': (type) => type.ProcessorInfo?.SupportedArchitectures,
+    'supported-boot-mode': (type) => type.SupportedBootModes,
+    'supported-root-device-type': (type) => type.SupportedRootDeviceTypes,
+    'supported-usage-class': (type) => type.SupportedUsageClasses,
+    'supported-virtualization-type': (type) => type.SupportedVirtualizationTypes,
+    'vcpu-info.default-cores': (type) => type.VCpuInfo?.DefaultCores,
+    'vcpu-info.default-threads-per-core': (type) => type.VCpuInfo?.DefaultThreadsPerCore,
+    'vcpu-info.default-vcpus': (type) => type.VCpuInfo?.DefaultVCpus,
+  },
+}
+
+const OFFERING_FILTERS: Filterable<InstanceTypeOffering> = {
+  fields: {
+    'instance-type': (offering) => offering.InstanceType,
+    location: (offering) => offering.Location,
+  },
+}
+
+export function instanceTypeHandlers({
+  state,
+  region,
+}: {
+  state: State
+  region: string
+}): TypeHandlers {
+  return {
+    DescribeInstanceTypes: (context, input) => {
+      const unknown = (input.InstanceTypes ?? []).filter((name) => instanceType(name) === null)
+      if (unknown.length > 0) {
+        const text = `The following supplied instance types do not exist: [${unknown.join(', ')}]`
+        throw new ApiError('InvalidInstanceType', text)
+      }
+      endDryRun(input)
+      const named = instanceTypes().filter(({ name }) => isAsked(input.InstanceTypes, name))
+      const found = matching(named.map(infoOf), input.Filters, TYPE_FILTERS)
+      const action = 'DescribeInstanceTypes'
+      const { items, nextToken } = pageOf(
+        context,
+        action,
+        input,
+        found,
+        (type) => type.InstanceType ?? '',
+        MAX_TYPE_RESULTS,
+      )
+      return { InstanceTypes: [...items], NextToken: nextToken }
+    },
+
+    DescribeInstanceTypeOfferings: async (context, input) => {
+      const view = await state.fresh()
+      const LocationType = input.LocationType ?? 'region'
+      const locations = locationsOf(view, region, LocationType)
+      endDryRun(input)
+      const all = instanceTypes().flatMap(({ name }) =>
+        locations.map((Location) => ({
+          InstanceType: name as _InstanceType,
+          LocationType,
+          Location,
+        })),
+      )
+      const found = matching<InstanceTypeOffering>(all, input.Filters, OFFERING_FILTERS)
+      const { items, nextToken } = pageOf(
+        context,
+        'DescribeInstanceTypeOfferings',
+        input,
+        found,
+        cursorOf,
+      )
+      return { InstanceTypeOfferings: [...items], NextToken: nextToken }
+    },
+  }
+}
+
+function cursorOf({ InstanceType, Location }: InstanceTypeOffering): string {
+  return `${InstanceType ?? ''} ${Location ?? ''}`
+}
+
+function locationsOf(view: View, region: string, type: string): string[] {
+  const racks = view.all('rack')
+  switch (type) {
+    case 'region':
+      return [region]
+    case 'availability-zone':
+      return racks.map((rack) => zoneName(region, rack.name))
+    case 'availability-zone-id':
+      return racks.map((rack) => zoneId(region, rack))
+    default:
+      return []
+  }
+}
+
+/** Only what is true: features that the real type of that name has and this cloud lacks say no. */
+function infoOf({ name, vcpus, memoryMib, diskGib, current }: InstanceTypeSpec): InstanceTypeInfo {
+  return {
+    InstanceType: name as _InstanceType,
+    CurrentGeneration: current,
+    FreeTierEligible: false,
+    SupportedUsageClasses: ['on-demand'],
+    SupportedRootDeviceTypes: ['instance-store'],
+    SupportedVirtualizationTypes: ['hvm'],
+    SupportedBootModes: ['legacy-bios'],
+    BareMetal: false,
+    ProcessorInfo: { SupportedArchitectures: ['x86_64'] },
+    VCpuInfo: { DefaultVCpus: vcpus, DefaultCores: vcpus, DefaultThreadsPerCore: 1 },
+    MemoryInfo: { SizeInMiB: memoryMib },
+    InstanceStorageSupported: true,
+    InstanceStorageInfo: {
+      TotalSizeInGB: diskGib,
+      Disks: [{ SizeInGB: diskGib, Count: 1 }],
+      NvmeSupport: 'unsupported',
+    },
+    EbsInfo: {
+      EbsOptimizedSupport: 'unsupported',
+      EncryptionSupport: 'unsupported',
+      NvmeSupport: 'unsupported',
+    },
+    NetworkInfo: {
+      MaximumNetworkInterfaces: 1,
+      MaximumNetworkCards: 1,
+      DefaultNetworkCardIndex: 0,
+      Ipv4AddressesPerInterface: 1,
+      Ipv6AddressesPerInterface: 1,
+      Ipv6Supported: true,
+      EnaSupport: 'unsupported',
+      EfaSupported: false,
+    },
+    HibernationSupported: false,
+    BurstablePerformanceSupported: false,
+    DedicatedHostsSupported: false,
+    AutoRecoverySupported: false,
+    NitroEnclavesSupport: 'unsupported',
+    NitroTpmSupport: 'unsupported',
+  }
+}

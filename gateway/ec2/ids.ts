@@ -1,0 +1,186 @@
+// EC2 ids: how they look, how new ones are made, and AWS's errors for those that are none, unknown
+// or somebody else's. Code names are irregular and follow the EC2 API reference, "Error codes".
+
+import { createHash } from 'node:crypto'
+import type { RandomHex } from '../../common/clock.ts'
+import { MalleeError } from '../../common/errors.ts'
+import { ApiError } from '../aws/api-error.ts'
+import type { Records } from '../store/records.ts'
+import type { Transaction, View } from '../store/state.ts'
+
+/** Kinds of records that belong to an account and can be named in a request. */
+export type OwnedKind = 'instance' | 'image' | 'vpc' | 'subnet' | 'security-group' | 'interface'
+
+interface Noun {
+  readonly prefix: string
+  /** null: AWS calls an id of a wrong form not found as well. */
+  readonly malformed: string | null
+  readonly notFound: string
+  readonly words: string
+  /** As tags and their filters call it. */
+  readonly resourceType: string
+}
+
+const NOUNS: Readonly<Record<OwnedKind, Noun>> = {
+  instance: {
+    prefix: 'i',
+    malformed: 'InvalidInstanceID.Malformed',
+    notFound: 'InvalidInstanceID.NotFound',
+    words: 'instance ID',
+    resourceType: 'instance',
+  },
+  image: {
+    prefix: 'ami',
+    malformed: 'InvalidAMIID.Malformed',
+    notFound: 'InvalidAMIID.NotFound',
+    words: 'image ID',
+    resourceType: 'image',
+  },
+  vpc: {
+    prefix: 'vpc',
+    malformed: null,
+    notFound: 'InvalidVpcID.NotFound',
+    words: 'vpc ID',
+    resourceType: 'vpc',
+  },
+  subnet: {
+    prefix: 'subnet',
+    malformed: null,
+    notFound: 'InvalidSubnetID.NotFound',
+    words: 'subnet ID',
+    resourceType: 'subnet',
+  },
+  'security-group': {
+    prefix: 'sg',
+    malformed: 'InvalidGroupId.Malformed',
+    notFound: 'InvalidGroup.NotFound',
+    words: 'security group ID',
+    resourceType: 'security-group',
+  },
+  interface: {
+    prefix: 'eni',
+    malformed: 'InvalidNetworkInterfaceId.Malformed',
+    notFound: 'InvalidNetworkInterfaceID.NotFound',
+    words: 'network interface ID',
+    resourceType: 'network-interface',
+  },
+}
+
+const OWNED_KINDS = Object.keys(NOUNS) as OwnedKind[]
+/** Ids in one request. */
+const MAX_IDS = 1_000
+const ID_DIGITS = 17
+const NEW_ID_TRIES = 5
+
+export function resourceTypeOf(kind: OwnedKind): string {
+  return NOUNS[kind].resourceType
+}
+
+/** The kind that an id of any kind is of, by its prefix; null when it has the form of none. */
+export function kindOfId(id: string): OwnedKind | null {
+  return OWNED_KINDS.find((kind) => hasForm(kind, id)) ?? null
+}
+
+/** A random `<prefix>-` and 17 hex digits. */
+export function randomId(randomHex: RandomHex, prefix: string): string {
+  return `${prefix}-${randomHex(Math.ceil(ID_DIGITS / 2)).slice(0, ID_DIGITS)}`
+}
+
+/** A random id that no record of the kind has. Throws Conflict when chance is not random at all. */
+export async function newId(
+  tx: Transaction,
+  randomHex: RandomHex,
+  kind: OwnedKind,
+): Promise<string> {
+  for (let tries = 0; tries < NEW_ID_TRIES; tries += 1) {
+    const id = randomId(randomHex, NOUNS[kind].prefix)
+    if ((await tx.get(kind, id)) === null) return id
+  }
+  throw new MalleeError('Conflict', `${NEW_ID_TRIES} random ids for a new ${kind} were all taken`)
+}
+
+/** An id of a part that has no record of its own: the same for the same parts. */
+export function derivedId(prefix: string, ...parts: readonly string[]): string {
+  const hash = createHash('sha256').update(JSON.stringify(parts)).digest('hex')
+  return `${prefix}-${hash.slice(0, ID_DIGITS)}`
+}
+
+/** The records that a request names, in its order. Throws when one is malformed or not there. */
+export function namedInView<K extends OwnedKind>(
+  view: View,
+  kind: K,
+  ids: readonly string[],
+  account: string,
+): Records[K][] {
+  const unique = checkIds(kind, ids)
+  return present(
+    kind,
+    unique,
+    unique.map((id) => (hasForm(kind, id) ? view.get(kind, id) : null)),
+    account,
+  )
+}
+
+/** The same from the store: what is found is a condition of the transaction. */
+export async function namedInStore<K extends OwnedKind>(
+  tx: Transaction,
+  kind: K,
+  ids: readonly string[],
+  account: string,
+): Promise<Records[K][]> {
+  const unique = checkIds(kind, ids)
+  const records: (Records[K] | null)[] = []
+  for (const id of unique) records.push(hasForm(kind, id) ? await tx.get(kind, id) : null)
+  return present(kind, unique, records, account)
+}
+
+export function notFound(kind: OwnedKind, ids: readonly string[]): ApiError {
+  const { notFound: code, words } = NOUNS[kind]
+  const text =
+    ids.length === 1
+      ? `The ${words} '${ids[0]}' does not exist`
+      : `The ${words}s '${ids.join(', ')}' do not exist`
+  return new ApiError(code, text)
+}
+
+/** Public images are everybody's to see; nothing else is anybody's but its owner's. */
+export function isVisible(record: Records[OwnedKind], account: string): boolean {
+  return record.account === account || ('isPublic' in record && record.isPublic)
+}
+
+function checkIds(kind: OwnedKind, ids: readonly string[]): string[] {
+  if (ids.length > MAX_IDS) {
+    throw new ApiError(
+      'InvalidParameterValue',
+      `The request names ${ids.length} resources; at most ${MAX_IDS} are allowed.`,
+    )
+  }
+  const { malformed, prefix } = NOUNS[kind]
+  const bad = ids.find((id) => !hasForm(kind, id))
+  if (bad !== undefined && malformed !== null) {
+    throw new ApiError(malformed, `Invalid id: "${bad}" (expecting "${prefix}-...")`)
+  }
+  return [...new Set(ids)]
+}
+
+/** 17 hex digits; 8 were the form before 2016. */
+function hasForm(kind: OwnedKind, id: string): boolean {
+  const start = `${NOUNS[kind].prefix}-`
+  return id.startsWith(start) && /^(?:[0-9a-f]{8}|[0-9a-f]{17})$/.test(id.slice(start.length))
+}
+
+function present<K extends OwnedKind>(
+  kind: K,
+  ids: readonly string[],
+  records: readonly (Records[K] | null)[],
+  account: string,
+): Records[K][] {
+  const missing: string[] = []
+  const there: Records[K][] = []
+  for (const [i, record] of records.entries()) {
+    if (record !== null && isVisible(record, account)) there.push(record)
+    else missing.push(ids[i] ?? '')
+  }
+  if (missing.length > 0) throw notFound(kind, missing)
+  return there
+}

@@ -1,0 +1,274 @@
+// Images: RegisterImage makes one of a file that `mallee image import` brought in, DescribeImages
+// shows them, DeregisterImage ends them. A deregistered image stays in the store while instances
+// run from it.
+
+import { createHash } from 'node:crypto'
+import type { Image } from '@aws-sdk/client-ec2'
+import type { RandomHex } from '../../common/clock.ts'
+import { ApiError } from '../aws/api-error.ts'
+import type { Ec2Handlers, Ec2Inputs } from '../aws/handlers.ts'
+import type { BlobRecord, ImageRecord } from '../store/records.ts'
+import type { State, Transaction, View } from '../store/state.ts'
+import { absent, type Filterable, matching } from './filters.ts'
+import { isVisible, namedInStore, namedInView, newId, notFound } from './ids.ts'
+import { badValue, endDryRun, refuseUnknown, required, unsupported } from './input.ts'
+import { pageOf } from './paging.ts'
+import { addTags, parseTagSpecifications, removeTags, tagList } from './tagging.ts'
+
+type ImageHandlers = Required<
+  Pick<Ec2Handlers, 'DescribeImages' | 'RegisterImage' | 'DeregisterImage'>
+>
+
+/** Where the guest sees its root: virtio-blk's first disk. */
+export const ROOT_DEVICE_NAME = '/dev/vda'
+
+const MAX_DESCRIPTION_CHARS = 255
+const NAME = /^[A-Za-z0-9()[\] ./'@_-]{3,128}$/
+const BY_DIGEST = /^sha256:([0-9a-f]{64})$/
+
+const REGISTER_KNOWN = new Set([
+  'Name',
+  'Description',
+  'ImageLocation',
+  'TagSpecifications',
+  'DryRun',
+])
+const REGISTER_HARMLESS = new Map<string, readonly unknown[]>([
+  ['Architecture', ['x86_64']],
+  ['VirtualizationType', ['hvm']],
+  ['BootMode', ['legacy-bios']],
+  ['RootDeviceName', [ROOT_DEVICE_NAME]],
+  // It says that the image has a driver for a device that no instance here has.
+  ['EnaSupport', [true, false]],
+])
+
+const FILTERABLE: Filterable<Image> = {
+  fields: {
+    ...absent(
+      'block-device-mapping.delete-on-termination',
+      'block-device-mapping.device-name',
+      'block-device-mapping.encrypted',
+      'block-device-mapping.snapshot-id',
+      'block-device-mapping.volume-size',
+      'block-device-mapping.volume-type',
+      'imds-support',
+      'kernel-id',
+      'owner-alias',
+      'platform',
+      'product-code',
+      'product-code.type',
+      'ramdisk-id',
+      'source-image-id',
+      'source-instance-id',
+      'state-reason-code',
+      'state-reason-message',
+      'sriov-net-support',
+    ),
+    architecture: (image) => image.Architecture,
+    'boot-mode': (image) => image.BootMode,
+    'creation-date': (image) => image.CreationDate,
+    description: (image) => image.Description,
+    'ena-support': (image) => image.EnaSupport,
+    hypervisor: (image) => image.Hypervisor,
+    'image-id': (image) => image.ImageId,
+    'image-type': (image) => image.ImageType,
+    'is-public': (image) => image.Public,
+    'manifest-location': (image) => image.ImageLocation,
+    name: (image) => image.Name,
+    'owner-id': (image) => image.OwnerId,
+    'root-device-name': (image) => image.RootDeviceName,
+    'root-device-type': (image) => image.RootDeviceType,
+    state: (image) => image.State,
+    'virtualization-type': (image) => image.VirtualizationType,
+  },
+  tags: (image) => image.Tags,
+}
+
+export function imageHandlers(parts: { state: State; randomHex: RandomHex }): ImageHandlers {
+  const { state } = parts
+  return {
+    DescribeImages: async (context, input) => {
+      const view = await state.fresh()
+      const { account } = context.caller
+      const named = imagesAsked(view, input.ImageIds ?? [], account)
+      endDryRun(input)
+      const images = named
+        .filter((image) => isOwnedBy(image, input.Owners, account))
+        .filter((image) => mayBeRunBy(image, input.ExecutableUsers))
+        .map((image) => imageOf(view, image))
+      const found = matching(images, input.Filters, FILTERABLE)
+      const cursor = (image: Image): string => image.ImageId ?? ''
+      const { items, nextToken } = pageOf(context, 'DescribeImages', input, found, cursor)
+      return { Images: [...items], NextToken: nextToken }
+    },
+
+    RegisterImage: async ({ caller, nowMs }, input) => {
+      const request = parseRegister(input)
+      const id = await state.update((tx) =>
+        registerImage(tx, { ...parts, input, request, account: caller.account, nowMs }),
+      )
+      return { ImageId: id }
+    },
+
+    DeregisterImage: async ({ caller: { account } }, input) => {
+      const id = required('ImageId', input.ImageId)
+      if (input.DeleteAssociatedSnapshots === true) throw unsupported('DeleteAssociatedSnapshots')
+      await state.update(async (tx) => {
+        const [image] = await namedInStore(tx, 'image', [id], account)
+        if (image === undefined || image.account !== account) throw notFound('image', [id])
+        if (image.state === 'deregistered') throw unavailable(id)
+        endDryRun(input)
+        await tx.put('image', [id], { ...image, state: 'deregistered' })
+        await tx.delete('name', ...nameKey(account, image.name))
+        await removeTags(tx, { kind: 'image', id, account }, () => true)
+      })
+      return { Return: true }
+    },
+  }
+}
+
+export function unavailable(id: string): ApiError {
+  return new ApiError('InvalidAMIID.Unavailable', `The image ID '${id}' is no longer available`)
+}
+
+interface Register {
+  readonly name: string
+  readonly description: string
+  readonly location: string
+}
+
+function parseRegister(input: Ec2Inputs['RegisterImage']): Register {
+  const name = required('Name', input.Name)
+  refuseUnknown(input, REGISTER_KNOWN, REGISTER_HARMLESS)
+  if (!NAME.test(name)) {
+    const text =
+      'AMI names must be between 3 and 128 characters long, and may contain only letters, ' +
+      "numbers, spaces and ( ) [ ] . / - ' @ _"
+    throw new ApiError('InvalidAMIName.Malformed', text)
+  }
+  const description = input.Description ?? ''
+  if ([...description].length > MAX_DESCRIPTION_CHARS) {
+    const why = `Character sets beyond ${MAX_DESCRIPTION_CHARS} characters are not supported.`
+    throw badValue('Description', description.slice(0, MAX_DESCRIPTION_CHARS), why)
+  }
+  return { name, description, location: required('ImageLocation', input.ImageLocation) }
+}
+
+async function registerImage(
+  tx: Transaction,
+  {
+    state,
+    randomHex,
+    input,
+    request: { name, description, location },
+    account,
+    nowMs,
+  }: {
+    state: State
+    randomHex: RandomHex
+    input: Ec2Inputs['RegisterImage']
+    request: Register
+    account: string
+    nowMs: number
+  },
+): Promise<string> {
+  const tags = parseTagSpecifications(input.TagSpecifications, ['image'])
+  const digest = digestOf(await state.fresh(), location)
+  const blob = digest === null ? null : await tx.get('blob', digest)
+  if (blob === null) {
+    const text = `No file ${location} was imported; use sha256:DIGEST or the name of one that was`
+    throw new ApiError('InvalidManifest', text)
+  }
+  const holder = await tx.get('name', ...nameKey(account, name))
+  if (holder !== null) {
+    const text = `AMI name ${name} is already in use by AMI ${holder.holder}`
+    throw new ApiError('InvalidAMIName.Duplicate', text)
+  }
+  const id = await newId(tx, randomHex, 'image')
+  endDryRun(input)
+  await tx.put('name', nameKey(account, name), { name, holder: id })
+  await tx.put('image', [id], {
+    id,
+    account,
+    name,
+    description,
+    state: 'available',
+    sha256: blob.sha256,
+    sizeBytes: blob.sizeBytes,
+    virtualSizeBytes: blob.virtualSizeBytes,
+    format: blob.format,
+    location,
+    isPublic: false,
+    createdAtMs: nowMs,
+  })
+  await addTags(tx, { kind: 'image', id, account }, tags.get('image') ?? new Map())
+  return id
+}
+
+/** `sha256:DIGEST`, or the name under which a file came; of several the newest. */
+function digestOf(view: View, location: string): string | null {
+  const digest = BY_DIGEST.exec(location)?.[1]
+  if (digest !== undefined) return digest
+  const named = view.all('blob').filter((blob) => blob.name === location)
+  const newest = named.reduce<BlobRecord | null>(
+    (best, blob) => (best === null || blob.createdAtMs > best.createdAtMs ? blob : best),
+    null,
+  )
+  return newest?.sha256 ?? null
+}
+
+/** The name is data of the user and may have a slash: its digest is the key. */
+function nameKey(account: string, name: string): [string, string, string] {
+  return ['image', account, createHash('sha256').update(name).digest('hex')]
+}
+
+function imagesAsked(view: View, ids: readonly string[], account: string): ImageRecord[] {
+  if (ids.length === 0) {
+    return view
+      .all('image')
+      .filter((image) => image.state === 'available' && isVisible(image, account))
+  }
+  const images = namedInView(view, 'image', ids, account)
+  const gone = images.filter((image) => image.state !== 'available').map((image) => image.id)
+  if (gone.length > 0) throw notFound('image', gone)
+  return images
+}
+
+/** Owner.N is account ids, `self`, or names of AWS's own (`amazon`, `aws-marketplace`). */
+function isOwnedBy(image: ImageRecord, owners: string[] | undefined, account: string): boolean {
+  if (owners === undefined || owners.length === 0) return true
+  return owners.some((owner) => image.account === (owner === 'self' ? account : owner))
+}
+
+/** `all` is public images; anything else is images shared with an account, which there are none. */
+function mayBeRunBy(image: ImageRecord, users: string[] | undefined): boolean {
+  if (users === undefined || users.length === 0) return true
+  return image.isPublic && users.includes('all')
+}
+
+function imageOf(view: View, image: ImageRecord): Image {
+  return {
+    ImageId: image.id,
+    ImageLocation: image.location,
+    OwnerId: image.account,
+    Name: image.name,
+    Description: image.description === '' ? undefined : image.description,
+    CreationDate: new Date(image.createdAtMs).toISOString(),
+    State: 'available',
+    Public: image.isPublic,
+    Architecture: 'x86_64',
+    ImageType: 'machine',
+    BootMode: 'legacy-bios',
+    EnaSupport: false,
+    // AWS's value for every hypervisor that it uses now.
+    Hypervisor: 'xen',
+    VirtualizationType: 'hvm',
+    RootDeviceType: 'instance-store',
+    RootDeviceName: ROOT_DEVICE_NAME,
+    PlatformDetails: 'Linux/UNIX',
+    UsageOperation: 'RunInstances',
+    ProductCodes: [],
+    BlockDeviceMappings: [],
+    Tags: tagList(view, image.id),
+  }
+}

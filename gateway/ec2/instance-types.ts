@@ -1,0 +1,72 @@
+// The instance types of this cloud: EC2's names with EC2's processors and memory. The disk is the
+// instance's root, on its host (instance store); AWS's own types of these names have none.
+
+export interface InstanceTypeSpec {
+  readonly name: string
+  readonly vcpus: number
+  readonly memoryMib: number
+  readonly diskGib: number
+  /** Is it of a family that AWS still offers to new users? */
+  readonly current: boolean
+}
+
+// Sizes from https://aws.amazon.com/ec2/instance-types/ and, for m1, /ec2/previous-generation/.
+const CURRENT = [
+  ['t3.nano', 2, 512, 4],
+  ['t3.micro', 2, 1_024, 8],
+  ['t3.small', 2, 2_048, 8],
+  ['t3.medium', 2, 4_096, 16],
+  ['t3.large', 2, 8_192, 16],
+  ['t3.xlarge', 4, 16_384, 32],
+  ['t3.2xlarge', 8, 32_768, 64],
+  ['m5.large', 2, 8_192, 32],
+  ['m5.xlarge', 4, 16_384, 64],
+  ['m5.2xlarge', 8, 32_768, 128],
+  ['m5.4xlarge', 16, 65_536, 256],
+  ['m5.8xlarge', 32, 131_072, 512],
+  ['m5.12xlarge', 48, 196_608, 768],
+  ['m5.16xlarge', 64, 262_144, 1_024],
+  ['m5.24xlarge', 96, 393_216, 1_536],
+  ['c5.large', 2, 4_096, 32],
+  ['c5.xlarge', 4, 8_192, 64],
+  ['c5.2xlarge', 8, 16_384, 128],
+  ['c5.4xlarge', 16, 32_768, 256],
+  ['c5.9xlarge', 36, 73_728, 512],
+  ['c5.12xlarge', 48, 98_304, 768],
+  ['c5.18xlarge', 72, 147_456, 1_024],
+  ['c5.24xlarge', 96, 196_608, 1_536],
+  ['r5.large', 2, 16_384, 32],
+  ['r5.xlarge', 4, 32_768, 64],
+  ['r5.2xlarge', 8, 65_536, 128],
+  ['r5.4xlarge', 16, 131_072, 256],
+] as const
+const PREVIOUS = [
+  ['m1.small', 1, 1_740, 8],
+  ['m1.medium', 1, 3_840, 16],
+  ['m1.large', 2, 7_680, 32],
+] as const
+
+/** What RunInstances takes when no type is named (EC2 API reference, RunInstances). */
+export const DEFAULT_INSTANCE_TYPE = 'm1.small'
+
+const SPECS: ReadonlyMap<string, InstanceTypeSpec> = new Map([
+  ...CURRENT.map((row) => specOf(row, true)),
+  ...PREVIOUS.map((row) => specOf(row, false)),
+])
+
+/** null when there is no type of that name. */
+export function instanceType(name: string): InstanceTypeSpec | null {
+  return SPECS.get(name) ?? null
+}
+
+/** All of them. */
+export function instanceTypes(): InstanceTypeSpec[] {
+  return [...SPECS.values()]
+}
+
+function specOf(
+  [name, vcpus, memoryMib, diskGib]: readonly [string, number, number, number],
+  current: boolean,
+): [string, InstanceTypeSpec] {
+  return [name, { name, vcpus, memoryMib, diskGib, current }]
+}

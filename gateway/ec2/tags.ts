@@ -1,0 +1,100 @@
+// CreateTags, DeleteTags, DescribeTags.
+
+import type { Tag, TagDescription } from '@aws-sdk/client-ec2'
+import { ApiError } from '../aws/api-error.ts'
+import type { Ec2Handlers } from '../aws/handlers.ts'
+import type { State, Transaction } from '../store/state.ts'
+import { type Filterable, matching } from './filters.ts'
+import { kindOfId, namedInStore, notFound } from './ids.ts'
+import { endDryRun, required } from './input.ts'
+import { pageOf } from './paging.ts'
+import { addTags, parseTags, removeTags, type TagOwner, tagsOf } from './tagging.ts'
+
+type TagHandlers = Required<Pick<Ec2Handlers, 'CreateTags' | 'DeleteTags' | 'DescribeTags'>>
+
+const MAX_RESOURCES = 1_000
+
+const FILTERABLE: Filterable<TagDescription> = {
+  fields: {
+    key: (tag) => tag.Key,
+    value: (tag) => tag.Value,
+    'resource-id': (tag) => tag.ResourceId,
+    'resource-type': (tag) => tag.ResourceType,
+  },
+  // `tag:KEY` with a value; `tag-key` is not among this action's filters but does no harm.
+  tags: ({ Key, Value }) => [{ Key, Value }],
+}
+
+export function tagHandlers({ state }: { state: State }): TagHandlers {
+  return {
+    CreateTags: async ({ caller }, input) => {
+      const tags = parseTags(required('Tag', input.Tags))
+      await state.update(async (tx) => {
+        const owners = await ownersOf(tx, required('ResourceId', input.Resources), caller.account)
+        endDryRun(input)
+        for (const owner of owners) await addTags(tx, owner, tags)
+      })
+      return {}
+    },
+
+    DeleteTags: async ({ caller }, input) => {
+      const goes = deletion(input.Tags)
+      await state.update(async (tx) => {
+        const owners = await ownersOf(tx, required('ResourceId', input.Resources), caller.account)
+        endDryRun(input)
+        for (const owner of owners) await removeTags(tx, owner, goes)
+      })
+      return {}
+    },
+
+    DescribeTags: async (context, input) => {
+      endDryRun(input)
+      const view = await state.fresh()
+      const tags = view
+        .all('tags')
+        .filter((record) => record.account === context.caller.account)
+        .flatMap((record) =>
+          [...tagsOf(record)].map(([Key, Value]) => ({
+            Key,
+            Value,
+            ResourceId: record.resource,
+            ResourceType: record.resourceType as NonNullable<TagDescription['ResourceType']>,
+          })),
+        )
+      const found = matching<TagDescription>(tags, input.Filters, FILTERABLE)
+      const { items, nextToken } = pageOf(context, 'DescribeTags', input, found, cursorOf)
+      return { Tags: [...items], NextToken: nextToken }
+    },
+  }
+}
+
+async function ownersOf(
+  tx: Transaction,
+  ids: readonly string[],
+  account: string,
+): Promise<TagOwner[]> {
+  if (ids.length > MAX_RESOURCES) {
+    const text = `The request names ${ids.length} resources; at most ${MAX_RESOURCES} are allowed.`
+    throw new ApiError('InvalidParameterValue', text)
+  }
+  const owners: TagOwner[] = []
+  for (const id of new Set(ids)) {
+    const kind = kindOfId(id)
+    if (kind === null) throw new ApiError('InvalidID', `The ID '${id}' is not valid`)
+    const [record] = await namedInStore(tx, kind, [id], account)
+    if (record?.account !== account) throw notFound(kind, [id])
+    owners.push({ kind, id, account })
+  }
+  return owners
+}
+
+/** No tags: all go. A tag without a value goes whatever its value is, else only with that one. */
+function deletion(tags: readonly Tag[] | undefined): (key: string, value: string) => boolean {
+  if (tags === undefined || tags.length === 0) return () => true
+  return (key, value) =>
+    tags.some((tag) => tag.Key === key && (tag.Value === undefined || tag.Value === value))
+}
+
+function cursorOf(tag: TagDescription): string {
+  return `${tag.ResourceId ?? ''} ${tag.Key ?? ''}`
+}

@@ -1,0 +1,136 @@
+// Availability zones: a rack is one. Their names, and DescribeRegions, DescribeAvailabilityZones.
+
+import type { AvailabilityZone, Region } from '@aws-sdk/client-ec2'
+import { ApiError } from '../aws/api-error.ts'
+import type { Ec2Handlers } from '../aws/handlers.ts'
+import type { HostRecord, RackRecord } from '../store/records.ts'
+import type { State, View } from '../store/state.ts'
+import { absent, type Filterable, matching } from './filters.ts'
+import { endDryRun, isAsked } from './input.ts'
+
+type ZoneHandlers = Required<Pick<Ec2Handlers, 'DescribeRegions' | 'DescribeAvailabilityZones'>>
+
+const OPT_IN = 'opt-in-not-required'
+
+const ZONE_FILTERS: Filterable<AvailabilityZone> = {
+  fields: {
+    ...absent('parent-zone-id', 'parent-zone-name'),
+    'group-name': (zone) => zone.GroupName,
+    message: (zone) => zone.Messages?.map((one) => one.Message),
+    'opt-in-status': (zone) => zone.OptInStatus,
+    'region-name': (zone) => zone.RegionName,
+    state: (zone) => zone.State,
+    'zone-id': (zone) => zone.ZoneId,
+    'zone-name': (zone) => zone.ZoneName,
+    'zone-type': (zone) => zone.ZoneType,
+  },
+}
+
+const REGION_FILTERS: Filterable<Region> = {
+  fields: {
+    endpoint: (region) => region.Endpoint,
+    'opt-in-status': (region) => region.OptInStatus,
+    'region-name': (region) => region.RegionName,
+  },
+}
+
+export function zoneName(region: string, rack: string): string {
+  return `${region}-${rack}`
+}
+
+/** AWS's zone ids name a place the same for every account; ours number the rack. */
+export function zoneId(region: string, rack: RackRecord): string {
+  return `${region}-az${rack.index}`
+}
+
+/** The id of the zone of a rack that may be gone by now. */
+export function zoneIdOf(view: View, region: string, rack: string): string | undefined {
+  const record = view.get('rack', rack)
+  return record === null ? undefined : zoneId(region, record)
+}
+
+/** Does the rack have a CC whose session is open? Without one nothing reaches its hosts. */
+export function isRackConnected(view: View, rack: string): boolean {
+  return view.withPrefix('host', `${rack}/`).some(isConnectedCc)
+}
+
+function isConnectedCc({ roles, status }: HostRecord): boolean {
+  return roles.includes('cc') && status?.connected === true
+}
+
+export function zoneHandlers({
+  state,
+  region,
+  endpoint,
+}: {
+  state: State
+  region: string
+  endpoint: string | undefined
+}): ZoneHandlers {
+  return {
+    DescribeRegions: (_context, input) => {
+      const unknown = (input.RegionNames ?? []).filter((name) => name !== region)
+      if (unknown.length > 0) {
+        const text = `Invalid region names: [${unknown.join(', ')}]`
+        throw new ApiError('InvalidParameterValue', text)
+      }
+      endDryRun(input)
+      const regions = [{ RegionName: region, Endpoint: endpoint, OptInStatus: OPT_IN }]
+      return { Regions: matching<Region>(regions, input.Filters, REGION_FILTERS) }
+    },
+
+    DescribeAvailabilityZones: async (_context, input) => {
+      const view = await state.fresh()
+      const zones = view.all('rack').map((rack) => zoneOf(view, region, rack))
+      checkNamed(
+        'zone name',
+        input.ZoneNames,
+        zones.map((zone) => zone.ZoneName),
+      )
+      checkNamed(
+        'zone ID',
+        input.ZoneIds,
+        zones.map((zone) => zone.ZoneId),
+      )
+      endDryRun(input)
+      const named = zones.filter(
+        ({ ZoneName = '', ZoneId = '' }) =>
+          isAsked(input.ZoneNames, ZoneName) && isAsked(input.ZoneIds, ZoneId),
+      )
+      return { AvailabilityZones: matching(named, input.Filters, ZONE_FILTERS) }
+    },
+  }
+}
+
+function zoneOf(view: View, region: string, rack: RackRecord): AvailabilityZone {
+  const name = zoneName(region, rack.name)
+  const isConnected = isRackConnected(view, rack.name)
+  const messages: string[] = []
+  if (!isConnected) {
+    messages.push('The rack is not connected: its instances run on, and none can be started.')
+  }
+  if (rack.state === 'draining') {
+    messages.push('The rack is being drained: no instance can be started in it.')
+  }
+  return {
+    State: isConnected ? (rack.state === 'draining' ? 'constrained' : 'available') : 'impaired',
+    OptInStatus: OPT_IN,
+    Messages: messages.map((Message) => ({ Message })),
+    RegionName: region,
+    ZoneName: name,
+    ZoneId: zoneId(region, rack),
+    GroupName: region,
+    NetworkBorderGroup: region,
+    ZoneType: 'availability-zone',
+  }
+}
+
+function checkNamed(
+  what: string,
+  asked: readonly string[] | undefined,
+  there: readonly (string | undefined)[],
+): void {
+  const unknown = (asked ?? []).find((name) => !there.includes(name))
+  if (unknown === undefined) return
+  throw new ApiError('InvalidParameterValue', `Invalid availability ${what}: [${unknown}]`)
+}
