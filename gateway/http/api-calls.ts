@@ -1,0 +1,221 @@
+// From one HTTP request to one answer of the AWS endpoint: signature, action, parameters, handler,
+// XML; and one audit line and one count per call. Knows nothing of the listener.
+
+import { hash } from 'node:crypto'
+import type { Clock } from '../../common/clock.ts'
+import { codeOf } from '../../common/errors.ts'
+import type { Log } from '../../common/log.ts'
+import { ApiError } from '../aws/api-error.ts'
+import { type Codec, createCodec } from '../aws/codec.ts'
+import { ownParameters, parseForm } from '../aws/form.ts'
+import type { CallContext, Caller, Ec2Handlers, StsHandlers } from '../aws/handlers.ts'
+import { loadModel } from '../aws/model.ts'
+import type { Metrics } from '../metrics.ts'
+import { headersOf, type SignedRequest } from './canonical-request.ts'
+import { readAuthorization, type SecretOf, SigningKeys, verifySignature } from './sigv4.ts'
+
+export interface ApiOptions {
+  readonly ec2: Ec2Handlers
+  readonly sts: StsHandlers
+  readonly secretOf: SecretOf
+  /** The EC2 region of this cloud: the only one that a signature may name. */
+  readonly region: string
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+  /** A fresh UUID. */
+  readonly requestId: () => string
+}
+
+export interface ApiRequest {
+  readonly method: string
+  /** Path and query as on the wire. */
+  readonly url: string
+  readonly rawHeaders: readonly string[]
+  readonly body: Uint8Array
+  readonly sourceIp: string
+}
+
+export interface ApiAnswer {
+  readonly status: number
+  readonly requestId: string
+  readonly body: string
+}
+
+export interface ApiCalls {
+  /** Never rejects: whatever happens becomes an answer. */
+  readonly answer: (request: ApiRequest) => Promise<ApiAnswer>
+  /** An answer for a request that the listener could not even read. */
+  readonly refuse: (error: unknown, sourceIp: string) => ApiAnswer
+}
+
+type AnyHandler = (context: CallContext, input: never) => object | Promise<object>
+
+interface Service {
+  readonly name: string
+  readonly codec: Codec
+  readonly handlers: Readonly<Record<string, AnyHandler | undefined>>
+}
+
+/** What is known of a call so far: the audit line. */
+interface Call {
+  readonly requestId: string
+  readonly startedAtMs: number
+  readonly sourceIp: string
+  service: Service
+  action: string
+  accessKeyId: string
+  account: string
+}
+
+/** Clients that ask for the world-wide STS sign for this region, whatever theirs is. */
+const STS_GLOBAL_REGION = 'us-east-1'
+const STS_VERSION = /(?:^|[?&])Version=2011-06-15(?:&|$)/
+/** How much of an unsigned request is looked at to answer it in its own protocol. */
+const PEEK_BYTES = 4096
+
+export function createApiCalls(options: ApiOptions): ApiCalls {
+  const { clock, log, metrics } = options
+  const keys = new SigningKeys()
+  const ec2: Service = serviceOf('ec2', options.ec2)
+  const sts: Service = serviceOf('sts', options.sts)
+
+  function begin(service: Service, sourceIp: string): Call {
+    const startedAtMs = clock.nowMs()
+    const requestId = options.requestId()
+    const nobody = { action: 'unknown', accessKeyId: '', account: '' }
+    return { requestId, startedAtMs, sourceIp, service, ...nobody }
+  }
+
+  async function run(request: ApiRequest, call: Call): Promise<string> {
+    const signed = signedRequest(request)
+    if (signed.path !== '/') {
+      throw new ApiError('InvalidURI', `There is nothing at ${signed.path.slice(0, 200)}.`, 404)
+    }
+    const claim = readAuthorization(signed)
+    call.accessKeyId = claim.accessKeyId
+    call.service = claimedService(claim.service, call.service)
+    checkRegion(claim.region, call.service)
+    const tools = { secretOf: options.secretOf, keys, nowMs: call.startedAtMs }
+    const caller = await verifySignature(tools, signed, claim)
+    call.account = caller.account
+    const parameters = parseForm(signed.query)
+    parseForm(Buffer.from(request.body).toString(), parameters)
+    return await dispatch(call, caller, parameters)
+  }
+
+  async function dispatch(
+    call: Call,
+    caller: Caller,
+    parameters: ReadonlyMap<string, string>,
+  ): Promise<string> {
+    const { codec, handlers } = call.service
+    const action = codec.actionOf(parameters)
+    const { operation } = action
+    call.action = operation
+    const input = codec.decode(operation, parameters)
+    const handler = Object.hasOwn(handlers, operation) ? handlers[operation] : undefined
+    if (handler === undefined) {
+      throw new ApiError('UnsupportedOperation', `This cloud does not have ${operation}.`)
+    }
+    const context: CallContext = {
+      caller,
+      requestId: call.requestId,
+      nowMs: call.startedAtMs,
+      log: log.with({ requestId: call.requestId, action: operation }),
+      parameters: ownParameters(parameters),
+    }
+    const output = await handler(context, input as never)
+    return codec.encode(action, output, call.requestId)
+  }
+
+  function claimedService(name: string, guess: Service): Service {
+    const found = [ec2, sts].find((each) => each.name === name)
+    if (found !== undefined) return found
+    throw scopeError(guess, `Credential should be scoped to correct service: 'ec2' or 'sts'.`)
+  }
+
+  function checkRegion(region: string, service: Service): void {
+    const isOurs = region === options.region || (service === sts && region === STS_GLOBAL_REGION)
+    if (isOurs) return
+    throw scopeError(service, `Credential should be scoped to a valid region, not '${region}'.`)
+  }
+
+  function finish(call: Call, code: string, status: number, body: string): ApiAnswer {
+    const { requestId, service, action, accessKeyId, account, sourceIp } = call
+    const ms = clock.nowMs() - call.startedAtMs
+    metrics.apiCall({ service: service.name, action, code, seconds: ms / 1000 })
+    const who = { account, accessKeyId, sourceIp }
+    log.info('api call', { service: service.name, action, ...who, requestId, code, status, ms })
+    return { status, requestId, body }
+  }
+
+  function fail(call: Call, error: unknown): ApiAnswer {
+    const known = apiErrorOf(error)
+    if (known.status >= 500) {
+      log.error('api call failed', { requestId: call.requestId, action: call.action, error })
+    }
+    const body = call.service.codec.encodeError(known, call.requestId)
+    return finish(call, known.code, known.status, body)
+  }
+
+  return {
+    async answer(request) {
+      const call = begin(speaksSts(request) ? sts : ec2, request.sourceIp)
+      try {
+        return finish(call, 'OK', 200, await run(request, call))
+      } catch (error) {
+        return fail(call, error)
+      }
+    },
+    refuse: (error, sourceIp) => fail(begin(ec2, sourceIp), error),
+  }
+}
+
+function serviceOf(name: 'ec2' | 'sts', handlers: object): Service {
+  // The map's own types pair every operation with its input; here they only meet by name.
+  return { name, codec: createCodec(loadModel(name)), handlers: handlers as Service['handlers'] }
+}
+
+function signedRequest({ method, url, rawHeaders, body }: ApiRequest): SignedRequest {
+  const mark = url.indexOf('?')
+  return {
+    method,
+    path: mark < 0 ? url : url.slice(0, mark),
+    query: mark < 0 ? '' : url.slice(mark + 1),
+    headers: headersOf(rawHeaders),
+    payloadHash: hash('sha256', body),
+  }
+}
+
+/** A guess for requests that never say in a signature which service they are for. */
+function speaksSts({ url, body }: ApiRequest): boolean {
+  const start = Buffer.from(body.subarray(0, PEEK_BYTES)).toString('latin1')
+  return STS_VERSION.test(start) || STS_VERSION.test(url.slice(0, PEEK_BYTES))
+}
+
+function scopeError(service: Service, message: string): ApiError {
+  return service.name === 'ec2'
+    ? new ApiError('AuthFailure', message, 401)
+    : new ApiError('SignatureDoesNotMatch', message, 403)
+}
+
+/** What the caller may know of any thrown value. */
+function apiErrorOf(error: unknown): ApiError {
+  if (error instanceof ApiError) return error
+  switch (codeOf(error)) {
+    case 'StoreFull': {
+      const message = "The cloud's store is full. The request was not carried out."
+      return new ApiError('Unavailable', message, 503)
+    }
+    case 'StoreUnavailable': {
+      const message = "The cloud's store does not answer. The request may have been carried out."
+      return new ApiError('Unavailable', message, 503)
+    }
+    case 'Conflict':
+    case 'Unavailable':
+      return new ApiError('Unavailable', 'The server is overloaded. Try again later.', 503)
+    default:
+      return new ApiError('InternalError', 'An internal error has occurred', 500)
+  }
+}

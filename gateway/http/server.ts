@@ -1,0 +1,113 @@
+// The public endpoint: one port, TCP or TLS, for everything that a signature's scope can name. Owns
+// the listener's limits, and turns what the framework refuses into AWS's errors.
+
+import type { Socket } from 'node:net'
+import { type FastifyError, type FastifyInstance, type FastifyReply, fastify } from 'fastify'
+import { ApiError } from '../aws/api-error.ts'
+import { type ApiAnswer, type ApiOptions, createApiCalls } from './api-calls.ts'
+import { listenerOptions, MAX_HEADER_BYTES, type Tls } from './limits.ts'
+
+/** RunInstances with 16 KiB of user data needs 30 KB; ImportKeyPair and long lists less. */
+const MAX_BODY_BYTES = 2 << 20
+const CONTENT_TYPE = 'text/xml;charset=UTF-8'
+
+/**
+ * Makes the endpoint; the caller listens on it and closes it. Every answer, also to what is no HTTP
+ * at all, is XML with a request id.
+ */
+export function createApiServer(options: ApiOptions & { readonly tls?: Tls }): FastifyInstance {
+  const calls = createApiCalls(options)
+  const app = fastify({
+    ...listenerOptions(options.tls),
+    bodyLimit: MAX_BODY_BYTES,
+    exposeHeadRoutes: false,
+    clientErrorHandler: (error, socket) => refuseConnection(error.code ?? '', socket),
+    frameworkErrors: (error, request, reply) => {
+      send(reply, calls.refuse(frameworkError(error), request.ip))
+    },
+  })
+
+  function refuseConnection(code: string, socket: Socket): void {
+    if (!socket.writable || code === 'ECONNRESET') {
+      socket.destroy()
+      return
+    }
+    const answer = calls.refuse(connectionError(code), socket.remoteAddress ?? '')
+    socket.end(rawAnswer(answer))
+  }
+
+  // Whatever a body calls itself, it is a form: EC2 does not look either.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  app.setErrorHandler((error, request, reply) => {
+    send(reply, calls.refuse(frameworkError(error), request.ip))
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const error = new ApiError('InvalidMethod', `${request.method} is not allowed here.`, 405)
+    send(reply, calls.refuse(error, request.ip))
+  })
+  app.route({
+    method: ['GET', 'POST'],
+    url: '*',
+    handler: async (request, reply) => {
+      const { method, url = '', rawHeaders } = request.raw
+      const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+      const call = { method: method ?? '', url, rawHeaders, body, sourceIp: request.ip }
+      return send(reply, await calls.answer(call))
+    },
+  })
+  return app
+}
+
+function send(reply: FastifyReply, answer: ApiAnswer): FastifyReply {
+  const { status, requestId, body } = answer
+  return reply
+    .code(status)
+    .headers({ 'content-type': CONTENT_TYPE, 'x-amzn-requestid': requestId })
+    .send(body)
+}
+
+/** For a connection that has no request to reply to. */
+function rawAnswer({ status, requestId, body }: ApiAnswer): string {
+  return [
+    `HTTP/1.1 ${status} Refused`,
+    `content-type: ${CONTENT_TYPE}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    `x-amzn-requestid: ${requestId}`,
+    'connection: close',
+    '',
+    body,
+  ].join('\r\n')
+}
+
+/** "Common Error Types" of the EC2 API reference: what is wrong at the level of HTTP. */
+function frameworkError(error: unknown): unknown {
+  const { code, statusCode = 500 } = error as Partial<FastifyError>
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    const message = `The request is larger than ${MAX_BODY_BYTES} bytes.`
+    return new ApiError('RequestEntityTooLargeException', message, 413)
+  }
+  if (code === 'FST_ERR_BAD_URL') {
+    return new ApiError('InvalidURI', 'Could not parse the specified URI.')
+  }
+  if (statusCode < 500) return malformed()
+  return error
+}
+
+function connectionError(code: string): ApiError {
+  switch (code) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new ApiError('RequestTimeoutException', 'The request took too long to arrive.', 408)
+    case 'HPE_HEADER_OVERFLOW': {
+      const message = `URL and headers are larger than ${MAX_HEADER_BYTES} bytes.`
+      return new ApiError('RequestEntityTooLargeException', message, 431)
+    }
+    default:
+      return malformed()
+  }
+}
+
+function malformed(): ApiError {
+  const message = 'There are problems with the request at the HTTP level.'
+  return new ApiError('MalformedHttpRequestException', message)
+}

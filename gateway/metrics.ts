@@ -1,0 +1,88 @@
+// What the gateway counts, in Prometheus' terms. Labels come from fixed sets or are bounded here: a
+// caller must not be able to make series.
+
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+export interface ApiCallMetric {
+  readonly service: string
+  /** An operation of the model, or `unknown`. */
+  readonly action: string
+  /** `OK`, or the code of the error. */
+  readonly code: string
+  readonly seconds: number
+}
+
+export interface Metrics {
+  readonly apiCall: (call: ApiCallMetric) => void
+  /** Open sessions with racks' CCs. */
+  readonly setSessions: (open: number) => void
+  /** Racks by state (`connected`, `away`, `draining`, ...); states that are not named become 0. */
+  readonly setRacks: (byState: Readonly<Record<string, number>>) => void
+  /** Instances by EC2's state name; states that are not named become 0. */
+  readonly setInstances: (byState: Readonly<Record<string, number>>) => void
+  readonly storeTransaction: (outcome: 'ok' | 'conflict' | 'failed', seconds: number) => void
+  /** The text that Prometheus scrapes, and its content type. */
+  readonly scrape: () => Promise<{ readonly contentType: string; readonly text: string }>
+}
+
+/** Different codes of one action; AWS documents far fewer. */
+const MAX_CODES = 200
+
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+/** A registry of its own, with the process's metrics (memory, CPU, event loop) in it. */
+export function createMetrics(): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const registers = [registry]
+  const calls = new Counter({
+    name: 'mallee_api_requests_total',
+    help: 'API requests by service, action and code',
+    labelNames: ['service', 'action', 'code'],
+    registers,
+  })
+  const seconds = new Histogram({
+    name: 'mallee_api_request_seconds',
+    help: 'Time from the end of a request to its answer',
+    labelNames: ['service', 'action'],
+    buckets: SECONDS,
+    registers,
+  })
+  const sessions = new Gauge({
+    name: 'mallee_sessions',
+    help: 'Open sessions with racks',
+    registers,
+  })
+  const racks = gaugeByState('mallee_racks', 'Racks by state', registers)
+  const instances = gaugeByState('mallee_instances', 'Instances by state', registers)
+  const transactions = new Histogram({
+    name: 'mallee_store_transaction_seconds',
+    help: 'Store transactions until durable',
+    labelNames: ['outcome'],
+    buckets: SECONDS,
+    registers,
+  })
+  const codes = new Set<string>()
+
+  return {
+    apiCall({ service, action, code, seconds: took }) {
+      if (codes.size < MAX_CODES) codes.add(code)
+      calls.inc({ service, action, code: codes.has(code) ? code : 'other' })
+      seconds.observe({ service, action }, took)
+    },
+    setSessions: (open) => sessions.set(open),
+    setRacks: (byState) => setAll(racks, byState),
+    setInstances: (byState) => setAll(instances, byState),
+    storeTransaction: (outcome, took) => transactions.observe({ outcome }, took),
+    scrape: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+  }
+}
+
+function gaugeByState(name: string, help: string, registers: Registry[]): Gauge<'state'> {
+  return new Gauge({ name, help, labelNames: ['state'], registers })
+}
+
+function setAll(gauge: Gauge<'state'>, byState: Readonly<Record<string, number>>): void {
+  gauge.reset()
+  for (const [state, count] of Object.entries(byState)) gauge.set({ state }, count)
+}
