@@ -15,9 +15,10 @@ import {
   type JoinResponse,
   MembershipService,
 } from './gen/mallee/v1/membership_pb.js'
-import { address, dial, methodDefinition, statusToError } from './service.ts'
+import type { MembershipEnd } from './membership-server.ts'
+import { address, callUnary, dial, methodDefinition } from './service.ts'
 import { PROTOCOL_MAX, PROTOCOL_MIN } from './session.ts'
-import { joinClientCredentials } from './tls.ts'
+import { type Expect, joinClientCredentials } from './tls.ts'
 
 /** A join port whose CA was found to be the token's. */
 export interface JoinServer {
@@ -27,6 +28,8 @@ export interface JoinServer {
   readonly clock: Clock
   /** Milliseconds for one request; 30,000 when not given. */
   readonly timeoutMs?: number
+  /** Whom to talk to; the gateway or any CC when not given. */
+  readonly expect?: Expect
 }
 
 /** JoinRequest without the versions, which are this program's. */
@@ -92,8 +95,36 @@ export function check(server: JoinServer, fields: JoinFields): Promise<CheckResp
   return unary(server, methodDefinition(MembershipService.method.check), request)
 }
 
+/**
+ * A CC's join port: hands requests on as they came, to the first parent that answers. Refusals come
+ * back with their own codes.
+ */
+export function relayMembership(
+  caPem: string,
+  parents: readonly { readonly host: string; readonly port: number }[],
+  expect: Expect,
+  clock: Clock,
+): MembershipEnd {
+  async function relay<Req, Res>(method: grpc.MethodDefinition<Req, Res>, request: Req) {
+    let away = new MalleeError('Unavailable', 'there is no parent to relay to')
+    for (const { host, port } of parents) {
+      try {
+        return await unary<Req, Res>({ host, port, caPem, clock, expect }, method, request)
+      } catch (error) {
+        if (!(error instanceof MalleeError) || error.code !== 'Unavailable') throw error
+        away = error
+      }
+    }
+    throw away
+  }
+  return {
+    join: (request) => relay(methodDefinition(MembershipService.method.join), request),
+    check: (request) => relay(methodDefinition(MembershipService.method.check), request),
+  }
+}
+
 /** Who may stand behind a join port: the gateway, or a CC that relays to it. */
-export function servesJoins(peer: Identity): boolean {
+function servesJoins(peer: Identity): boolean {
   return peer.kind === 'gateway' || peer.roles.includes('cc')
 }
 
@@ -102,27 +133,13 @@ function withVersions(fields: JoinFields): MessageInitShape<typeof JoinRequestSc
 }
 
 async function unary<Req, Res>(
-  { host, port, caPem, clock, timeoutMs = REQUEST_MS }: JoinServer,
-  { path, requestSerialize, responseDeserialize }: grpc.MethodDefinition<Req, Res>,
+  { host, port, caPem, clock, timeoutMs = REQUEST_MS, expect = servesJoins }: JoinServer,
+  method: grpc.MethodDefinition<Req, Res>,
   request: Req,
 ): Promise<Res> {
-  const connection = dial(host, port, joinClientCredentials(caPem, servesJoins))
+  const connection = dial(host, port, joinClientCredentials(caPem, expect))
   try {
-    return await new Promise<Res>((resolve, reject) => {
-      const deadline = clock.nowMs() + timeoutMs
-      connection.makeUnaryRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        request,
-        { deadline },
-        (error, response) => {
-          if (error !== null) reject(statusToError(error))
-          else if (response === undefined) reject(new MalleeError('BadMessage', 'no answer'))
-          else resolve(response)
-        },
-      )
-    })
+    return await callUnary(connection, method, request, clock.nowMs() + timeoutMs)
   } finally {
     connection.close()
   }

@@ -23,8 +23,8 @@ export interface MembershipEnd {
 }
 
 /** Requests that one source may send at once, and how many more each second. */
-const BURST = 30
-const PER_SECOND = 1
+const BURST = 60
+const PER_SECOND = 5
 const MAX_SOURCES = 10_000
 const MAX_RUNNING = 64
 

@@ -185,16 +185,21 @@ export class ParentSession implements OpenSession {
     parent.opened(agent, hello, this)
     const held =
       hello.epoch === '' ? null : { epoch: hello.epoch, generation: Number(hello.generation) }
-    await this.#keepDesired(held)
+    await this.#keepDesired(epoch, held)
   }
 
   // The next update is asked for when the last one is on the agent's disk: what changes meanwhile
   // is folded into one by the parent, and a slow agent costs no memory here.
-  async #keepDesired(held: { epoch: string; generation: number } | null): Promise<void> {
+  async #keepDesired(
+    epoch: string,
+    held: { epoch: string; generation: number } | null,
+  ): Promise<void> {
     const { parent, agent } = this.#parts
     const { signal } = this.#ended
     for await (const update of parent.desired(agent, held, signal)) {
       if (signal.aborted) return
+      // Generations of another epoch mean nothing in this session; the agent is to say hello anew.
+      if (parent.epoch() !== epoch) return this.close('the epoch changed')
       const acknowledged = new Promise<void>((done) => {
         this.#unacknowledged = { generation: update.generation, done }
       })

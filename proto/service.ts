@@ -104,6 +104,29 @@ export function dial(
   return new grpc.Client(`dns:${address(host, port)}`, credentials, DIAL_OPTIONS)
 }
 
+/** One request and its answer, until `deadline` (ms since 1970). Throws the sender's MalleeError. */
+export function callUnary<Req, Res>(
+  connection: grpc.Client,
+  { path, requestSerialize, responseDeserialize }: grpc.MethodDefinition<Req, Res>,
+  request: Req,
+  deadline: number,
+): Promise<Res> {
+  return new Promise<Res>((resolve, reject) => {
+    connection.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      { deadline },
+      (error, response) => {
+        if (error !== null) reject(statusToError(error))
+        else if (response === undefined) reject(new MalleeError('BadMessage', 'no answer'))
+        else resolve(response)
+      },
+    )
+  })
+}
+
 /** What a handler answers instead of a message. Foreign errors keep their sentence to themselves. */
 export function errorToStatus(error: unknown): Partial<grpc.StatusObject> & Error {
   const ours = error instanceof MalleeError ? error : null

@@ -56,6 +56,8 @@ export interface TokenRecord {
   readonly secretHash: string
   readonly rack: string
   readonly roles: readonly Role[]
+  /** Its CC may join a rack that has one already. */
+  readonly additional?: boolean
   readonly createdAtMs: number
   readonly expiresAtMs: number
   readonly used: {
