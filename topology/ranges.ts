@@ -1,0 +1,72 @@
+// The number plan on one screen: every space that numbers are taken from, with its source.
+// docs/number-plan.md tells the same to people.
+
+/** A space of whole numbers, both ends included. */
+export interface Band {
+  readonly first: number
+  readonly last: number
+  /** How long a number that was given back rests before somebody else may hold it. */
+  readonly quarantineMs: number
+}
+
+const MINUTE_MS = 60_000
+const DAY_MS = 24 * 60 * MINUTE_MS
+/** Such a number is not given back to its pool: nobody will ever take it. */
+export const NEVER_AGAIN = Number.POSITIVE_INFINITY
+
+// Layer 2
+
+/** 0 and 4095 are reserved (IEEE 802.1Q, 9.6); 1 is the default of most switches. */
+export const VLAN_TAGS: Band = { first: 2, last: 4094, quarantineMs: DAY_MS }
+/** 24 bits (RFC 7348, 5), above the VLAN tags so that nobody takes one for the other. */
+export const VNIS: Band = { first: 4096, last: 2 ** 24 - 1, quarantineMs: NEVER_AGAIN }
+/** What follows `02:`: locally administered, unicast (IEEE 802, 8.4.2). */
+export const MACS: Band = { first: 1, last: 2 ** 40 - 1, quarantineMs: NEVER_AGAIN }
+
+// Racks and hosts
+
+/** The 16 bits between a /48 and a /64 (RFC 4193, 3.1); 0 is nobody's. */
+export const RACK_INDEXES: Band = { first: 1, last: 65_535, quarantineMs: DAY_MS }
+/** Hosts of one rack: 12 bits, which is what a gateway's MAC has for them. */
+export const HOST_INDEXES: Band = { first: 1, last: 4095, quarantineMs: DAY_MS }
+/** Of the RFC 4193 /48 that holds the racks' own addresses, and of each rack's share. */
+export const CLOUD_FABRIC_LENGTH = 48
+export const RACK_FABRIC_LENGTH = 64
+
+// Tenants' prefixes: the nth block of that length in the pools
+
+/** The size of a default VPC would be /16 in EC2; /20 leaves 4096 of them in 10.0.0.0/8. */
+export const DEFAULT_VPC_LENGTH = 20
+export const DEFAULT_SUBNET_LENGTH = 24
+/** EC2 takes IPv4 blocks from /16 to /28 (AWS, "VPC CIDR blocks"). */
+export const LONGEST_SUBNET_LENGTH = 28
+/** A tenant pool: fd and 32 random bits. */
+export const IPV6_POOL_LENGTH = 40
+/** AWS, "VPC CIDR blocks": /56 for a VPC, /64 for a subnet. */
+export const VPC_IPV6_LENGTH = 56
+export const SUBNET_IPV6_LENGTH = 64
+/** For the numbers of prefixes: as long as a rack that is away may announce the old one. */
+export const PREFIX_QUARANTINE_MS: number = DAY_MS
+
+// Addresses of a subnet, as offsets from its first one
+
+/** EC2 keeps the first four and the last address for itself (AWS, "Subnet CIDR blocks"). */
+export const RESERVED_FIRST = 4
+export const RESERVED_LAST = 1
+/** Longer than neighbour caches keep an address: 60 s in Linux (arp(7)), 5 min in switches. */
+export const ADDRESS_QUARANTINE_MS: number = 5 * MINUTE_MS
+/** Same reserved ones as IPv4; 32 of a /64's 64 bits, which outlast every subnet. */
+export const IPV6_HOSTS: Band = {
+  first: RESERVED_FIRST,
+  last: 2 ** 32 - 1,
+  quarantineMs: ADDRESS_QUARANTINE_MS,
+}
+
+// Tunnels
+
+/** wg(8) leaves the port open; 51820 is the one of its examples. */
+export const WIREGUARD_PORT = 51_820
+/** An Ethernet's 1500 less IPv6, UDP and WireGuard headers: 40 + 8 + 32 (wg-quick(8)). */
+export const TENANT_MTU = 1420
+/** Shorter than the UDP timeouts of NAT (wg(8), PersistentKeepalive). */
+export const TUNNEL_KEEPALIVE_S = 25
