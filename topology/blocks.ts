@@ -1,6 +1,7 @@
 // Blocks of any size out of pools: what is free, and what is in the way.
 
 import { type Cidr, lastAddress, overlaps, single, size } from './cidr.ts'
+import { ascending } from './order.ts'
 
 /**
  * The lowest block of /`length` that overlaps nothing in `used`, from the first pool that has one;
@@ -31,9 +32,7 @@ function freeIn(pool: Cidr, used: readonly Cidr[], length: number): Cidr | null 
   let base = pool.base
   // Prefixes nest or are apart, so that behind one that is in the way the next block is aligned
   // again, and everything sorted before it stays behind.
-  const inTheWay = conflicts(pool, used).sort((a, b) =>
-    a.base < b.base ? -1 : a.base > b.base ? 1 : 0,
-  )
+  const inTheWay = conflicts(pool, used).sort((a, b) => ascending(a.base, b.base))
   for (const one of inTheWay) {
     if (one.base >= base + step) break
     const behind = lastAddress(one).value + 1n

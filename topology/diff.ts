@@ -1,5 +1,7 @@
 // Desired against actual, by key.
 
+import { ascending } from './order.ts'
+
 export interface Diff {
   /** Desired and not there. */
   readonly add: readonly string[]
@@ -23,5 +25,9 @@ export function diffByKey<T, U>(
     else if (!same(want, have as U)) change.push(key)
   }
   const remove = [...actual.keys()].filter((key) => !desired.has(key))
-  return { add: add.sort(), change: change.sort(), remove: remove.sort() }
+  return {
+    add: add.sort(ascending),
+    change: change.sort(ascending),
+    remove: remove.sort(ascending),
+  }
 }

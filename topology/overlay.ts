@@ -1,22 +1,26 @@
-// Which CCs tunnel to which, and what each may speak for: a full mesh between racks, none inside
-// one. Allowed IPs never overlap on any CC, or WireGuard would move them to whoever came last.
+// Which racks' gateways tunnel to which, and who of them speaks for which prefix. Full mesh between
+// racks, nothing inside of one. WireGuard drops what arrives from a peer whose allowed-ips do not
+// cover its source, so a prefix that stood at two peers would be lost at one of them.
 
-import { formatAddress, mustCidr, nthAddress } from './cidr.ts'
+import { formatCidr, mustCidr, nthAddress, single } from './cidr.ts'
+import { ascending } from './order.ts'
 
 export interface OverlayGateway {
   readonly host: string
   readonly index: number
+  /** Base64; empty while the host has not reported one. */
   readonly publicKey: string
   readonly endpoints: readonly string[]
+  /** Its session is open. */
   readonly connected: boolean
 }
 
 export interface OverlayRack {
   readonly name: string
   readonly index: number
-  /** The rack's /64 of the fabric. */
+  /** The rack's /64 of the cloud's fabric. */
   readonly fabric: string
-  /** The tenants' prefixes that live here. */
+  /** What tenants have in this rack; disjoint from every other rack's. */
   readonly prefixes: readonly string[]
   readonly gateways: readonly OverlayGateway[]
 }
@@ -26,59 +30,74 @@ export interface TunnelPlan {
   readonly host: string
   readonly publicKey: string
   readonly endpoints: readonly string[]
+  /** Exactly what this gateway may speak for, in ascending order. */
   readonly allowedIps: readonly string[]
 }
 
-/** The tunnels of the CC `from`, by rack and host. */
+/**
+ * The peers of one gateway: every gateway with a key in every other rack, by rack and host. Does
+ * not ask whether `from` itself has a key yet; its peers learn of it when it has.
+ */
 export function planTunnels(
   racks: readonly OverlayRack[],
   from: { readonly rack: string; readonly host: string },
 ): TunnelPlan[] {
   return racks
     .filter((rack) => rack.name !== from.rack)
-    .flatMap((rack) => tunnelsInto(rack))
-    .sort((a, b) => (`${a.rack}/${a.host}` < `${b.rack}/${b.host}` ? -1 : 1))
+    .flatMap(tunnelsTo)
+    .sort((a, b) => ascending(a.rack, b.rack) || ascending(a.host, b.host))
 }
 
-/** One name for two racks, whichever way round. */
+/** The name of two racks' pre-shared key, the same from both sides. Rack names have no `|`. */
 export function pairName(a: string, b: string): string {
-  return a < b ? `${a}|${b}` : `${b}|${a}`
+  return [a, b].sort(ascending).join('|')
 }
 
-function tunnelsInto(rack: OverlayRack): TunnelPlan[] {
-  const able = rack.gateways.filter((gateway) => gateway.publicKey !== '')
-  const live = able.filter((gateway) => gateway.connected)
-  // Silence takes nothing away: with nobody connected all of them keep what they had.
-  const speakers = live.length > 0 ? live : able
-  return able.map((gateway) => {
-    const own = formatAddress(nthAddress(mustCidr(rack.fabric), gateway.index))
-    const spoken = [rack.fabric, ...rack.prefixes].filter(
-      (prefix) => speakerFor(prefix, speakers)?.host === gateway.host,
-    )
-    const allowedIps = spoken.includes(rack.fabric) ? spoken : [`${own}/128`, ...spoken]
-    const { host, publicKey, endpoints } = gateway
-    return { rack: rack.name, host, publicKey, endpoints, allowedIps }
+function tunnelsTo(rack: OverlayRack): TunnelPlan[] {
+  const keyed = rack.gateways.filter((gateway) => gateway.publicKey !== '')
+  const connected = keyed.filter((gateway) => gateway.connected)
+  // Silence of all of them removes nothing: they may well go on without us.
+  const speakers = connected.length > 0 ? connected : keyed
+  const spokenFor = new Map<string, string[]>()
+  for (const prefix of new Set([rack.fabric, ...rack.prefixes])) {
+    const host = speakerOf(rack.name, prefix, speakers)
+    if (host !== null) spokenFor.set(host, [...(spokenFor.get(host) ?? []), prefix])
+  }
+  return keyed.map(({ host, index, publicKey, endpoints }) => {
+    const prefixes = spokenFor.get(host) ?? []
+    // Inside the rack's /64, which another one has: the longer prefix wins.
+    const own = formatCidr(single(nthAddress(mustCidr(rack.fabric), index)))
+    const allowedIps = prefixes.includes(rack.fabric) ? prefixes : [...prefixes, own]
+    return { rack: rack.name, host, publicKey, endpoints, allowedIps: allowedIps.sort(ascending) }
   })
 }
 
-/** Rendezvous: losing one gateway moves only what it spoke for. */
-function speakerFor(prefix: string, speakers: readonly OverlayGateway[]): OverlayGateway | null {
-  let best: OverlayGateway | null = null
-  let bestWeight = -1
-  for (const speaker of speakers) {
-    const weight = fnv1a(`${prefix} ${speaker.host}`)
-    if (weight > bestWeight || (weight === bestWeight && speaker.host < (best?.host ?? ''))) {
-      best = speaker
-      bestWeight = weight
-    }
+/**
+ * Rendezvous hashing: everybody who asks gets the same answer, and when a gateway comes or goes
+ * only the prefixes move that it gains or had.
+ */
+function speakerOf(
+  rack: string,
+  prefix: string,
+  speakers: readonly OverlayGateway[],
+): string | null {
+  let best: { host: string; weight: number } | null = null
+  for (const { host } of speakers) {
+    const weight = hash32(`${prefix} ${rack} ${host}`)
+    const wins =
+      best === null || weight > best.weight || (weight === best.weight && host < best.host)
+    if (wins) best = { host, weight }
   }
-  return best
+  return best?.host ?? null
 }
 
-/** FNV-1a, 32 bits, with a final mix; spreads names evenly enough to share work. */
-function fnv1a(text: string): number {
+/** FNV-1a with the finalizer of MurmurHash3: even, and the same in every process for ever. */
+function hash32(text: string): number {
   let hash = 0x811c9dc5
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
-  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d)
-  return (hash ^ (hash >>> 13)) >>> 0
+  for (let i = 0; i < text.length; i++) {
+    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  }
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
 }
