@@ -27,7 +27,8 @@ export function headersOf(rawHeaders: readonly string[]): Map<string, readonly s
 
 /**
  * S3 encodes the path once, every other service twice. Throws SignatureDoesNotMatch when a signed
- * header is absent, InvalidURI for a path or query that does not decode.
+ * header is absent, InvalidURI for a path and MalformedQueryString for a
+ * query that does not decode.
  */
 export function canonicalRequest(
   request: SignedRequest,
@@ -92,13 +93,24 @@ function encode(text: string): string {
 }
 
 function decodeQuery(text: string): string {
-  return decode(text.replaceAll('+', ' '))
+  return (
+    tryDecode(text.replaceAll('+', ' ')) ??
+    refuse('MalformedQueryString', 'The query string contains a syntax error.')
+  )
 }
 
 function decode(text: string): string {
+  return tryDecode(text) ?? refuse('InvalidURI', 'Could not parse the specified URI.')
+}
+
+function tryDecode(text: string): string | null {
   try {
     return decodeURIComponent(text)
   } catch {
-    throw new ApiError('InvalidURI', 'Could not parse the specified URI.')
+    return null
   }
+}
+
+function refuse(code: string, message: string): never {
+  throw new ApiError(code, message)
 }
