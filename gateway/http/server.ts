@@ -9,6 +9,8 @@ import { listenerOptions, MAX_HEADER_BYTES, type Tls } from './limits.ts'
 
 /** RunInstances with 16 KiB of user data needs 30 KB; ImportKeyPair and long lists less. */
 const MAX_BODY_BYTES = 2 << 20
+/** Each may hold a body: this bounds the memory that strangers can fill, at 4 GiB. */
+const MAX_CONNECTIONS = 2_000
 const CONTENT_TYPE = 'text/xml;charset=UTF-8'
 
 /**
@@ -36,6 +38,7 @@ export function createApiServer(options: ApiOptions & { readonly tls?: Tls }): F
     socket.end(rawAnswer(answer))
   }
 
+  app.server.maxConnections = MAX_CONNECTIONS
   // Whatever a body calls itself, it is a form: EC2 does not look either.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))

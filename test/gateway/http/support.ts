@@ -8,7 +8,6 @@ import { MalleeError } from '../../../common/errors.ts'
 import type { Fields, Log } from '../../../common/log.ts'
 import { ApiError, DRY_RUN_MESSAGE } from '../../../gateway/aws/api-error.ts'
 import type { CallContext, Ec2Handlers, StsHandlers } from '../../../gateway/aws/handlers.ts'
-import type { ApiOptions } from '../../../gateway/http/api-calls.ts'
 import { createApiServer } from '../../../gateway/http/server.ts'
 import type { SecretOf } from '../../../gateway/http/sigv4.ts'
 import { createMetrics, type Metrics } from '../../../gateway/metrics.ts'
@@ -69,7 +68,7 @@ export interface Endpoint {
 /** Listens on a free port of 127.0.0.1 until the test ends. */
 export async function startEndpoint(
   t: TestContext,
-  options: Partial<ApiOptions> = {},
+  options: Partial<Parameters<typeof createApiServer>[0]> = {},
 ): Promise<Endpoint> {
   const lines: Line[] = []
   const contexts: CallContext[] = []
