@@ -61,6 +61,12 @@ export class Nodes {
     return session.command(command)
   }
 
+  /** A node that left: nobody waits for it any more. */
+  forget(host: string): void {
+    this.#parts.state.forgetNode(host)
+    this.#parts.board.keepOnly((key) => key !== `host/${host}`)
+  }
+
   async closeAll(reason: string): Promise<void> {
     await Promise.all([...this.#open.values()].map((session) => session.close(reason)))
   }

@@ -1,0 +1,150 @@
+// Puts an agent together and runs it: state from disk first, so that guests and tunnels are made
+// true with nobody reachable; then the session with the parent, and for a CC its nodes.
+
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import { randomHex, systemClock } from '../common/clock.ts'
+import type { Log } from '../common/log.ts'
+import { Loop } from '../common/reconcile.ts'
+import { VERSION } from '../common/version.ts'
+import { SessionClient } from '../proto/session-client.ts'
+import type { TlsIdentity } from '../proto/tls.ts'
+import { Nodes } from './cc/nodes.ts'
+import { startNodeServer } from './cc/server.ts'
+import type { AgentConfig } from './config.ts'
+import type { HostRoles } from './host-roles.ts'
+import { type HostFacts, hostStatus } from './host-status.ts'
+import type { Paths } from './paths.ts'
+import { drainFile, writeProgress } from './progress.ts'
+import { AgentState } from './state.ts'
+import { StatusBoard } from './status-board.ts'
+import { upstreamEnd } from './upstream.ts'
+
+const PASS_EVERY_MS = 5_000
+
+export interface AgentParts {
+  readonly config: AgentConfig
+  readonly paths: Paths
+  readonly identity: TlsIdentity
+  readonly roles: HostRoles
+  readonly facts: HostFacts
+  readonly log: Log
+}
+
+/** Runs until stopped. Guests, tunnels and switches stay as they are: the next start adopts them. */
+export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promise<void> }> {
+  const { config, paths, identity, roles, facts, log } = parts
+  const clock = systemClock
+  const state = new AgentState(join(paths.stateDir, 'state.db'))
+  const board = new StatusBoard()
+  const isCc = config.roles.includes('cc')
+  const nodes = isCc
+    ? new Nodes({ cloud: config.cloud, rack: config.rack, state, board, log })
+    : null
+  let madeGeneration: number | null = null
+  let draining = false
+
+  const loop = new Loop({
+    name: 'host',
+    everyMs: PASS_EVERY_MS,
+    clock,
+    chance: Math.random,
+    log,
+    pass,
+  })
+  const session = new SessionClient({
+    agent: upstreamEnd({
+      host: config.host,
+      state,
+      board,
+      consoleOutput: roles.consoleOutput,
+      relay: nodes === null ? null : (command) => nodes.command(command),
+      log,
+    }),
+    connect: config.parents,
+    identity,
+    expect: (peer) =>
+      isCc
+        ? peer.kind === 'gateway' && peer.cloud === config.cloud
+        : peer.kind === 'host' && peer.rack === config.rack && peer.roles.includes('cc'),
+    clock,
+    log,
+    chance: Math.random,
+    incarnation: randomHex(8),
+    agentVersion: VERSION,
+    simulated: config.simulated,
+  })
+
+  publish()
+  const offState = state.onAccept(() => loop.wake())
+  const offRoles = roles.onStatus(() => {
+    publish()
+    loop.wake()
+  })
+  const server = isCc && nodes !== null ? await startNodeServer({ ...parts, nodes }) : null
+  loop.start()
+  session.start()
+  const timer = setInterval(() => void tell(), 1_000)
+  log.info('agent is up', { host: config.host, rack: config.rack, roles: config.roles })
+  return { stop }
+
+  async function pass(): Promise<void> {
+    draining = await access(drainFile(paths)).then(
+      () => true,
+      () => false,
+    )
+    const held = state.held()
+    try {
+      if (held !== null) await roles.pass(state.desired())
+      madeGeneration = held?.generation ?? null
+    } finally {
+      publish()
+    }
+  }
+
+  function publish(): void {
+    const statuses = roles.statuses()
+    const now = {
+      wireguardPublicKey: roles.wireguardPublicKey(),
+      wireguardEndpoints: roles.wireguardEndpoints(),
+      // The host's own record must not change with every generation: only what others act on.
+      generation: 0,
+      trouble: loop.trouble() ?? '',
+      draining,
+    }
+    board.set([hostStatus(config, facts, now), ...statuses])
+  }
+
+  async function tell(): Promise<void> {
+    const own = roles.statuses()
+    const tunnels = own.flatMap(({ body }) => (body.case === 'tunnel' ? [body.value] : []))
+    await writeProgress(paths, {
+      pid: process.pid,
+      version: VERSION,
+      connected: session.connected(),
+      connectTrouble: session.connected() ? '' : (session.state().trouble?.message ?? ''),
+      generation: state.held()?.generation ?? null,
+      madeGeneration,
+      trouble: loop.trouble() ?? '',
+      instances: own.filter(({ body }) => body.case === 'instance').length,
+      draining,
+      tunnels: tunnels.map((one) => ({
+        rack: one.rack,
+        host: one.host,
+        latestHandshakeMs: Number(one.latestHandshakeMs),
+        receivedBytes: Number(one.receivedBytes),
+      })),
+    }).catch((error: unknown) => log.warn('progress not written', { error }))
+  }
+
+  async function stop(): Promise<void> {
+    clearInterval(timer)
+    offState()
+    offRoles()
+    await session.stop()
+    await nodes?.closeAll('the CC stops')
+    await server?.close()
+    await loop.stop()
+    state.close()
+  }
+}

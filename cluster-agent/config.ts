@@ -1,0 +1,106 @@
+// An agent's configuration: written by rack-join, checked when the agent starts.
+
+import { readIfThere } from '../common/durable-file.ts'
+import { MalleeError } from '../common/errors.ts'
+import { isName } from '../common/identity.ts'
+import { JOIN_PORT, SESSION_PORT } from '../common/ports.ts'
+import type { Role } from './role.ts'
+
+export interface AgentConfig {
+  readonly cloud: string
+  readonly region: string
+  readonly rack: string
+  readonly rackIndex: number
+  readonly host: string
+  readonly hostIndex: number
+  readonly roles: readonly Role[]
+  /** Where the parent answers: the gateways for a CC, the CC for a node. */
+  readonly parents: readonly Parent[]
+  /** The NIC that joins this host to the rack's trunk; null on a rack of one host. */
+  readonly trunk: string | null
+  /** Where other racks reach this CC's WireGuard; empty to find out. */
+  readonly endpoints: readonly string[]
+  readonly wireguardPort: number
+  readonly sessionPort: number
+  readonly joinPort: number
+  /** Where a CC listens for its nodes. */
+  readonly listenHost: string
+  readonly simulated: boolean
+  /** What instances may use; null for what the machine has. */
+  readonly capacity: Capacity | null
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
+}
+
+export interface Parent {
+  readonly host: string
+  /** Of sessions. */
+  readonly port: number
+  readonly joinPort: number
+}
+
+export interface Capacity {
+  readonly vcpus: number
+  readonly memoryMib: number
+  readonly diskGib: number
+}
+
+export const CONFIG_DEFAULTS = {
+  trunk: null,
+  endpoints: [],
+  wireguardPort: 51_820,
+  sessionPort: SESSION_PORT,
+  joinPort: JOIN_PORT,
+  listenHost: '::',
+  simulated: false,
+  capacity: null,
+  logLevel: 'info',
+} as const satisfies Partial<AgentConfig>
+
+/** Throws BadConfig that names the file, the field and what fits. */
+export async function readAgentConfig(file: string): Promise<AgentConfig> {
+  const text = await readIfThere(file)
+  if (text === null) {
+    throw new MalleeError(
+      'BadConfig',
+      `there is no ${file}, this host has not joined: run rack-join`,
+    )
+  }
+  let given: unknown
+  try {
+    given = JSON.parse(text)
+  } catch (cause) {
+    throw new MalleeError('BadConfig', `${file} is not JSON`, { cause })
+  }
+  return checkAgentConfig(file, { ...CONFIG_DEFAULTS, ...(given as AgentConfig) })
+}
+
+export function checkAgentConfig(file: string, config: AgentConfig): AgentConfig {
+  const say = (field: keyof AgentConfig, fits: string): never => {
+    const value = JSON.stringify(config[field])
+    throw new MalleeError('BadConfig', `${field} in ${file} is ${value}, it must be ${fits}`)
+  }
+  for (const field of ['cloud', 'rack', 'host'] as const) {
+    if (!isName(config[field] ?? '')) say(field, 'lower-case letters, digits and inner hyphens')
+  }
+  for (const field of ['wireguardPort', 'sessionPort', 'joinPort'] as const) {
+    if (!isIntegerIn(config[field], 1, 65_535)) say(field, 'a port from 1 to 65535')
+  }
+  for (const field of ['rackIndex', 'hostIndex'] as const) {
+    if (!isIntegerIn(config[field], 1, 65_535)) say(field, 'a number from 1 to 65535')
+  }
+  if (!Array.isArray(config.parents) || config.parents.length === 0) say('parents', 'a list')
+  if (config.trunk !== null && !/^[\w.@-]{1,15}$/.test(config.trunk)) {
+    say('trunk', 'the name of a network interface, or null')
+  }
+  if (config.capacity !== null) {
+    const { vcpus, memoryMib, diskGib } = config.capacity
+    if (![vcpus, memoryMib, diskGib].every((n) => isIntegerIn(n, 1, 2 ** 31 - 1))) {
+      say('capacity', 'positive whole numbers vcpus, memoryMib and diskGib')
+    }
+  }
+  return Object.freeze(config)
+}
+
+function isIntegerIn(value: unknown, first: number, last: number): boolean {
+  return Number.isInteger(value) && Number(value) >= first && Number(value) <= last
+}

@@ -1,0 +1,48 @@
+// What a host says of itself.
+
+import { create } from '@bufbuild/protobuf'
+import { HostStatusSchema, type Status, StatusSchema } from '../proto/gen/mallee/v1/observed_pb.js'
+import type { AgentConfig, Capacity } from './config.ts'
+
+/** Found out once, when the agent starts. */
+export interface HostFacts {
+  readonly version: string
+  readonly accelerator: string
+  readonly ovsDatapath: string
+  readonly wireguard: string
+  /** Null without the role nc. */
+  readonly capacity: Capacity | null
+}
+
+/** Changes while it runs. */
+export interface HostNow {
+  /** Empty without the role cc, or before the first pass. */
+  readonly wireguardPublicKey: string
+  readonly wireguardEndpoints: readonly string[]
+  readonly generation: number
+  readonly trouble: string
+  readonly draining: boolean
+}
+
+export function hostStatus(config: AgentConfig, facts: HostFacts, now: HostNow): Status {
+  const value = create(HostStatusSchema, {
+    rack: config.rack,
+    host: config.host,
+    roles: [...config.roles],
+    agentVersion: facts.version,
+    simulated: config.simulated,
+    vcpus: facts.capacity?.vcpus ?? 0,
+    memoryMib: facts.capacity?.memoryMib ?? 0,
+    diskGib: facts.capacity?.diskGib ?? 0,
+    accelerator: facts.accelerator,
+    ovsDatapath: facts.ovsDatapath,
+    wireguard: facts.wireguard,
+    wireguardPublicKey: now.wireguardPublicKey,
+    wireguardEndpoints: [...now.wireguardEndpoints],
+    connected: true,
+    acceptedGeneration: BigInt(now.generation),
+    trouble: now.trouble,
+    draining: now.draining,
+  })
+  return create(StatusSchema, { key: `host/${config.host}`, body: { case: 'host', value } })
+}

@@ -1,0 +1,54 @@
+// Who this host is: its key, made here and never sent, the certificate that the cloud gave for it,
+// and the cloud's CA.
+
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { readIfThere, writeDurably } from '../common/durable-file.ts'
+import { MalleeError } from '../common/errors.ts'
+import { newKey } from '../common/pki.ts'
+import type { TlsIdentity } from '../proto/tls.ts'
+import { identityDir, type Paths } from './paths.ts'
+
+/** The host's key; made at the first call, so that a join that is repeated is the same join. */
+export async function ensureKey(paths: Paths): Promise<string> {
+  const file = join(identityDir(paths), 'host.key')
+  const kept = await readIfThere(file)
+  if (kept !== null) return kept
+  await mkdir(identityDir(paths), { recursive: true, mode: 0o700 })
+  const { keyPem } = await newKey()
+  await writeDurably(file, keyPem)
+  return keyPem
+}
+
+export async function keepIdentity(
+  paths: Paths,
+  { certificatePem, caPem }: { certificatePem: string; caPem: string },
+): Promise<void> {
+  await writeDurably(join(identityDir(paths), 'ca.pem'), caPem)
+  await writeDurably(join(identityDir(paths), 'host.pem'), certificatePem)
+}
+
+/** Null before the host has joined. */
+export async function readIdentity(paths: Paths): Promise<TlsIdentity | null> {
+  const read = (name: string) => readIfThere(join(identityDir(paths), name))
+  const [keyPem, certificatePem, caPem] = await Promise.all([
+    read('host.key'),
+    read('host.pem'),
+    read('ca.pem'),
+  ])
+  if (keyPem === null || certificatePem === null || caPem === null) return null
+  return { keyPem, certificatePem, caPem }
+}
+
+/** Throws BadConfig before the host has joined. */
+export async function needIdentity(paths: Paths): Promise<TlsIdentity> {
+  const identity = await readIdentity(paths)
+  if (identity === null) {
+    throw new MalleeError('BadConfig', `no certificate in ${identityDir(paths)}: run rack-join`)
+  }
+  return identity
+}
+
+export async function forgetIdentity(paths: Paths): Promise<void> {
+  await rm(identityDir(paths), { recursive: true, force: true })
+}

@@ -1,0 +1,107 @@
+// Takes this host out of its cloud, so that nothing of Mallee is left on it.
+
+import { access, rm, writeFile } from 'node:fs/promises'
+import { systemClock } from '../../common/clock.ts'
+import { MalleeError, messageOf } from '../../common/errors.ts'
+import { exec } from '../../common/exec.ts'
+import { createLog } from '../../common/log.ts'
+import { sayLeave } from '../../proto/departure.ts'
+import { clientCredentials } from '../../proto/tls.ts'
+import { readAgentConfig } from '../config.ts'
+import { readIdentity } from '../identity.ts'
+import { openHostRoles } from '../main-parts.ts'
+import type { Paths } from '../paths.ts'
+import { drainFile, readProgress } from '../progress.ts'
+import { runningPid, stopService } from './service.ts'
+
+const LOOK_EVERY_MS = 500
+
+export interface LeaveOptions {
+  readonly paths: Paths
+  /** Wait until no instance runs here; new ones go elsewhere meanwhile. */
+  readonly drain: boolean
+  /** Leave although instances run here: they end. */
+  readonly force: boolean
+  readonly timeoutMs: number
+}
+
+/** Sentences about what could not be done, empty when all is gone. */
+export async function leaveCloud(
+  { paths, drain, force, timeoutMs }: LeaveOptions,
+  progress: (sentence: string) => void,
+): Promise<string[]> {
+  const problems: string[] = []
+  const config = await readAgentConfig(paths.configFile)
+  if (drain) await awaitDrained(paths, timeoutMs, progress)
+  const instances = (await readProgress(paths))?.instances ?? 0
+  if (instances > 0 && !force) {
+    throw new MalleeError(
+      'Conflict',
+      `${instances} instances are on this host: terminate them, or leave with --drain or --force`,
+    )
+  }
+  progress('telling the cloud')
+  const identity = await readIdentity(paths)
+  if (identity !== null) {
+    const credentials = () => clientCredentials(identity, (peer) => peer.cloud === config.cloud)
+    await sayLeave(config.parents, credentials, config.host, systemClock).catch(
+      (error: unknown) => {
+        problems.push(
+          `the cloud was not told (${messageOf(error)}): mallee host remove ${config.rack} ${config.host}`,
+        )
+      },
+    )
+  }
+  progress('stopping the agent')
+  await stopService({ exec, paths, clock: systemClock })
+  progress('removing instances, tunnels, bridges and tables')
+  const roles = await openHostRoles({ config, paths, identity, log: createLog('warn') })
+  await roles.roles.removeAll()
+  for (const path of [paths.stateDir, paths.runDir, paths.configFile]) {
+    // A folder that is a mount point stays, empty; then its content goes.
+    await exec(['find', path, '-xdev', '-mindepth', '1', '-delete'], { okCodes: [0, 1] })
+    await rm(path, { recursive: true, force: true }).catch(() => undefined)
+    if (await hasContent(path)) problems.push(`${path} could not be removed`)
+  }
+  return problems
+}
+
+async function awaitDrained(
+  paths: Paths,
+  timeoutMs: number,
+  progress: (sentence: string) => void,
+): Promise<void> {
+  if ((await runningPid(paths)) === null) {
+    throw new MalleeError('Unavailable', 'the agent does not run, so nothing can be drained')
+  }
+  await writeFile(drainFile(paths), '')
+  const until = systemClock.nowMs() + timeoutMs
+  let said = -1
+  for (;;) {
+    const now = await readProgress(paths)
+    if (now !== null && now.draining && now.instances === 0) return
+    if (now !== null && now.instances !== said) {
+      said = now.instances
+      progress(`draining: ${said} instances left`)
+    }
+    if (systemClock.nowMs() > until) {
+      await rm(drainFile(paths), { force: true })
+      throw new MalleeError(
+        'CommandTimeout',
+        `${said} instances are still here, nothing was removed`,
+      )
+    }
+    await systemClock.sleep(LOOK_EVERY_MS)
+  }
+}
+
+async function hasContent(path: string): Promise<boolean> {
+  const { stdout } = await exec(['find', path, '-mindepth', '1', '-print', '-quit'], {
+    okCodes: [0, 1],
+  })
+  const there = await access(path).then(
+    () => true,
+    () => false,
+  )
+  return there && stdout.trim() !== ''
+}
