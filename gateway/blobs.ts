@@ -1,0 +1,123 @@
+// Image files by digest, on the gateway's disk. A file is there whole or not at all.
+
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { MalleeError } from '../common/errors.ts'
+import type { BlobRecord } from './store/records.ts'
+
+/** Larger files are refused, in bytes. */
+export const MAX_BLOB_BYTES = 256 * 2 ** 30
+const HEAD_BYTES = 104
+const QCOW2_MAGIC = 'QFI\xfb'
+const READ_BYTES = 256 << 10
+
+/**
+ * Takes in a file: hashed while it is written, synced, then named by its digest. Throws BadArgument
+ * for what no guest can boot from, StoreFull when the disk is.
+ */
+export async function takeBlob(
+  dir: string,
+  name: string,
+  bytes: AsyncIterable<Uint8Array>,
+  { nowMs, unique }: { nowMs: number; unique: string },
+): Promise<BlobRecord> {
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  const partial = join(dir, `.${unique}.partial`)
+  try {
+    const { sha256, sizeBytes, head } = await writeHashed(partial, bytes)
+    const { format, virtualSizeBytes } = formatOf(head, sizeBytes)
+    await rename(partial, join(dir, sha256))
+    await syncDir(dir)
+    return { sha256, name, sizeBytes, virtualSizeBytes, format, createdAtMs: nowMs }
+  } catch (error) {
+    await rm(partial, { force: true })
+    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') {
+      throw new MalleeError('StoreFull', `no room for ${name} in ${dir}`, { cause: error })
+    }
+    throw error
+  }
+}
+
+/** The bytes of a blob from an offset on, null when it is not here. */
+export async function openBlob(
+  dir: string,
+  sha256: string,
+  offset: number,
+): Promise<AsyncIterable<Uint8Array> | null> {
+  if (!/^[0-9a-f]{64}$/.test(sha256)) return null
+  const file = join(dir, sha256)
+  const size = await stat(file).then(
+    (found) => found.size,
+    () => null,
+  )
+  if (size === null || offset > size) return null
+  return createReadStream(file, { start: offset, highWaterMark: READ_BYTES })
+}
+
+async function writeHashed(
+  file: string,
+  bytes: AsyncIterable<Uint8Array>,
+): Promise<{ sha256: string; sizeBytes: number; head: Buffer }> {
+  const hash = createHash('sha256')
+  const handle = await open(file, 'wx', 0o600)
+  let sizeBytes = 0
+  let head: Buffer = Buffer.alloc(0)
+  try {
+    for await (const chunk of bytes) {
+      if (head.length < HEAD_BYTES) head = Buffer.concat([head, chunk]).subarray(0, HEAD_BYTES)
+      sizeBytes += chunk.length
+      if (sizeBytes > MAX_BLOB_BYTES) {
+        throw new MalleeError('BadArgument', `the file has more than ${MAX_BLOB_BYTES} bytes`)
+      }
+      hash.update(chunk)
+      await handle.write(chunk)
+    }
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  return { sha256: hash.digest('hex'), sizeBytes, head }
+}
+
+/**
+ * Raw, or qcow2 by its magic (QEMU docs/interop/qcow2.txt). A backing or data file would be read
+ * from the disk of whichever host runs it: such images are refused.
+ */
+function formatOf(
+  head: Buffer,
+  sizeBytes: number,
+): { format: 'raw' | 'qcow2'; virtualSizeBytes: number } {
+  if (head.toString('latin1', 0, 4) !== QCOW2_MAGIC) {
+    if (sizeBytes === 0 || sizeBytes % 512 !== 0) {
+      throw new MalleeError(
+        'BadArgument',
+        `a raw image is a multiple of 512 bytes, this file has ${sizeBytes}`,
+      )
+    }
+    return { format: 'raw', virtualSizeBytes: sizeBytes }
+  }
+  if (head.length < HEAD_BYTES)
+    throw new MalleeError('BadArgument', 'the qcow2 header is cut short')
+  if (head.readBigUInt64BE(8) !== 0n) {
+    throw new MalleeError('BadArgument', 'the qcow2 image has a backing file, convert it first')
+  }
+  const externalData = (head.readUInt32BE(4) >= 3 ? head.readBigUInt64BE(72) : 0n) & 4n
+  if (externalData !== 0n) {
+    throw new MalleeError(
+      'BadArgument',
+      'the qcow2 image has an external data file, convert it first',
+    )
+  }
+  return { format: 'qcow2', virtualSizeBytes: Number(head.readBigUInt64BE(24)) }
+}
+
+async function syncDir(dir: string): Promise<void> {
+  const handle = await open(dir, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}

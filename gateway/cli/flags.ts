@@ -1,0 +1,30 @@
+// Flags that several `mallee` commands have.
+
+import { DEFAULT_CONFIG_FILE, DEFAULT_SOCKET } from '../files.ts'
+
+export const jsonFlag = {
+  kind: 'boolean',
+  brief: 'Print one JSON object',
+  default: false,
+} as const
+
+export const socketFlag = {
+  kind: 'parsed',
+  parse: String,
+  brief: "The gateway's local socket",
+  placeholder: 'path',
+  default: DEFAULT_SOCKET,
+} as const
+
+export const configFlag = {
+  kind: 'parsed',
+  parse: String,
+  brief: 'Configuration file',
+  placeholder: 'path',
+  default: DEFAULT_CONFIG_FILE,
+} as const
+
+export interface LocalFlags {
+  readonly json: boolean
+  readonly socket: string
+}

@@ -1,0 +1,48 @@
+// `mallee gateway`: runs a gateway until SIGTERM or SIGINT.
+
+import { buildCommand } from '@stricli/core'
+import { answering } from '../../common/cli.ts'
+import { createLog } from '../../common/log.ts'
+import { readConfig } from '../files.ts'
+import { startGateway } from '../main.ts'
+import { configFlag } from './flags.ts'
+
+interface Flags {
+  readonly config: string
+  readonly listenHost?: string
+}
+
+export const gatewayCommand = buildCommand<Flags>({
+  docs: {
+    brief: 'Run a gateway in the foreground',
+    fullDescription: [
+      'Run a gateway in the foreground; SIGTERM ends it. It answers EC2 and STS on 8773, racks',
+      'on 8774 and 8775, health and metrics on 8443. Settings come from flags, then from',
+      'MALLEE_* in the environment, then from the configuration file.',
+    ].join('\n'),
+  },
+  parameters: {
+    flags: {
+      config: configFlag,
+      listenHost: {
+        kind: 'parsed',
+        parse: String,
+        brief: 'Address to listen on, all when not given',
+        placeholder: 'address',
+        optional: true,
+      },
+    },
+  },
+  func: (flags) => answering(false, () => serve(flags)),
+})
+
+async function serve({ config: file, listenHost }: Flags): Promise<void> {
+  const overrides = listenHost === undefined ? {} : { listenHost }
+  const config = await readConfig(file, overrides, process.env)
+  const log = createLog(config.logLevel, { program: 'gateway' })
+  const gateway = await startGateway(config, log)
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
+  })
+  await gateway.stop()
+}

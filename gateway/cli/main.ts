@@ -1,0 +1,36 @@
+// The `mallee` command.
+
+import { buildRouteMap } from '@stricli/core'
+import { runCli } from '../../common/cli.ts'
+import { doctorCommand } from './doctor.ts'
+import { gatewayCommand } from './gateway.ts'
+import { imageRoutes } from './image.ts'
+import { initCommand } from './init.ts'
+import { hostRoutes, rackRoutes, statusCommand } from './rack.ts'
+import { tokenRoutes } from './token.ts'
+
+const root = buildRouteMap({
+  routes: {
+    init: initCommand,
+    gateway: gatewayCommand,
+    status: statusCommand,
+    token: tokenRoutes,
+    rack: rackRoutes,
+    host: hostRoutes,
+    image: imageRoutes,
+    doctor: doctorCommand,
+  },
+  docs: {
+    brief: 'Operate a Mallee cloud',
+    fullDescription: [
+      'Operate a Mallee cloud. Exit codes: 0 done, 1 failed, 2 bad usage or input,',
+      '3 refused, 4 not reachable.',
+      '',
+      'A first cloud:',
+      '  mallee init --name office && mallee gateway',
+      '  mallee token create --rack a --roles cc,sc,nc',
+    ].join('\n'),
+  },
+})
+
+await runCli('mallee', root, process.argv.slice(2))

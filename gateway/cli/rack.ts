@@ -1,0 +1,126 @@
+// `mallee rack …` and `mallee status`: the registry of racks and the state of the cloud.
+
+import { buildCommand, buildRouteMap } from '@stricli/core'
+import { answering, print, table } from '../../common/cli.ts'
+import { callLocal } from './client.ts'
+import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+
+interface Status {
+  readonly cloud: string
+  readonly region: string
+  readonly fabric: string
+  readonly instances: Readonly<Record<string, number>>
+  readonly racks: readonly {
+    readonly name: string
+    readonly index: number
+    readonly state: string
+    readonly hosts: readonly {
+      readonly host: string
+      readonly roles: readonly string[]
+      readonly connected: boolean
+      readonly simulated: boolean
+      readonly instances: number
+      readonly vcpus?: number
+      readonly trouble?: string
+    }[]
+  }[]
+  readonly tunnels: readonly {
+    readonly fromRack: string
+    readonly toRack: string
+    readonly latestHandshakeMs: number
+  }[]
+}
+
+const flags = { socket: socketFlag, json: jsonFlag }
+
+export const statusCommand = buildCommand<LocalFlags>({
+  docs: { brief: 'The cloud at a glance: instances, racks, tunnels' },
+  parameters: { flags },
+  func: (given) => answering(given.json, () => showStatus(given, true)),
+})
+
+const listCommand = buildCommand<LocalFlags>({
+  docs: { brief: 'Racks and their hosts' },
+  parameters: { flags },
+  func: (given) => answering(given.json, () => showStatus(given, false)),
+})
+
+function change(brief: string, method: 'POST' | 'DELETE', suffix: string) {
+  return buildCommand<LocalFlags, [string]>({
+    docs: { brief },
+    parameters: {
+      flags,
+      positional: {
+        kind: 'tuple',
+        parameters: [{ brief: 'Name of the rack', parse: String, placeholder: 'rack' }],
+      },
+    },
+    func: ({ socket, json }, rack) =>
+      answering(json, async () => {
+        const path = `/v1/racks/${encodeURIComponent(rack)}${suffix}`
+        print(json, await callLocal(socket, { method, path }), `${rack}: done`)
+      }),
+  })
+}
+
+const removeHostCommand = buildCommand<LocalFlags, [string, string]>({
+  docs: { brief: 'Take a host without instances out of the cloud' },
+  parameters: {
+    flags,
+    positional: {
+      kind: 'tuple',
+      parameters: [
+        { brief: 'Name of the rack', parse: String, placeholder: 'rack' },
+        { brief: 'Name of the host', parse: String, placeholder: 'host' },
+      ],
+    },
+  },
+  func: ({ socket, json }, rack, host) =>
+    answering(json, async () => {
+      const path = `/v1/racks/${encodeURIComponent(rack)}/hosts/${encodeURIComponent(host)}`
+      print(json, await callLocal(socket, { method: 'DELETE', path }), `${host}: removed`)
+    }),
+})
+
+export const hostRoutes = buildRouteMap({
+  routes: { remove: removeHostCommand },
+  docs: { brief: 'Hosts' },
+})
+
+export const rackRoutes = buildRouteMap({
+  routes: {
+    list: listCommand,
+    drain: change('Place no new instances in a rack', 'POST', '/drain'),
+    undrain: change('Place instances in a rack again', 'POST', '/undrain'),
+    remove: change('Take a rack without instances out of the cloud', 'DELETE', ''),
+  },
+  docs: { brief: 'Racks' },
+})
+
+async function showStatus({ socket, json }: LocalFlags, whole: boolean): Promise<void> {
+  const status = await callLocal<Status>(socket, { method: 'GET', path: '/v1/status' })
+  const rows = status.racks.flatMap((rack) =>
+    rack.hosts.map((host) => [
+      rack.name,
+      rack.state,
+      host.host,
+      host.roles.join(','),
+      host.connected ? 'connected' : 'away',
+      String(host.instances),
+      String(host.vcpus ?? 0),
+      [host.simulated ? 'simulated' : '', host.trouble ?? ''].filter(Boolean).join('; '),
+    ]),
+  )
+  const heads = ['RACK', 'STATE', 'HOST', 'ROLES', 'SESSION', 'INSTANCES', 'VCPUS', 'NOTE']
+  const hosts = table(heads, rows)
+  if (!whole) return print(json, status.racks, hosts)
+  const instances = Object.entries(status.instances).map(([name, n]) => `${n} ${name}`)
+  const tunnels = status.tunnels.map((one) => {
+    const at = one.latestHandshakeMs
+    const when = at === 0 ? 'no handshake yet' : `handshake ${new Date(at).toISOString()}`
+    return `${one.fromRack} to ${one.toRack}: ${when}`
+  })
+  const head = `Cloud ${status.cloud}, region ${status.region}, fabric ${status.fabric}`
+  const counts = `Instances: ${instances.join(', ') || 'none'}`
+  print(json, status, [head, counts, '', hosts, '', ...tunnels].join('\n').trimEnd())
+}

@@ -1,0 +1,80 @@
+// `mallee token …`: join tokens.
+
+import { buildCommand, buildRouteMap, numberParser } from '@stricli/core'
+import { answering, print } from '../../common/cli.ts'
+import { MalleeError } from '../../common/errors.ts'
+import type { Role } from '../store/records.ts'
+import { callLocal } from './client.ts'
+import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+
+const ROLES = ['cc', 'sc', 'nc'] as const
+
+interface Flags extends LocalFlags {
+  readonly rack: string
+  readonly roles: readonly Role[]
+  readonly minutes: number
+}
+
+interface Answer {
+  readonly token: string
+  readonly rack: string
+  readonly roles: readonly Role[]
+  readonly expiresAtMs: number
+}
+
+const createTokenCommand = buildCommand<Flags>({
+  docs: {
+    brief: 'Make a token with which one host can join',
+    fullDescription: [
+      'Make a token with which one host can join: single use, bound to a rack and roles.',
+      'The first host of a rack has the role cc.',
+      '',
+      'Examples:',
+      '  mallee token create --rack a --roles cc,sc,nc',
+      '  mallee token create --rack a --roles nc --minutes 1440',
+    ].join('\n'),
+  },
+  parameters: {
+    flags: {
+      rack: { kind: 'parsed', parse: String, brief: 'Name of the rack', placeholder: 'rack' },
+      roles: {
+        kind: 'parsed',
+        parse: parseRole,
+        brief: 'Roles of the host: cc, sc, nc',
+        placeholder: 'roles',
+        variadic: ',',
+      },
+      minutes: {
+        kind: 'parsed',
+        parse: numberParser,
+        brief: 'Minutes until it expires, 1 to 10080',
+        placeholder: 'n',
+        default: '60',
+      },
+      socket: socketFlag,
+      json: jsonFlag,
+    },
+  },
+  func: (flags) => answering(flags.json, () => createToken(flags)),
+})
+
+export const tokenRoutes = buildRouteMap({
+  routes: { create: createTokenCommand },
+  docs: { brief: 'Join tokens' },
+})
+
+async function createToken({ rack, roles, minutes, socket, json }: Flags): Promise<void> {
+  const body = { rack, roles: ROLES.filter((role) => roles.includes(role)), minutes }
+  const answer = await callLocal<Answer>(socket, { method: 'POST', path: '/v1/tokens', body })
+  const until = new Date(answer.expiresAtMs).toISOString()
+  const text = `${answer.token}\nValid once, until ${until}. On the host: rack-join TOKEN@GATEWAY`
+  print(json, answer, text)
+}
+
+function parseRole(text: string): Role {
+  const role = ROLES.find((one) => one === text)
+  if (role === undefined) {
+    throw new MalleeError('BadArgument', `role ${JSON.stringify(text)} is none of cc, sc, nc`)
+  }
+  return role
+}

@@ -1,0 +1,128 @@
+// Commands to a rack's hosts, by way of the store: whoever asks may be another gateway than the one
+// that holds the rack's session. The asker deletes the command and its answer.
+
+import { create } from '@bufbuild/protobuf'
+import type { Clock, RandomHex } from '../../common/clock.ts'
+import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
+import type { Log } from '../../common/log.ts'
+import { CommandSchema, ConsoleOutputSchema } from '../../proto/gen/mallee/v1/session_pb.js'
+import type { Sessions } from '../federation/sessions.ts'
+import type { CommandRecord, CommandResultRecord } from '../store/records.ts'
+import type { State } from '../store/state.ts'
+
+const COMMAND_MS = 10_000
+const CONSOLE_BYTES = 64 << 10
+
+interface Parts {
+  readonly state: State
+  readonly clock: Clock
+  readonly randomHex: RandomHex
+}
+
+/** The last 64 KiB of an instance's console. Throws RackAway when its host does not answer. */
+export async function consoleOutput(
+  { state, clock, randomHex }: Parts,
+  instance: string,
+  rack: string,
+  host: string,
+): Promise<{ payload: Uint8Array; atMs: number }> {
+  const id = randomHex(8)
+  const expiresAtMs = clock.nowMs() + COMMAND_MS
+  const command: CommandRecord = {
+    id,
+    rack,
+    host,
+    kind: 'console-output',
+    instance,
+    maxBytes: CONSOLE_BYTES,
+    expiresAtMs,
+  }
+  const answer = awaitResult(state, clock, id)
+  try {
+    await state.update((tx) => tx.put('command', [rack, id], command))
+    const result = await answer
+    if (result === null) {
+      throw new MalleeError('RackAway', `host ${host} of rack ${rack} did not answer in time`)
+    }
+    if (result.errorCode !== '') throw new MalleeError('Unavailable', result.errorMessage)
+    return { payload: Buffer.from(result.payloadBase64, 'base64'), atMs: result.atMs }
+  } finally {
+    await state.update(async (tx) => {
+      await tx.delete('command', rack, id)
+      await tx.delete('command-result', id)
+    })
+  }
+}
+
+async function awaitResult(
+  state: State,
+  clock: Clock,
+  id: string,
+): Promise<CommandResultRecord | null> {
+  const found = new AbortController()
+  const unsubscribe = state.onChange((changes) => {
+    if (changes.some((change) => change.key === `command-result/${id}`)) found.abort()
+  })
+  await clock.sleep(COMMAND_MS, found.signal)
+  unsubscribe()
+  return state.view().get('command-result', id)
+}
+
+/** Sends what is for racks whose session is open here, and stores the answers, until ended. */
+export function serveCommands({
+  state,
+  sessions,
+  clock,
+  log,
+}: {
+  state: State
+  sessions: Sessions
+  clock: Clock
+  log: Log
+}): () => void {
+  const underWay = new Set<string>()
+  return state.onChange((changes) => {
+    for (const { key, value } of changes) {
+      if (!key.startsWith('command/') || value === null) continue
+      const command = JSON.parse(value) as CommandRecord
+      if (underWay.has(command.id) || sessions.ofRack(command.rack) === null) continue
+      underWay.add(command.id)
+      serve(command)
+        .catch((error: unknown) => log.error('command not answered', { id: command.id, error }))
+        .finally(() => underWay.delete(command.id))
+    }
+  })
+
+  async function serve(command: CommandRecord): Promise<void> {
+    const result = await send(command)
+    await state.update(async (tx) => {
+      // The asker gave up and deleted the command: an answer would stay for ever.
+      if ((await tx.get('command', command.rack, command.id)) === null) return
+      await tx.put('command-result', [command.id], result)
+    })
+  }
+
+  async function send(command: CommandRecord): Promise<CommandResultRecord> {
+    const timeoutMs = Math.max(1, command.expiresAtMs - clock.nowMs())
+    const { id, host, instance: instanceId, maxBytes } = command
+    try {
+      const session = sessions.ofRack(command.rack)
+      if (session === null) throw new MalleeError('RackAway', `rack ${command.rack} is away`)
+      const value = create(ConsoleOutputSchema, { instanceId, maxBytes })
+      const answer = await session.command(
+        create(CommandSchema, { id, host, timeoutMs, body: { case: 'consoleOutput', value } }),
+      )
+      return {
+        id,
+        errorCode: answer.errorCode,
+        errorMessage: answer.errorMessage,
+        payloadBase64: Buffer.from(answer.payload).toString('base64'),
+        atMs: Number(answer.atMs),
+      }
+    } catch (error) {
+      const errorCode = codeOf(error) ?? 'Unavailable'
+      const errorMessage = messageOf(error)
+      return { id, errorCode, errorMessage, payloadBase64: '', atMs: clock.nowMs() }
+    }
+  }
+}

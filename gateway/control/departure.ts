@@ -1,0 +1,70 @@
+// Takes hosts and racks out of the cloud: their certificates stop working, their numbers go into
+// quarantine.
+
+import { MalleeError } from '../../common/errors.ts'
+import type { Identity } from '../../common/identity.ts'
+import { removeSubnet } from '../ec2/networks.ts'
+import { RACK_INDEX_POOL } from '../pools.ts'
+import type { State, Transaction, View } from '../store/state.ts'
+
+/** A host says that it leaves, or its CC says it for a node. Repeating it changes nothing. */
+export async function departHost(state: State, caller: Identity, host: string): Promise<void> {
+  const isCc = caller.kind === 'host' && caller.roles.includes('cc')
+  if (caller.kind !== 'host' || (caller.host !== host && !isCc)) {
+    throw new MalleeError('NotAllowed', `only ${host} or its CC can say that it leaves`)
+  }
+  await state.update((tx) => withoutHost(tx, state.view(), caller.rack, host))
+}
+
+/** Throws Conflict while instances are placed on it. */
+export async function withoutHost(
+  tx: Transaction,
+  view: View,
+  rack: string,
+  host: string,
+): Promise<void> {
+  const record = await tx.get('host', rack, host)
+  if (record === null) return
+  const placed = view
+    .instancesOf('host', host)
+    .filter((one) => one.rack === rack && one.state !== 'terminated')
+  if (placed.length > 0) {
+    const first = placed[0]?.id
+    throw new MalleeError('Conflict', `${placed.length} instances are on ${host}, ${first} for one`)
+  }
+  await tx.delete('host', rack, host)
+  await tx.delete('lease', rack, host)
+  const others = view.withPrefix('host', `${rack}/`).filter((one) => one.host !== host)
+  if (others.length === 0) await withoutEmptyRack(tx, view, rack)
+}
+
+/** Throws RackNotFound, or Conflict while it has instances that are not terminated. */
+export async function withoutRack(tx: Transaction, view: View, name: string): Promise<void> {
+  if ((await tx.get('rack', name)) === null) {
+    throw new MalleeError('RackNotFound', `there is no rack ${name}`)
+  }
+  const alive = view.instancesOf('rack', name).filter((one) => one.state !== 'terminated')
+  if (alive.length > 0) {
+    const sentence = `rack ${name} has ${alive.length} instances, terminate them first: ${alive[0]?.id}`
+    throw new MalleeError('Conflict', sentence)
+  }
+  for (const { host } of view.withPrefix('host', `${name}/`)) {
+    await tx.delete('host', name, host)
+    await tx.delete('lease', name, host)
+  }
+  await withoutEmptyRack(tx, view, name)
+}
+
+/** The rack's name and numbers are free again; its subnets go with it. */
+async function withoutEmptyRack(tx: Transaction, view: View, name: string): Promise<void> {
+  const rack = await tx.get('rack', name)
+  if (rack === null) return
+  for (const subnet of view.all('subnet').filter((one) => one.rack === name)) {
+    await removeSubnet(tx, subnet)
+  }
+  for (const { pair } of view.all('preshared-key')) {
+    if (pair.split('|').includes(name)) await tx.delete('preshared-key', pair)
+  }
+  await tx.delete('rack', name)
+  await tx.pool(RACK_INDEX_POOL).give(rack.index)
+}

@@ -1,0 +1,153 @@
+// What nobody asks for and must be so all the same: default subnets for every rack, a pre-shared
+// key for every pair, leases that end, terminated instances that fade. Every gateway runs it;
+// compare-and-set keeps them out of each other's way.
+
+import type { Clock, RandomHex } from '../../common/clock.ts'
+import type { Log } from '../../common/log.ts'
+import { Loop } from '../../common/reconcile.ts'
+import { pairName } from '../../topology/overlay.ts'
+import { ensureDefaultSubnets } from '../ec2/networks.ts'
+import { purgeTerminated } from '../ec2/purge.ts'
+import type { Sessions } from '../federation/sessions.ts'
+import type { Sealer } from '../secrets.ts'
+import type { State, View } from '../store/state.ts'
+import type { Change } from '../store/store.ts'
+
+const EVERY_MS = 15_000
+const PRESHARED_KEY_BYTES = 32
+/** Kinds whose change may ask for housekeeping at once. */
+const WAKES = /^(rack|account|vpc|subnet)\//
+
+export interface HousekeepingParts {
+  readonly state: State
+  readonly sessions: Sessions
+  readonly sealer: Sealer
+  readonly gateway: string
+  readonly leaseMs: number
+  readonly clock: Clock
+  readonly randomHex: RandomHex
+  readonly chance: () => number
+  readonly log: Log
+}
+
+/** Starts the loop; resolves its end when the pass under way is done. */
+export function startHousekeeping(parts: HousekeepingParts): { stop: () => Promise<void> } {
+  const { state, sessions, clock, chance, log } = parts
+  const loop = new Loop({
+    name: 'housekeeping',
+    pass: () => housekeepingPass(parts),
+    everyMs: Math.min(EVERY_MS, parts.leaseMs / 3),
+    clock,
+    chance,
+    log,
+  })
+  const wake = (changes: readonly Change[]): void => {
+    if (changes.some((change) => WAKES.test(change.key))) loop.wake()
+  }
+  const offChange = state.onChange(wake)
+  const offSession = sessions.onChange(() => loop.wake())
+  loop.start()
+  return {
+    stop: async () => {
+      offChange()
+      offSession()
+      await loop.stop()
+    },
+  }
+}
+
+/** One pass; running it twice changes nothing more. */
+export async function housekeepingPass(parts: HousekeepingParts): Promise<void> {
+  const { state, clock, randomHex } = parts
+  await ensureDefaultSubnets(state, { nowMs: clock.nowMs(), randomHex })
+  await ensurePresharedKeys(parts)
+  await renewLeases(parts)
+  await endLeases(parts)
+  await purgeTerminated(state, clock.nowMs())
+  await forgetExpired(parts)
+}
+
+async function ensurePresharedKeys({ state, sealer, randomHex }: HousekeepingParts): Promise<void> {
+  const missing = missingPairs(state.view())
+  if (missing.length === 0) return
+  await state.update(async (tx) => {
+    for (const pair of missing) {
+      if ((await tx.get('preshared-key', pair)) !== null) continue
+      const key = Buffer.from(randomHex(PRESHARED_KEY_BYTES), 'hex').toString('base64')
+      const sealedKey = sealer.seal(key, `preshared-key/${pair}`)
+      await tx.put('preshared-key', [pair], { pair, sealedKey })
+    }
+  })
+}
+
+function missingPairs(view: View): string[] {
+  const racks = view.all('rack').map((rack) => rack.name)
+  const missing: string[] = []
+  for (const [i, a] of racks.entries()) {
+    for (const b of racks.slice(i + 1)) {
+      const pair = pairName(a, b)
+      if (view.get('preshared-key', pair) === null) missing.push(pair)
+    }
+  }
+  return missing
+}
+
+async function renewLeases({
+  state,
+  sessions,
+  gateway,
+  clock,
+  leaseMs,
+}: HousekeepingParts): Promise<void> {
+  const nowMs = clock.nowMs()
+  const due = sessions.list().filter(({ rack, host }) => {
+    const lease = state.view().get('lease', rack, host)
+    return lease?.gateway !== gateway || nowMs - lease.renewedAtMs > leaseMs / 3
+  })
+  if (due.length === 0) return
+  await state.update(async (tx) => {
+    for (const { rack, host } of due) {
+      await tx.put('lease', [rack, host], { rack, host, gateway, renewedAtMs: nowMs })
+    }
+  })
+}
+
+/** A host whose session nobody holds any more is away. Its guests go on and nothing is removed. */
+async function endLeases({ state, clock, leaseMs, log }: HousekeepingParts): Promise<void> {
+  const view = state.view()
+  const nowMs = clock.nowMs()
+  const lost = view.all('host').filter((host) => {
+    if (!host.roles.includes('cc') || host.status?.connected !== true) return false
+    const lease = view.get('lease', host.rack, host.host)
+    return lease === null || nowMs - lease.renewedAtMs > leaseMs
+  })
+  if (lost.length === 0) return
+  await state.update(async (tx) => {
+    for (const { rack, host } of lost) {
+      const record = await tx.get('host', rack, host)
+      if (record?.status?.connected !== true) continue
+      log.warn('host is away', { rack, host })
+      await tx.put('host', [rack, host], {
+        ...record,
+        status: { ...record.status, connected: false },
+      })
+    }
+  })
+}
+
+/** Tokens a day after their end, commands whose asker died before it could tidy up. */
+async function forgetExpired({ state, clock }: HousekeepingParts): Promise<void> {
+  const view = state.view()
+  const nowMs = clock.nowMs()
+  const dayMs = 86_400_000
+  const tokens = view.all('token').filter((token) => nowMs - token.expiresAtMs > dayMs)
+  const commands = view.all('command').filter((one) => nowMs - one.expiresAtMs > 60_000)
+  if (tokens.length + commands.length === 0) return
+  await state.update(async (tx) => {
+    for (const { id } of tokens) await tx.delete('token', id)
+    for (const { id, rack } of commands) {
+      await tx.delete('command', rack, id)
+      await tx.delete('command-result', id)
+    }
+  })
+}

@@ -1,0 +1,81 @@
+// The gateway as parent of the racks' CCs: who may have a session, what each shall hold, where its
+// reports go. All state is in the store; what is here are the sessions that are open in this process.
+
+import type { Clock } from '../../common/clock.ts'
+import { MalleeError } from '../../common/errors.ts'
+import type { Identity } from '../../common/identity.ts'
+import type { Log } from '../../common/log.ts'
+import type { Status } from '../../proto/gen/mallee/v1/observed_pb.js'
+import type { Hello } from '../../proto/gen/mallee/v1/session_pb.js'
+import type { OpenSession, ParentEnd } from '../../proto/session.ts'
+import type { AgentName, OpenKey } from '../control/desired.ts'
+import type { State } from '../store/state.ts'
+import { desiredUpdates } from './feed.ts'
+import { recordReport } from './reports.ts'
+import type { Sessions } from './sessions.ts'
+
+export interface GatewayParentParts {
+  readonly state: State
+  readonly sessions: Sessions
+  readonly openKey: OpenKey
+  readonly cloud: string
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export function gatewayParent(parts: GatewayParentParts): ParentEnd {
+  const { state, sessions, openKey, cloud, clock, log } = parts
+  return {
+    cloud,
+    epoch: () => state.epoch(),
+    admit: (agent, hello) => admit(state, agent, hello),
+    desired: (agent, held, signal) =>
+      desiredUpdates({ state, openKey, log }, agentName(agent), held, signal),
+    report: (agent, full, statuses) => report(agent, full, statuses),
+    acknowledged: (agent, generation) => sessions.acknowledged(agentName(agent), generation),
+    opened: (agent, hello, session) => opened(agent, hello, session),
+    closed: (agent, session) => closed(agent, session),
+  }
+
+  async function report(
+    agent: Identity,
+    full: boolean,
+    statuses: readonly Status[],
+  ): Promise<void> {
+    const name = agentName(agent)
+    sessions.observed(name, full, statuses)
+    await recordReport({ state, clock, log }, name, statuses)
+  }
+
+  function opened(agent: Identity, hello: Hello, session: OpenSession): void {
+    const name = agentName(agent)
+    log.info('session opened', { ...name, agent: hello.agentVersion, simulated: hello.simulated })
+    sessions.opened(name, session, clock.nowMs())
+  }
+
+  function closed(agent: Identity, session: OpenSession): void {
+    const name = agentName(agent)
+    log.info('session closed', { ...name })
+    sessions.closed(name, session)
+  }
+}
+
+/** A CC that joined and was not removed since, with the simulated flag it joined with. */
+async function admit(state: State, agent: Identity, hello: Hello): Promise<void> {
+  const { rack, host } = agentName(agent)
+  const record = (await state.fresh()).get('host', rack, host)
+  if (record === null) {
+    throw new MalleeError('HostNotFound', `host ${host} of rack ${rack} is not in this cloud`)
+  }
+  if (record.simulated !== hello.simulated) {
+    const was = record.simulated ? 'simulated' : 'real'
+    throw new MalleeError('BadMessage', `host ${host} of rack ${rack} joined as a ${was} host`)
+  }
+}
+
+function agentName(agent: Identity): AgentName {
+  if (agent.kind !== 'host' || !agent.roles.includes('cc')) {
+    throw new MalleeError('NotSupported', 'only a CC has a session with the gateway')
+  }
+  return { rack: agent.rack, host: agent.host }
+}

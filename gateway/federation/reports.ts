@@ -1,0 +1,104 @@
+// What racks report, into the store: one transaction a report, and none when nothing is new.
+
+import type { Clock } from '../../common/clock.ts'
+import type { Log } from '../../common/log.ts'
+import type { HostStatus, InstanceStatus, Status } from '../../proto/gen/mallee/v1/observed_pb.js'
+import type { AgentName } from '../control/desired.ts'
+import { nextInstance } from '../control/instance-state.ts'
+import { releaseInterfaces } from '../ec2/release.ts'
+import type { HostReport } from '../store/records.ts'
+import type { State, Transaction, View } from '../store/state.ts'
+
+interface Parts {
+  readonly state: State
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** A rack speaks for its own hosts and instances; whatever it says of others is left out. */
+export async function recordReport(
+  { state, clock, log }: Parts,
+  agent: AgentName,
+  statuses: readonly Status[],
+): Promise<void> {
+  const news = statuses.filter((status) => isNews(state.view(), agent, status))
+  if (news.length === 0) return
+  await state.update(async (tx) => {
+    for (const { key, body } of news) {
+      if (body.case === 'host') await recordHost(tx, agent, body.value, log)
+      else if (body.case === 'instance') {
+        await recordInstance(tx, agent, body.value, clock.nowMs(), log)
+      } else log.debug('unknown status', { ...agent, key })
+    }
+  })
+}
+
+/** Cheap look at the mirror, so that a full report of an unchanged rack writes nothing. */
+function isNews(view: View, agent: AgentName, { body }: Status): boolean {
+  if (body.case === 'host') {
+    const known = view.get('host', agent.rack, body.value.host)
+    return known === null || !sameReport(known.status, hostReport(body.value))
+  }
+  if (body.case !== 'instance') return false
+  const known = view.get('instance', body.value.id)
+  return known === null || nextInstance(known, body.value, 0) !== known
+}
+
+async function recordHost(
+  tx: Transaction,
+  agent: AgentName,
+  status: HostStatus,
+  log: Log,
+): Promise<void> {
+  const record = status.rack === agent.rack ? await tx.get('host', agent.rack, status.host) : null
+  if (record === null) {
+    log.warn('report about an unknown host', { ...agent, about: `${status.rack}/${status.host}` })
+    return
+  }
+  const report = hostReport(status)
+  if (sameReport(record.status, report)) return
+  await tx.put('host', [record.rack, record.host], { ...record, status: report })
+}
+
+async function recordInstance(
+  tx: Transaction,
+  agent: AgentName,
+  status: InstanceStatus,
+  nowMs: number,
+  log: Log,
+): Promise<void> {
+  const record = await tx.get('instance', status.id)
+  if (record === null || record.rack !== agent.rack) {
+    log.debug('report about an unknown instance', { ...agent, instance: status.id })
+    return
+  }
+  const next = nextInstance(record, status, nowMs)
+  if (next === record) return
+  if (next.state !== record.state) {
+    log.info('instance state', { instance: record.id, from: record.state, to: next.state })
+  }
+  const gone = next.state === 'terminated' && record.state !== 'terminated'
+  if (gone) await releaseInterfaces(tx, record)
+  await tx.put('instance', [record.id], gone ? { ...next, interfaces: [] } : next)
+}
+
+function hostReport(status: HostStatus): HostReport {
+  return {
+    agentVersion: status.agentVersion,
+    vcpus: status.vcpus,
+    memoryMib: status.memoryMib,
+    diskGib: status.diskGib,
+    accelerator: status.accelerator,
+    ovsDatapath: status.ovsDatapath,
+    wireguard: status.wireguard,
+    wireguardPublicKey: status.wireguardPublicKey,
+    wireguardEndpoints: status.wireguardEndpoints.slice(0, 8),
+    connected: status.connected,
+    trouble: status.trouble.slice(0, 1_000),
+    draining: status.draining,
+  }
+}
+
+function sameReport(a: HostReport | null, b: HostReport): boolean {
+  return a !== null && JSON.stringify(a) === JSON.stringify(b)
+}

@@ -1,0 +1,98 @@
+// The sessions that are open in this process, what they last acknowledged, and what their tunnels
+// said. Nothing here needs to survive: an agent comes back and says it all again.
+
+import type { Status } from '../../proto/gen/mallee/v1/observed_pb.js'
+import type { OpenSession } from '../../proto/session.ts'
+import type { AgentName } from '../control/desired.ts'
+
+/** A tunnel as its rack's CC sees it. */
+export interface TunnelSeen {
+  readonly fromRack: string
+  readonly toRack: string
+  readonly latestHandshakeMs: number
+  readonly receivedBytes: number
+  readonly sentBytes: number
+  readonly endpoint: string
+}
+
+interface Known {
+  readonly session: OpenSession
+  readonly openedAtMs: number
+  readonly tunnels: Map<string, TunnelSeen>
+  generation: number
+}
+
+export class Sessions {
+  readonly #open = new Map<string, Known>()
+  readonly #listeners = new Set<(agent: AgentName, open: boolean) => void>()
+
+  opened(agent: AgentName, session: OpenSession, nowMs: number): void {
+    const tunnels = this.#open.get(nameOf(agent))?.tunnels ?? new Map<string, TunnelSeen>()
+    this.#open.set(nameOf(agent), { session, openedAtMs: nowMs, tunnels, generation: 0 })
+    for (const listener of this.#listeners) listener(agent, true)
+  }
+
+  /** Of an agent that dialled again, the old session's end says nothing about the new one. */
+  closed(agent: AgentName, session: OpenSession): void {
+    if (this.#open.get(nameOf(agent))?.session !== session) return
+    this.#open.delete(nameOf(agent))
+    for (const listener of this.#listeners) listener(agent, false)
+  }
+
+  acknowledged(agent: AgentName, generation: number): void {
+    const known = this.#open.get(nameOf(agent))
+    if (known !== undefined) known.generation = generation
+  }
+
+  observed(agent: AgentName, full: boolean, statuses: readonly Status[]): void {
+    const known = this.#open.get(nameOf(agent))
+    if (known === undefined) return
+    if (full) known.tunnels.clear()
+    for (const { key, body } of statuses) {
+      if (body.case !== 'tunnel') continue
+      known.tunnels.set(key, {
+        fromRack: agent.rack,
+        toRack: body.value.rack,
+        latestHandshakeMs: Number(body.value.latestHandshakeMs),
+        receivedBytes: Number(body.value.receivedBytes),
+        sentBytes: Number(body.value.sentBytes),
+        endpoint: body.value.endpoint,
+      })
+    }
+  }
+
+  /** Open sessions, by rack and host, with the generation each acknowledged last. */
+  list(): { rack: string; host: string; openedAtMs: number; generation: number }[] {
+    return [...this.#open.values()].map(({ session: { agent }, openedAtMs, generation }) => ({
+      rack: agent.kind === 'host' ? agent.rack : '',
+      host: agent.kind === 'host' ? agent.host : '',
+      openedAtMs,
+      generation,
+    }))
+  }
+
+  tunnels(): TunnelSeen[] {
+    return [...this.#open.values()].flatMap((known) => [...known.tunnels.values()])
+  }
+
+  /** Any open session of a rack's CCs; null when none is open here. */
+  ofRack(rack: string): OpenSession | null {
+    for (const { session } of this.#open.values()) {
+      if (session.agent.kind === 'host' && session.agent.rack === rack) return session
+    }
+    return null
+  }
+
+  onChange(listener: (agent: AgentName, open: boolean) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async closeAll(reason: string): Promise<void> {
+    await Promise.all([...this.#open.values()].map(({ session }) => session.close(reason)))
+  }
+}
+
+function nameOf(agent: AgentName): string {
+  return `${agent.rack}/${agent.host}`
+}

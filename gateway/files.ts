@@ -1,0 +1,133 @@
+// Where a gateway keeps things, and its configuration: flags, then environment, then the file.
+
+import { join } from 'node:path'
+import { readIfThere } from '../common/durable-file.ts'
+import { MalleeError } from '../common/errors.ts'
+import { ADMIN_PORT, API_PORT, JOIN_PORT, SESSION_PORT } from '../common/ports.ts'
+
+export const DEFAULT_CONFIG_FILE = '/etc/mallee/gateway.json'
+export const DEFAULT_STATE_DIR = '/var/lib/mallee/gateway'
+export const DEFAULT_SOCKET = '/run/mallee/gateway.sock'
+
+export interface GatewayConfig {
+  readonly stateDir: string
+  /** `sqlite:/path` or `redis://host:port/0`. */
+  readonly store: string
+  /** Public API: EC2, STS, later S3. */
+  readonly apiPort: number
+  /** Health, metrics, later the console. */
+  readonly adminPort: number
+  readonly sessionPort: number
+  readonly joinPort: number
+  /** Where all four listen. */
+  readonly listenHost: string
+  /** Root-only socket of the `mallee` command. */
+  readonly socket: string
+  /** PEM files of the public API; plain HTTP without. */
+  readonly tlsCertificate: string | null
+  readonly tlsKey: string | null
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
+}
+
+const DEFAULTS: GatewayConfig = {
+  stateDir: DEFAULT_STATE_DIR,
+  store: `sqlite:${join(DEFAULT_STATE_DIR, 'store.db')}`,
+  apiPort: API_PORT,
+  adminPort: ADMIN_PORT,
+  sessionPort: SESSION_PORT,
+  joinPort: JOIN_PORT,
+  listenHost: '::',
+  socket: DEFAULT_SOCKET,
+  tlsCertificate: null,
+  tlsKey: null,
+  logLevel: 'info',
+}
+
+export interface GatewayFiles {
+  readonly caCertificate: string
+  readonly caKey: string
+  readonly certificate: string
+  readonly key: string
+  readonly masterKey: string
+  readonly blobs: string
+}
+
+export function filesOf(stateDir: string): GatewayFiles {
+  return {
+    caCertificate: join(stateDir, 'ca.pem'),
+    caKey: join(stateDir, 'ca.key'),
+    certificate: join(stateDir, 'gateway.pem'),
+    key: join(stateDir, 'gateway.key'),
+    masterKey: join(stateDir, 'master.key'),
+    blobs: join(stateDir, 'blobs'),
+  }
+}
+
+/** The checked configuration. Throws BadConfig that names the file, the field and what fits. */
+export async function readConfig(
+  file: string,
+  overrides: Readonly<Record<string, unknown>>,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<GatewayConfig> {
+  const text = await readIfThere(file)
+  const fromFile = text === null ? {} : parseObject(file, text)
+  const fromEnv: Record<string, unknown> = {}
+  for (const name of Object.keys(DEFAULTS)) {
+    const value = env[`MALLEE_${name.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase()}`]
+    if (value !== undefined) fromEnv[name] = /Port$/.test(name) ? Number(value) : value
+  }
+  const given = { ...fromFile, ...fromEnv, ...overrides }
+  for (const name of Object.keys(given)) {
+    if (!Object.hasOwn(DEFAULTS, name)) throw bad(file, name, 'is not a setting')
+  }
+  return check(file, { ...DEFAULTS, ...storeBeside(given), ...given } as GatewayConfig)
+}
+
+function storeBeside(given: Readonly<Record<string, unknown>>): Partial<GatewayConfig> {
+  if (typeof given['stateDir'] !== 'string') return {}
+  return { store: `sqlite:${join(given['stateDir'], 'store.db')}` }
+}
+
+function check(file: string, config: GatewayConfig): GatewayConfig {
+  for (const name of ['apiPort', 'adminPort', 'sessionPort', 'joinPort'] as const) {
+    const port = config[name]
+    if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+      throw bad(file, name, `is ${JSON.stringify(port)}, not a port from 0 to 65535`)
+    }
+  }
+  for (const name of ['stateDir', 'store', 'listenHost', 'socket'] as const) {
+    if (typeof config[name] !== 'string' || config[name] === '') {
+      throw bad(file, name, `is ${JSON.stringify(config[name])}, not a text`)
+    }
+  }
+  if (!/^(sqlite:\/|rediss?:\/\/|unix:\/)/.test(config.store)) {
+    throw bad(file, 'store', 'is neither sqlite:/path nor redis://host:port/number')
+  }
+  if (!['debug', 'info', 'warn', 'error'].includes(config.logLevel)) {
+    throw bad(
+      file,
+      'logLevel',
+      `is ${JSON.stringify(config.logLevel)}, not debug, info, warn or error`,
+    )
+  }
+  if ((config.tlsCertificate === null) !== (config.tlsKey === null)) {
+    throw bad(file, 'tlsCertificate', 'and tlsKey go together')
+  }
+  return Object.freeze(config)
+}
+
+function parseObject(file: string, text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      return value as Record<string, unknown>
+    }
+  } catch (cause) {
+    throw new MalleeError('BadConfig', `${file} is not JSON`, { cause })
+  }
+  throw new MalleeError('BadConfig', `${file} is not a JSON object`)
+}
+
+function bad(file: string, name: string, why: string): MalleeError {
+  return new MalleeError('BadConfig', `${name} (in ${file}, the environment or a flag) ${why}`)
+}

@@ -1,0 +1,108 @@
+// Makes a cloud: its CA, master key, number plan, first account and access key. Once.
+
+import { mkdir } from 'node:fs/promises'
+import type { Clock, RandomHex } from '../common/clock.ts'
+import { readIfThere, writeDurably } from '../common/durable-file.ts'
+import { MalleeError } from '../common/errors.ts'
+import { isName } from '../common/identity.ts'
+import { createCa } from '../common/pki.ts'
+import { formatCidr, parseCidr } from '../topology/cidr.ts'
+import { fabricPrefix, ipv6Pool } from '../topology/plan.ts'
+import { createAccessKey } from './access-keys.ts'
+import { ensureDefaultNetworks } from './ec2/networks.ts'
+import { filesOf } from './files.ts'
+import type { Sealer } from './secrets.ts'
+import type { State } from './store/state.ts'
+
+export interface InitRequest {
+  readonly name: string
+  readonly region: string
+  readonly ipv4Pools: readonly string[]
+}
+
+export interface InitAnswer {
+  readonly cloud: string
+  readonly region: string
+  readonly account: string
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+}
+
+const DEFAULT_ACCOUNT_DIGITS = 12
+
+/** Throws BadArgument for names and pools that do not fit. */
+export function checkInit({ name, region, ipv4Pools }: InitRequest): void {
+  if (!isName(name)) throw bad('name', name, 'lower-case letters, digits and inner hyphens')
+  if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(region) || region.length > 32) {
+    throw bad('region', region, 'like mallee-1, at most 32 characters')
+  }
+  for (const pool of ipv4Pools) {
+    const cidr = parseCidr(pool)
+    if (!cidr.ok || cidr.value.family !== 4 || cidr.value.length > 20) {
+      throw bad('IPv4 pool', pool, 'an IPv4 prefix of /20 or more addresses, like 10.0.0.0/8')
+    }
+  }
+}
+
+/** The files of a new gateway. Throws Conflict when there is a cloud already. */
+export async function initFiles(
+  { clock }: { clock: Clock },
+  stateDir: string,
+  cloud: string,
+): Promise<void> {
+  const files = filesOf(stateDir)
+  await mkdir(stateDir, { recursive: true, mode: 0o700 })
+  if ((await readIfThere(files.caKey)) !== null) {
+    throw new MalleeError(
+      'Conflict',
+      `there is a cloud in ${stateDir} already, nothing was changed`,
+    )
+  }
+  await mkdir(files.blobs, { recursive: true, mode: 0o700 })
+  const ca = await createCa({ cloud, nowMs: clock.nowMs() })
+  await writeDurably(files.caCertificate, ca.certificatePem)
+  await writeDurably(files.caKey, ca.keyPem)
+}
+
+/** The cloud's record, first account and its key, in one transaction. */
+export async function initState(
+  {
+    state,
+    sealer,
+    clock,
+    randomHex,
+  }: { state: State; sealer: Sealer; clock: Clock; randomHex: RandomHex },
+  request: InitRequest,
+): Promise<InitAnswer> {
+  const nowMs = clock.nowMs()
+  const account = accountNumber(randomHex)
+  const key = createAccessKey({ sealer, randomHex, nowMs }, account)
+  await state.update(async (tx) => {
+    if ((await tx.get('cloud', 'self')) !== null) {
+      throw new MalleeError('Conflict', 'the store holds a cloud already, nothing was changed')
+    }
+    await tx.put('cloud', ['self'], {
+      name: request.name,
+      region: request.region,
+      fabricPrefix: formatCidr(fabricPrefix(randomHex(5))),
+      ipv6Pool: formatCidr(ipv6Pool(randomHex(4))),
+      ipv4Pools: request.ipv4Pools,
+      createdAtMs: nowMs,
+    })
+    await tx.put('account', [account], { id: account, name: 'admin', createdAtMs: nowMs })
+    await tx.put('access-key', [key.record.id], key.record)
+    await ensureDefaultNetworks(tx, account, { nowMs, randomHex })
+  })
+  const { name: cloud, region } = request
+  return { cloud, region, account, accessKeyId: key.record.id, secretAccessKey: key.secret }
+}
+
+/** Twelve decimal digits, the first not 0, as AWS account ids are. */
+function accountNumber(randomHex: RandomHex): string {
+  const span = 9n * 10n ** BigInt(DEFAULT_ACCOUNT_DIGITS - 1)
+  return String((BigInt(`0x${randomHex(12)}`) % span) + span / 9n)
+}
+
+function bad(what: string, value: string, fits: string): MalleeError {
+  return new MalleeError('BadArgument', `${what} ${JSON.stringify(value)} does not fit: ${fits}`)
+}

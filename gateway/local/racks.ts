@@ -1,0 +1,76 @@
+// The rack registry for operators: list, drain, remove.
+
+import type { FastifyInstance } from 'fastify'
+import type { Clock } from '../../common/clock.ts'
+import { MalleeError } from '../../common/errors.ts'
+import { withoutHost, withoutRack } from '../control/departure.ts'
+import type { Sessions } from '../federation/sessions.ts'
+import type { RackRecord } from '../store/records.ts'
+import type { State } from '../store/state.ts'
+
+export interface RackParts {
+  readonly state: State
+  readonly sessions: Sessions
+  readonly clock: Clock
+}
+
+type ByName = { Params: { name: string } }
+type ByHost = { Params: { name: string; host: string } }
+
+export function addRackRoutes(app: FastifyInstance, { state, sessions }: RackParts): void {
+  app.get('/v1/status', async () => {
+    const view = await state.fresh()
+    const cloud = view.get('cloud', 'self')
+    const instances: Record<string, number> = {}
+    for (const { state: name } of view.all('instance')) instances[name] = (instances[name] ?? 0) + 1
+    return {
+      cloud: cloud?.name,
+      region: cloud?.region,
+      fabric: cloud?.fabricPrefix,
+      revision: view.revision,
+      instances,
+      racks: view.all('rack').map((rack) => describeRack(rack)),
+      tunnels: sessions.tunnels(),
+    }
+
+    function describeRack(rack: RackRecord): object {
+      const hosts = view.withPrefix('host', `${rack.name}/`).map((host) => ({
+        host: host.host,
+        index: host.index,
+        roles: host.roles,
+        simulated: host.simulated,
+        instances: view.instancesOf('host', host.host).filter((one) => one.rack === rack.name)
+          .length,
+        ...(host.status ?? { connected: false }),
+      }))
+      return { ...rack, hosts }
+    }
+  })
+
+  app.post<ByName>('/v1/racks/:name/drain', ({ params }) => setState(params.name, 'draining'))
+  app.post<ByName>('/v1/racks/:name/undrain', ({ params }) => setState(params.name, 'joined'))
+  app.delete<ByName>('/v1/racks/:name', async ({ params }) => {
+    await state.update((tx) => withoutRack(tx, state.view(), params.name))
+    return { removed: params.name }
+  })
+
+  app.delete<ByHost>('/v1/racks/:name/hosts/:host', async ({ params: { name, host } }) => {
+    await state.update(async (tx) => {
+      if ((await tx.get('host', name, host)) === null) {
+        throw new MalleeError('HostNotFound', `rack ${name} has no host ${host}`)
+      }
+      await withoutHost(tx, state.view(), name, host)
+    })
+    return { removed: host }
+  })
+
+  async function setState(name: string, to: RackRecord['state']): Promise<RackRecord> {
+    return state.update(async (tx) => {
+      const rack = await tx.get('rack', name)
+      if (rack === null) throw new MalleeError('RackNotFound', `there is no rack ${name}`)
+      const next = { ...rack, state: to }
+      await tx.put('rack', [name], next)
+      return next
+    })
+  }
+}

@@ -1,0 +1,231 @@
+// The only place that builds a gateway: configuration → store → loops → listeners, and down again
+// in the opposite order.
+
+import { hostname } from 'node:os'
+import { type Clock, randomHex, systemClock } from '../common/clock.ts'
+import { readIfThere, writeDurably } from '../common/durable-file.ts'
+import { MalleeError } from '../common/errors.ts'
+import type { Log } from '../common/log.ts'
+import { caDigest, certificateRequest, newKey, notAfterMs, signRequest } from '../common/pki.ts'
+import { blobService } from '../proto/blob.ts'
+import { departureService } from '../proto/departure.ts'
+import { membershipService } from '../proto/membership-server.ts'
+import { startRpcServer } from '../proto/server.ts'
+import { sessionService } from '../proto/session-server.ts'
+import type { TlsIdentity } from '../proto/tls.ts'
+import { openAccessKey } from './access-keys.ts'
+import { openBlob } from './blobs.ts'
+import { consoleOutput, serveCommands } from './control/commands.ts'
+import { departHost } from './control/departure.ts'
+import { startHousekeeping } from './control/housekeeping.ts'
+import { ec2Handlers } from './ec2/index.ts'
+import { checkJoin, joinHost } from './federation/membership.ts'
+import { gatewayParent } from './federation/parent.ts'
+import { Sessions } from './federation/sessions.ts'
+import { filesOf, type GatewayConfig } from './files.ts'
+import { createAdminServer } from './http/admin-server.ts'
+import { createApiServer } from './http/server.ts'
+import { startLocalServer } from './local/server.ts'
+import { createMetrics } from './metrics.ts'
+import { watchGauges } from './observe.ts'
+import { openSealer, type Sealer } from './secrets.ts'
+import { openState } from './store/mirror.ts'
+import { openStore } from './store/open.ts'
+import type { State } from './store/state.ts'
+import { stsHandlers } from './sts/index.ts'
+
+const HEARTBEAT_MS = 5_000
+const LEASE_MS = 15_000
+const CERTIFICATE_DAYS = 365
+const RENEW_BEFORE_MS = 30 * 86_400_000
+
+export interface Gateway {
+  readonly apiPort: number
+  readonly sessionPort: number
+  readonly joinPort: number
+  readonly stop: () => Promise<void>
+}
+
+/** Store and keys of a cloud, for a gateway and for `mallee init`. */
+export async function openCloud(
+  config: GatewayConfig,
+  log: Log,
+  { create }: { create: boolean },
+): Promise<{ state: State; sealer: Sealer; close: () => Promise<void> }> {
+  const sealer = await openSealer(filesOf(config.stateDir).masterKey, { create })
+  const store = await openStore(config.store, { log })
+  const state = await openState({ store, clock: systemClock, log })
+  return {
+    state,
+    sealer,
+    close: async () => {
+      await state.close()
+      await store.close()
+    },
+  }
+}
+
+export async function startGateway(config: GatewayConfig, log: Log): Promise<Gateway> {
+  const clock = systemClock
+  const ca = await readCa(config)
+  const { state, sealer, close } = await openCloud(config, log, { create: false })
+  const cloud = state.view().get('cloud', 'self')
+  if (cloud === null) {
+    await close()
+    throw new MalleeError('BadConfig', `${config.store} holds no cloud, run 'mallee init' first`)
+  }
+  const identity = await gatewayIdentity(config, ca, cloud.name, clock)
+  const gateway = `${hostname()}-${randomHex(4)}`
+  const metrics = createMetrics()
+  const sessions = new Sessions()
+  const openKey = (pair: string, sealed: string): Uint8Array =>
+    Buffer.from(sealer.open(sealed, `preshared-key/${pair}`), 'base64')
+  const parent = gatewayParent({ state, sessions, openKey, cloud: cloud.name, clock, log })
+  const members = { state, ca, clock, log }
+  const blobsDir = filesOf(config.stateDir).blobs
+
+  const rpc = await startRpcServer({
+    sessionAddress: listenAddress(config.listenHost, config.sessionPort),
+    joinAddress: listenAddress(config.listenHost, config.joinPort),
+    identity,
+    log,
+    sessionServices: [
+      sessionService(parent, { clock, log, heartbeatMs: HEARTBEAT_MS, leaseMs: LEASE_MS }),
+      blobService((sha256, offset) => openBlob(blobsDir, sha256, offset)),
+      departureService((caller, host) => departHost(state, caller, host)),
+    ],
+    joinServices: [
+      membershipService(
+        {
+          join: (request) => joinHost(members, request),
+          check: (request) => checkJoin(members, request),
+        },
+        { clock, log },
+      ),
+    ],
+  })
+  const stopCommands = serveCommands({ state, sessions, clock, log })
+  const housekeeping = startHousekeeping({
+    state,
+    sessions,
+    sealer,
+    gateway,
+    leaseMs: LEASE_MS,
+    clock,
+    randomHex,
+    chance: Math.random,
+    log,
+  })
+  const stopGauges = watchGauges({ state, sessions, metrics })
+  const tls = await readTls(config)
+  const api = createApiServer({
+    ec2: ec2Handlers({
+      state,
+      clock,
+      randomHex,
+      region: cloud.region,
+      consoleOutput: (instance, rack, host) =>
+        consoleOutput({ state, clock, randomHex }, instance, rack, host),
+    }),
+    sts: stsHandlers(),
+    secretOf: async (id) => openAccessKey(state.view(), sealer, id),
+    region: cloud.region,
+    clock,
+    log,
+    metrics,
+    requestId: () => crypto.randomUUID(),
+    ...(tls === null ? {} : { tls }),
+  })
+  const admin = createAdminServer({ metrics, log, ready: () => problems(state) })
+  await api.listen({ host: config.listenHost, port: config.apiPort })
+  await admin.listen({ host: config.listenHost, port: config.adminPort })
+  const local = await startLocalServer(config.socket, {
+    state,
+    sessions,
+    clock,
+    randomHex,
+    caDigest: caDigest(ca.certificatePem),
+    blobsDir,
+    log,
+  })
+  const listening = api.server.address()
+  const apiPort = typeof listening === 'object' ? (listening?.port ?? 0) : 0
+  log.info('gateway is up', { gateway, cloud: cloud.name, apiPort })
+  return { apiPort, sessionPort: rpc.sessionPort, joinPort: rpc.joinPort, stop }
+
+  async function stop(): Promise<void> {
+    log.info('gateway stops')
+    await local.close()
+    await api.close()
+    await admin.close()
+    await sessions.closeAll('the gateway stops')
+    await rpc.close()
+    stopGauges()
+    stopCommands()
+    await housekeeping.stop()
+    await close()
+  }
+}
+
+async function readCa(config: GatewayConfig): Promise<{ certificatePem: string; keyPem: string }> {
+  const files = filesOf(config.stateDir)
+  const certificate = await readIfThere(files.caCertificate)
+  const key = await readIfThere(files.caKey)
+  if (certificate === null || key === null) {
+    throw new MalleeError(
+      'BadConfig',
+      `there is no CA in ${config.stateDir}, run 'mallee init' first`,
+    )
+  }
+  return { certificatePem: certificate, keyPem: key }
+}
+
+/** The gateway's own certificate: made at home, renewed at a start in its last month. */
+async function gatewayIdentity(
+  config: GatewayConfig,
+  ca: { certificatePem: string; keyPem: string },
+  cloud: string,
+  clock: Clock,
+): Promise<TlsIdentity> {
+  const files = filesOf(config.stateDir)
+  const kept = await readIfThere(files.certificate)
+  const keptKey = await readIfThere(files.key)
+  if (kept !== null && keptKey !== null) {
+    if (notAfterMs(kept) - clock.nowMs() > RENEW_BEFORE_MS) {
+      return { certificatePem: kept, keyPem: keptKey, caPem: ca.certificatePem }
+    }
+  }
+  const { keyPem } = await newKey()
+  const { certificatePem } = await signRequest(ca, await certificateRequest(keyPem), {
+    identity: { kind: 'gateway', cloud },
+    nowMs: clock.nowMs(),
+    days: CERTIFICATE_DAYS,
+    server: true,
+  })
+  await writeDurably(files.key, keyPem)
+  await writeDurably(files.certificate, certificatePem)
+  return { certificatePem, keyPem, caPem: ca.certificatePem }
+}
+
+async function readTls(config: GatewayConfig): Promise<{ cert: string; key: string } | null> {
+  if (config.tlsCertificate === null || config.tlsKey === null) return null
+  const cert = await readIfThere(config.tlsCertificate)
+  const key = await readIfThere(config.tlsKey)
+  if (cert === null) throw new MalleeError('BadConfig', `there is no file ${config.tlsCertificate}`)
+  if (key === null) throw new MalleeError('BadConfig', `there is no file ${config.tlsKey}`)
+  return { cert, key }
+}
+
+/** What keeps this gateway from answering well; empty when it is ready. */
+async function problems(state: State): Promise<string[]> {
+  try {
+    await state.fresh()
+    return []
+  } catch (error) {
+    return [`the store does not answer: ${error instanceof Error ? error.message : error}`]
+  }
+}
+
+function listenAddress(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}

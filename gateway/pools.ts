@@ -1,0 +1,3 @@
+// The number pools of the racks' own spaces by name. Tenants' are in ec2/pools.ts.
+
+export const RACK_INDEX_POOL = 'rack-index'
