@@ -30,8 +30,7 @@ function freeIn(pool: Cidr, used: readonly Cidr[], length: number): Cidr | null 
   const step = size({ ...pool, length })
   const end = pool.base + size(pool)
   let base = pool.base
-  // Prefixes nest or are apart, so that behind one that is in the way the next block is aligned
-  // again, and everything sorted before it stays behind.
+  // In order of their bases: behind the last one that was in the way only later ones can be.
   const inTheWay = conflicts(pool, used).sort((a, b) => ascending(a.base, b.base))
   for (const one of inTheWay) {
     if (one.base >= base + step) break

@@ -89,7 +89,7 @@ export function explain(hosts: readonly PlaceHost[], need: Resources): string[] 
   })
 }
 
-/** How many instances of that need fit; Infinity when nothing is needed. */
+/** How many instances of that need fit, whatever the host lacks otherwise; Infinity of none. */
 export function roomFor(free: Resources, need: Resources): number {
   const fits = (have: number, want: number): number =>
     want > 0 ? Math.floor(have / want) : Number.POSITIVE_INFINITY
@@ -103,7 +103,7 @@ export function roomFor(free: Resources, need: Resources): number {
 
 function shortages(free: Resources, need: Resources): string[] {
   const short = (have: number, want: number, unit: string): string[] =>
-    want > have ? [`${Math.max(0, have)} of ${want} ${unit} free`] : []
+    want > Math.max(0, have) ? [`${Math.max(0, have)} of ${want} ${unit} free`] : []
   return [
     ...short(free.vcpus, need.vcpus, 'vCPUs'),
     ...short(free.memoryMib, need.memoryMib, 'MiB of memory'),
