@@ -1,0 +1,133 @@
+// Where there is room: every host with what instances may still take of it, and the choice of hosts
+// for a request, safe against others who choose at the same moment.
+
+import {
+  explain,
+  type Place,
+  type PlaceHost,
+  place,
+  type Resources,
+} from '../../topology/placement.ts'
+import { ApiError } from '../aws/api-error.ts'
+import type { HostRecord } from '../store/records.ts'
+import type { State, Transaction, View } from '../store/state.ts'
+import { instanceType } from './instance-types.ts'
+import { isRackConnected } from './zones.ts'
+
+/** The mirror catches up within milliseconds: more turns than this are a fault. */
+const MAX_TURNS = 10
+/** Hosts whose reason a refused caller gets to read. */
+const MAX_REASONS = 5
+
+export interface HostChoice {
+  readonly need: Resources
+  readonly minCount: number
+  readonly maxCount: number
+  /** Racks that an instance may go to. */
+  readonly racks: ReadonlySet<string>
+}
+
+/** Every host that may have instances, with what is left of it. */
+export function placeHosts(view: View): PlaceHost[] {
+  const racks = new Map(view.all('rack').map((rack) => [rack.name, rackTrouble(view, rack.name)]))
+  return view
+    .all('host')
+    .filter((host) => host.roles.includes('nc'))
+    .map((host) => placeHost(view, host, racks.get(host.rack) ?? null))
+}
+
+/**
+ * Hosts for minCount to maxCount instances. The choice is of what the mirror shows; that it shows
+ * all there is, on these hosts, becomes a condition of the transaction. Throws
+ * InsufficientInstanceCapacity (500) when minCount do not fit.
+ */
+export async function chooseHosts(
+  tx: Transaction,
+  state: State,
+  choice: HostChoice,
+): Promise<Place[]> {
+  for (let turn = 0; turn < MAX_TURNS; turn += 1) {
+    const view = await state.fresh()
+    // The view moves on while we wait: what it says now is read in one go.
+    const places = choose(view, choice)
+    const seen = new Map(places.map((one) => [nameOf(one), placedOf(view, one)]))
+    if (await claim(tx, places, seen)) return places
+  }
+  throw new ApiError('Unavailable', 'The cloud is busy placing instances; try again', 503)
+}
+
+function choose(view: View, { need, minCount, maxCount, racks }: HostChoice): Place[] {
+  const hosts = placeHosts(view).filter((host) => racks.has(host.rack))
+  const places = place(hosts, need, { minCount, maxCount, rack: null, spread: true })
+  if (places.ok) return places.value
+  const reasons = explain(hosts, need)
+  const more = reasons.length - MAX_REASONS
+  const text =
+    reasons.length === 0 ? 'no rack has a host' : reasons.slice(0, MAX_REASONS).join('; ')
+  throw new ApiError(
+    'InsufficientInstanceCapacity',
+    `No room for ${minCount} of that instance type: ${text}${more > 0 ? `; and ${more} more` : ''}`,
+    500,
+  )
+}
+
+/** False when somebody placed an instance that the view had not shown yet. */
+async function claim(
+  tx: Transaction,
+  places: readonly Place[],
+  seen: ReadonlyMap<string, number>,
+): Promise<boolean> {
+  const counts = new Map<string, number>()
+  for (const one of places) {
+    const name = nameOf(one)
+    const stored = (await tx.get('placed', one.rack, one.host))?.count ?? 0
+    if (counts.get(name) === undefined && stored > (seen.get(name) ?? 0)) return false
+    counts.set(name, (counts.get(name) ?? stored) + 1)
+  }
+  for (const { rack, host } of places) {
+    const count = counts.get(nameOf({ rack, host }))
+    if (count !== undefined) await tx.put('placed', [rack, host], { rack, host, count })
+  }
+  return true
+}
+
+function placedOf(view: View, { rack, host }: Place): number {
+  return view.get('placed', rack, host)?.count ?? 0
+}
+
+function nameOf({ rack, host }: Place): string {
+  return `${rack}/${host}`
+}
+
+function placeHost(view: View, host: HostRecord, rackTrouble: string | null): PlaceHost {
+  const instances = view
+    .instancesOf('host', host.host)
+    .filter((one) => one.rack === host.rack && one.state !== 'terminated')
+  const used = { vcpus: 0, memoryMib: 0, diskGib: 0 }
+  for (const { type } of instances) {
+    const spec = instanceType(type)
+    if (spec === null) continue
+    used.vcpus += spec.vcpus
+    used.memoryMib += spec.memoryMib
+    used.diskGib += spec.diskGib
+  }
+  const why = rackTrouble ?? (host.status?.connected === true ? null : 'is not connected')
+  return {
+    rack: host.rack,
+    host: host.host,
+    free: {
+      vcpus: (host.status?.vcpus ?? 0) - used.vcpus,
+      memoryMib: (host.status?.memoryMib ?? 0) - used.memoryMib,
+      diskGib: (host.status?.diskGib ?? 0) - used.diskGib,
+    },
+    instances: instances.length,
+    eligible: why === null,
+    why: why ?? '',
+  }
+}
+
+/** As the end of a sentence about a host; null when the rack takes instances. */
+function rackTrouble(view: View, rack: string): string | null {
+  if (view.get('rack', rack)?.state === 'draining') return 'is in a rack that is being drained'
+  return isRackConnected(view, rack) ? null : 'is in a rack that is not connected'
+}

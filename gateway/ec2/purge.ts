@@ -1,0 +1,62 @@
+// What fades after a while: instances that were terminated an hour ago, client tokens of yesterday,
+// deregistered images that nothing runs from.
+
+import type { ImageRecord, InstanceRecord } from '../store/records.ts'
+import type { State, View } from '../store/state.ts'
+import { forgetToken, TOKEN_MS } from './client-tokens.ts'
+import { releaseInterfaces } from './release.ts'
+
+/** EC2 shows a terminated instance for about an hour. */
+const TERMINATED_MS = 3_600_000
+/** Records of one transaction. */
+const BATCH = 100
+
+/** Deletes what is due at `nowMs`. Any number of gateways may do so at once. */
+export async function purgeTerminated(state: State, nowMs: number): Promise<void> {
+  const view = state.view()
+  const instances = view.all('instance').filter((one) => isDue(one, nowMs))
+  const tokens = view.all('client-token').filter((one) => nowMs - one.createdAtMs > TOKEN_MS)
+  const images = unusedImages(view)
+  for (const batch of batches(instances)) {
+    await state.update(async (tx) => {
+      for (const { id } of batch) {
+        const instance = await tx.get('instance', id)
+        if (instance === null || !isDue(instance, nowMs)) continue
+        await releaseInterfaces(tx, instance)
+        await tx.delete('tags', id)
+        await tx.delete('instance', id)
+      }
+    })
+  }
+  for (const batch of batches(tokens)) {
+    await state.update(async (tx) => {
+      for (const token of batch) await forgetToken(tx, token)
+    })
+  }
+  for (const batch of batches(images)) {
+    await state.update(async (tx) => {
+      for (const { id } of batch) await tx.delete('image', id)
+    })
+  }
+}
+
+function isDue({ state, terminatedAtMs }: InstanceRecord, nowMs: number): boolean {
+  return state === 'terminated' && nowMs - (terminatedAtMs ?? 0) > TERMINATED_MS
+}
+
+/** Nothing is started from a deregistered image, so what is unused now stays unused. */
+function unusedImages(view: View): ImageRecord[] {
+  const gone = view.all('image').filter((image) => image.state === 'deregistered')
+  if (gone.length === 0) return []
+  const used = new Set(
+    view
+      .all('instance')
+      .filter((one) => one.state !== 'terminated')
+      .map((one) => one.image),
+  )
+  return gone.filter((image) => !used.has(image.id))
+}
+
+function* batches<T>(things: readonly T[]): Generator<readonly T[]> {
+  for (let at = 0; at < things.length; at += BATCH) yield things.slice(at, at + BATCH)
+}
