@@ -99,7 +99,7 @@ function nameOf({ rack, host }: Place): string {
   return `${rack}/${host}`
 }
 
-function placeHost(view: View, host: HostRecord, rackTrouble: string | null): PlaceHost {
+function placeHost(view: View, host: HostRecord, troubleOfRack: string | null): PlaceHost {
   const instances = view
     .instancesOf('host', host.host)
     .filter((one) => one.rack === host.rack && one.state !== 'terminated')
@@ -111,7 +111,7 @@ function placeHost(view: View, host: HostRecord, rackTrouble: string | null): Pl
     used.memoryMib += spec.memoryMib
     used.diskGib += spec.diskGib
   }
-  const why = rackTrouble ?? (host.status?.connected === true ? null : 'is not connected')
+  const why = troubleOfRack ?? hostTrouble(host)
   return {
     rack: host.rack,
     host: host.host,
@@ -126,7 +126,13 @@ function placeHost(view: View, host: HostRecord, rackTrouble: string | null): Pl
   }
 }
 
-/** As the end of a sentence about a host; null when the rack takes instances. */
+/** As the end of a sentence about the host; null when it takes instances. */
+function hostTrouble({ status }: HostRecord): string | null {
+  if (status?.connected !== true) return 'is not connected'
+  return status.draining ? 'is being drained' : null
+}
+
+/** The same of all hosts of a rack. */
 function rackTrouble(view: View, rack: string): string | null {
   if (view.get('rack', rack)?.state === 'draining') return 'is in a rack that is being drained'
   return isRackConnected(view, rack) ? null : 'is in a rack that is not connected'

@@ -32,7 +32,8 @@ export interface RunRequest {
 /** Instances of one request. */
 const MAX_INSTANCES = 100
 const MAX_USER_DATA_BYTES = 16 << 10
-const MAX_GROUPS = 5
+/** Security groups of one interface (AWS, "Amazon VPC quotas"). */
+export const MAX_GROUPS = 5
 /** EC2 API reference, "Ensuring idempotency": up to 64 ASCII characters. */
 const CLIENT_TOKEN = /^[\x21-\x7e]{1,64}$/
 

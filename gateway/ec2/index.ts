@@ -1,0 +1,45 @@
+// All EC2 actions that this cloud answers. What is not here answers UnsupportedOperation.
+
+import type { RandomHex } from '../../common/clock.ts'
+import type { Ec2Handlers } from '../aws/handlers.ts'
+import type { State } from '../store/state.ts'
+import { accountHandlers } from './account-attributes.ts'
+import { instanceTypeHandlers } from './describe-instance-types.ts'
+import { describeInstanceHandlers } from './describe-instances.ts'
+import { imageHandlers } from './images.ts'
+import { type ConsoleOutput, instanceActionHandlers } from './instance-actions.ts'
+import { runInstancesHandler } from './run-instances.ts'
+import { securityGroupHandlers } from './security-groups.ts'
+import { tagHandlers } from './tags.ts'
+import { vpcHandlers } from './vpcs.ts'
+import { zoneHandlers } from './zones.ts'
+
+export interface Ec2Parts {
+  readonly state: State
+  readonly randomHex: RandomHex
+  readonly region: string
+  /** `host[:port]` at which users reach the API, for DescribeRegions; left out when not known. */
+  readonly endpoint?: string | undefined
+  readonly consoleOutput: ConsoleOutput
+}
+
+export function ec2Handlers({
+  state,
+  randomHex,
+  region,
+  endpoint,
+  consoleOutput,
+}: Ec2Parts): Ec2Handlers {
+  return {
+    ...zoneHandlers({ state, region, endpoint }),
+    ...accountHandlers({ state }),
+    ...instanceTypeHandlers({ state, region }),
+    ...imageHandlers({ state, randomHex }),
+    ...vpcHandlers({ state, region }),
+    ...securityGroupHandlers({ state, region }),
+    RunInstances: runInstancesHandler({ state, randomHex, region }),
+    ...describeInstanceHandlers({ state, region }),
+    ...instanceActionHandlers({ state, region, consoleOutput }),
+    ...tagHandlers({ state }),
+  }
+}

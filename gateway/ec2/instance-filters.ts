@@ -1,0 +1,182 @@
+// The filters of DescribeInstances (EC2 API reference, DescribeInstances, "Filters"), over the
+// instance as it is shown: what a caller sees is what a filter finds.
+
+import type { Instance, InstanceNetworkInterface } from '@aws-sdk/client-ec2'
+import type { InstanceRecord } from '../store/records.ts'
+import { absent, type Field, type Filterable } from './filters.ts'
+
+export interface ShownInstance {
+  readonly record: InstanceRecord
+  readonly instance: Instance
+}
+
+/** What this cloud's instances have none of. */
+const ABSENT = absent(
+  'affinity',
+  'block-device-mapping.attach-time',
+  'block-device-mapping.delete-on-termination',
+  'block-device-mapping.device-name',
+  'block-device-mapping.status',
+  'block-device-mapping.volume-id',
+  'capacity-reservation-id',
+  'host-id',
+  'iam-instance-profile.arn',
+  'iam-instance-profile.id',
+  'iam-instance-profile.name',
+  'instance-lifecycle',
+  'ip-address',
+  'kernel-id',
+  'network-interface.addresses.association.allocation-id',
+  'network-interface.addresses.association.association-id',
+  'network-interface.addresses.association.carrier-ip',
+  'network-interface.addresses.association.customer-owned-ip',
+  'network-interface.addresses.association.ip-owner-id',
+  'network-interface.addresses.association.public-dns-name',
+  'network-interface.addresses.association.public-ip',
+  'network-interface.association.allocation-id',
+  'network-interface.association.association-id',
+  'network-interface.association.ip-owner-id',
+  'network-interface.association.public-ip',
+  'network-interface.outpost-arn',
+  'network-interface.requester-id',
+  'network-interface.tag-key',
+  'network-interface.tag-value',
+  'outpost-arn',
+  'placement-group-name',
+  'placement-partition-number',
+  'platform',
+  'product-code',
+  'product-code.type',
+  'ramdisk-id',
+  'requester-id',
+  'spot-instance-request-id',
+  'tpm-support',
+)
+
+/** Fields of every network interface, behind `network-interface.`. */
+const INTERFACE_FIELDS: Readonly<Record<string, Field<InstanceNetworkInterface>>> = {
+  'addresses.primary': (one) => one.PrivateIpAddresses?.map((address) => address.Primary),
+  'addresses.private-ip-address': (one) =>
+    one.PrivateIpAddresses?.map((address) => address.PrivateIpAddress),
+  'attachment.attach-time': (one) => timeOf(one.Attachment?.AttachTime),
+  'attachment.attachment-id': (one) => one.Attachment?.AttachmentId,
+  'attachment.delete-on-termination': (one) => one.Attachment?.DeleteOnTermination,
+  'attachment.device-index': (one) => one.Attachment?.DeviceIndex,
+  'attachment.status': (one) => one.Attachment?.Status,
+  description: (one) => one.Description,
+  'group-id': (one) => one.Groups?.map((group) => group.GroupId),
+  'group-name': (one) => one.Groups?.map((group) => group.GroupName),
+  'ipv6-address': (one) => one.Ipv6Addresses?.map((address) => address.Ipv6Address),
+  'ipv6-addresses.ipv6-address': (one) => one.Ipv6Addresses?.map((address) => address.Ipv6Address),
+  'ipv6-addresses.is-primary-ipv6': (one) =>
+    one.Ipv6Addresses?.map((address) => address.IsPrimaryIpv6),
+  'mac-address': (one) => one.MacAddress,
+  'network-interface-id': (one) => one.NetworkInterfaceId,
+  'owner-id': (one) => one.OwnerId,
+  'private-dns-name': (one) => one.PrivateDnsName,
+  'private-ip-address': (one) => one.PrivateIpAddress,
+  'source-dest-check': (one) => one.SourceDestCheck,
+  status: (one) => one.Status,
+  'subnet-id': (one) => one.SubnetId,
+  'vpc-id': (one) => one.VpcId,
+}
+
+/** Fields of the instance itself. */
+const INSTANCE_FIELDS: Readonly<Record<string, Field<Instance>>> = {
+  architecture: (one) => one.Architecture,
+  'availability-zone': (one) => one.Placement?.AvailabilityZone,
+  'availability-zone-id': (one) => one.Placement?.AvailabilityZoneId,
+  'boot-mode': (one) => one.BootMode,
+  'client-token': (one) => one.ClientToken,
+  'current-instance-boot-mode': (one) => one.CurrentInstanceBootMode,
+  'dns-name': (one) => one.PublicDnsName,
+  'ebs-optimized': (one) => one.EbsOptimized,
+  'ena-support': (one) => one.EnaSupport,
+  'enclave-options.enabled': (one) => one.EnclaveOptions?.Enabled,
+  'group-id': (one) => one.SecurityGroups?.map((group) => group.GroupId),
+  'group-name': (one) => one.SecurityGroups?.map((group) => group.GroupName),
+  'hibernation-options.configured': (one) => one.HibernationOptions?.Configured,
+  hypervisor: (one) => one.Hypervisor,
+  'image-id': (one) => one.ImageId,
+  'instance-id': (one) => one.InstanceId,
+  'instance-state-code': (one) => one.State?.Code,
+  'instance-state-name': (one) => one.State?.Name,
+  'instance-type': (one) => one.InstanceType,
+  'instance.group-id': (one) => one.SecurityGroups?.map((group) => group.GroupId),
+  'instance.group-name': (one) => one.SecurityGroups?.map((group) => group.GroupName),
+  'ipv6-address': (one) => one.Ipv6Address,
+  'key-name': (one) => one.KeyName,
+  'launch-index': (one) => one.AmiLaunchIndex,
+  'launch-time': (one) => timeOf(one.LaunchTime),
+  'maintenance-options.auto-recovery': (one) => one.MaintenanceOptions?.AutoRecovery,
+  'metadata-options.http-endpoint': (one) => one.MetadataOptions?.HttpEndpoint,
+  'metadata-options.http-protocol-ipv4': () => 'disabled',
+  'metadata-options.http-protocol-ipv6': (one) => one.MetadataOptions?.HttpProtocolIpv6,
+  'metadata-options.http-put-response-hop-limit': (one) =>
+    one.MetadataOptions?.HttpPutResponseHopLimit,
+  'metadata-options.http-tokens': (one) => one.MetadataOptions?.HttpTokens,
+  'metadata-options.instance-metadata-tags': (one) => one.MetadataOptions?.InstanceMetadataTags,
+  'metadata-options.state': (one) => one.MetadataOptions?.State,
+  'monitoring-state': (one) => one.Monitoring?.State,
+  'platform-details': (one) => one.PlatformDetails,
+  'private-dns-name': (one) => one.PrivateDnsName,
+  'private-dns-name-options.hostname-type': (one) => one.PrivateDnsNameOptions?.HostnameType,
+  'private-dns-name-options.enable-resource-name-dns-a-record': (one) =>
+    one.PrivateDnsNameOptions?.EnableResourceNameDnsARecord,
+  'private-dns-name-options.enable-resource-name-dns-aaaa-record': (one) =>
+    one.PrivateDnsNameOptions?.EnableResourceNameDnsAAAARecord,
+  'private-ip-address': (one) => one.PrivateIpAddress,
+  reason: (one) => one.StateTransitionReason,
+  'root-device-name': (one) => one.RootDeviceName,
+  'root-device-type': (one) => one.RootDeviceType,
+  'source-dest-check': (one) => one.SourceDestCheck,
+  'state-reason-code': (one) => one.StateReason?.Code,
+  'state-reason-message': (one) => one.StateReason?.Message,
+  'subnet-id': (one) => one.SubnetId,
+  tenancy: (one) => one.Placement?.Tenancy,
+  'usage-operation': (one) => one.UsageOperation,
+  'usage-operation-update-time': (one) => timeOf(one.UsageOperationUpdateTime),
+  'virtualization-type': (one) => one.VirtualizationType,
+  'vpc-id': (one) => one.VpcId,
+}
+
+export const INSTANCE_FILTERS: Filterable<ShownInstance> = {
+  fields: {
+    ...ABSENT,
+    ...lifted('', INSTANCE_FIELDS, ({ instance }) => [instance]),
+    ...lifted(
+      'network-interface.',
+      INTERFACE_FIELDS,
+      ({ instance }) => instance.NetworkInterfaces ?? [],
+    ),
+    'network-interface.availability-zone': ({ instance }) =>
+      instance.NetworkInterfaces?.map(() => instance.Placement?.AvailabilityZone),
+    'network-interface.attachment.instance-id': ({ instance }) =>
+      instance.NetworkInterfaces?.map(() => instance.InstanceId),
+    'network-interface.attachment.instance-owner-id': ({ record, instance }) =>
+      instance.NetworkInterfaces?.map(() => record.account),
+    'network-interface.requester-managed': ({ instance }) =>
+      instance.NetworkInterfaces?.map(() => false),
+    'owner-id': ({ record }) => record.account,
+    'reservation-id': ({ record }) => record.reservation,
+  },
+  tags: ({ instance }) => instance.Tags,
+}
+
+/** Fields of parts as fields of the whole, under longer names. */
+function lifted<Part>(
+  prefix: string,
+  fields: Readonly<Record<string, Field<Part>>>,
+  partsOf: (shown: ShownInstance) => readonly Part[],
+): Record<string, Field<ShownInstance>> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, field]) => [
+      `${prefix}${name}`,
+      (shown: ShownInstance) => partsOf(shown).flatMap((part) => field(part)),
+    ]),
+  )
+}
+
+function timeOf(date: Date | undefined): string | undefined {
+  return date?.toISOString()
+}
