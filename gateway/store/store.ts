@@ -49,7 +49,9 @@ export interface Store {
   list(prefix: string, options?: { after?: string; limit?: number }): Promise<Page>
   /**
    * All of `then`, in one revision, if every compare holds; nothing otherwise. Resolves when
-   * durable. Throws MalleeError StoreFull (nothing written) or StoreUnavailable (outcome unknown).
+   * durable. Throws MalleeError StoreFull, Unavailable (too many wait), Conflict (the epoch changed
+   * meanwhile: read again), BadArgument (limits.ts), all four with nothing written, or
+   * StoreUnavailable (outcome unknown unless the sentence says otherwise).
    */
   txn(when: readonly Compare[], then: readonly Op[]): Promise<TxnResult>
   /** The newest revision. */

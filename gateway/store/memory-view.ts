@@ -1,0 +1,139 @@
+// The records of the store in memory, parsed, with the indexes that View promises. Changes come
+// from the mirror; nobody else writes here.
+
+import { MalleeError } from '../../common/errors.ts'
+import { Ordered } from './ordered.ts'
+import type { Kind, Records } from './records.ts'
+import type { View } from './state.ts'
+import type { Change } from './store.ts'
+
+type Index = Map<string, Ordered<unknown>>
+
+const INDEXED: { readonly [kind: string]: readonly string[] } = {
+  instance: ['account', 'rack', 'host'],
+  interface: ['account', 'rack', 'instance', 'subnet'],
+}
+
+/** Keys of the number pools are no records: only transactions read them. */
+const POOL_PREFIX = 'pool/'
+
+export function isRecord({ key }: Change): boolean {
+  return !key.startsWith(POOL_PREFIX)
+}
+
+export class MemoryView implements View {
+  revision = 0
+  readonly #kinds = new Map<string, Ordered<unknown>>()
+  readonly #indexes = new Map<string, Index>()
+
+  get<K extends Kind>(kind: K, ...id: readonly string[]): Records[K] | null {
+    const joined = joinId(id)
+    if (joined === null) return null
+    return (this.#kinds.get(kind)?.get(joined) as Records[K] | undefined) ?? null
+  }
+
+  all<K extends Kind>(kind: K): readonly Records[K][] {
+    return (this.#kinds.get(kind)?.all() as readonly Records[K][] | undefined) ?? []
+  }
+
+  withPrefix<K extends Kind>(kind: K, prefix: string): readonly Records[K][] {
+    return (this.#kinds.get(kind)?.withPrefix(prefix) as readonly Records[K][] | undefined) ?? []
+  }
+
+  instancesOf(by: 'account' | 'rack' | 'host', id: string): readonly Records['instance'][] {
+    return this.#indexed('instance', by, id)
+  }
+
+  interfacesOf(
+    by: 'account' | 'rack' | 'instance' | 'subnet',
+    id: string,
+  ): readonly Records['interface'][] {
+    return this.#indexed('interface', by, id)
+  }
+
+  #indexed<K extends Kind>(kind: K, by: string, id: string): readonly Records[K][] {
+    const bucket = this.#indexes.get(`${kind}/${by}`)?.get(id)
+    return (bucket?.all() as readonly Records[K][] | undefined) ?? []
+  }
+
+  /** Takes changes in, all of them or, when it throws BadMessage for one's value, none. */
+  apply(changes: readonly Change[], revision: number): void {
+    const parsed = changes.filter(isRecord).map(({ key, value }) => ({
+      key,
+      record: value === null ? null : parseRecord(key, value),
+    }))
+    for (const { key, record } of parsed) this.#set(key, record)
+    this.revision = revision
+  }
+
+  #set(key: string, record: object | null): void {
+    const slash = key.indexOf('/')
+    const kind = key.slice(0, slash)
+    const id = key.slice(slash + 1)
+    const records = this.#kinds.get(kind) ?? new Ordered()
+    this.#kinds.set(kind, records)
+    this.#reindex(kind, id, records.get(id), record)
+    if (record === null) records.delete(id)
+    else records.set(id, record)
+  }
+
+  /** What turns `this` into `next`, as changes at its revision, keys in order within a kind. */
+  differences(next: MemoryView): readonly Change[] {
+    const changes: Change[] = []
+    for (const kind of new Set([...this.#kinds.keys(), ...next.#kinds.keys()])) {
+      const before = this.#kinds.get(kind) ?? new Ordered()
+      const after = next.#kinds.get(kind) ?? new Ordered()
+      for (const id of new Set([...before.idsFrom(''), ...after.idsFrom('')])) {
+        const value = textOf(after.get(id))
+        if (value === textOf(before.get(id))) continue
+        changes.push({ revision: next.revision, key: `${kind}/${id}`, value })
+      }
+    }
+    return changes
+  }
+
+  #reindex(kind: string, id: string, before: unknown, after: unknown): void {
+    for (const by of INDEXED[kind] ?? []) {
+      const name = `${kind}/${by}`
+      const index: Index = this.#indexes.get(name) ?? new Map()
+      this.#indexes.set(name, index)
+      const from = fieldOf(before, by)
+      const to = fieldOf(after, by)
+      if (from !== null && from !== to) {
+        const bucket = index.get(from)
+        bucket?.delete(id)
+        if (bucket?.size === 0) index.delete(from)
+      }
+      if (to !== null) {
+        const bucket = index.get(to) ?? new Ordered()
+        index.set(to, bucket)
+        bucket.set(id, after)
+      }
+    }
+  }
+}
+
+/** Null when no key can have these parts: nothing is there, whatever a caller asks for. */
+export function joinId(parts: readonly string[]): string | null {
+  return parts.some((part) => part === '' || part.includes('/')) ? null : parts.join('/')
+}
+
+/** Throws BadMessage that names the key. */
+export function parseRecord(key: string, value: string): object {
+  try {
+    const record: unknown = JSON.parse(value)
+    if (typeof record === 'object' && record !== null) return record
+  } catch (cause) {
+    throw new MalleeError('BadMessage', `what the store holds at ${key} is not JSON`, { cause })
+  }
+  throw new MalleeError('BadMessage', `what the store holds at ${key} is no record`)
+}
+
+function fieldOf(record: unknown, name: string): string | null {
+  const value = (record as Record<string, unknown> | null | undefined)?.[name]
+  return typeof value === 'string' ? value : null
+}
+
+function textOf(record: unknown): string | null {
+  return record === undefined ? null : JSON.stringify(record)
+}

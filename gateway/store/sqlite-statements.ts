@@ -1,0 +1,64 @@
+// The SQL of the embedded store, prepared once.
+
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { Change } from './store.ts'
+
+export type Statements = Readonly<
+  Record<
+    | 'begin'
+    | 'commit'
+    | 'rollback'
+    | 'get'
+    | 'version'
+    | 'list'
+    | 'put'
+    | 'remove'
+    | 'append'
+    | 'changes'
+    | 'cut'
+    | 'ends',
+    StatementSync
+  >
+>
+
+/** `ends` asks twice: SQLite looks at one end of an index for a lone min or max, else at all. */
+export function prepare(db: DatabaseSync): Statements {
+  return {
+    begin: db.prepare('BEGIN IMMEDIATE'),
+    commit: db.prepare('COMMIT'),
+    rollback: db.prepare('ROLLBACK'),
+    get: db.prepare('SELECT key, value, version, created FROM kv WHERE key = ?'),
+    version: db.prepare('SELECT version FROM kv WHERE key = ?'),
+    list: db.prepare(
+      `SELECT key, value, version, created FROM kv
+       WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?`,
+    ),
+    put: db.prepare(
+      `INSERT INTO kv VALUES (?, ?, ?, ?)
+       ON CONFLICT(key) DO UPDATE SET value = excluded.value, version = excluded.version`,
+    ),
+    remove: db.prepare('DELETE FROM kv WHERE key = ?'),
+    append: db.prepare('INSERT INTO log VALUES (?, ?, ?, ?)'),
+    changes: db.prepare(
+      `SELECT revision, key, value FROM log
+       WHERE revision > ? AND revision <= ? AND key >= ? AND key < ? ORDER BY revision, seq`,
+    ),
+    cut: db.prepare('DELETE FROM log WHERE revision <= ?'),
+    ends: db.prepare(
+      `SELECT (SELECT min(revision) FROM log) AS first, (SELECT max(revision) FROM log) AS last`,
+    ),
+  }
+}
+
+/** Rows in order of revision as one array per revision. */
+export function* byRevision(rows: readonly Change[]): Iterable<readonly Change[]> {
+  let group: Change[] = []
+  for (const { revision, key, value } of rows) {
+    if (group[0] !== undefined && group[0].revision !== revision) {
+      yield group
+      group = []
+    }
+    group.push({ revision, key, value })
+  }
+  if (group.length > 0) yield group
+}

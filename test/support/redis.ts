@@ -1,0 +1,102 @@
+// A real redis-server of its own for a test: free port on loopback, a folder that goes with it.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { until } from '../../sandbox/until.ts'
+
+export interface TestRedis {
+  readonly url: string
+  readonly port: number
+  /** One command as an operator would give it. */
+  readonly command: (name: string, ...args: string[]) => Promise<unknown>
+  /** SIGKILL, and waits until it is gone. What is on disk stays. */
+  readonly kill: () => Promise<void>
+  /** Starts the server again on the same port and folder. */
+  readonly restart: () => Promise<void>
+  readonly stop: () => Promise<void>
+}
+
+export interface TestRedisOptions {
+  /** Settings of redis.conf; by default it appends every write to disk, as we ask of operators. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+const DURABLE = { appendonly: 'yes', appendfsync: 'always' }
+
+export async function startRedis({ settings = {} }: TestRedisOptions = {}): Promise<TestRedis> {
+  const folder = await mkdtemp(join(tmpdir(), 'mallee-redis-'))
+  const port = await freePort()
+  const password = settings['requirepass']
+  let server = await serve()
+
+  async function serve(): Promise<ChildProcess> {
+    const all = {
+      bind: '127.0.0.1',
+      port: String(port),
+      dir: folder,
+      save: '',
+      ...DURABLE,
+      ...settings,
+    }
+    const config = Object.entries(all).map(([name, value]) => `${name} ${value || '""'}\n`)
+    const child = spawn('redis-server', ['-'], { stdio: ['pipe', 'ignore', 'inherit'] })
+    child.stdin.end(config.join(''))
+    await until('redis-server answers', async () => {
+      if (child.exitCode !== null) throw new Error(`redis-server exited ${child.exitCode}`)
+      return (await command('PING').catch(() => null)) === 'PONG'
+    })
+    return child
+  }
+
+  async function command(name: string, ...args: string[]): Promise<unknown> {
+    const redis = new Redis({
+      port,
+      ...(password === undefined ? {} : { password }),
+      lazyConnect: true,
+      retryStrategy: null,
+    })
+    redis.on('error', () => undefined)
+    try {
+      await redis.connect()
+      return await redis.call(name, ...args)
+    } finally {
+      redis.disconnect()
+    }
+  }
+
+  async function kill(): Promise<void> {
+    if (server.exitCode !== null || server.signalCode !== null) return
+    const gone = new Promise((resolve) => server.once('exit', resolve))
+    server.kill('SIGKILL')
+    await gone
+  }
+
+  return {
+    url: `redis://${password === undefined ? '' : `:${password}@`}127.0.0.1:${port}`,
+    port,
+    command,
+    kill,
+    restart: async () => {
+      await kill()
+      server = await serve()
+    },
+    stop: async () => {
+      await kill()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** A TCP port of loopback that nobody listens on at the moment. */
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  if (typeof address === 'object' && address !== null) return address.port
+  throw new Error('no free port')
+}
