@@ -17,7 +17,8 @@ export function touchedBy(view: View, change: Change): Touched[] {
   switch (kind) {
     case 'cloud':
     case 'rack':
-      return [{ key: 'rack', rack: kind === 'rack' ? id : null }, ...tunnelsTo(view, id)]
+      // Rare, and both ends of every tunnel of the rack hang on it.
+      return [{ key: 'rack', rack: kind === 'rack' ? id : null }, ...allTunnels(view)]
     case 'host':
       return [{ key: `tunnel/${id}/${more}`, rack: null }, ...tunnelsTo(view, id)]
     case 'subnet':
@@ -37,8 +38,8 @@ export function touchedBy(view: View, change: Change): Touched[] {
 
 function touchedBySubnet(view: View, id: string, change: Change): Touched[] {
   if (change.value === null) {
-    const racks = view.all('rack').map((rack) => rack.name)
-    return [{ key: `network/${id}`, rack: null }, ...racks.flatMap((name) => tunnelsTo(view, name))]
+    const vpcs = view.all('vpc').map((vpc) => ({ key: `vpc/${vpc.id}`, rack: null }))
+    return [{ key: `network/${id}`, rack: null }, ...vpcs, ...allTunnels(view)]
   }
   const subnet = JSON.parse(change.value) as Records['subnet']
   return [
@@ -48,11 +49,18 @@ function touchedBySubnet(view: View, id: string, change: Change): Touched[] {
   ]
 }
 
+function allTunnels(view: View): Touched[] {
+  return tunnelsOf(view.all('host'))
+}
+
 function tunnelsTo(view: View, rack: string): Touched[] {
-  return view
-    .withPrefix('host', `${rack}/`)
+  return tunnelsOf(view.withPrefix('host', `${rack}/`))
+}
+
+function tunnelsOf(hosts: readonly Records['host'][]): Touched[] {
+  return hosts
     .filter((host) => host.roles.includes('cc'))
-    .map((host) => ({ key: `tunnel/${rack}/${host.host}`, rack: null }))
+    .map(({ rack, host }) => ({ key: `tunnel/${rack}/${host}`, rack: null }))
 }
 
 /** A deleted record no longer says where it was: then every rack is told. */

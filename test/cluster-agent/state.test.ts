@@ -1,0 +1,122 @@
+// What an agent keeps: accepted updates survive, stale ones are refused, nodes get deltas.
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, test } from 'node:test'
+import { create } from '@bufbuild/protobuf'
+import { isFor, nodeDesired } from '../../cluster-agent/cc/spread.ts'
+import { AgentState } from '../../cluster-agent/state.ts'
+import { InstanceSchema, type Resource, VpcSchema } from '../../proto/gen/mallee/v1/desired_pb.js'
+import { HostStatusSchema } from '../../proto/gen/mallee/v1/observed_pb.js'
+import { resource } from '../../proto/resources.ts'
+
+const dirs: string[] = []
+afterEach(() => {
+  for (const dir of dirs.splice(0)) rmSync(dir, { recursive: true })
+})
+
+function newFile(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'agent-state-'))
+  dirs.push(dir)
+  return join(dir, 'state.db')
+}
+
+function instance(id: string, host: string): Resource {
+  const value = create(InstanceSchema, { id, host })
+  return resource(`instance/${id}`, { case: 'instance', value })
+}
+
+function snapshot(generation: number, ...resources: Resource[]) {
+  return { kind: 'snapshot', generation, resources } as const
+}
+
+function delta(
+  fromGeneration: number,
+  generation: number,
+  upserts: Resource[],
+  removals: string[],
+) {
+  return { kind: 'delta', fromGeneration, generation, upserts, removals } as const
+}
+
+test('AgentState holds nothing before a whole state, and after a restart what it accepted', () => {
+  const file = newFile()
+  const state = new AgentState(file)
+  assert.equal(state.held(), null)
+  state.accept('e', snapshot(5, instance('i-1', 'n1'), instance('i-2', 'n2')))
+  state.accept('e', delta(5, 7, [instance('i-3', 'n1')], ['instance/i-2']))
+  state.close()
+  const again = new AgentState(file)
+  assert.deepEqual(again.held(), { epoch: 'e', generation: 7 })
+  assert.deepEqual([...again.desired().keys()].sort(), ['instance/i-1', 'instance/i-3'])
+  again.close()
+})
+
+for (const [name, epoch, update] of [
+  ['an older snapshot', 'e', snapshot(4)],
+  ['a delta that starts elsewhere', 'e', delta(4, 6, [], [])],
+  ['a delta of another epoch', 'f', delta(5, 6, [], [])],
+] as const) {
+  test(`AgentState.accept refuses ${name} and keeps what it had`, () => {
+    const state = new AgentState(newFile())
+    state.accept('e', snapshot(5, instance('i-1', 'n1')))
+    assert.throws(() => state.accept(epoch, update), { code: 'StaleGeneration' })
+    assert.deepEqual(state.held(), { epoch: 'e', generation: 5 })
+    assert.deepEqual([...state.desired().keys()], ['instance/i-1'])
+    state.close()
+  })
+}
+
+test('AgentState.accept takes an older generation of a new epoch: the store was restored', () => {
+  const state = new AgentState(newFile())
+  state.accept('e', snapshot(5, instance('i-1', 'n1')))
+  state.accept('f', snapshot(2, instance('i-2', 'n1')))
+  assert.deepEqual(state.held(), { epoch: 'f', generation: 2 })
+  assert.equal(state.changedSince({ epoch: 'e', generation: 5 }), null)
+  state.close()
+})
+
+test('AgentState.changedSince gives what changed after a generation, also after a restart', () => {
+  const file = newFile()
+  const state = new AgentState(file)
+  state.accept('e', snapshot(5, instance('i-1', 'n1'), instance('i-2', 'n1')))
+  state.accept('e', delta(5, 8, [instance('i-3', 'n1')], ['instance/i-2']))
+  state.close()
+  const again = new AgentState(file)
+  const changed = again.changedSince({ epoch: 'e', generation: 5 })
+  assert.deepEqual(
+    changed?.upserts.map((one) => one.key),
+    ['instance/i-3'],
+  )
+  assert.deepEqual(changed?.removals, ['instance/i-2'])
+  assert.equal(again.changedSince({ epoch: 'e', generation: 4 }), null, 'before the first state')
+  again.close()
+})
+
+test('AgentState keeps the nodes it heard, and forgets those that left', () => {
+  const file = newFile()
+  const state = new AgentState(file)
+  state.keepNode(create(HostStatusSchema, { rack: 'a', host: 'n1', vcpus: 4 }))
+  state.keepNode(create(HostStatusSchema, { rack: 'a', host: 'n2' }))
+  state.forgetNode('n2')
+  state.close()
+  const again = new AgentState(file)
+  assert.deepEqual(
+    again.nodes().map((one) => [one.host, one.vcpus]),
+    [['n1', 4]],
+  )
+  again.close()
+})
+
+test('nodeDesired gives a node its own instances and no policy of the rack', () => {
+  const vpc = resource('vpc/v', { case: 'vpc', value: create(VpcSchema, { id: 'v' }) })
+  const all = [instance('i-1', 'n1'), instance('i-2', 'n2'), vpc]
+  const desired = new Map(all.map((one) => [one.key, one]))
+  assert.deepEqual(
+    nodeDesired(desired, 'n1').map((one) => one.key),
+    ['instance/i-1'],
+  )
+  assert.equal(isFor('n2', vpc), false)
+})

@@ -1,0 +1,122 @@
+// Records for tests of the control plane: whole ones from the few fields that a test is about.
+
+import type {
+  HostRecord,
+  InstanceRecord,
+  InterfaceRecord,
+  Records,
+  SubnetRecord,
+} from '../../../gateway/store/records.ts'
+
+export const CLOUD: Records['cloud'] = {
+  name: 'test',
+  region: 'mallee-1',
+  fabricPrefix: 'fd12:3456:789a::/48',
+  ipv6Pool: 'fd98:7654:3200::/40',
+  ipv4Pools: ['10.0.0.0/8'],
+  createdAtMs: 0,
+}
+
+export function rack(name: string, index: number): Records['rack'] {
+  return { name, index, state: 'joined', createdAtMs: 0 }
+}
+
+export function host(
+  rackName: string,
+  name: string,
+  index: number,
+  publicKey: string,
+  connected = true,
+): HostRecord {
+  return {
+    rack: rackName,
+    host: name,
+    index,
+    roles: ['cc', 'nc'],
+    keyFingerprint: 'ff',
+    simulated: true,
+    joinedAtMs: 0,
+    status: {
+      agentVersion: '1',
+      vcpus: 8,
+      memoryMib: 8192,
+      diskGib: 100,
+      accelerator: 'tcg',
+      ovsDatapath: 'userspace',
+      wireguard: 'userspace',
+      wireguardPublicKey: publicKey,
+      wireguardEndpoints: publicKey === '' ? [] : [`192.0.2.${index}:51820`],
+      connected,
+      trouble: '',
+      draining: false,
+    },
+  }
+}
+
+export function subnet(id: string, rackName: string, n: number): SubnetRecord {
+  return {
+    id,
+    account: '1',
+    vpc: 'vpc-1',
+    rack: rackName,
+    ipv4Cidr: `10.0.${n}.0/24`,
+    ipv6Cidr: `fd98:7654:3200:${n}::/64`,
+    vlanTag: 10 + n,
+    vni: 5000 + n,
+    isDefault: true,
+    createdAtMs: 0,
+  }
+}
+
+export function instance(id: string, rackName: string, hostName: string): InstanceRecord {
+  return {
+    id,
+    account: '1',
+    reservation: 'r-1',
+    launchIndex: 0,
+    image: 'ami-1',
+    type: 't3.nano',
+    rack: rackName,
+    host: hostName,
+    vpc: 'vpc-1',
+    subnet: 'subnet-1',
+    interfaces: ['eni-1'],
+    securityGroups: [],
+    userData: '',
+    clientToken: '',
+    keyName: '',
+    state: 'pending',
+    desired: 'running',
+    stateReason: null,
+    stateTransitionReason: '',
+    rebootCount: 0,
+    launchedAtMs: 0,
+    terminatedAtMs: null,
+    observed: null,
+  }
+}
+
+export function networkInterface(
+  id: string,
+  of: SubnetRecord,
+  hostName: string,
+  n: number,
+): InterfaceRecord {
+  return {
+    id,
+    account: '1',
+    instance: 'i-1',
+    attachment: 'eni-attach-1',
+    deviceIndex: 0,
+    vpc: of.vpc,
+    subnet: of.id,
+    rack: of.rack,
+    host: hostName,
+    mac: `02:00:00:00:00:${String(n).padStart(2, '0')}`,
+    ipv4: of.ipv4Cidr.replace('.0/24', `.${n}`),
+    ipv6: of.ipv6Cidr.replace('::/64', `::${n}`),
+    hostname: `ip-${n}`,
+    securityGroups: [],
+    createdAtMs: 0,
+  }
+}
