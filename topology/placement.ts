@@ -89,7 +89,7 @@ export function explain(hosts: readonly PlaceHost[], need: Resources): string[] 
   })
 }
 
-/** How many instances of that need fit, whatever the host lacks otherwise; Infinity of none. */
+/** How many such instances fit; Infinity when nothing is needed. What is not needed may be short. */
 export function roomFor(free: Resources, need: Resources): number {
   const fits = (have: number, want: number): number =>
     want > 0 ? Math.floor(have / want) : Number.POSITIVE_INFINITY
