@@ -121,7 +121,6 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const api = createApiServer({
     ec2: ec2Handlers({
       state,
-      clock,
       randomHex,
       region: cloud.region,
       consoleOutput: (instance, rack, host) =>

@@ -20,6 +20,8 @@ const AGENTS = [
 ] as const
 const openKey = (): Uint8Array => new Uint8Array(32).fill(7)
 
+type Write = readonly [string, object | null]
+
 const VPC = { id: 'vpc-1', account: '1', ipv4Cidrs: ['10.0.0.0/20'], ipv6Cidrs: [] }
 const START: readonly [string, object][] = [
   ['cloud/self', CLOUD],
@@ -39,7 +41,7 @@ function startView(): MemoryView {
   return view
 }
 
-function changesOf(records: readonly [string, object | null][], revision: number): Change[] {
+function changesOf(records: readonly Write[], revision: number): Change[] {
   return records.map(([key, record]) => ({
     revision,
     key,
@@ -108,7 +110,7 @@ test('checkDesired names two interfaces with one address', () => {
   assert.deepEqual(problems, ['address 10.0.0.4 is held by eni-1 and eni-2'])
 })
 
-const someChange = fc.oneof(
+const someChange: fc.Arbitrary<Write> = fc.oneof<fc.Arbitrary<Write>[]>(
   fc
     .record({ rack: fc.constantFrom('a', 'b'), n: fc.integer({ min: 2, max: 4 }) })
     .map(({ rack: r, n }) => [`subnet/subnet-${r}${n}`, subnet(`subnet-${r}${n}`, r, n)] as const),
