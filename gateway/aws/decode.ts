@@ -1,5 +1,5 @@
-// Parameter tree → typed input, as the model says. Shapes are compiled to closures when an operation
-// first needs them, so that starting costs only the reading of the model.
+// Parameter tree → typed input, as the model says. Shapes are compiled to closures when an
+// operation first needs them, so that starting costs only the reading of the model.
 
 import { ApiError } from './api-error.ts'
 import { type Node, shorten } from './form.ts'
@@ -13,7 +13,7 @@ const MAX_INDEX = 100_000
 const INDEX = /^(?:0|[1-9]\d{0,5})$/
 const INTEGER = /^[+-]?\d{1,16}$/
 const NUMBER = /^[+-]?\d{1,16}(?:\.\d{1,16})?(?:[eE][+-]?\d{1,2})?$/
-const BASE64 = /^[A-Za-z0-9+/\s]*={0,2}\s*$/
+const BASE64 = /^[A-Za-z0-9+/\s]*={0,2}$/
 const SECONDS = /^\d{1,11}(?:\.\d{1,9})?$/
 const ISO_TIME = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?$/
 
@@ -167,7 +167,7 @@ const SCALARS: Readonly<Record<Scalar, (text: string, path: string) => unknown>>
     throw invalid(path, text, 'is not a boolean')
   },
   x: (text, path) => {
-    if (!BASE64.test(text)) throw invalid(path, text, 'is not base64')
+    if (!BASE64.test(text.trimEnd())) throw invalid(path, text, 'is not base64')
     return new Uint8Array(Buffer.from(text, 'base64'))
   },
   t: (text, path) => {

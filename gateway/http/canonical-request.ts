@@ -43,7 +43,7 @@ export function canonicalRequest(
     if (name === 'host' && values.length > 1) {
       throw new ApiError('SignatureDoesNotMatch', 'There is more than one Host header.', 403)
     }
-    return `${name}:${values.map(trimValue).join(',')}\n`
+    return `${name}:${values.map(squeeze).join(',')}\n`
   })
   return [
     request.method,
@@ -80,8 +80,9 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-function trimValue(value: string): string {
-  return value.trim().replaceAll(/ {2,}/g, ' ')
+/** Node has cut the space around the value; `trim` would also cut bytes of UTF-8 (U+00A0). */
+function squeeze(value: string): string {
+  return value.replaceAll(/ {2,}/g, ' ')
 }
 
 /** RFC 3986: everything but unreserved characters. */

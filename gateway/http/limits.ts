@@ -1,4 +1,4 @@
-// What the gateway's HTTP listeners have in common: limits against slow, large and endless requests.
+// What the gateway's HTTP listeners have in common: limits against slow, large, endless requests.
 
 const TLS_VERSION = 'TLSv1.2'
 
@@ -11,6 +11,8 @@ export interface Tls {
 const HTTP = {
   /** Milliseconds for the headers to arrive. */
   headersTimeout: 15_000,
+  /** Milliseconds between two looks at both time limits. */
+  connectionsCheckingInterval: 2_000,
   /** Bytes of URL and headers: a GET has all its parameters there. */
   maxHeaderSize: 64 << 10,
 } as const

@@ -75,8 +75,8 @@ export function readAuthorization(request: SignedRequest): Authorization {
 }
 
 /**
- * Who signed this request. Throws, in EC2's words or in STS' (and IAM's): unknown key, signature that
- * does not match, time too far off. A session token is refused like an unknown key.
+ * Who signed this request. Throws, in EC2's words or in STS' (and IAM's): unknown key, signature
+ * that does not match, time too far off. A session token is refused like an unknown key.
  */
 export async function verifySignature(
   tools: { readonly secretOf: SecretOf; readonly keys: SigningKeys; readonly nowMs: number },
@@ -103,8 +103,8 @@ export async function verifySignature(
 }
 
 /**
- * Signing keys, which are good for a day. Kept by a digest of the secret and not by the access key's
- * id: a secret that was replaced never meets an old entry, and unknown ids share one.
+ * Signing keys, which are good for a day. Kept by a digest of the secret and not by the access
+ * key's id: a secret that was replaced never meets an old entry, and unknown ids share one.
  */
 export class SigningKeys {
   readonly #keys = new Map<string, Buffer>()

@@ -111,6 +111,11 @@ for (const [form, code] of [
   })
 }
 
+test('decode refuses a megabyte of spaces that is no base64 in linear time', () => {
+  const form = `KeyName=k&PublicKeyMaterial=${'+'.repeat(1_000_000)}%3F`
+  assert.throws(() => decode('ImportKeyPair', form), { code: 'InvalidParameterValue' })
+})
+
 test('encode repeats the version that the caller speaks', () => {
   const action = ec2.actionOf(parseForm('Action=DescribeVpcs&Version=2013-02-01'))
   assert.equal(

@@ -84,7 +84,7 @@ for (const [what, argv, environment, want] of [
   })
 }
 
-test('boto3 describes regions, reads a code, and presigns a URL that any client may use', async (t) => {
+test('boto3 describes regions, reads a code, and presigns a URL for anybody', async (t) => {
   const endpoint = await startEndpoint(t)
   const script = `
 import boto3, botocore.exceptions, json

@@ -105,7 +105,7 @@ for (const [what, bytes] of [
   ['a length that is no number', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n'],
   [
     'a length and chunks at once',
-    'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0',
   ],
 ] as const) {
   test(`the endpoint answers ${what} in XML and hangs up`, async (t) => {
@@ -119,6 +119,17 @@ for (const [what, bytes] of [
     assert.match(answer, /<Code>MalformedHttpRequestException<\/Code>/)
   })
 }
+
+test('the endpoint hangs up on a request that does not arrive, and says so in XML', async (t) => {
+  const { app, port } = await startEndpoint(t)
+  app.server.headersTimeout = 50
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\n')
+  const answer = await text(socket)
+  assert.match(answer, /^HTTP\/1\.1 408 /)
+  assert.match(answer, /<Code>RequestTimeoutException<\/Code>/)
+})
 
 test('the endpoint answers an unsigned STS request in STS’ own form', async (t) => {
   const { url } = await startEndpoint(t)
@@ -135,7 +146,7 @@ test('the endpoint tells the log, and not the caller, why a handler broke', asyn
   assert.match(String(line?.fields['error']), /secret of the cloud/)
 })
 
-test('the audit line has who, what and how it ended, and neither secret nor signature', async (t) => {
+test('the audit line has who, what and how it ended, and no secret or signature', async (t) => {
   const { port, lines } = await startEndpoint(t)
   await (await call(port, { body: `Action=DeleteVpc&VpcId=vpc-secret&${V}` })).text()
   const { requestId: _, ms, ...audit } = auditOf(lines, 'DeleteVpc')

@@ -118,7 +118,7 @@ for (const [what, query] of [
   })
 }
 
-test('verifySignature refuses two Host headers, of which only one can have been signed', async () => {
+test('verifySignature refuses two Host headers: only one can have been signed', async () => {
   const nowMs = Date.UTC(2026, 0, 1)
   const headers = signedHeadersOf(80, { atMs: nowMs, body: BODY })
   const raw = [...Object.entries(headers).flat(), 'Host', 'elsewhere']

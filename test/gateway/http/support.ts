@@ -58,6 +58,7 @@ export interface Line {
 }
 
 export interface Endpoint {
+  readonly app: ReturnType<typeof createApiServer>
   readonly url: string
   readonly port: number
   readonly lines: readonly Line[]
@@ -81,7 +82,7 @@ export async function startEndpoint(
   t.after(() => app.close())
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}`, port, lines, contexts, metrics }
+  return { app, url: `http://127.0.0.1:${port}`, port, lines, contexts, metrics }
 }
 
 /** A log that appends to `lines`. */

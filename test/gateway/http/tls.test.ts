@@ -11,7 +11,7 @@ import { exec } from '../../../common/exec.ts'
 import { codeIn } from './sign.ts'
 import { startEndpoint } from './support.ts'
 
-test('createApiServer with a certificate speaks TLS 1.2 and later, with the same limits', async (t) => {
+test('createApiServer with a certificate speaks TLS from 1.2 on, within limits', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'mallee-tls-'))
   t.after(() => rmSync(directory, { recursive: true }))
   const [keyFile, certFile] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
