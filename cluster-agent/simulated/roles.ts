@@ -1,0 +1,164 @@
+// A host as a model in memory: the same agent, protocol and desired state as a real one, and
+// nothing on the machine. It says so in every report and on every console.
+
+import { create } from '@bufbuild/protobuf'
+import type { Clock } from '../../common/clock.ts'
+import { MalleeError } from '../../common/errors.ts'
+import { type Instance, Power } from '../../proto/gen/mallee/v1/desired_pb.js'
+import {
+  InstanceState,
+  InstanceStatusSchema,
+  type Status,
+  StatusSchema,
+  TunnelStatusSchema,
+} from '../../proto/gen/mallee/v1/observed_pb.js'
+import { bodies, type Desired } from '../../proto/resources.ts'
+import type { Capacity } from '../config.ts'
+import type { HostRoles } from '../host-roles.ts'
+
+export interface SimulatedOptions {
+  readonly host: string
+  readonly roles: readonly string[]
+  readonly clock: Clock
+  /** Milliseconds from the wish to a running guest. */
+  readonly bootMs: number
+  /** Stands for the key of a real interface; 32 bytes in base64. */
+  readonly publicKey: string
+}
+
+export interface SimulatedRoles extends HostRoles {
+  /** As if the guest's process had died. Throws NotFound. */
+  readonly fail: (instanceId: string) => void
+}
+
+/** What instances may use when nothing else is said. */
+export const SIMULATED_CAPACITY: Capacity = { vcpus: 64, memoryMib: 262_144, diskGib: 4_096 }
+
+interface Machine {
+  state: InstanceState
+  sinceMs: number
+  reasonCode: string
+  reasonMessage: string
+  rebootCount: number
+}
+
+export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
+  const { host, roles, clock, bootMs, publicKey } = options
+  const isCc = roles.includes('cc')
+  const machines = new Map<string, Machine>()
+  const tunnels = new Map<string, { rack: string; host: string; atMs: number }>()
+  const listeners = new Set<() => void>()
+
+  return {
+    pass,
+    statuses: () => [...tunnelStatuses(), ...[...machines].map(instanceStatus)],
+    onStatus: (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    wireguardPublicKey: () => (isCc ? publicKey : ''),
+    wireguardEndpoints: () => (isCc ? ['192.0.2.1:51820'] : []),
+    consoleOutput: roles.includes('nc') ? consoleOutput : null,
+    openImage: () => null,
+    removeAll: async () => {
+      machines.clear()
+      tunnels.clear()
+    },
+    fail: (id) => {
+      end(machineOf(id), 'Server.InternalError', 'The simulated guest was made to fail')
+      changed()
+    },
+  }
+
+  async function pass(desired: Desired): Promise<void> {
+    const mine = bodies(desired, 'instance').filter((one) => one.host === host)
+    const wanted = new Set(mine.map((one) => one.id))
+    for (const instance of mine) follow(instance)
+    for (const id of machines.keys()) if (!wanted.has(id)) machines.delete(id)
+    if (isCc) followTunnels(desired)
+  }
+
+  function follow(instance: Instance): void {
+    const known = machines.get(instance.id)
+    if (known === undefined) {
+      start(instance)
+      return
+    }
+    known.rebootCount = instance.rebootCount
+    if (instance.power === Power.TERMINATED && known.state !== InstanceState.TERMINATED) {
+      known.state = InstanceState.TERMINATED
+      known.sinceMs = clock.nowMs()
+    } else if (instance.power === Power.STOPPED && known.state === InstanceState.RUNNING) {
+      end(known, 'Client.UserInitiatedShutdown', 'User initiated shutdown')
+    }
+  }
+
+  function start({ id, power, rebootCount }: Instance): void {
+    const gone = power === Power.TERMINATED
+    const machine: Machine = {
+      state: gone ? InstanceState.TERMINATED : InstanceState.PENDING,
+      sinceMs: clock.nowMs(),
+      reasonCode: '',
+      reasonMessage: '',
+      rebootCount,
+    }
+    machines.set(id, machine)
+    if (gone) return
+    void clock.sleep(bootMs).then(() => {
+      if (machines.get(id) !== machine || machine.state !== InstanceState.PENDING) return
+      machine.state = InstanceState.RUNNING
+      machine.sinceMs = clock.nowMs()
+      changed()
+    })
+  }
+
+  function end(machine: Machine, reasonCode: string, reasonMessage: string): void {
+    machine.state = InstanceState.STOPPED
+    machine.sinceMs = clock.nowMs()
+    machine.reasonCode = reasonCode
+    machine.reasonMessage = reasonMessage
+  }
+
+  function followTunnels(desired: Desired): void {
+    const wanted = bodies(desired, 'tunnel')
+    const keys = new Set(wanted.map((one) => `tunnel/${one.rack}/${one.host}`))
+    for (const { rack, host: peer } of wanted) {
+      const key = `tunnel/${rack}/${peer}`
+      if (!tunnels.has(key)) tunnels.set(key, { rack, host: peer, atMs: clock.nowMs() })
+    }
+    for (const key of tunnels.keys()) if (!keys.has(key)) tunnels.delete(key)
+  }
+
+  function instanceStatus([id, machine]: [string, Machine]): Status {
+    const { state, reasonCode, reasonMessage, rebootCount } = machine
+    const sinceMs = BigInt(machine.sinceMs)
+    const fields = { id, state, reasonCode, reasonMessage, rebootCount, sinceMs, host }
+    const value = create(InstanceStatusSchema, fields)
+    return create(StatusSchema, { key: `instance/${id}`, body: { case: 'instance', value } })
+  }
+
+  function tunnelStatuses(): Status[] {
+    return [...tunnels].map(([key, { rack, host: peer, atMs }]) => {
+      const latestHandshakeMs = BigInt(atMs)
+      const fields = { rack, host: peer, latestHandshakeMs, receivedBytes: 1n, sentBytes: 1n }
+      const value = create(TunnelStatusSchema, fields)
+      return create(StatusSchema, { key, body: { case: 'tunnel', value } })
+    })
+  }
+
+  async function consoleOutput(id: string, maxBytes: number): Promise<Uint8Array> {
+    const { sinceMs } = machineOf(id)
+    const since = new Date(sinceMs).toISOString()
+    return Buffer.from(`simulated guest ${id} on ${host} since ${since}\n`).subarray(0, maxBytes)
+  }
+
+  function machineOf(id: string): Machine {
+    const machine = machines.get(id)
+    if (machine === undefined) throw new MalleeError('NotFound', `${id} is not on host ${host}`)
+    return machine
+  }
+
+  function changed(): void {
+    for (const listener of listeners) listener()
+  }
+}

@@ -1,0 +1,79 @@
+// The host that is a model: it follows the desired state as a real one does.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { create } from '@bufbuild/protobuf'
+import { simulatedRoles } from '../../cluster-agent/simulated/roles.ts'
+import { InstanceSchema, Power, TunnelSchema } from '../../proto/gen/mallee/v1/desired_pb.js'
+import { InstanceState } from '../../proto/gen/mallee/v1/observed_pb.js'
+import { resource } from '../../proto/resources.ts'
+
+function roles(now: { ms: number; wake: () => void }) {
+  return simulatedRoles({
+    host: 'n1',
+    roles: ['cc', 'nc'],
+    bootMs: 1_000,
+    publicKey: 'K',
+    clock: {
+      nowMs: () => now.ms,
+      sleep: () =>
+        new Promise((resolve) => {
+          now.wake = resolve
+        }),
+    },
+  })
+}
+
+function instance(id: string, power: Power, host = 'n1') {
+  const value = create(InstanceSchema, { id, host, power })
+  return [`instance/${id}`, resource(`instance/${id}`, { case: 'instance', value })] as const
+}
+
+test('simulatedRoles boots an instance after its time, says so, and forgets what is gone', async () => {
+  const now = { ms: 5, wake: () => undefined as void }
+  const model = roles(now)
+  const states: (InstanceState | undefined)[] = []
+  const state = () => {
+    const [{ body } = {}] = model.statuses()
+    return body?.case === 'instance' ? body.value.state : undefined
+  }
+  const heard = new Promise<void>((resolve) => model.onStatus(resolve))
+  await model.pass(new Map([instance('i-1', Power.RUNNING), instance('i-2', Power.RUNNING, 'n2')]))
+  states.push(state())
+  now.wake()
+  await heard
+  states.push(state())
+  await model.pass(new Map([instance('i-1', Power.TERMINATED)]))
+  states.push(state())
+  await model.pass(new Map())
+  states.push(state())
+  const { PENDING, RUNNING, TERMINATED } = InstanceState
+  assert.deepEqual(states, [PENDING, RUNNING, TERMINATED, undefined])
+})
+
+test('simulatedRoles says on the console that it is simulated, and knows no other console', async () => {
+  const model = roles({ ms: 5, wake: () => undefined })
+  await model.pass(new Map([instance('i-1', Power.RUNNING)]))
+  const text = Buffer.from((await model.consoleOutput?.('i-1', 1000)) ?? []).toString()
+  assert.match(text, /^simulated guest i-1 on n1/)
+  await assert.rejects(async () => model.consoleOutput?.('i-9', 1000), { code: 'NotFound' })
+})
+
+test('simulatedRoles reports a failed guest as stopped with a reason', async () => {
+  const model = roles({ ms: 5, wake: () => undefined })
+  await model.pass(new Map([instance('i-1', Power.RUNNING)]))
+  model.fail('i-1')
+  const [{ body } = {}] = model.statuses()
+  assert.equal(body?.case === 'instance' && body.value.reasonCode, 'Server.InternalError')
+  assert.throws(() => model.fail('i-9'), { code: 'NotFound' })
+})
+
+test('simulatedRoles shakes hands with each desired tunnel', async () => {
+  const model = roles({ ms: 5, wake: () => undefined })
+  const value = create(TunnelSchema, { rack: 'b', host: 'b1' })
+  await model.pass(new Map([['tunnel/b/b1', resource('tunnel/b/b1', { case: 'tunnel', value })]]))
+  assert.deepEqual(
+    model.statuses().map((one) => one.key),
+    ['tunnel/b/b1'],
+  )
+})
