@@ -72,7 +72,8 @@ export async function startHost({ world, name, log, names }: HostOptions): Promi
 
   const own = ['--mount', '--net', '--pid', '--uts', '--ipc', '--mount-proc']
   const argv = [...own, '--fork', '--kill-child=SIGKILL', '/bin/sh', INIT, name, dir]
-  const holder = spawn('unshare', argv, { stdio: ['pipe', 'pipe', 'pipe'] })
+  // Detached: a Ctrl-C at the terminal is for us, and we end the hosts in order.
+  const holder = spawn('unshare', argv, { stdio: ['pipe', 'pipe', 'pipe'], detached: true })
   const ended = once(holder, 'exit')
   const complaint = text(holder.stderr)
   const first = await Promise.race([once(holder.stdout, 'data'), ended])
@@ -111,6 +112,7 @@ async function start(argv: readonly string[], { logFile, env }: StartOptions): P
   const log = openSync(logFile, 'a', 0o600)
   const child = spawn(program, args, {
     stdio: ['ignore', log, log],
+    detached: true,
     env: { PATH: process.env['PATH'], LC_ALL: 'C', ...env },
   })
   closeSync(log)

@@ -58,10 +58,12 @@ install_missing() {
   work=$(mktemp -d)
   # shellcheck disable=SC2064
   trap "rm -rf '$work'; remove_policy" EXIT
-  LOG=$work/log
+  LOG=$work/install.log
+  UPDATE_LOG=$work/update.log
   say "installing ${#missing[@]} Debian packages: ${missing[*]}"
   say 'reading the package lists (apt-get update)'
   update_lists || apt_failed 'apt-get update failed'
+  # It succeeds also when it reached no server, which matters only when a package is missing then.
 
   local -a plain=()
   local name
@@ -81,8 +83,8 @@ install_missing() {
 # apt waits for dpkg's lock itself, but not for the one of the package lists.
 update_lists() {
   local deadline=$((SECONDS + LOCK_SECONDS))
-  until apt-get -q update >"$LOG" 2>&1; do
-    grep -q 'Could not get lock' "$LOG" && [[ $SECONDS -lt $deadline ]] || return 1
+  until apt-get -q update >"$UPDATE_LOG" 2>&1; do
+    grep -q 'Could not get lock' "$UPDATE_LOG" && [[ $SECONDS -lt $deadline ]] || return 1
     say 'the package lists are in use by another program; waiting'
     sleep 5
   done
@@ -152,7 +154,8 @@ disable_services() {
 }
 
 apt_failed() {
-  tail -n 20 "$LOG" >&2
+  grep -E '^[WE]:' "$UPDATE_LOG" | tail -n 5 >&2 || true
+  if [[ -r $LOG ]]; then tail -n 20 "$LOG" >&2; fi
   die "$1; its last lines are above" 'Mend what they say (often: no network, or no space), then run this again.'
 }
 

@@ -65,9 +65,10 @@ install_modules() {
   local log
   log=$(mktemp)
   if ! (cd "$ROOT" && npm ci --ignore-scripts --no-progress) >"$log" 2>&1; then
-    tail -n 20 "$log" >&2
+    # The errors come first; npm ends with its usage.
+    grep -v '^npm warn' "$log" | head -n 20 >&2
     rm -f "$log"
-    die 'npm ci failed; its last lines are above' \
+    die 'npm ci failed; what it said is above' \
       "Check that $ROOT can be written and that npm reaches its registry, then run this again."
   fi
   rm -f "$log"

@@ -11,7 +11,7 @@ import { exec } from '../../common/exec.ts'
 import { silentLog } from '../../common/log.ts'
 import { type Claim, claimWorld, worldDir } from '../../sandbox/claim.ts'
 import { type SandboxHost, startHost } from '../../sandbox/host.ts'
-import { until } from '../support/until.ts'
+import { until } from '../../sandbox/until.ts'
 
 const WORLD = 't-host'
 

@@ -10,7 +10,7 @@ import { type Claim, claimWorld } from '../../sandbox/claim.ts'
 import { forward } from '../../sandbox/forward.ts'
 import { type SandboxHost, startHost } from '../../sandbox/host.ts'
 import { connect, plug, setAddresses, startInternet, startSwitch } from '../../sandbox/net.ts'
-import { until } from '../support/until.ts'
+import { until } from '../../sandbox/until.ts'
 
 const WORLD = 't-net'
 

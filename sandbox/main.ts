@@ -1,0 +1,98 @@
+// npm start: two racks, one EC2 endpoint, an instance in each, on this machine alone. Ends with
+// Ctrl-C or SIGTERM and removes all it made.
+
+import { systemClock } from '../common/clock.ts'
+import { codeOf, messageOf } from '../common/errors.ts'
+import { createLog } from '../common/log.ts'
+import { shellLines } from './aws.ts'
+import { facts, LiveView } from './live.ts'
+import { SANDBOX_PLAN } from './plan.ts'
+import { describeInstances, launchEverywhere, pingAcross, type TourInstance } from './tour.ts'
+import { startWorld, type World } from './world.ts'
+
+const REFRESH_MS = 2_000
+/** The real CLI takes most of a second of processor time. */
+const REFRESH_INSTANCES_MS = 10_000
+
+const print = (line: string): unknown => process.stdout.write(`${line}\n`)
+
+async function main(): Promise<void> {
+  const end = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    // Repeated ones change nothing: npm passes a terminal's Ctrl-C on a second time.
+    process.on(signal, () => end.abort(new Error(`stopped by ${signal}`)))
+  }
+  // Whoever reads our output is gone (`npm start | head`).
+  process.stdout.on('error', () => end.abort(new Error('standard output was closed')))
+
+  let world: World | null = null
+  let made = true
+  try {
+    const log = createLog('warn', { program: 'sandbox' })
+    world = await startWorld(SANDBOX_PLAN, { log, progress: print, signal: end.signal })
+    await tour(world, end.signal)
+    await follow(world, end.signal)
+  } catch (error) {
+    // Another sandbox runs: nothing here is ours.
+    made = codeOf(error) !== 'Conflict'
+    if (!end.signal.aborted) {
+      process.stderr.write(`mallee: ${messageOf(error)}\n`)
+      process.exitCode = 1
+    }
+  }
+  await world?.stop()
+  if (made) print('\nRemoved: all processes, namespaces, interfaces and files of the sandbox.')
+}
+
+async function tour(world: World, signal: AbortSignal): Promise<void> {
+  const instances = await launchEverywhere(world, print, signal)
+  const [first, second] = instances
+  if (first !== undefined && second !== undefined) await pingAcross(world, first, second, print)
+  for (const line of summary(world, instances)) print(line)
+}
+
+async function follow(world: World, signal: AbortSignal): Promise<void> {
+  const view = new LiveView(process.stdout)
+  let instances = await describeInstances(world.aws)
+  let askedMs = systemClock.nowMs()
+  while (!signal.aborted) {
+    if (systemClock.nowMs() - askedMs > REFRESH_INSTANCES_MS) {
+      // While the gateway is away the last answer stands; facts() says that it is away.
+      instances = await describeInstances(world.aws).catch(() => instances)
+      askedMs = systemClock.nowMs()
+    }
+    const parts = {
+      status: () => world.gateway.status(),
+      instances: async () => instances,
+      nowMs: systemClock.nowMs,
+    }
+    view.show(await facts(parts))
+    await systemClock.sleep(REFRESH_MS, signal)
+  }
+}
+
+function summary(world: World, [first]: readonly TourInstance[]): string[] {
+  const { plan, target, adminUrl, imageId } = world
+  const zone = `${plan.region}-${plan.racks.at(-1)?.name}`
+  return [
+    '',
+    `The cloud runs. EC2 and STS: ${target.endpoint}   Health and metrics: ${adminUrl}/metrics`,
+    '',
+    'In another shell, as any user of this machine:',
+    ...shellLines(target).map((line) => `  ${line}`),
+    '  aws ec2 describe-instances --output table',
+    `  aws ec2 run-instances --image-id ${imageId} --instance-type t3.nano \\`,
+    `    --placement AvailabilityZone=${zone}`,
+    `  aws ec2 get-console-output --latest --instance-id ${first?.id ?? 'ID'} --output text`,
+    '',
+    'On the hosts, as root, in this folder (hosts: gateway, a1, a2, a3, b1, internet):',
+    '  npm run -s enter -- gateway mallee status',
+    '  npm run -s enter -- a1 wg show',
+    '  npm run -s enter -- internet tcpdump -ni any',
+    '',
+    'Ctrl-C ends and removes everything.',
+    '',
+  ]
+}
+
+await main()

@@ -1,0 +1,55 @@
+// What a world consists of, as data. SANDBOX_PLAN is what `npm start` brings up.
+
+import { ADMIN_PORT, API_PORT } from '../common/ports.ts'
+import { SANDBOX } from './claim.ts'
+
+export interface HostPlan {
+  readonly name: string
+  readonly roles: readonly ('cc' | 'sc' | 'nc')[]
+}
+
+/** The first host is the rack's edge; the others are behind it, on a trunk and a LAN of the rack. */
+export interface RackPlan {
+  readonly name: string
+  /** Which protocol its edge joins over. */
+  readonly joinsOver: 'ipv4' | 'ipv6'
+  readonly hosts: readonly [HostPlan, ...HostPlan[]]
+}
+
+export interface WorldPlan {
+  readonly world: string
+  readonly region: string
+  /** Where the machine's loopback answers for the gateway; 0 for any free port. */
+  readonly apiPort: number
+  readonly adminPort: number
+  /** Of the internet's edges, in bytes. */
+  readonly mtu: number
+  readonly racks: readonly RackPlan[]
+}
+
+export const GATEWAY = 'gateway'
+
+export const SANDBOX_PLAN: WorldPlan = {
+  world: SANDBOX,
+  region: 'mallee-1',
+  apiPort: API_PORT,
+  adminPort: ADMIN_PORT,
+  mtu: 1500,
+  racks: [
+    {
+      name: 'a',
+      joinsOver: 'ipv4',
+      hosts: [
+        { name: 'a1', roles: ['cc'] },
+        { name: 'a2', roles: ['nc'] },
+        { name: 'a3', roles: ['nc'] },
+      ],
+    },
+    { name: 'b', joinsOver: 'ipv6', hosts: [{ name: 'b1', roles: ['cc', 'sc', 'nc'] }] },
+  ],
+}
+
+/** The address of a host on its rack's LAN: rack and host counted from 1. */
+export function lanAddress(rack: number, host: number): string {
+  return `192.168.${rack}.${host}`
+}

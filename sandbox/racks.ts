@@ -1,0 +1,70 @@
+// Joins a plan's hosts to the gateway with the real commands: a token for each, rack-join on each.
+
+import { join } from 'node:path'
+import { MalleeError, messageOf } from '../common/errors.ts'
+import type { CloudStatus, SandboxGateway } from './gateway.ts'
+import type { SandboxHost } from './host.ts'
+import { type HostPlan, lanAddress, type RackPlan, type WorldPlan } from './plan.ts'
+import { GATEWAY_UPLINK, TRUNK_DEVICE } from './wiring.ts'
+
+const RACK_JOIN = join(import.meta.dirname, '../bin/rack-join')
+const JOIN_MS = 120_000
+
+export interface JoinParts {
+  readonly gateway: SandboxGateway
+  readonly hosts: ReadonlyMap<string, SandboxHost>
+  readonly progress: (line: string) => void
+}
+
+/** The rack's edge joins at the gateway, then all hosts behind it join at the edge. */
+export async function joinRack(parts: JoinParts, plan: WorldPlan, rack: RackPlan): Promise<void> {
+  const [edge, ...nodes] = rack.hosts
+  const gateway = rack.joinsOver === 'ipv4' ? GATEWAY_UPLINK.ipv4 : `[${GATEWAY_UPLINK.ipv6}]`
+  const trunk = nodes.length > 0 ? ['--trunk', TRUNK_DEVICE] : []
+  await joinHost(parts, rack, edge, gateway, trunk)
+  const edgeAddress = lanAddress(plan.racks.indexOf(rack) + 1, 1)
+  await Promise.all(nodes.map((node) => joinHost(parts, rack, node, edgeAddress, trunk)))
+}
+
+async function joinHost(
+  { gateway, hosts, progress }: JoinParts,
+  rack: RackPlan,
+  plan: HostPlan,
+  parent: string,
+  trunk: readonly string[],
+): Promise<void> {
+  const host = hosts.get(plan.name)
+  if (host === undefined) throw new MalleeError('HostNotFound', `no host ${plan.name}`)
+  const roles = plan.roles.join(',')
+  const answer = await gateway.mallee(['token', 'create', '--rack', rack.name, '--roles', roles])
+  const { token } = answer as { token: string }
+  const flags = ['--host-name', plan.name, '--roles', roles, ...trunk, '--json']
+  try {
+    await host.exec([RACK_JOIN, `${token}@${parent}`, ...flags], { timeoutMs: JOIN_MS })
+  } catch (cause) {
+    // Without the command line, which has the token.
+    const said = messageOf(cause).replaceAll(token, 'TOKEN')
+    throw new MalleeError('CommandFailed', `host ${plan.name} did not join: ${said}`)
+  }
+  progress(`rack ${rack.name}: host ${plan.name} (${roles}) joined at ${parent}`)
+}
+
+/** What a status still lacks of the plan, as sentences; empty when all is connected. */
+export function missingOf(plan: WorldPlan, status: CloudStatus): string[] {
+  const missing: string[] = []
+  for (const { name, hosts } of plan.racks) {
+    const rack = status.racks.find((one) => one.name === name)
+    for (const host of hosts) {
+      const seen = rack?.hosts.find((one) => one.host === host.name)
+      if (seen?.connected !== true) missing.push(`host ${host.name} is not connected`)
+    }
+    for (const far of plan.racks) {
+      if (far.name === name) continue
+      const up = status.tunnels.some(
+        (one) => one.fromRack === name && one.toRack === far.name && one.latestHandshakeMs > 0,
+      )
+      if (!up) missing.push(`no handshake from rack ${name} to rack ${far.name}`)
+    }
+  }
+  return missing
+}
