@@ -15,7 +15,7 @@ import {
   vpcIpv6,
 } from '../topology/plan.ts'
 import { EMPTY_POOL, type Freed, type PoolHead, planGive, planTake } from '../topology/pool.ts'
-import { ADDRESS_QUARANTINE_MS, type Band, IPV6_HOSTS, MACS } from '../topology/ranges.ts'
+import { ADDRESS_QUARANTINE_MS, type Band, MACS } from '../topology/ranges.ts'
 import { type Emit, median } from './harness.ts'
 
 const BENCH = 'allocator'
@@ -124,12 +124,13 @@ function allocateInterfaces(store: Map<string, string>): () => string {
   let subnet = 0
   let places = openSubnet(store, 0, 0)
   return () => {
-    if (places.ipv4.head().next > places.ipv4.band.last) {
+    if (places.pool.head().next > places.pool.band.last) {
       subnet += 1
       places = openSubnet(store, Math.floor(subnet / 16), subnet % 16)
     }
-    const ipv4 = ipv4Of(places.cidr4, places.ipv4.take())
-    const ipv6 = ipv6Of(places.cidr6, places.ipv6.take())
+    const offset = places.pool.take()
+    const ipv4 = ipv4Of(places.cidr4, offset)
+    const ipv6 = ipv6Of(places.cidr6, offset)
     return `${macOf(macs.take())} ${ipv4} ${ipv6}`
   }
 }
@@ -141,8 +142,7 @@ function openSubnet(store: Map<string, string>, vpc: number, n: number) {
   return {
     cidr4: there(cidr4),
     cidr6: there(cidr6),
-    ipv4: openPool(store, `ipv4/${vpc}/${n}`, band),
-    ipv6: openPool(store, `ipv6/${vpc}/${n}`, IPV6_HOSTS),
+    pool: openPool(store, `ipv4/${vpc}/${n}`, band),
   }
 }
 

@@ -115,7 +115,7 @@ export function ipv4Of(subnet: Cidr, n: number): string {
   return formatAddress(nthAddress(subnet, n))
 }
 
-/** The interface address at an offset of IPV6_HOSTS, or further into the subnet. */
+/** The interface address at an offset from 4 on; dual-stack ones have ipv4Of's in both. */
 export function ipv6Of(subnet: Cidr, n: number): string {
   if (n < RESERVED_FIRST) throw new RangeError(`IPv6 offset ${n} is reserved`)
   return formatAddress(nthAddress(ipv6Subnet(subnet), n))

@@ -55,12 +55,6 @@ export const RESERVED_FIRST = 4
 export const RESERVED_LAST = 1
 /** Longer than neighbour caches keep an address: 60 s in Linux (arp(7)), 5 min in switches. */
 export const ADDRESS_QUARANTINE_MS: number = 5 * MINUTE_MS
-/** Same reserved ones as IPv4; 32 of a /64's 64 bits, which outlast every subnet. */
-export const IPV6_HOSTS: Band = {
-  first: RESERVED_FIRST,
-  last: 2 ** 32 - 1,
-  quarantineMs: ADDRESS_QUARANTINE_MS,
-}
 
 // Tunnels
 
