@@ -1,0 +1,86 @@
+// The switch's whole flow table on a host: what an instance may send at its own port, where it
+// holds on every path. A frame that says no lie goes on by MAC learning within its VLAN (NORMAL).
+
+import type { Exec } from '../../common/exec.ts'
+import type { Reconciler } from '../../common/reconcile.ts'
+import { linkLocalOf } from '../../topology/plan.ts'
+import { flowsInstalled, replaceFlows, type Switch } from '../host/ovs.ts'
+
+/** An instance's port and the only addresses that it may use. */
+export interface GuardedPort {
+  readonly ofport: number
+  readonly mac: string
+  readonly ipv4: string
+  readonly ipv6: string
+}
+
+const NO_MAC = '00:00:00:00:00:00'
+/** Priorities: what nobody may send, what is checked closely, what is allowed, the rest. */
+const NEVER = 95
+const CLOSELY = 94
+const CLOSELY_REST = 93
+const ALLOWED = 90
+const REST = 10
+
+/** Flows as ovs-ofctl(8) reads them. Trunk and gateway ports forward everything. */
+export function switchFlows(ports: readonly GuardedPort[]): string[] {
+  return ['table=0,priority=0,actions=NORMAL', ...ports.flatMap(portFlows)]
+}
+
+/** Keeps the table; finds out when vswitchd was restarted and has lost it. */
+export function flowsReconciler(
+  exec: Exec,
+  sw: Switch,
+  ports: () => readonly GuardedPort[],
+): Reconciler<{ flows: readonly string[]; installed: boolean }, readonly string[]> {
+  return {
+    name: 'flows',
+    observe: async () => {
+      const flows = switchFlows(ports())
+      return { flows, installed: await flowsInstalled(exec, sw, flows) }
+    },
+    plan: ({ flows, installed }) => (installed ? [] : [flows]),
+    apply: (flows) => replaceFlows(exec, sw, flows),
+  }
+}
+
+function portFlows({ ofport, mac, ipv4, ipv6 }: GuardedPort): string[] {
+  const linkLocal = linkLocalOf(mac)
+  const from = (priority: number, match: string, action: 'NORMAL' | 'drop'): string =>
+    `table=0,priority=${priority},in_port=${ofport},${match},actions=${action}`
+  const allow = (match: string): string => from(ALLOWED, `dl_src=${mac},${match}`, 'NORMAL')
+  const allowClosely = (match: string): string => from(CLOSELY, `dl_src=${mac},${match}`, 'NORMAL')
+  const never = (match: string): string => from(NEVER, match, 'drop')
+  return [
+    // A tag would hop into another network (IEEE 802.1Q).
+    never('vlan_tci=0x1000/0x1000'),
+    // Answers that only the CC gives: DHCP, DHCPv6, router advertisement, redirect.
+    never('udp,tp_src=67'),
+    never('udp6,tp_src=547'),
+    never('icmp6,icmp_type=134'),
+    never('icmp6,icmp_type=137'),
+    // ARP: its own address, or none yet (RFC 5227 probe).
+    allow(`arp,arp_sha=${mac},arp_spa=${ipv4}`),
+    allow(`arp,arp_sha=${mac},arp_spa=0.0.0.0`),
+    allow(`ip,nw_src=${ipv4}`),
+    allow('udp,nw_src=0.0.0.0,nw_dst=255.255.255.255,tp_src=68,tp_dst=67'),
+    // Neighbour discovery (RFC 4861): it speaks for its own addresses and its own MAC.
+    ...[ipv6, linkLocal].map((target) =>
+      allowClosely(`icmp6,icmp_type=136,icmp_code=0,nd_target=${target}`),
+    ),
+    ...[ipv6, linkLocal].flatMap((source) =>
+      [mac, NO_MAC].map((sll) =>
+        allowClosely(`icmp6,icmp_type=135,icmp_code=0,ipv6_src=${source},nd_sll=${sll}`),
+      ),
+    ),
+    allowClosely(`icmp6,icmp_type=135,icmp_code=0,ipv6_src=::,nd_sll=${NO_MAC}`),
+    from(CLOSELY_REST, 'icmp6,icmp_type=135', 'drop'),
+    from(CLOSELY_REST, 'icmp6,icmp_type=136', 'drop'),
+    // From nowhere: router solicitation and multicast listener reports before there is an address.
+    allow('icmp6,icmp_type=133,ipv6_src=::'),
+    allow('icmp6,icmp_type=143,ipv6_src=::'),
+    allow(`ipv6,ipv6_src=${ipv6}`),
+    allow(`ipv6,ipv6_src=${linkLocal}`),
+    `table=0,priority=${REST},in_port=${ofport},actions=drop`,
+  ]
+}
