@@ -91,8 +91,13 @@ export async function dial(address: RedisAddress, use: string): Promise<Redis> {
     return redis
   } catch (error) {
     redis.disconnect()
-    throw reworded(trouble ?? error, address.name)
+    throw unreachable(trouble ?? error, address.name)
   }
+}
+
+function unreachable(error: unknown, where: string): MalleeError {
+  if (codeOf(error) !== null) return error as MalleeError
+  return new MalleeError('StoreUnavailable', `no way to Redis at ${where}: ${messageOf(error)}`)
 }
 
 /**
@@ -181,8 +186,9 @@ export class Link {
       await this.#greet(redis)
       this.#failed = null
       return redis
-    } catch (error) {
+    } catch (cause) {
       redis?.disconnect()
+      const error = unreachable(cause, this.#address.name)
       this.#failed = { atMs: this.#clock.nowMs(), error }
       throw error
     }

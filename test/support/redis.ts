@@ -1,7 +1,7 @@
 // A real redis-server of its own for a test: free port on loopback, a folder that goes with it.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,8 +15,14 @@ export interface TestRedis {
   readonly command: (name: string, ...args: string[]) => Promise<unknown>
   /** SIGKILL, and waits until it is gone. What is on disk stays. */
   readonly kill: () => Promise<void>
+  /** SIGSTOP and, once it is over, SIGCONT: a server that hangs. */
+  readonly hangDuring: (step: () => Promise<void>) => Promise<void>
   /** Starts the server again on the same port and folder. */
   readonly restart: () => Promise<void>
+  /** Remembers what is on disk now. The server must be idle. */
+  readonly remember: () => Promise<void>
+  /** SIGKILL, then a start with what was remembered: all later writes are lost. */
+  readonly rollBack: () => Promise<void>
   readonly stop: () => Promise<void>
 }
 
@@ -25,7 +31,7 @@ export interface TestRedisOptions {
   readonly settings?: Readonly<Record<string, string>>
 }
 
-const DURABLE = { appendonly: 'yes', appendfsync: 'always' }
+const DURABLE = { appendonly: 'yes', appendfsync: 'always', 'repl-diskless-sync-delay': '0' }
 
 export async function startRedis({ settings = {} }: TestRedisOptions = {}): Promise<TestRedis> {
   const folder = await mkdtemp(join(tmpdir(), 'mallee-redis-'))
@@ -75,17 +81,37 @@ export async function startRedis({ settings = {} }: TestRedisOptions = {}): Prom
     await gone
   }
 
+  const past = `${folder}.past`
   return {
     url: `redis://${password === undefined ? '' : `:${password}@`}127.0.0.1:${port}`,
     port,
     command,
     kill,
+    hangDuring: async (step) => {
+      server.kill('SIGSTOP')
+      try {
+        await step()
+      } finally {
+        server.kill('SIGCONT')
+      }
+    },
     restart: async () => {
       await kill()
       server = await serve()
     },
+    remember: async () => {
+      await rm(past, { recursive: true, force: true })
+      await cp(folder, past, { recursive: true })
+    },
+    rollBack: async () => {
+      await kill()
+      await rm(folder, { recursive: true })
+      await cp(past, folder, { recursive: true })
+      server = await serve()
+    },
     stop: async () => {
       await kill()
+      await rm(past, { recursive: true, force: true })
       await rm(folder, { recursive: true, force: true })
     },
   }
