@@ -8,7 +8,8 @@ import { type HostPlan, lanAddress, type RackPlan, type WorldPlan } from './plan
 import { GATEWAY_UPLINK, TRUNK_DEVICE } from './wiring.ts'
 
 const RACK_JOIN = join(import.meta.dirname, '../bin/rack-join')
-const JOIN_MS = 120_000
+// More than rack-join waits by itself: its own sentence says more than a deadline.
+const JOIN_MS = 180_000
 
 export interface JoinParts {
   readonly gateway: SandboxGateway

@@ -1,7 +1,7 @@
 // npm test [-- PART-OF-A-PATH...]: static checks and unit tests side by side, then the end-to-end
 // tests one after the other, as one run with one summary at its end.
 
-import { globSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, globSync, mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -36,6 +36,8 @@ async function main(wanted: readonly string[]): Promise<void> {
 
   // Everything that tests make for a while is below one folder, gone in the end.
   const folder = mkdtempSync(join(tmpdir(), 'mallee-test-'))
+  // Some tests run programs as another user, who must get through.
+  chmodSync(folder, 0o711)
   process.env['TMPDIR'] = folder
   process.chdir(ROOT)
   const end = new AbortController()

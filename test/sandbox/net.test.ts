@@ -91,6 +91,15 @@ describe('the sandbox network', () => {
     await lan.stop()
   })
 
+  test('kill of a host takes its cables away at the other end too', async () => {
+    const three = await startHost({ world: WORLD, name: 'three', log: silentLog })
+    await connect(three, internet, 3)
+    const links = async () => (await internet.exec(['ip', '-brief', 'link'])).stdout
+    assert.match(await links(), /^to-three@/m)
+    await three.kill()
+    await until('its cable is gone', async () => !(await links()).includes('to-three'))
+  })
+
   test('forward leads a port of the machine to a port inside', async () => {
     const script = `require('node:http').createServer((q, r) => r.end('inside')).listen(8099, '127.0.0.1')`
     const server = await one.start([process.execPath, '-e', script], {
