@@ -5,7 +5,7 @@ root=$(dirname -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")")
 host=${1:?Usage: npm run -s enter -- HOST [COMMAND...]}
 shift
 # The first process has the lowest of the pids in the host's network.
-pid=$(ip netns pids "mallee-$host" 2>/dev/null | sort -n | head -n 1)
+pid=$({ ip netns pids "mallee-$host" 2>/dev/null || true; } | sort -n | head -n 1)
 if [[ -z $pid ]]; then
   printf 'mallee: no host %s runs; hosts: %s\n' "$host" \
     "$(ip netns list | sed -n 's/^mallee-\([^ ]*\).*/\1/p' | tr '\n' ' ')" >&2

@@ -1,4 +1,4 @@
-// npm start runs once at a time.
+// npm start runs once at a time; npm run enter knows its hosts.
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -21,4 +21,10 @@ test('a second sandbox is refused with the reason and removes nothing', async ()
   } finally {
     await claim?.release()
   }
+})
+
+test('enter.sh names the hosts there are when it does not know one', async () => {
+  const script = join(import.meta.dirname, '../../sandbox/enter.sh')
+  const { stderr } = await exec(['bash', script, 'nobody', 'true'], { okCodes: [1] })
+  assert.match(stderr, /^mallee: no host nobody runs; hosts: /)
 })
