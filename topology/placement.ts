@@ -89,7 +89,7 @@ export function explain(hosts: readonly PlaceHost[], need: Resources): string[] 
   })
 }
 
-/** How many such instances fit; Infinity when nothing is needed. What is not needed may be short. */
+/** How many instances fit; Infinity when nothing is needed. Only what is needed counts. */
 export function roomFor(free: Resources, need: Resources): number {
   const fits = (have: number, want: number): number =>
     want > 0 ? Math.floor(have / want) : Number.POSITIVE_INFINITY

@@ -58,7 +58,7 @@ export function planTake(
   return ok({ n, head: { ...head, freedHead: freedHead + 1 }, consumedSlot: freedHead })
 }
 
-/** Gives a held number back. RangeError when it was never taken; twice is the caller's to prevent. */
+/** Gives back a number that the caller holds. RangeError when it was never taken. */
 export function planGive(head: PoolHead, n: number, nowMs: number): Given {
   if (!Number.isInteger(n) || n < 0 || n >= head.next) {
     throw new RangeError(`${n} was never taken from this pool`)
