@@ -5,14 +5,16 @@ import { buildCommand, buildRouteMap, numberParser } from '@stricli/core'
 import { answering, print, runCli, table } from '../common/cli.ts'
 import { systemClock } from '../common/clock.ts'
 import { MalleeError } from '../common/errors.ts'
+import { exec } from '../common/exec.ts'
 import { isName } from '../common/identity.ts'
 import { parseInvitation } from '../common/token.ts'
 import type { Capacity } from './config.ts'
-import { CONFIG_DEFAULTS } from './config.ts'
+import { CONFIG_DEFAULTS, readAgentConfig } from './config.ts'
 import { type PathFlags, pathFlags, pathsOf } from './flags.ts'
 import { awaitReady } from './join/await-ready.ts'
 import { type JoinOptions, joinCloud, planJoin } from './join/join.ts'
 import { leaveCloud } from './join/leave.ts'
+import { startService } from './join/service.ts'
 import type { Role } from './role.ts'
 
 const ROLES = ['cc', 'sc', 'nc'] as const
@@ -133,8 +135,24 @@ const leaveCommand = buildCommand<LeaveFlags>({
     }),
 })
 
+const startCommand = buildCommand<PathFlags & { readonly wait: number; readonly json: boolean }>({
+  docs: { brief: 'Start the agent of a host that has joined, or start it anew' },
+  parameters: {
+    flags: { wait: seconds('Seconds to wait until it is ready', '60'), json, ...pathFlags },
+  },
+  func: (flags) =>
+    answering(flags.json, async () => {
+      const paths = pathsOf(flags)
+      await readAgentConfig(paths.configFile)
+      await startService({ exec, paths, clock: systemClock })
+      const timing = { timeoutMs: flags.wait * 1000, progress: say }
+      const ready = await awaitReady({ paths, clock: systemClock }, timing)
+      print(flags.json, ready, `the agent is ready after ${ready.seconds.toFixed(1)} s`)
+    }),
+})
+
 const root = buildRouteMap({
-  routes: { join: joinCommand, leave: leaveCommand },
+  routes: { join: joinCommand, start: startCommand, leave: leaveCommand },
   defaultCommand: 'join',
   docs: { brief: 'Make this host a part of a Mallee cloud' },
 })

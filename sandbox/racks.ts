@@ -7,7 +7,7 @@ import type { SandboxHost } from './host.ts'
 import { type HostPlan, lanAddress, type RackPlan, type WorldPlan } from './plan.ts'
 import { GATEWAY_UPLINK, TRUNK_DEVICE } from './wiring.ts'
 
-const RACK_JOIN = join(import.meta.dirname, '../bin/rack-join')
+export const RACK_JOIN = join(import.meta.dirname, '../bin/rack-join')
 // More than rack-join waits by itself: its own sentence says more than a deadline.
 const JOIN_MS = 180_000
 

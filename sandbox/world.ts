@@ -15,6 +15,7 @@ import { type Forward, forward } from './forward.ts'
 import { SandboxGateway } from './gateway.ts'
 import { GuestShell } from './guest.ts'
 import type { SandboxHost } from './host.ts'
+import { uplinkOf } from './net.ts'
 import { GATEWAY, type WorldPlan } from './plan.ts'
 import { joinRack, missingOf } from './racks.ts'
 import { until } from './until.ts'
@@ -47,6 +48,10 @@ export interface World {
   readonly imageId: string
   /** The folder of an instance on its host. Throws NotFound when no host has it. */
   readonly instanceDir: (instanceId: string) => string
+  /** The name of the host that has an instance. Throws NotFound when none has. */
+  readonly hostOf: (instanceId: string) => string
+  /** The underlay addresses of the racks' edges, IPv4 and IPv6. */
+  readonly rackUplinks: () => string[]
   /** What an instance's console said so far. */
   readonly consoleLog: (instanceId: string) => Promise<string>
   /** The shell at an instance's console; close it after use. */
@@ -113,7 +118,8 @@ async function build(
   const imageId = await registerImage(gateway, aws, await made.imageBuilt)
   say(`the guest image is registered as ${imageId}`)
 
-  const instanceDir = (id: string): string => instanceDirOf(made.hosts, id)
+  const instanceDir = (id: string): string =>
+    join(hostWith(made.hosts, id).stateDir, 'instances', id)
   return {
     plan,
     host,
@@ -123,6 +129,8 @@ async function build(
     adminUrl: `http://127.0.0.1:${admin.port}`,
     imageId,
     instanceDir,
+    hostOf: (id) => hostWith(made.hosts, id).name,
+    rackUplinks: () => plan.racks.flatMap((_, index) => uplinkAddresses(index + 2)),
     consoleLog: (id) => readFile(join(instanceDir(id), 'console.log'), 'utf8'),
     shell: (id) => GuestShell.open(join(instanceDir(id), 'console.sock')),
     stop: () => remove(claim, made),
@@ -180,10 +188,9 @@ function hostOf(hosts: ReadonlyMap<string, SandboxHost>, name: string): SandboxH
   throw new MalleeError('HostNotFound', `there is no host ${name}, only ${[...hosts.keys()]}`)
 }
 
-function instanceDirOf(hosts: ReadonlyMap<string, SandboxHost>, id: string): string {
-  for (const { stateDir } of hosts.values()) {
-    const dir = join(stateDir, 'instances', id)
-    if (existsSync(dir)) return dir
+function hostWith(hosts: ReadonlyMap<string, SandboxHost>, id: string): SandboxHost {
+  for (const host of hosts.values()) {
+    if (existsSync(join(host.stateDir, 'instances', id))) return host
   }
   throw new MalleeError('NotFound', `no host has the instance ${id}`)
 }
@@ -202,4 +209,9 @@ async function lastWords(dir: string): Promise<string> {
 
 function seconds(sinceMs: number): string {
   return `${((systemClock.nowMs() - sinceMs) / 1000).toFixed(1).padStart(6)} s `
+}
+
+function uplinkAddresses(site: number): string[] {
+  const { ipv4, ipv6 } = uplinkOf(site)
+  return [ipv4, ipv6]
 }

@@ -8,6 +8,7 @@ import type { Clock } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import { type Exec, startDaemon } from '../../common/exec.ts'
 import type { Paths } from '../paths.ts'
+import { progressFile } from '../progress.ts'
 
 const UNIT = 'mallee-cluster-agent.service'
 const UNIT_FILE = `/etc/systemd/system/${UNIT}`
@@ -31,6 +32,7 @@ export async function startService({ exec, paths, clock }: Parts): Promise<void>
     return
   }
   await stopService({ exec, paths, clock })
+  await rm(progressFile(paths), { force: true })
   await mkdir(paths.runDir, { recursive: true, mode: 0o755 })
   await mkdir(dirname(logFile(paths)), { recursive: true, mode: 0o700 })
   const pid = startDaemon(argv, { logFile: logFile(paths) })

@@ -30,7 +30,7 @@ function instance(id: string, power: Power, host = 'n1') {
 }
 
 test('simulatedRoles boots an instance after its time, says so, and forgets what is gone', async () => {
-  const now = { ms: 5, wake: () => undefined as void }
+  const now: { ms: number; wake: () => void } = { ms: 5, wake: () => undefined }
   const model = roles(now)
   const states: (InstanceState | undefined)[] = []
   const state = () => {

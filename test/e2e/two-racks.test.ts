@@ -1,0 +1,157 @@
+// The walking skeleton on real parts: a cloud of two racks on this machine, real guests, the stock
+// aws CLI. One world for all tests here, in order; each leaves it whole for the next.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { systemClock } from '../../common/clock.ts'
+import { silentLog } from '../../common/log.ts'
+import { SANDBOX_PLAN } from '../../sandbox/plan.ts'
+import { RACK_JOIN } from '../../sandbox/racks.ts'
+import {
+  describeInstances,
+  launchEverywhere,
+  pingAcross,
+  type TourInstance,
+} from '../../sandbox/tour.ts'
+import { until } from '../../sandbox/until.ts'
+import { startWorld, type World } from '../../sandbox/world.ts'
+import { agentPid, pingsDuring, qemuPid, restartAgent, wireguardOnly } from './helpers.ts'
+
+let world: World
+let a: TourInstance
+let b: TourInstance
+const quiet = (): void => undefined
+
+before(async () => {
+  const plan = { ...SANDBOX_PLAN, world: 'e2e', apiPort: 0, adminPort: 0 }
+  world = await startWorld(plan, { log: silentLog, progress: (line) => console.error(line) })
+  const instances = await launchEverywhere(world, quiet, new AbortController().signal)
+  const [first, second] = instances
+  assert.ok(first !== undefined && second !== undefined)
+  a = first
+  b = second
+})
+
+after(async () => {
+  await world?.stop()
+})
+
+test('instances of different racks reach each other over IPv4 and IPv6, both ways', async () => {
+  assert.deepEqual([a.rack, b.rack], ['a', 'b'])
+  await pingAcross(world, a, b, quiet)
+  await pingAcross(world, b, a, quiet)
+})
+
+test('an instance serves its hostname, the one of its address, over HTTP to the other rack', async () => {
+  const shell = await world.shell(a.id)
+  try {
+    for (const address of [b.ipv4, b.ipv6]) {
+      const get = `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 ${address} 80`
+      const { output } = await shell.run(get)
+      assert.match(output, new RegExp(`ip-${b.ipv4.replaceAll('.', '-')}`))
+    }
+  } finally {
+    shell.close()
+  }
+})
+
+test('the internet sees only WireGuard between the racks while instances talk', async () => {
+  const seen = await wireguardOnly(world, async () => {
+    await pingAcross(world, a, b, quiet)
+  })
+  assert.ok(seen.wireguard > 10, `${seen.wireguard} WireGuard packets`)
+  assert.deepEqual(seen.others, [])
+})
+
+test('GetConsoleOutput and DescribeInstanceStatus tell of a guest behind its CC', async () => {
+  const output = (await world.aws([
+    'ec2',
+    'get-console-output',
+    '--latest',
+    '--instance-id',
+    a.id,
+  ])) as { Output: string }
+  assert.match(output.Output, /MALLEE-GUEST/)
+  const status = (await world.aws(['ec2', 'describe-instance-status'])) as {
+    InstanceStatuses: { InstanceState: { Name: string } }[]
+  }
+  assert.deepEqual(
+    status.InstanceStatuses.map((one) => one.InstanceState.Name),
+    ['running', 'running'],
+  )
+})
+
+test('kill -9 of a CC agent stops no packet, and its next start adopts what is there', async () => {
+  const cc = world.host('a1')
+  const lost = await pingsDuring(world, a, b, async () => {
+    await cc.exec(['kill', '-9', await agentPid(cc)])
+    await restartAgent(cc)
+  })
+  assert.equal(lost, 0)
+})
+
+test('kill -9 of an NC agent leaves its guest running, and the next start adopts it', async () => {
+  const node = world.host(world.hostOf(a.id))
+  const before = await qemuPid(node, a.id)
+  const lost = await pingsDuring(world, b, a, async () => {
+    await node.exec(['kill', '-9', await agentPid(node)])
+    await restartAgent(node)
+  })
+  assert.equal(lost, 0)
+  assert.equal(await qemuPid(node, a.id), before)
+})
+
+test('kill -9 of the gateway stops no packet; after its return all is as it was', async () => {
+  const known = await describeInstances(world.aws)
+  const lost = await pingsDuring(world, a, b, async () => {
+    await world.gateway.stop('SIGKILL')
+    await world.gateway.start()
+  })
+  assert.equal(lost, 0)
+  const connected = async (): Promise<boolean> =>
+    (await world.gateway.status()).racks.every((rack) => rack.hosts.every((one) => one.connected))
+  await until('all hosts are back', connected, { timeoutMs: 60_000, everyMs: 200 })
+  assert.deepEqual(await describeInstances(world.aws), known)
+})
+
+test('RunInstances without room answers InsufficientInstanceCapacity and makes nothing', async () => {
+  const known = await describeInstances(world.aws)
+  const args = ['--image-id', world.imageId, '--instance-type', 'm5.24xlarge']
+  await assert.rejects(world.aws(['ec2', 'run-instances', ...args]), /InsufficientInstanceCapacity/)
+  assert.deepEqual(await describeInstances(world.aws), known)
+})
+
+test('an instance whose QEMU dies is terminated with a StateReason', async () => {
+  const host = world.host('b1')
+  await host.exec(['kill', '-9', await qemuPid(host, b.id)])
+  const args = ['ec2', 'describe-instances', '--instance-ids', b.id]
+  let instance = { State: { Name: '' }, StateReason: { Code: '', Message: '' } }
+  const ended = async (): Promise<boolean> => {
+    const answer = (await world.aws(args)) as { Reservations: { Instances: [typeof instance] }[] }
+    instance = answer.Reservations[0]?.Instances[0] ?? instance
+    return instance.State.Name === 'terminated'
+  }
+  await until('the instance is terminated', ended, { timeoutMs: 60_000, everyMs: 200 })
+  assert.equal(instance.StateReason.Code, 'Server.InternalError')
+})
+
+test('rack-join leave takes a node out and leaves nothing on it', async () => {
+  await world.aws(['ec2', 'terminate-instances', '--instance-ids', a.id])
+  const node = world.host(world.hostOf(a.id))
+  const gone = async (): Promise<boolean> => (await describeInstances(world.aws)).length === 0
+  await until('the instance is gone', gone, { timeoutMs: 60_000, everyMs: 200 })
+  const startMs = systemClock.nowMs()
+  await node.exec([RACK_JOIN, 'leave'], { timeoutMs: 60_000 })
+  const { stdout: links } = await node.exec(['ip', '-o', 'link'])
+  assert.doesNotMatch(links, /br-int|ovs|tap|mallee|gw\d/)
+  const { stdout: tables } = await node.exec(['nft', 'list', 'tables'])
+  assert.equal(tables.trim(), '')
+  const { stdout: processes } = await node.exec(['ps', '-eo', 'args='])
+  assert.doesNotMatch(processes, /qemu|ovs-|cluster-agent|wireguard|dnsmasq/)
+  const status = await world.gateway.status()
+  const hosts = status.racks.find((rack) => rack.name === 'a')?.hosts.map((one) => one.host)
+  assert.ok(
+    hosts !== undefined && !hosts.includes(node.name),
+    `after ${systemClock.nowMs() - startMs} ms`,
+  )
+})
