@@ -4,7 +4,7 @@
 
 import type { Exec } from '../../common/exec.ts'
 import type { Reconciler } from '../../common/reconcile.ts'
-import { applyRuleset, deleteTable, listTable } from './nft.ts'
+import { applyRuleset, deleteTable, hookedDevices, readTable } from './nft.ts'
 
 /** Who keeps the ports of one table: the CC its trunk, the NC its taps. */
 export type GuardGroup = 'trunk' | 'taps'
@@ -31,10 +31,13 @@ export function guardReconciler(options: GuardOptions): Reconciler<GuardSeen, st
   const table = guardTable(group)
   return {
     name: `guard-${group}`,
-    observe: async () => ({
-      wanted: [...(await ports())].sort(byText),
-      guarded: hookedDevices(await listTable(exec, 'netdev', table)),
-    }),
+    observe: async () => {
+      const text = await readTable(exec, 'netdev', table)
+      return {
+        wanted: [...(await ports())].sort(byText),
+        guarded: text === null ? null : hookedDevices(text),
+      }
+    },
     plan: (seen) => planGuard(group, seen),
     apply: (ruleset) => applyRuleset(exec, ruleset),
   }
@@ -67,15 +70,6 @@ export function guardRules(group: GuardGroup, ports: readonly string[]): string 
 
 function guardTable(group: GuardGroup): string {
   return `mallee_guard_${group}`
-}
-
-function hookedDevices(objects: readonly unknown[] | null): readonly string[] | null {
-  if (objects === null) return null
-  const chains = objects.map((object) => (object as { chain?: { dev?: string | string[] } }).chain)
-  return chains
-    .flatMap((chain) => chain?.dev ?? [])
-    .flat()
-    .sort(byText)
 }
 
 function byText(a: string, b: string): number {

@@ -1,7 +1,7 @@
 // The Open vSwitch of this host: the system's when it answers, else daemons of our own under
 // <runDir>/ovs that outlive the agent and are adopted by the next one.
 
-import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { MalleeError } from '../../common/errors.ts'
 import type { Exec } from '../../common/exec.ts'
@@ -49,14 +49,18 @@ export async function stopSwitch(options: Pick<SwitchOptions, 'exec' | 'paths'>)
   }
   if (!existsSync(dir)) return
   // Without --cleanup the bridge's devices would stay behind with their addresses.
-  const exit = (ctl: string, ...args: string[]) =>
-    exec(['ovs-appctl', '-T', '20', '-t', join(dir, ctl), 'exit', ...args], {
-      okCodes: [0, 1, 2],
-      timeoutMs: 25_000,
-    })
-  await exit('vs.ctl', '--cleanup')
-  await exit('db.ctl')
+  await stopDaemon(exec, join(dir, 'vs'), ['--cleanup'])
+  await stopDaemon(exec, join(dir, 'db'), [])
   rmSync(dir, { recursive: true, force: true })
+}
+
+// It answers `exit` first and cleans up then, 17 ms for each device.
+async function stopDaemon(exec: Exec, base: string, args: readonly string[]): Promise<void> {
+  if (!existsSync(`${base}.pid`)) return
+  const pid = readFileSync(`${base}.pid`, 'utf8').trim()
+  const exit = ['ovs-appctl', '-T', '10', '-t', `${base}.ctl`, 'exit', ...args]
+  if ((await exec(exit, { okCodes: [0, 1, 2], timeoutMs: 15_000 })).code !== 0) return
+  await exec(['tail', '--follow', '-s', '0.05', `--pid=${pid}`, '/dev/null'], { timeoutMs: 60_000 })
 }
 
 function ownDir(paths: Paths): string {
