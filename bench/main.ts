@@ -6,6 +6,7 @@ import { type Bench, emit } from './harness.ts'
 /** Loaded when asked for: some bring a whole cloud with them. */
 const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   allocator: () => import('./allocator.ts'),
+  store: () => import('./store.ts'),
 }
 
 async function main(names: readonly string[]): Promise<number> {

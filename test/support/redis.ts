@@ -33,11 +33,15 @@ export interface TestRedisOptions {
 
 const DURABLE = { appendonly: 'yes', appendfsync: 'always', 'repl-diskless-sync-delay': '0' }
 
+/** Throws what spawn says (ENOENT) where Redis is not installed. */
 export async function startRedis({ settings = {} }: TestRedisOptions = {}): Promise<TestRedis> {
   const folder = await mkdtemp(join(tmpdir(), 'mallee-redis-'))
   const port = await freePort()
   const password = settings['requirepass']
-  let server = await serve()
+  let server = await serve().catch(async (error: unknown) => {
+    await rm(folder, { recursive: true, force: true })
+    throw error
+  })
 
   async function serve(): Promise<ChildProcess> {
     const all = {
@@ -50,8 +54,14 @@ export async function startRedis({ settings = {} }: TestRedisOptions = {}): Prom
     }
     const config = Object.entries(all).map(([name, value]) => `${name} ${value || '""'}\n`)
     const child = spawn('redis-server', ['-'], { stdio: ['pipe', 'ignore', 'inherit'] })
+    let failure: Error | null = null
+    child.on('error', (error) => {
+      failure = error
+    })
+    child.stdin.on('error', () => undefined)
     child.stdin.end(config.join(''))
     await until('redis-server answers', async () => {
+      if (failure !== null) throw failure
       if (child.exitCode !== null) throw new Error(`redis-server exited ${child.exitCode}`)
       return (await command('PING').catch(() => null)) === 'PONG'
     })

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { codeOf, messageOf } from '../../../common/errors.ts'
 import { exec } from '../../../common/exec.ts'
 import { silentLog } from '../../../common/log.ts'
@@ -126,10 +127,23 @@ test('a backup taken by the sqlite3 way while the store is in use is whole', asy
   await restored.close()
 })
 
+test('a restored store without its epoch row has a new epoch', async () => {
+  const store = await open()
+  const epoch = await store.epoch()
+  await store.close()
+  const db = new DatabaseSync(file)
+  db.exec("DELETE FROM meta WHERE name = 'epoch'")
+  db.close()
+  const restored = await open()
+  assert.match(await restored.epoch(), /^[0-9a-f]{16}$/)
+  assert.notEqual(await restored.epoch(), epoch)
+  await restored.close()
+})
+
 test('kill -9 loses nothing acknowledged, halves nothing and frees the lock', async () => {
   const acknowledged = new Set<number>()
   for (let kill = 0; kill < KILLS; kill++) {
-    const writer = join(import.meta.dirname, '../../support/store-writer.ts')
+    const writer = fileURLToPath(import.meta.resolve('../../support/store-writer.ts'))
     const child = spawn(process.execPath, [writer, file], { stdio: ['ignore', 'pipe', 'inherit'] })
     const exited = new Promise((resolve) => child.once('exit', resolve))
     let lines = 0
@@ -171,7 +185,7 @@ async function everything(store: Store, prefix: string): Promise<Map<string, str
 }
 
 test('a full disk refuses with StoreFull, writes nothing, and works again with room', async () => {
-  const program = join(import.meta.dirname, '../../support/disk-full.ts')
+  const program = fileURLToPath(import.meta.resolve('../../support/disk-full.ts'))
   const { stdout } = await exec(['unshare', '--mount', process.execPath, program, folder], {
     timeoutMs: 30_000,
   })
