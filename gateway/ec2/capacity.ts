@@ -71,7 +71,7 @@ function choose(view: View, { need, minCount, maxCount, racks }: HostChoice): Pl
   )
 }
 
-/** False when somebody placed an instance that the view had not shown yet. */
+/** False when a host left, or got an instance that the view had not shown yet. */
 async function claim(
   tx: Transaction,
   places: readonly Place[],
@@ -80,6 +80,7 @@ async function claim(
   const counts = new Map<string, number>()
   for (const one of places) {
     const name = nameOf(one)
+    if ((await tx.get('host', one.rack, one.host)) === null) return false
     const stored = (await tx.get('placed', one.rack, one.host))?.count ?? 0
     if (counts.get(name) === undefined && stored > (seen.get(name) ?? 0)) return false
     counts.set(name, (counts.get(name) ?? stored) + 1)

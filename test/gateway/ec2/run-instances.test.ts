@@ -224,11 +224,12 @@ test('RunInstances in a dry run says that it would succeed, and starts nothing',
   assert.equal(await refusal(bad), 'InvalidKeyPair.NotFound')
 })
 
-test('20 parallel RunInstances share no address and exceed no host', async (t) => {
+test('20 parallel RunInstances at two gateways share no address and exceed no host', async (t) => {
   const cloud = await openCloud(t, { vcpus: 6 })
   const ImageId = await registerImage(cloud)
-  const calls = Array.from({ length: 20 }, () =>
-    refusal(cloud.call('RunInstances', { ...ONE, ImageId })),
+  const gateways = [cloud.call, await cloud.otherGateway()] as const
+  const calls = Array.from({ length: 20 }, (_, i) =>
+    refusal(gateways[i % 2 === 0 ? 0 : 1]('RunInstances', { ...ONE, ImageId })),
   )
   const outcomes = await Promise.all(calls)
   // Four hosts of 6 vCPUs, 2 vCPUs an instance.

@@ -23,6 +23,7 @@ import { openState } from '../../../gateway/store/mirror.ts'
 import type { HostReport, InstanceRecord, Role } from '../../../gateway/store/records.ts'
 import { openSqlite } from '../../../gateway/store/sqlite.ts'
 import type { State } from '../../../gateway/store/state.ts'
+import type { Store } from '../../../gateway/store/store.ts'
 
 export const REGION = 'mallee-1'
 export const ACCOUNT = '111122223333'
@@ -34,6 +35,8 @@ export const DIGEST = 'ab'.repeat(32)
 export interface Cloud {
   readonly state: State
   readonly call: Call
+  /** The handlers of another gateway, which has a mirror of its own of the same store. */
+  readonly otherGateway: () => Promise<Call>
   /** Closes and opens the store, as a restart of the gateway does. */
   readonly restart: () => Promise<void>
 }
@@ -56,11 +59,12 @@ export interface CloudOptions {
 export async function openCloud(t: TestContext, options: CloudOptions = {}): Promise<Cloud> {
   const dir = await mkdtemp(join(tmpdir(), 'mallee-ec2-'))
   const file = join(dir, 'store.db')
-  const open = async (): Promise<{ state: State; close: () => Promise<void> }> => {
+  const open = async (): Promise<{ state: State; store: Store; close: () => Promise<void> }> => {
     const store = await openSqlite({ file, log: silentLog })
     const state = await openState({ store, clock: systemClock, log: silentLog })
     return {
       state,
+      store,
       close: async () => {
         await state.close()
         await store.close()
@@ -73,13 +77,10 @@ export async function openCloud(t: TestContext, options: CloudOptions = {}): Pro
     await rm(dir, { recursive: true, force: true })
   })
   await fill(current.state, options)
-  const cloud = {
-    get state() {
-      return current.state
-    },
-    call: (async (action, input, as = {}) => {
+  const callerOf = (stateNow: () => State): Call =>
+    (async (action, input, as = {}) => {
       const handlers = ec2Handlers({
-        state: current.state,
+        state: stateNow(),
         randomHex,
         region: REGION,
         consoleOutput: options.consoleOutput ?? noConsole,
@@ -89,13 +90,23 @@ export async function openCloud(t: TestContext, options: CloudOptions = {}): Pro
         | undefined
       assert.ok(handler, `${action} has a handler`)
       return await handler(contextOf(input as object, as), input)
-    }) as Call,
+    }) as Call
+  return {
+    get state() {
+      return current.state
+    },
+    call: callerOf(() => current.state),
+    otherGateway: async () => {
+      const { store } = current
+      const other = await openState({ store, clock: systemClock, log: silentLog })
+      t.after(() => other.close())
+      return callerOf(() => other)
+    },
     restart: async () => {
       await current.close()
       current = await open()
     },
   }
-  return cloud
 }
 
 /** An image of `account` that fits on every type. */

@@ -1,0 +1,122 @@
+// The aws CLI over the wire against all of it: endpoint, codec, handlers, store.
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { EC2 } from '@aws-sdk/client-ec2'
+import { randomHex } from '../../../common/clock.ts'
+import { exec } from '../../../common/exec.ts'
+import { ec2Handlers } from '../../../gateway/ec2/index.ts'
+import { stsHandlers } from '../../../gateway/sts/index.ts'
+import { type Endpoint, KEY, startEndpoint } from '../http/support.ts'
+import { ACCOUNT, type Cloud, DIGEST, openCloud, REGION, report } from './support.ts'
+
+async function listening(t: TestContext): Promise<[Cloud, Endpoint]> {
+  const cloud = await openCloud(t)
+  const endpoint = await startEndpoint(t, {
+    ec2: ec2Handlers({
+      state: cloud.state,
+      randomHex,
+      region: REGION,
+      endpoint: 'cloud.example:8773',
+      consoleOutput: async () => ({ payload: Buffer.from('booted\n'), atMs: 0 }),
+    }),
+    sts: stsHandlers(),
+    secretOf: async (id) => ({
+      secret: KEY.secretAccessKey,
+      caller: {
+        account: ACCOUNT,
+        userArn: `arn:aws:iam::${ACCOUNT}:root`,
+        userId: ACCOUNT,
+        accessKeyId: id,
+      },
+    }),
+  })
+  return [cloud, endpoint]
+}
+
+test('the aws CLI registers an image, starts, finds, tags, reads and ends an instance', async (t) => {
+  const [cloud, endpoint] = await listening(t)
+  const home = mkdtempSync(join(tmpdir(), 'mallee-home-'))
+  t.after(() => rmSync(home, { recursive: true }))
+  const aws = async (...argv: string[]): Promise<string> => {
+    const { stdout } = await exec(
+      ['/usr/bin/aws', '--endpoint-url', endpoint.url, '--output', 'text', 'ec2', ...argv],
+      {
+        env: {
+          HOME: home,
+          AWS_ACCESS_KEY_ID: KEY.accessKeyId,
+          AWS_SECRET_ACCESS_KEY: KEY.secretAccessKey,
+          AWS_DEFAULT_REGION: REGION,
+          AWS_EC2_METADATA_DISABLED: 'true',
+        },
+        timeoutMs: 60_000,
+      },
+    )
+    return stdout.trim()
+  }
+  const image = await aws(
+    ...['register-image', '--name', 'debian', '--image-location', `sha256:${DIGEST}`],
+    ...['--query', 'ImageId'],
+  )
+  const id = await aws(
+    ...['run-instances', '--image-id', image, '--instance-type', 't3.nano'],
+    ...['--placement', `AvailabilityZone=${REGION}-b`, '--user-data', 'hello'],
+    ...['--tag-specifications', 'ResourceType=instance,Tags=[{Key=Name,Value=web 1}]'],
+    ...['--query', 'Instances[0].InstanceId'],
+  )
+  assert.equal(
+    Buffer.from(cloud.state.view().get('instance', id)?.userData ?? '', 'base64').toString(),
+    'hello',
+  )
+  await report(cloud.state, id, 'running')
+  await aws('create-tags', '--resources', id, '--tags', 'Key=role,Value=')
+  const found = await aws(
+    ...['describe-instances', '--filters', 'Name=tag:Name,Values=web*'],
+    ...['Name=instance-state-name,Values=running'],
+    ...['--query', 'Reservations[].Instances[].[InstanceId,PrivateIpAddress,Ipv6Address]'],
+  )
+  const card = cloud.state.view().interfacesOf('instance', id)[0]
+  assert.equal(found, [id, card?.ipv4, card?.ipv6].join('\t'))
+  await aws('wait', 'instance-status-ok', '--instance-ids', id)
+  assert.match(await aws('get-console-output', '--instance-id', id), /booted/)
+  const ended = await aws('terminate-instances', '--instance-ids', id)
+  assert.match(ended, /CURRENTSTATE\s+32\s+shutting-down/)
+  await report(cloud.state, id, 'terminated')
+  await aws('wait', 'instance-terminated', '--instance-ids', id)
+})
+
+test('the JavaScript SDK reads every Describe call of a cloud in use', async (t) => {
+  const [cloud, endpoint] = await listening(t)
+  const ec2 = new EC2({ endpoint: endpoint.url, region: REGION, credentials: KEY, maxAttempts: 1 })
+  t.after(() => ec2.destroy())
+  const { ImageId } = await ec2.registerImage({ Name: 'debian', ImageLocation: 'debian.qcow2' })
+  await ec2.runInstances({ ImageId, InstanceType: 't3.nano', MinCount: 6, MaxCount: 6 })
+  const [first] = cloud.state.view().all('instance')
+  await report(cloud.state, first?.id ?? '', 'running')
+  await ec2.createTags({ Resources: [ImageId ?? ''], Tags: [{ Key: 'a', Value: 'é <&>' }] })
+  assert.equal((await ec2.describeRegions()).Regions?.[0]?.Endpoint, 'cloud.example:8773')
+  assert.equal((await ec2.describeAvailabilityZones()).AvailabilityZones?.length, 2)
+  assert.equal((await ec2.describeAccountAttributes()).AccountAttributes?.length, 5)
+  assert.equal((await ec2.describeImages()).Images?.[0]?.Tags?.[0]?.Value, 'é <&>')
+  assert.equal((await ec2.describeVpcs()).Vpcs?.[0]?.IsDefault, true)
+  assert.equal((await ec2.describeSubnets()).Subnets?.length, 2)
+  assert.equal((await ec2.describeSecurityGroups()).SecurityGroups?.length, 1)
+  assert.equal((await ec2.describeInstanceStatus()).InstanceStatuses?.length, 1)
+  assert.equal((await ec2.describeTags()).Tags?.length, 1)
+  const types = await ec2.describeInstanceTypes({ InstanceTypes: ['t3.nano'] })
+  assert.equal(types.InstanceTypes?.[0]?.MemoryInfo?.SizeInMiB, 512)
+  assert.notEqual((await ec2.describeInstanceTypeOfferings()).InstanceTypeOfferings?.length, 0)
+  const one = await ec2.describeInstances({ MaxResults: 5 })
+  const two = await ec2.describeInstances({ MaxResults: 5, NextToken: one.NextToken })
+  const shown = [one, two].flatMap(({ Reservations }) =>
+    (Reservations ?? []).flatMap((reservation) => reservation.Instances ?? []),
+  )
+  assert.equal(shown.length, 6)
+  for (const { InstanceId = '', LaunchTime } of shown) {
+    assert.ok(cloud.state.view().get('instance', InstanceId))
+    assert.ok(LaunchTime instanceof Date)
+  }
+})
