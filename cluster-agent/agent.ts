@@ -3,7 +3,7 @@
 
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
-import { randomHex, systemClock } from '../common/clock.ts'
+import { chance, randomHex, systemClock } from '../common/clock.ts'
 import type { Log } from '../common/log.ts'
 import { Loop } from '../common/reconcile.ts'
 import { VERSION } from '../common/version.ts'
@@ -31,7 +31,7 @@ export interface AgentParts {
   readonly log: Log
 }
 
-/** Runs until stopped. Guests, tunnels and switches stay as they are: the next start adopts them. */
+/** Runs until stopped. Guests, tunnels and switches stay: the next start adopts them. */
 export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promise<void> }> {
   const { config, paths, identity, roles, facts, log } = parts
   const clock = systemClock
@@ -48,7 +48,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
     name: 'host',
     everyMs: PASS_EVERY_MS,
     clock,
-    chance: Math.random,
+    chance,
     log,
     pass,
   })
@@ -69,7 +69,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
         : peer.kind === 'host' && peer.rack === config.rack && peer.roles.includes('cc'),
     clock,
     log,
-    chance: Math.random,
+    chance,
     incarnation: randomHex(8),
     agentVersion: VERSION,
     simulated: config.simulated,

@@ -4,6 +4,7 @@ import { readIfThere } from '../common/durable-file.ts'
 import { MalleeError } from '../common/errors.ts'
 import { isName } from '../common/identity.ts'
 import { JOIN_PORT, SESSION_PORT } from '../common/ports.ts'
+import { WIREGUARD_PORT } from '../topology/ranges.ts'
 import type { Role } from './role.ts'
 
 export interface AgentConfig {
@@ -47,7 +48,7 @@ export interface Capacity {
 export const CONFIG_DEFAULTS = {
   trunk: null,
   endpoints: [],
-  wireguardPort: 51_820,
+  wireguardPort: WIREGUARD_PORT,
   sessionPort: SESSION_PORT,
   joinPort: JOIN_PORT,
   listenHost: '::',

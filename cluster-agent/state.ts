@@ -182,8 +182,8 @@ export class AgentState {
     if (version === SCHEMA_VERSION) return
     this.#transaction(() =>
       this.#db.exec(`
-        CREATE TABLE resource (key TEXT PRIMARY KEY, body BLOB NOT NULL, generation INTEGER NOT NULL)
-          WITHOUT ROWID, STRICT;
+        CREATE TABLE resource (key TEXT PRIMARY KEY, body BLOB NOT NULL,
+          generation INTEGER NOT NULL) WITHOUT ROWID, STRICT;
         CREATE TABLE tombstone (key TEXT PRIMARY KEY, generation INTEGER NOT NULL)
           WITHOUT ROWID, STRICT;
         CREATE TABLE node (host TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID, STRICT;

@@ -28,4 +28,7 @@ export const systemClock: Clock = {
     }),
 }
 
+/** From 0 up to 1, to spread what many would do at once. Not for secrets. */
+export const chance = (): number => Math.random()
+
 export const randomHex: RandomHex = (bytes) => randomBytes(bytes).toString('hex')

@@ -34,7 +34,7 @@ export const exec: Exec = (argv, options = {}) =>
     const timeoutMs = options.timeoutMs ?? 10_000
     const maxBytes = options.maxBytes ?? 8 << 20
     const okCodes = options.okCodes ?? [0]
-    // A daemon that inherits a pipe keeps it open for its whole life, and we would wait for its end.
+    // A daemon that inherits a pipe keeps it open for its whole life: we would wait for its end.
     const file = options.outputFile === undefined ? null : openSync(options.outputFile, 'a', 0o600)
     const child = spawn(program, args, {
       stdio: ['pipe', file ?? 'pipe', file ?? 'pipe'],

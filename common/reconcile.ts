@@ -42,7 +42,7 @@ export interface LoopOptions {
   readonly chance: () => number
 }
 
-/** Runs passes one at a time: on wake-ups (any number during a pass is one more), and every so often. */
+/** Runs passes one at a time: on wake-ups (many during a pass are one), and every so often. */
 export class Loop {
   readonly #options: LoopOptions
   readonly #stop = new AbortController()

@@ -6,8 +6,9 @@ import { readIfThere, writeDurably } from '../common/durable-file.ts'
 import { MalleeError } from '../common/errors.ts'
 import { isName } from '../common/identity.ts'
 import { createCa } from '../common/pki.ts'
-import { formatCidr, parseCidr } from '../topology/cidr.ts'
+import { type Cidr, formatCidr, overlaps, parseCidr } from '../topology/cidr.ts'
 import { fabricPrefix, ipv6Pool } from '../topology/plan.ts'
+import { DEFAULT_VPC_LENGTH } from '../topology/ranges.ts'
 import { createAccessKey } from './access-keys.ts'
 import { ensureDefaultNetworks } from './ec2/networks.ts'
 import { filesOf } from './files.ts'
@@ -36,11 +37,17 @@ export function checkInit({ name, region, ipv4Pools }: InitRequest): void {
   if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(region) || region.length > 32) {
     throw bad('region', region, 'like mallee-1, at most 32 characters')
   }
+  const pools: Cidr[] = []
   for (const pool of ipv4Pools) {
     const cidr = parseCidr(pool)
-    if (!cidr.ok || cidr.value.family !== 4 || cidr.value.length > 20) {
+    if (!cidr.ok || cidr.value.family !== 4 || cidr.value.length > DEFAULT_VPC_LENGTH) {
       throw bad('IPv4 pool', pool, 'an IPv4 prefix of /20 or more addresses, like 10.0.0.0/8')
     }
+    const other = pools.find((one) => overlaps(one, cidr.value))
+    if (other !== undefined) {
+      throw bad('IPv4 pool', pool, `no overlap with the pool ${formatCidr(other)}`)
+    }
+    pools.push(cidr.value)
   }
 }
 

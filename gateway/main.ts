@@ -2,7 +2,7 @@
 // in the opposite order.
 
 import { hostname } from 'node:os'
-import { type Clock, randomHex, systemClock } from '../common/clock.ts'
+import { type Clock, chance, randomHex, systemClock } from '../common/clock.ts'
 import { readIfThere, writeDurably } from '../common/durable-file.ts'
 import { MalleeError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
@@ -113,7 +113,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
     leaseMs: LEASE_MS,
     clock,
     randomHex,
-    chance: Math.random,
+    chance,
     log,
   })
   const stopGauges = watchGauges({ state, sessions, metrics })

@@ -45,6 +45,9 @@ export const DIAL_OPTIONS: grpc.ChannelOptions = {
   'grpc.ssl_target_name_override': 'mallee',
 }
 
+// grpc-js writes lines of its own to standard error; whatever matters reaches us as an error, too.
+grpc.setLogVerbosity(grpc.logVerbosity.NONE)
+
 const CODE_KEY = 'mallee-code'
 const MAX_SENTENCE_CHARS = 1000
 
@@ -104,7 +107,7 @@ export function dial(
   return new grpc.Client(`dns:${address(host, port)}`, credentials, DIAL_OPTIONS)
 }
 
-/** One request and its answer, until `deadline` (ms since 1970). Throws the sender's MalleeError. */
+/** One request and its answer, until `deadline` (ms since 1970). Throws the other side's error. */
 export function callUnary<Req, Res>(
   connection: grpc.Client,
   { path, requestSerialize, responseDeserialize }: grpc.MethodDefinition<Req, Res>,
@@ -127,7 +130,7 @@ export function callUnary<Req, Res>(
   })
 }
 
-/** What a handler answers instead of a message. Foreign errors keep their sentence to themselves. */
+/** What a handler answers instead of a message. Foreign errors keep their sentence back. */
 export function errorToStatus(error: unknown): Partial<grpc.StatusObject> & Error {
   const ours = error instanceof MalleeError ? error : null
   const metadata = new grpc.Metadata()
@@ -144,7 +147,7 @@ export function statusToError(error: unknown): MalleeError {
   const { code, details, metadata } = error as Partial<grpc.ServiceError>
   const named = String(metadata?.get(CODE_KEY)[0] ?? '')
   const sentence = (details ?? String(error)).slice(0, MAX_SENTENCE_CHARS)
-  // A newer peer may send a code that is not in our list; it stays readable and equals none of ours.
+  // A newer peer may send a code that is not in our list; it stays readable, equal to none of ours.
   if (/^[A-Z][A-Za-z]{1,39}$/.test(named)) {
     return new MalleeError(named as Code, sentence, { cause: error })
   }

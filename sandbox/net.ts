@@ -1,5 +1,5 @@
-// The cables of the sandbox: veth pairs between hosts, an internet that routes IPv4 and IPv6 between
-// the sites at its edge, and switches that pass tagged frames.
+// The cables of the sandbox: veth pairs between hosts, an internet that routes IPv4 and IPv6
+// between the sites at its edge, and switches that pass tagged frames.
 
 import { exec } from '../common/exec.ts'
 import type { Log } from '../common/log.ts'

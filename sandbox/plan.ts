@@ -8,7 +8,7 @@ export interface HostPlan {
   readonly roles: readonly ('cc' | 'sc' | 'nc')[]
 }
 
-/** The first host is the rack's edge; the others are behind it, on a trunk and a LAN of the rack. */
+/** The first host is the rack's edge; the others are behind it, on the rack's trunk and LAN. */
 export interface RackPlan {
   readonly name: string
   /** Which protocol its edge joins over. */

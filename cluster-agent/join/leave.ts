@@ -79,7 +79,7 @@ async function awaitDrained(
   let said = -1
   for (;;) {
     const now = await readProgress(paths)
-    if (now !== null && now.draining && now.instances === 0) return
+    if (now?.draining && now.instances === 0) return
     if (now !== null && now.instances !== said) {
       said = now.instances
       progress(`draining: ${said} instances left`)

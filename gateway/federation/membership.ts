@@ -24,6 +24,7 @@ import {
 import { negotiateProtocol } from '../../proto/session.ts'
 import { formatCidr, mustCidr } from '../../topology/cidr.ts'
 import { rackFabric } from '../../topology/plan.ts'
+import { type Band, HOST_INDEXES, RACK_INDEXES } from '../../topology/ranges.ts'
 import { RACK_INDEX_POOL } from '../pools.ts'
 import type { CloudRecord, HostRecord, RackRecord, Role } from '../store/records.ts'
 import type { Pool, State, Transaction } from '../store/state.ts'
@@ -46,8 +47,6 @@ export interface TokenWish {
 
 const CERTIFICATE_DAYS = 365
 const MAX_TTL_MS = 7 * 86_400_000
-// 16 bits each: a rack is a /64 of the cloud's /48, a host an address of that.
-const INDEX_BAND = { first: 1, last: 65_535, quarantineMs: 86_400_000 }
 
 /**
  * A new token for one host of `rack`; the gateway keeps only the hash of its secret. The time to
@@ -188,7 +187,8 @@ async function enroll(
   const host: HostRecord = {
     rack: rack.name,
     host: request.host,
-    index: before?.index ?? (await take(tx.pool(hostIndexPool(rack.name)), 'host index')),
+    index:
+      before?.index ?? (await take(tx.pool(hostIndexPool(rack.name)), HOST_INDEXES, 'host index')),
     roles,
     keyFingerprint: fingerprint,
     simulated: request.simulated,
@@ -204,14 +204,14 @@ async function enroll(
 }
 
 async function newRack(tx: Transaction, name: string, nowMs: number): Promise<RackRecord> {
-  const index = await take(tx.pool(RACK_INDEX_POOL), 'rack index')
+  const index = await take(tx.pool(RACK_INDEX_POOL), RACK_INDEXES, 'rack index')
   const rack: RackRecord = { name, index, state: 'joined', createdAtMs: nowMs }
   await tx.put('rack', [name], rack)
   return rack
 }
 
-async function take(pool: Pool, what: string): Promise<number> {
-  const number = await pool.take(INDEX_BAND)
+async function take(pool: Pool, band: Band, what: string): Promise<number> {
+  const number = await pool.take(band)
   if (number === null) throw new MalleeError('Unavailable', `no ${what} is free`)
   return number
 }

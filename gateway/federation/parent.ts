@@ -1,5 +1,5 @@
 // The gateway as parent of the racks' CCs: who may have a session, what each shall hold, where its
-// reports go. All state is in the store; what is here are the sessions that are open in this process.
+// reports go. All state is in the store; here are the sessions that are open in this process.
 
 import type { Clock } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'

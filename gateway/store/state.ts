@@ -4,7 +4,7 @@
 import type { Kind, Records } from './records.ts'
 import type { Change } from './store.ts'
 
-/** Everything at one revision. Never changes under its reader's feet within one turn of the loop. */
+/** Everything at one revision. Does not change within one turn of the event loop. */
 export interface View {
   readonly revision: number
   /** `get('host', 'a', 'a-cc')`; null when absent. */
@@ -31,7 +31,7 @@ export interface Transaction {
   pool(name: string): Pool
 }
 
-/** Numbers of a band: lowest never used first, else the one freed longest ago after a quarantine. */
+/** Numbers of a band: lowest never used first, else the one freed longest ago, after a while. */
 export interface Pool {
   /** A free number in first..last, or null when all are held (or still in quarantine). */
   take(band: { first: number; last: number; quarantineMs: number }): Promise<number | null>
