@@ -64,21 +64,20 @@ export function fetchPinnedCa(
       // There is nothing to trust yet; the digest decides.
       rejectUnauthorized: false,
     })
-    const finish = (error: MalleeError | null, pem = '') => {
+    const fail = (message: string, options?: ErrorOptions) => {
       socket.destroy()
-      if (error === null) resolve(pem)
-      else reject(error)
+      reject(new MalleeError('Unavailable', `${where}: ${message}`, options))
     }
-    socket.setTimeout(timeoutMs, () =>
-      finish(new MalleeError('Unavailable', `${where} did not answer in ${timeoutMs} ms`)),
-    )
-    socket.on('error', (cause) =>
-      finish(new MalleeError('Unavailable', `${where}: ${cause.message}`, { cause })),
-    )
+    socket.setTimeout(timeoutMs, () => fail(`no answer in ${timeoutMs} ms`))
+    socket.on('error', (cause) => fail(cause.message, { cause }))
+    socket.on('close', () => fail('the connection was closed'))
     socket.on('secureConnect', () => {
       const presented = chainOf(socket)
       const found = presented.find((pem) => caDigest(pem) === digest)
-      finish(found === undefined ? mismatch(where, digest, presented) : null, found)
+      if (found === undefined) reject(mismatch(where, digest, presented))
+      else resolve(found)
+      // The other side sees the handshake and a farewell.
+      socket.destroySoon()
     })
   })
 }
