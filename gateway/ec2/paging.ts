@@ -38,18 +38,20 @@ export function pageOf<T>(
     const why = `Expecting a value between ${MIN_RESULTS} and ${maxResults}.`
     throw badValue('MaxResults', size, why)
   }
-  const sorted = items.toSorted((a, b) => compareText(cursorOf(a), cursorOf(b)))
-  if (size === undefined && token === undefined) return { items: sorted, nextToken: undefined }
+  // Once for each item: sorting compares many times.
+  const cursors = items.map((item) => ({ item, cursor: cursorOf(item) }))
+  const sorted = cursors.sort((a, b) => compareText(a.cursor, b.cursor))
   const digest = digestOf(context, action)
   const after = token === undefined ? null : parseToken(token, digest)
-  const left = after === null ? sorted : sorted.filter((item) => cursorOf(item) > after)
-  const shown = left.slice(0, size ?? maxResults)
-  const last = shown.at(-1)
-  if (last === undefined || shown.length === left.length) {
-    return { items: shown, nextToken: undefined }
+  const left = after === null ? sorted : sorted.filter(({ cursor }) => cursor > after)
+  const isPaged = size !== undefined || token !== undefined
+  const shown = isPaged ? left.slice(0, size ?? maxResults) : left
+  const last = shown.length < left.length ? shown.at(-1) : undefined
+  return {
+    items: shown.map(({ item }) => item),
+    nextToken:
+      last === undefined ? undefined : Buffer.from(`${digest}${last.cursor}`).toString('base64url'),
   }
-  const text = `${digest}${cursorOf(last)}`
-  return { items: shown, nextToken: Buffer.from(text).toString('base64url') }
 }
 
 function parseToken(token: string, digest: string): string {
