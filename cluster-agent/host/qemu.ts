@@ -1,0 +1,115 @@
+// QEMU's command line as a value. A machine is one folder: disk, sockets, console log, pid.
+
+import { join } from 'node:path'
+import { MalleeError } from '../../common/errors.ts'
+import type { Exec } from '../../common/exec.ts'
+
+const QEMU = 'qemu-system-x86_64'
+const START_MS = 60_000
+/** Free slots for volumes and interfaces that come later: q35 has no hot plug without them. */
+const HOTPLUG_PORTS = 8
+/** MiB for translated code. QEMU's default (a quarter of its host's RAM, at most 1 GiB) is much. */
+const TCG_BUFFER_MIB = 64
+
+export interface QemuNic {
+  readonly id: string
+  readonly tap: string
+  readonly mac: string
+}
+
+export interface QemuMachine {
+  readonly id: string
+  /** ec2…: how cloud-init knows EC2; the serial is the same text in lower case. */
+  readonly uuid: string
+  /** A named one, `pc-q35-7.2`: the guest keeps its devices when QEMU is upgraded. */
+  readonly machineType: string
+  readonly accelerator: 'kvm' | 'tcg'
+  readonly vcpus: number
+  readonly memoryMib: number
+  readonly nics: readonly QemuNic[]
+  /** False on the userspace switch: half-done checksums would reach it (see argv below). */
+  readonly offloads: boolean
+}
+
+/** The files of a machine's folder. */
+export function machineFiles(dir: string) {
+  return {
+    disk: join(dir, 'disk.qcow2'),
+    qmp: join(dir, 'qmp.sock'),
+    /** For people, so that the agent's stays the agent's. */
+    spareQmp: join(dir, 'qmp-spare.sock'),
+    console: join(dir, 'console.sock'),
+    consoleLog: join(dir, 'console.log'),
+    pid: join(dir, 'pid'),
+  } as const
+}
+
+/** Starts a machine that outlives us. Throws CommandFailed with QEMU's words. */
+export async function startQemu(exec: Exec, machine: QemuMachine, dir: string): Promise<void> {
+  // QEMU lets go of its standard files when the machine stands, so this returns then.
+  await exec([...qemuArgv(machine, dir), '-daemonize'], { timeoutMs: START_MS })
+}
+
+/** The newest q35 of the installed QEMU by its own name. Throws NotSupported without QEMU. */
+export async function newestMachineType(exec: Exec): Promise<string> {
+  const { stdout } = await exec([QEMU, '-machine', 'help'])
+  const name = /^q35 .*\(alias of (pc-q35-[\d.]+)\)/m.exec(stdout)?.[1]
+  if (name === undefined) throw new MalleeError('NotSupported', `${QEMU} has no machine type q35`)
+  return name
+}
+
+export function qemuArgv(machine: QemuMachine, dir: string): string[] {
+  const files = machineFiles(dir)
+  const uuid = machine.uuid.toLowerCase()
+  const tcg = machine.accelerator === 'tcg'
+  return [
+    ...[QEMU, '-name', `${machine.id},debug-threads=on`, '-uuid', uuid],
+    ...['-smbios', `type=1,manufacturer=Mallee,uuid=${uuid},serial=${uuid}`],
+    ...['-machine', machine.machineType],
+    ...['-accel', tcg ? `tcg,tb-size=${TCG_BUFFER_MIB}` : 'kvm'],
+    ...['-cpu', tcg ? 'max' : 'host', '-smp', String(machine.vcpus)],
+    ...['-m', `${machine.memoryMib}M`],
+    ...['-nodefaults', '-no-user-config', '-display', 'none'],
+    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+    // A guest that powers off leaves QEMU behind, which can be asked: so we know it from a crash.
+    '-no-shutdown',
+    ...['-pidfile', files.pid],
+    ...['-qmp', `unix:${files.qmp},server=on,wait=off`],
+    ...['-qmp', `unix:${files.spareQmp},server=on,wait=off`],
+    ...['-chardev', consoleChardev(files), '-serial', 'chardev:console'],
+    ...hotplugPorts(),
+    ...['-blockdev', `driver=file,filename=${escaped(files.disk)},node-name=root-file`],
+    ...['-blockdev', 'driver=qcow2,file=root-file,node-name=root,discard=unmap'],
+    ...['-device', 'virtio-blk-pci,drive=root,id=root-disk,serial=root,bootindex=1'],
+    ...machine.nics.flatMap((nic, index) => nicArgv(machine, nic, index)),
+    ...['-device', 'virtio-rng-pci,id=rng'],
+  ]
+}
+
+function consoleChardev({ console, consoleLog }: ReturnType<typeof machineFiles>): string {
+  // logappend: the log may be cut while QEMU writes on.
+  const log = `logfile=${escaped(consoleLog)},logappend=on`
+  return `socket,id=console,path=${escaped(console)},server=on,wait=off,${log}`
+}
+
+function nicArgv({ offloads }: QemuMachine, { tap, mac }: QemuNic, index: number): string[] {
+  // The userspace switch takes frames from the tap as they are: with vnet_hdr guests would send
+  // packets without checksums and larger than the MTU, which it drops.
+  const options = offloads ? 'vhost=on' : 'vnet_hdr=off'
+  return [
+    ...['-netdev', `tap,id=net${index},ifname=${tap},script=no,downscript=no,${options}`],
+    ...['-device', `virtio-net-pci,netdev=net${index},id=nic${index},mac=${mac},romfile=`],
+  ]
+}
+
+function hotplugPorts(): string[] {
+  return Array.from({ length: HOTPLUG_PORTS }, (_, index) => [
+    '-device',
+    `pcie-root-port,id=slot${index + 1},chassis=${index + 1}`,
+  ]).flat()
+}
+
+/** QEMU's option syntax: a comma is written twice. */
+function escaped(path: string): string {
+  return path.replaceAll(',', ',,')
+}
