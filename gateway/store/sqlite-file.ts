@@ -72,16 +72,24 @@ function createPrivately(file: string): string {
   try {
     const folder = dirname(file)
     mkdirSync(folder, { recursive: true, mode: 0o700 })
-    const isNew = !existsSync(file)
     // SQLite gives its -wal and -shm files the mode of this one.
-    closeSync(openSync(file, 'a', 0o600))
-    chmodSync(file, 0o600)
-    if (isNew) syncFolder(folder)
-    return realpathSync(file)
+    if (createOnce(file)) syncFolder(folder)
+    const path = realpathSync(file)
+    createOnce(`${path}.lock`)
+    return path
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code === 'ENOSPC' ? 'StoreFull' : 'BadConfig'
     throw new MalleeError(code, `${file} cannot be opened: ${messageOf(cause)}`, { cause })
   }
+}
+
+// Never opens a file that is there: closing it again would drop the POSIX locks that this process
+// has on it, those of an open store too (fcntl(2)).
+function createOnce(file: string): boolean {
+  const isNew = !existsSync(file)
+  if (isNew) closeSync(openSync(file, 'wx', 0o600))
+  chmodSync(file, 0o600)
+  return isNew
 }
 
 function syncFolder(folder: string): void {
@@ -97,7 +105,6 @@ function syncFolder(folder: string): void {
 // the store itself stays readable for a backup by the sqlite3 program.
 function takeLock(path: string): DatabaseSync {
   const lockFile = `${path}.lock`
-  closeSync(openSync(lockFile, 'a', 0o600))
   const lock = new DatabaseSync(lockFile, { timeout: 0 })
   try {
     lock.exec('BEGIN EXCLUSIVE')

@@ -16,6 +16,7 @@ import { silentLog } from '../../../common/log.ts'
 import { openSqlite } from '../../../gateway/store/sqlite.ts'
 import type { Store } from '../../../gateway/store/store.ts'
 
+const WRITER = fileURLToPath(import.meta.resolve('../../support/store-writer.ts'))
 const KILLS = 3
 const PAIRS_BEFORE_KILL = 300
 
@@ -67,6 +68,8 @@ test('openSqlite refuses a file that is open already and says what to do', async
     assert.match(messageOf(error), /another gateway uses .*store\.db: stop it first .*Redis/)
     return true
   })
+  // Being refused has not dropped the lock: another process is refused as well.
+  await assert.rejects(exec([process.execPath, WRITER, file]), /another gateway uses/)
   await first.close()
   await (await open()).close()
 })
@@ -143,8 +146,7 @@ test('a restored store without its epoch row has a new epoch', async () => {
 test('kill -9 loses nothing acknowledged, halves nothing and frees the lock', async () => {
   const acknowledged = new Set<number>()
   for (let kill = 0; kill < KILLS; kill++) {
-    const writer = fileURLToPath(import.meta.resolve('../../support/store-writer.ts'))
-    const child = spawn(process.execPath, [writer, file], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [WRITER, file], { stdio: ['ignore', 'pipe', 'inherit'] })
     const exited = new Promise((resolve) => child.once('exit', resolve))
     let lines = 0
     try {
