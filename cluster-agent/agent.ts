@@ -7,6 +7,7 @@ import { chance, randomHex, systemClock } from '../common/clock.ts'
 import type { Log } from '../common/log.ts'
 import { Loop } from '../common/reconcile.ts'
 import { VERSION } from '../common/version.ts'
+import type { RpcServer } from '../proto/server.ts'
 import { SessionClient } from '../proto/session-client.ts'
 import type { TlsIdentity } from '../proto/tls.ts'
 import { Nodes } from './cc/nodes.ts'
@@ -21,6 +22,7 @@ import { StatusBoard } from './status-board.ts'
 import { upstreamEnd } from './upstream.ts'
 
 const PASS_EVERY_MS = 5_000
+const TELL_EVERY_MS = 1_000
 
 export interface AgentParts {
   readonly config: AgentConfig
@@ -81,12 +83,25 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
     publish()
     loop.wake()
   })
-  const server = isCc && nodes !== null ? await startNodeServer({ ...parts, nodes }) : null
+  const server = nodes === null ? null : await openNodeServer(nodes)
   loop.start()
   session.start()
-  const timer = setInterval(() => void tell(), 1_000)
+  await tell()
+  let telling = Promise.resolve()
+  const timer = setInterval(() => {
+    telling = telling.then(tell)
+  }, TELL_EVERY_MS)
   log.info('agent is up', { host: config.host, rack: config.rack, roles: config.roles })
   return { stop }
+
+  async function openNodeServer(served: Nodes): Promise<RpcServer> {
+    try {
+      return await startNodeServer({ ...parts, nodes: served })
+    } catch (error) {
+      state.close()
+      throw error
+    }
+  }
 
   async function pass(): Promise<void> {
     draining = await access(drainFile(paths)).then(
@@ -103,7 +118,6 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
   }
 
   function publish(): void {
-    const statuses = roles.statuses()
     const now = {
       wireguardPublicKey: roles.wireguardPublicKey(),
       wireguardEndpoints: roles.wireguardEndpoints(),
@@ -112,7 +126,14 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
       trouble: loop.trouble() ?? '',
       draining,
     }
-    board.set([hostStatus(config, facts, now), ...statuses])
+    const own = roles.statuses().filter(({ key }) => isWanted(key))
+    board.set([hostStatus(config, facts, now), ...own])
+    board.keepOnly(isWanted)
+  }
+
+  /** Of what the parent took out of the desired state it wants to hear no more. */
+  function isWanted(key: string): boolean {
+    return !/^(instance|tunnel)\//.test(key) || state.held() === null || state.desired().has(key)
   }
 
   async function tell(): Promise<void> {
@@ -139,6 +160,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
 
   async function stop(): Promise<void> {
     clearInterval(timer)
+    await telling
     offState()
     offRoles()
     await session.stop()

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MalleeError } from '../common/errors.ts'
 import type { BlobRecord } from './store/records.ts'
@@ -12,6 +12,7 @@ export const MAX_BLOB_BYTES = 256 * 2 ** 30
 const HEAD_BYTES = 104
 const QCOW2_MAGIC = 'QFI\xfb'
 const READ_BYTES = 256 << 10
+const PARTIAL = '.partial'
 
 /**
  * Takes in a file: hashed while it is written, synced, then named by its digest. Throws BadArgument
@@ -24,7 +25,7 @@ export async function takeBlob(
   { nowMs, unique }: { nowMs: number; unique: string },
 ): Promise<BlobRecord> {
   await mkdir(dir, { recursive: true, mode: 0o700 })
-  const partial = join(dir, `.${unique}.partial`)
+  const partial = join(dir, `.${unique}${PARTIAL}`)
   try {
     const { sha256, sizeBytes, head } = await writeHashed(partial, bytes)
     const { format, virtualSizeBytes } = formatOf(head, sizeBytes)
@@ -37,6 +38,14 @@ export async function takeBlob(
       throw new MalleeError('StoreFull', `no room for ${name} in ${dir}`, { cause: error })
     }
     throw error
+  }
+}
+
+/** What a gateway that was killed had not taken in yet. To be called before any takeBlob. */
+export async function removePartialBlobs(dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  for (const name of await readdir(dir)) {
+    if (name.endsWith(PARTIAL)) await rm(join(dir, name), { force: true })
   }
 }
 
@@ -72,7 +81,8 @@ async function writeHashed(
         throw new MalleeError('BadArgument', `the file has more than ${MAX_BLOB_BYTES} bytes`)
       }
       hash.update(chunk)
-      await handle.write(chunk)
+      // Not write(): on a disk that gets full it may take a part and say so only in its result.
+      await handle.writeFile(chunk)
     }
     await handle.sync()
   } finally {

@@ -1,6 +1,7 @@
 // The only place that builds a gateway: configuration → store → loops → listeners, and down again
 // in the opposite order.
 
+import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import { type Clock, chance, randomHex, systemClock } from '../common/clock.ts'
 import { readIfThere, writeDurably } from '../common/durable-file.ts'
@@ -11,10 +12,11 @@ import { blobService } from '../proto/blob.ts'
 import { departureService } from '../proto/departure.ts'
 import { membershipService } from '../proto/membership-server.ts'
 import { startRpcServer } from '../proto/server.ts'
+import { address } from '../proto/service.ts'
 import { sessionService } from '../proto/session-server.ts'
 import type { TlsIdentity } from '../proto/tls.ts'
 import { openAccessKey } from './access-keys.ts'
-import { openBlob } from './blobs.ts'
+import { openBlob, removePartialBlobs } from './blobs.ts'
 import { consoleOutput, serveCommands } from './control/commands.ts'
 import { departHost } from './control/departure.ts'
 import { startHousekeeping } from './control/housekeeping.ts'
@@ -34,17 +36,24 @@ import { openStore } from './store/open.ts'
 import type { State } from './store/state.ts'
 import { stsHandlers } from './sts/index.ts'
 
-const HEARTBEAT_MS = 5_000
-const LEASE_MS = 15_000
 const CERTIFICATE_DAYS = 365
 const RENEW_BEFORE_MS = 30 * 86_400_000
 
 export interface Gateway {
   readonly apiPort: number
+  readonly adminPort: number
   readonly sessionPort: number
   readonly joinPort: number
   readonly stop: () => Promise<void>
 }
+
+/** How soon a rack that went silent is noticed, in milliseconds. */
+export interface GatewayTiming {
+  readonly heartbeatMs: number
+  readonly leaseMs: number
+}
+
+const TIMING: GatewayTiming = { heartbeatMs: 5_000, leaseMs: 15_000 }
 
 /** Store and keys of a cloud, for a gateway and for `mallee init`. */
 export async function openCloud(
@@ -65,16 +74,52 @@ export async function openCloud(
   }
 }
 
-export async function startGateway(config: GatewayConfig, log: Log): Promise<Gateway> {
+/**
+ * Resolves when everything listens. Throws BadConfig without a cloud, Conflict when another process
+ * has the store, Unavailable or Node's own error for a port or socket in use; nothing is left then.
+ */
+export async function startGateway(
+  config: GatewayConfig,
+  log: Log,
+  timing: GatewayTiming = TIMING,
+): Promise<Gateway> {
+  // What was opened, to be closed the other way round.
+  const opened: (() => void | Promise<void>)[] = []
+  try {
+    const ports = await openGateway(config, log, timing, (close) => opened.push(close))
+    return {
+      ...ports,
+      stop: async () => {
+        log.info('gateway stops')
+        await closeAll()
+      },
+    }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+
+  async function closeAll(): Promise<void> {
+    for (const close of opened.splice(0).reverse()) await close()
+  }
+}
+
+async function openGateway(
+  config: GatewayConfig,
+  log: Log,
+  { heartbeatMs, leaseMs }: GatewayTiming,
+  onStop: (close: () => void | Promise<void>) => void,
+): Promise<Omit<Gateway, 'stop'>> {
   const clock = systemClock
   const ca = await readCa(config)
   const { state, sealer, close } = await openCloud(config, log, { create: false })
+  onStop(close)
   const cloud = state.view().get('cloud', 'self')
   if (cloud === null) {
-    await close()
     throw new MalleeError('BadConfig', `${config.store} holds no cloud, run 'mallee init' first`)
   }
   const identity = await gatewayIdentity(config, ca, cloud.name, clock)
+  const tls = await readTls(config)
   const gateway = `${hostname()}-${randomHex(4)}`
   const metrics = createMetrics()
   const sessions = new Sessions()
@@ -83,14 +128,15 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const parent = gatewayParent({ state, sessions, openKey, cloud: cloud.name, clock, log })
   const members = { state, ca, clock, log }
   const blobsDir = filesOf(config.stateDir).blobs
+  await removePartialBlobs(blobsDir)
 
   const rpc = await startRpcServer({
-    sessionAddress: listenAddress(config.listenHost, config.sessionPort),
-    joinAddress: listenAddress(config.listenHost, config.joinPort),
+    sessionAddress: address(config.listenHost, config.sessionPort),
+    joinAddress: address(config.listenHost, config.joinPort),
     identity,
     log,
     sessionServices: [
-      sessionService(parent, { clock, log, heartbeatMs: HEARTBEAT_MS, leaseMs: LEASE_MS }),
+      sessionService(parent, { clock, log, heartbeatMs, leaseMs }),
       blobService((sha256, offset) => openBlob(blobsDir, sha256, offset)),
       departureService((caller, host) => departHost(state, caller, host)),
     ],
@@ -104,27 +150,23 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
       ),
     ],
   })
-  const stopCommands = serveCommands({ state, sessions, clock, log })
+  onStop(() => rpc.close())
+  onStop(serveCommands({ state, sessions, clock, log }))
   const housekeeping = startHousekeeping({
-    state,
-    sessions,
-    sealer,
-    gateway,
-    leaseMs: LEASE_MS,
-    clock,
-    randomHex,
+    ...{ state, sessions, sealer, gateway, leaseMs, clock, randomHex },
+    startedAtMs: clock.nowMs(),
     chance,
     log,
   })
-  const stopGauges = watchGauges({ state, sessions, metrics })
-  const tls = await readTls(config)
+  onStop(() => housekeeping.stop())
+  onStop(watchGauges({ state, sessions, metrics }))
   const api = createApiServer({
     ec2: ec2Handlers({
       state,
       randomHex,
       region: cloud.region,
       consoleOutput: (instance, rack, host) =>
-        consoleOutput({ state, clock, randomHex }, instance, rack, host),
+        consoleOutput({ state, sessions, clock, randomHex }, instance, rack, host),
     }),
     sts: stsHandlers(),
     secretOf: async (id) => openAccessKey(state.view(), sealer, id),
@@ -135,35 +177,20 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
     requestId: () => crypto.randomUUID(),
     ...(tls === null ? {} : { tls }),
   })
-  const admin = createAdminServer({ metrics, log, ready: () => problems(state) })
+  onStop(() => api.close())
   await api.listen({ host: config.listenHost, port: config.apiPort })
+  const admin = createAdminServer({ metrics, log, ready: () => problems(state) })
+  onStop(() => admin.close())
   await admin.listen({ host: config.listenHost, port: config.adminPort })
   const local = await startLocalServer(config.socket, {
-    state,
-    sessions,
-    clock,
-    randomHex,
+    ...{ state, sessions, clock, randomHex, blobsDir, log },
     caDigest: caDigest(ca.certificatePem),
-    blobsDir,
-    log,
   })
-  const listening = api.server.address()
-  const apiPort = typeof listening === 'object' ? (listening?.port ?? 0) : 0
+  onStop(() => local.close())
+  const apiPort = portOf(api.server.address())
   log.info('gateway is up', { gateway, cloud: cloud.name, apiPort })
-  return { apiPort, sessionPort: rpc.sessionPort, joinPort: rpc.joinPort, stop }
-
-  async function stop(): Promise<void> {
-    log.info('gateway stops')
-    await local.close()
-    await api.close()
-    await admin.close()
-    await sessions.closeAll('the gateway stops')
-    await rpc.close()
-    stopGauges()
-    stopCommands()
-    await housekeeping.stop()
-    await close()
-  }
+  const { sessionPort, joinPort } = rpc
+  return { apiPort, adminPort: portOf(admin.server.address()), sessionPort, joinPort }
 }
 
 async function readCa(config: GatewayConfig): Promise<{ certificatePem: string; keyPem: string }> {
@@ -225,6 +252,6 @@ async function problems(state: State): Promise<string[]> {
   }
 }
 
-function listenAddress(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+function portOf(listening: AddressInfo | string | null): number {
+  return typeof listening === 'object' ? (listening?.port ?? 0) : 0
 }

@@ -1,13 +1,13 @@
 // What a CC serves to its rack's nodes: their sessions, image bytes, and joins that it relays.
 
 import { systemClock } from '../../common/clock.ts'
-import { codeOf, MalleeError } from '../../common/errors.ts'
+import { MalleeError } from '../../common/errors.ts'
 import type { Identity } from '../../common/identity.ts'
 import type { Log } from '../../common/log.ts'
 import { blobService } from '../../proto/blob.ts'
 import { departureService, sayLeave } from '../../proto/departure.ts'
-import { check, type JoinServer, join } from '../../proto/membership-client.ts'
-import { type MembershipEnd, membershipService } from '../../proto/membership-server.ts'
+import { relayMembership } from '../../proto/membership-client.ts'
+import { membershipService } from '../../proto/membership-server.ts'
 import { type RpcServer, startRpcServer } from '../../proto/server.ts'
 import { address } from '../../proto/service.ts'
 import { sessionService } from '../../proto/session-server.ts'
@@ -32,6 +32,7 @@ export async function startNodeServer(parts: NodeServerParts): Promise<RpcServer
   const clock = systemClock
   const isGateway = (peer: Identity): boolean =>
     peer.kind === 'gateway' && peer.cloud === config.cloud
+  const gateways = config.parents.map(({ host, joinPort: port }) => ({ host, port }))
   return startRpcServer({
     sessionAddress: address(config.listenHost, config.sessionPort),
     joinAddress: address(config.listenHost, config.joinPort),
@@ -53,30 +54,12 @@ export async function startNodeServer(parts: NodeServerParts): Promise<RpcServer
         nodes.forget(host)
       }),
     ],
-    joinServices: [membershipService(relay(parts), { clock, log })],
+    // A node's join goes on to the gateway as it came; the token is checked there.
+    joinServices: [
+      membershipService(relayMembership(identity.caPem, gateways, isGateway, clock), {
+        clock,
+        log,
+      }),
+    ],
   })
-}
-
-/** A node's join goes on to the gateway as it came; the token is checked there. */
-function relay({ config, identity }: NodeServerParts): MembershipEnd {
-  return {
-    join: (request) => tryEach((server) => join(server, request)),
-    check: ({ join: request }) => {
-      if (request === undefined) throw new MalleeError('BadMessage', 'there is no join to check')
-      return tryEach((server) => check(server, request))
-    },
-  }
-
-  async function tryEach<T>(ask: (server: JoinServer) => Promise<T>): Promise<T> {
-    let last: unknown = new MalleeError('Unavailable', 'there is no gateway to ask')
-    for (const { host, joinPort: port } of config.parents) {
-      try {
-        return await ask({ host, port, caPem: identity.caPem, clock: systemClock })
-      } catch (error) {
-        if (codeOf(error) !== 'Unavailable') throw error
-        last = error
-      }
-    }
-    throw last
-  }
 }

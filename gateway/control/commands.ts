@@ -6,6 +6,7 @@ import type { Clock, RandomHex } from '../../common/clock.ts'
 import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import { CommandSchema, ConsoleOutputSchema } from '../../proto/gen/mallee/v1/session_pb.js'
+import { isRackConnected } from '../ec2/zones.ts'
 import type { Sessions } from '../federation/sessions.ts'
 import type { CommandRecord, CommandResultRecord } from '../store/records.ts'
 import type { State } from '../store/state.ts'
@@ -15,37 +16,52 @@ const CONSOLE_BYTES = 64 << 10
 
 interface Parts {
   readonly state: State
+  readonly sessions: Sessions
   readonly clock: Clock
   readonly randomHex: RandomHex
 }
 
-/** The last 64 KiB of an instance's console. Throws RackAway when its host does not answer. */
+/**
+ * The last 64 KiB of an instance's console. Throws RackAway when nobody has a session of its rack
+ * or its host does not answer within 10 s, Unavailable with the host's reason.
+ */
 export async function consoleOutput(
-  { state, clock, randomHex }: Parts,
+  parts: Parts,
   instance: string,
   rack: string,
   host: string,
 ): Promise<{ payload: Uint8Array; atMs: number }> {
-  const id = randomHex(8)
-  const expiresAtMs = clock.nowMs() + COMMAND_MS
+  const { state, sessions, clock, randomHex } = parts
   const command: CommandRecord = {
-    id,
+    id: randomHex(8),
     rack,
     host,
     kind: 'console-output',
     instance,
     maxBytes: CONSOLE_BYTES,
-    expiresAtMs,
+    expiresAtMs: clock.nowMs() + COMMAND_MS,
   }
-  const answer = awaitResult(state, clock, id)
+  if (sessions.ofRack(rack) === null && !isRackConnected(state.view(), rack)) {
+    throw new MalleeError('RackAway', `rack ${rack} is not connected`)
+  }
+  const isHere = sessions.ofRack(rack) !== null
+  const result = isHere ? await send(parts, command) : await askElsewhere(parts, command)
+  if (result === null) {
+    throw new MalleeError('RackAway', `host ${host} of rack ${rack} did not answer in time`)
+  }
+  if (result.errorCode !== '') throw new MalleeError('Unavailable', result.errorMessage)
+  return { payload: Buffer.from(result.payloadBase64, 'base64'), atMs: result.atMs }
+}
+
+/** Another gateway has the session: it finds the command in the store. Null when it did not. */
+async function askElsewhere(
+  { state, clock }: Parts,
+  command: CommandRecord,
+): Promise<CommandResultRecord | null> {
+  const { id, rack } = command
+  await state.update((tx) => tx.put('command', [rack, id], command))
   try {
-    await state.update((tx) => tx.put('command', [rack, id], command))
-    const result = await answer
-    if (result === null) {
-      throw new MalleeError('RackAway', `host ${host} of rack ${rack} did not answer in time`)
-    }
-    if (result.errorCode !== '') throw new MalleeError('Unavailable', result.errorMessage)
-    return { payload: Buffer.from(result.payloadBase64, 'base64'), atMs: result.atMs }
+    return await awaitResult(state, clock, id)
   } finally {
     await state.update(async (tx) => {
       await tx.delete('command', rack, id)
@@ -63,7 +79,8 @@ async function awaitResult(
   const unsubscribe = state.onChange((changes) => {
     if (changes.some((change) => change.key === `command-result/${id}`)) found.abort()
   })
-  await clock.sleep(COMMAND_MS, found.signal)
+  // The answer may have been faster than we.
+  if (state.view().get('command-result', id) === null) await clock.sleep(COMMAND_MS, found.signal)
   unsubscribe()
   return state.view().get('command-result', id)
 }
@@ -94,35 +111,38 @@ export function serveCommands({
   })
 
   async function serve(command: CommandRecord): Promise<void> {
-    const result = await send(command)
+    const result = await send({ sessions, clock }, command)
     await state.update(async (tx) => {
       // The asker gave up and deleted the command: an answer would stay for ever.
       if ((await tx.get('command', command.rack, command.id)) === null) return
       await tx.put('command-result', [command.id], result)
     })
   }
+}
 
-  async function send(command: CommandRecord): Promise<CommandResultRecord> {
-    const timeoutMs = Math.max(1, command.expiresAtMs - clock.nowMs())
-    const { id, host, instance: instanceId, maxBytes } = command
-    try {
-      const session = sessions.ofRack(command.rack)
-      if (session === null) throw new MalleeError('RackAway', `rack ${command.rack} is away`)
-      const value = create(ConsoleOutputSchema, { instanceId, maxBytes })
-      const answer = await session.command(
-        create(CommandSchema, { id, host, timeoutMs, body: { case: 'consoleOutput', value } }),
-      )
-      return {
-        id,
-        errorCode: answer.errorCode,
-        errorMessage: answer.errorMessage,
-        payloadBase64: Buffer.from(answer.payload).toString('base64'),
-        atMs: Number(answer.atMs),
-      }
-    } catch (error) {
-      const errorCode = codeOf(error) ?? 'Unavailable'
-      const errorMessage = messageOf(error)
-      return { id, errorCode, errorMessage, payloadBase64: '', atMs: clock.nowMs() }
+/** Never throws: a failure is an answer too. */
+async function send(
+  { sessions, clock }: Pick<Parts, 'sessions' | 'clock'>,
+  command: CommandRecord,
+): Promise<CommandResultRecord> {
+  const timeoutMs = Math.max(1, command.expiresAtMs - clock.nowMs())
+  const { id, host, instance: instanceId, maxBytes } = command
+  try {
+    const session = sessions.ofRack(command.rack)
+    if (session === null) throw new MalleeError('RackAway', `rack ${command.rack} is away`)
+    const value = create(ConsoleOutputSchema, { instanceId, maxBytes })
+    const answer = await session.command(
+      create(CommandSchema, { id, host, timeoutMs, body: { case: 'consoleOutput', value } }),
+    )
+    return {
+      id,
+      errorCode: answer.errorCode,
+      errorMessage: answer.errorMessage,
+      payloadBase64: Buffer.from(answer.payload).toString('base64'),
+      atMs: Number(answer.atMs),
     }
+  } catch (error) {
+    const errorCode = codeOf(error) ?? 'Unavailable'
+    return { id, errorCode, errorMessage: messageOf(error), payloadBase64: '', atMs: clock.nowMs() }
   }
 }

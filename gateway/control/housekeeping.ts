@@ -10,7 +10,8 @@ import { ensureDefaultSubnets } from '../ec2/networks.ts'
 import { purgeTerminated } from '../ec2/purge.ts'
 import type { Sessions } from '../federation/sessions.ts'
 import type { Sealer } from '../secrets.ts'
-import type { State, View } from '../store/state.ts'
+import type { HostRecord, LeaseRecord } from '../store/records.ts'
+import type { State, Transaction, View } from '../store/state.ts'
 import type { Change } from '../store/store.ts'
 
 const EVERY_MS = 15_000
@@ -24,6 +25,8 @@ export interface HousekeepingParts {
   readonly sealer: Sealer
   readonly gateway: string
   readonly leaseMs: number
+  /** When this gateway started, in milliseconds since 1970. */
+  readonly startedAtMs: number
   readonly clock: Clock
   readonly randomHex: RandomHex
   readonly chance: () => number
@@ -100,39 +103,61 @@ async function renewLeases({
   leaseMs,
 }: HousekeepingParts): Promise<void> {
   const nowMs = clock.nowMs()
+  const view = state.view()
   const due = sessions.list().filter(({ rack, host }) => {
-    const lease = state.view().get('lease', rack, host)
-    return lease?.gateway !== gateway || nowMs - lease.renewedAtMs > leaseMs / 3
+    const lease = view.get('lease', rack, host)
+    const isOurs = lease?.gateway === gateway && nowMs - lease.renewedAtMs <= leaseMs / 3
+    return !isOurs || isSaidAway(view.get('host', rack, host))
   })
   if (due.length === 0) return
   await state.update(async (tx) => {
     for (const { rack, host } of due) {
+      const record = await tx.get('host', rack, host)
+      // Removed a moment ago: its session ends, and a lease would stay for ever.
+      if (record === null) continue
       await tx.put('lease', [rack, host], { rack, host, gateway, renewedAtMs: nowMs })
+      // Its lease ended between its first report and now; it will not report itself again.
+      if (isSaidAway(record)) await putConnected(tx, record, true)
     }
   })
 }
 
-/** A host whose session nobody holds any more is away. Its guests go on and nothing is removed. */
-async function endLeases({ state, clock, leaseMs, log }: HousekeepingParts): Promise<void> {
+/**
+ * A host whose session nobody holds any more is away. Its guests go on and nothing is removed.
+ * While no gateway ran nobody renewed leases: they last until the racks had time to come back.
+ */
+async function endLeases(parts: HousekeepingParts): Promise<void> {
+  const { state, sessions, clock, leaseMs, startedAtMs, log } = parts
   const view = state.view()
   const nowMs = clock.nowMs()
-  const lost = view.all('host').filter((host) => {
-    if (!host.roles.includes('cc') || host.status?.connected !== true) return false
-    const lease = view.get('lease', host.rack, host.host)
-    return lease === null || nowMs - lease.renewedAtMs > leaseMs
+  if (nowMs - startedAtMs <= leaseMs) return
+  const open = new Set(sessions.list().map(({ rack, host }) => `${rack}/${host}`))
+  const isOver = (lease: LeaseRecord | null): boolean =>
+    lease === null || nowMs - lease.renewedAtMs > leaseMs
+  const lost = view.all('host').filter(({ rack, host, roles, status }) => {
+    if (!roles.includes('cc') || status?.connected !== true) return false
+    return !open.has(`${rack}/${host}`) && isOver(view.get('lease', rack, host))
   })
   if (lost.length === 0) return
   await state.update(async (tx) => {
     for (const { rack, host } of lost) {
       const record = await tx.get('host', rack, host)
       if (record?.status?.connected !== true) continue
+      if (!isOver(await tx.get('lease', rack, host))) continue
       log.warn('host is away', { rack, host })
-      await tx.put('host', [rack, host], {
-        ...record,
-        status: { ...record.status, connected: false },
-      })
+      await putConnected(tx, record, false)
     }
   })
+}
+
+function isSaidAway(host: HostRecord | null): boolean {
+  return host?.status?.connected === false
+}
+
+async function putConnected(tx: Transaction, host: HostRecord, connected: boolean): Promise<void> {
+  if (host.status === null) return
+  const status = { ...host.status, connected }
+  await tx.put('host', [host.rack, host.host], { ...host, status })
 }
 
 /** Tokens a day after their end, commands whose asker died before it could tidy up. */

@@ -1,9 +1,10 @@
 // The operator's API, on a socket that only root can open: what the `mallee` command talks to.
 
 import { chmod, mkdir, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { type Code, codeOf, messageOf } from '../../common/errors.ts'
+import { type Code, codeOf, MalleeError, messageOf } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import { addBlobRoutes } from './blobs.ts'
 import { addRackRoutes, type RackParts } from './racks.ts'
@@ -14,13 +15,16 @@ export interface LocalParts extends RackParts, TokenParts {
   readonly log: Log
 }
 
-/** Listens on `socket`, mode 0600. A socket file that nobody listens on is replaced. */
+/** Listens on `socket`, mode 0600, in place of a dead gateway's. Throws Conflict for a live one's. */
 export async function startLocalServer(
   socket: string,
   parts: LocalParts,
 ): Promise<{ close: () => Promise<void> }> {
   const app = createLocalServer(parts)
   await mkdir(dirname(socket), { recursive: true, mode: 0o755 })
+  if (await isAnswered(socket)) {
+    throw new MalleeError('Conflict', `another gateway listens on ${socket}, give this one its own`)
+  }
   await rm(socket, { force: true })
   await app.listen({ path: socket })
   await chmod(socket, 0o600)
@@ -30,16 +34,27 @@ export async function startLocalServer(
 export function createLocalServer(parts: LocalParts): FastifyInstance {
   const app = Fastify({ bodyLimit: 64 << 10, forceCloseConnections: true })
   app.setErrorHandler((error, _request, reply) => {
-    const code = codeOf(error)
-    const invalid = (error as { validation?: unknown }).validation !== undefined
-    if (code === null && !invalid) parts.log.error('local call failed', { error })
-    const answer = { code: code ?? (invalid ? 'BadArgument' : 'Unavailable') }
-    return reply.status(statusOf(answer.code)).send({ ...answer, message: messageOf(error) })
+    // What Fastify itself refuses (no JSON, too large, a field too many) is the caller's doing.
+    const isTheirs = Number((error as { statusCode?: number }).statusCode ?? 500) < 500
+    const code = codeOf(error) ?? (isTheirs ? 'BadArgument' : 'Unavailable')
+    if (codeOf(error) === null && !isTheirs) parts.log.error('local call failed', { error })
+    return reply.status(statusOf(code)).send({ code, message: messageOf(error) })
   })
   addTokenRoutes(app, parts)
   addRackRoutes(app, parts)
   addBlobRoutes(app, parts)
   return app
+}
+
+function isAnswered(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const caller = connect(socket)
+    caller.on('connect', () => {
+      caller.destroy()
+      resolve(true)
+    })
+    caller.on('error', () => resolve(false))
+  })
 }
 
 function statusOf(code: Code): number {
