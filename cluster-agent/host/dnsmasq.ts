@@ -1,7 +1,8 @@
 // dnsmasq(8): one daemon of this host, found by its pid file and its command line.
 
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readIfThere } from '../../common/durable-file.ts'
 import { MalleeError } from '../../common/errors.ts'
 import type { Exec } from '../../common/exec.ts'
 import type { Paths } from '../paths.ts'
@@ -40,7 +41,7 @@ export async function startDnsmasq(exec: Exec, files: DnsmasqFiles): Promise<voi
 
 /** The pid of ours; null when it does not run. */
 export async function dnsmasqPid(exec: Exec, files: DnsmasqFiles): Promise<number | null> {
-  const pid = Number((await readOr(files.pid, '')).trim())
+  const pid = Number((await readIfThere(files.pid))?.trim())
   if (!Number.isInteger(pid) || pid < 2) return null
   const { code, stdout } = await exec(['cat', `/proc/${pid}/cmdline`], { okCodes: [0, 1] })
   return code === 0 && stdout.split('\0').includes(`--conf-file=${files.config}`) ? pid : null
@@ -60,9 +61,4 @@ export async function stopDnsmasq(exec: Exec, files: DnsmasqFiles): Promise<void
   await exec(['kill', '-TERM', String(pid)])
   const wait = ['tail', '--follow', '-s', '0.05', `--pid=${pid}`, '/dev/null']
   await exec(wait, { timeoutMs: STOP_S * 1_000 })
-}
-
-/** A file's content, or `otherwise` when it is not there. */
-export async function readOr(file: string, otherwise: string): Promise<string> {
-  return readFile(file, 'utf8').catch(() => otherwise)
 }
