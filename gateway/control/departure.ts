@@ -13,7 +13,7 @@ export async function departHost(state: State, caller: Identity, host: string): 
   if (caller.kind !== 'host' || (caller.host !== host && !isCc)) {
     throw new MalleeError('NotAllowed', `only ${host} or its CC can say that it leaves`)
   }
-  await state.update((tx) => withoutHost(tx, state.view(), caller.rack, host))
+  await state.update(async (tx) => withoutHost(tx, await state.fresh(), caller.rack, host))
 }
 
 /** Throws Conflict while instances are placed on it. */
@@ -32,8 +32,7 @@ export async function withoutHost(
     const first = placed[0]?.id
     throw new MalleeError('Conflict', `${placed.length} instances are on ${host}, ${first} for one`)
   }
-  await tx.delete('host', rack, host)
-  await tx.delete('lease', rack, host)
+  await forgetHost(tx, rack, host)
   const others = view.withPrefix('host', `${rack}/`).filter((one) => one.host !== host)
   if (others.length === 0) await withoutEmptyRack(tx, view, rack)
 }
@@ -49,10 +48,17 @@ export async function withoutRack(tx: Transaction, view: View, name: string): Pr
     throw new MalleeError('Conflict', sentence)
   }
   for (const { host } of view.withPrefix('host', `${name}/`)) {
-    await tx.delete('host', name, host)
-    await tx.delete('lease', name, host)
+    await forgetHost(tx, name, host)
   }
   await withoutEmptyRack(tx, view, name)
+}
+
+/** A launch counts in `placed` what it puts on a host: deleting that makes the two conflict. */
+async function forgetHost(tx: Transaction, rack: string, host: string): Promise<void> {
+  await tx.get('placed', rack, host)
+  await tx.delete('placed', rack, host)
+  await tx.delete('host', rack, host)
+  await tx.delete('lease', rack, host)
 }
 
 /** The rack's name and numbers are free again; its subnets go with it. */

@@ -62,7 +62,7 @@ export function startHousekeeping(parts: HousekeepingParts): { stop: () => Promi
 /** One pass; running it twice changes nothing more. */
 export async function housekeepingPass(parts: HousekeepingParts): Promise<void> {
   const { state, clock, randomHex } = parts
-  await ensureDefaultSubnets(state, { nowMs: clock.nowMs(), randomHex })
+  await ensureDefaultSubnets(state, { nowMs: clock.nowMs(), randomHex, log: parts.log })
   await ensurePresharedKeys(parts)
   await renewLeases(parts)
   await endLeases(parts)

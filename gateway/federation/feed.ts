@@ -31,11 +31,13 @@ export async function* desiredUpdates(
   held: Held | null,
   signal: AbortSignal,
 ): AsyncIterable<DesiredUpdate> {
+  const epoch = state.epoch()
   const dirty = new Set<string>()
   let wake: () => void = () => undefined
   const unsubscribe = state.onChange((changes, revision) => {
     note(changes)
-    if (dirty.size > 0 || revision - generation > CURSOR_LAG) wake()
+    const renewed = state.epoch() !== epoch
+    if (dirty.size > 0 || renewed || revision - generation > CURSOR_LAG) wake()
   })
   signal.addEventListener('abort', () => wake(), { once: true })
 
@@ -50,7 +52,7 @@ export async function* desiredUpdates(
 
   let generation = held?.generation ?? 0
   try {
-    const missed = held?.epoch === state.epoch() ? await state.changesSince(generation) : null
+    const missed = held?.epoch === epoch ? await state.changesSince(generation) : null
     if (held === null || missed === null || generation > state.view().revision) {
       const snapshot = wholeState({ state, openKey, log }, agent)
       generation = snapshot.generation
@@ -60,6 +62,10 @@ export async function* desiredUpdates(
       note(missed)
     }
     while (!signal.aborted) {
+      // Revisions compare within one epoch only: the agent dials again and gets everything.
+      if (state.epoch() !== epoch) {
+        throw new MalleeError('Unavailable', 'the store began a new history, dial again')
+      }
       const revision = state.view().revision
       if (dirty.size > 0 || revision - generation > CURSOR_LAG) {
         const update = delta(agent, generation, dirty)
