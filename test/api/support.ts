@@ -1,0 +1,82 @@
+// What the tests of the API have in common: an image, and waiting for instances.
+
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  DescribeInstancesCommand,
+  type EC2Client,
+  type Instance,
+  RegisterImageCommand,
+  RunInstancesCommand,
+  type RunInstancesCommandInput,
+} from '@aws-sdk/client-ec2'
+import { until } from '../../sandbox/until.ts'
+import type { TestCloud } from '../support/cloud.ts'
+
+export const IMAGE_NAME = 'little'
+
+/** Brings a raw file of 64 KiB in, as `mallee image import` does. */
+export async function importImage(cloud: TestCloud): Promise<void> {
+  const path = join(cloud.dir, 'image.raw')
+  await writeFile(path, Buffer.alloc(64 << 10, 7))
+  const file = { path, onProgress: () => undefined }
+  await cloud.local({ method: 'PUT', path: `/v1/blobs?name=${IMAGE_NAME}`, file })
+}
+
+/** An image that instances can be run from. */
+export async function makeImage(cloud: TestCloud, ec2: EC2Client): Promise<string> {
+  await importImage(cloud)
+  const input = { Name: IMAGE_NAME, ImageLocation: IMAGE_NAME }
+  const { ImageId } = await ec2.send(new RegisterImageCommand(input))
+  if (ImageId === undefined) throw new Error('no image')
+  return ImageId
+}
+
+export interface RunWish extends Omit<RunInstancesCommandInput, 'MinCount' | 'MaxCount'> {
+  readonly count?: number
+}
+
+/** Runs instances of the smallest type. */
+export async function run(ec2: EC2Client, { count = 1, ...wish }: RunWish): Promise<Instance[]> {
+  const { Instances = [] } = await ec2.send(
+    new RunInstancesCommand({
+      InstanceType: 't3.nano',
+      MinCount: count,
+      MaxCount: count,
+      ...wish,
+    }),
+  )
+  return Instances
+}
+
+export async function describe(ec2: EC2Client, ids?: readonly string[]): Promise<Instance[]> {
+  const input = ids === undefined ? {} : { InstanceIds: [...ids] }
+  const { Reservations = [] } = await ec2.send(new DescribeInstancesCommand(input))
+  return Reservations.flatMap(({ Instances = [] }) => Instances)
+}
+
+/** Waits until all of them are in that state. */
+export async function reach(
+  ec2: EC2Client,
+  ids: readonly string[],
+  state: 'running' | 'terminated',
+): Promise<Instance[]> {
+  let found: Instance[] = []
+  await until(`${ids.length} instances are ${state}`, async () => {
+    found = await describe(ec2, ids)
+    return found.every((one) => one.State?.Name === state)
+  })
+  return found
+}
+
+export function idsOf(instances: readonly Instance[]): string[] {
+  return instances.map(({ InstanceId }) => InstanceId ?? '')
+}
+
+/** The AWS code that a call is refused with; 'accepted' when it is not. */
+export async function refusal(call: Promise<unknown>): Promise<string> {
+  return await call.then(
+    () => 'accepted',
+    (error: Error) => error.name,
+  )
+}

@@ -1,0 +1,186 @@
+// A cloud on loopback: a real gateway in this process, or as a program of its own that can be
+// killed, in a folder that goes with the test.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { openSync } from 'node:fs'
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { EC2Client } from '@aws-sdk/client-ec2'
+import { randomHex, systemClock } from '../../common/clock.ts'
+import { silentLog } from '../../common/log.ts'
+import { callLocal, type LocalCall } from '../../gateway/cli/client.ts'
+import { filesOf, type GatewayConfig, readConfig } from '../../gateway/files.ts'
+import { type InitAnswer, initFiles, initState } from '../../gateway/init.ts'
+import { type GatewayTiming, openCloud, startGateway } from '../../gateway/main.ts'
+import type { State } from '../../gateway/store/state.ts'
+import { type Aws, awsCli } from '../../sandbox/aws.ts'
+import type { CloudStatus } from '../../sandbox/gateway.ts'
+import { until } from '../../sandbox/until.ts'
+import { freePorts } from './ports.ts'
+
+const MALLEE = join(import.meta.dirname, '../../gateway/cli/main.ts')
+const REGION = 'mallee-1'
+/** Quick enough for tests to wait for a lease, slow enough for two busy processors. */
+const TIMING: GatewayTiming = { heartbeatMs: 300, leaseMs: 2_000 }
+
+/** Runs a step when the test, or the file, is over: a TestContext or node:test itself. */
+export interface Ending {
+  readonly after: (step: () => Promise<void>) => void
+}
+
+export interface CloudOptions {
+  /** A program of its own instead of a part of this one. */
+  readonly child?: boolean
+  /** SQLite in the cloud's folder when not given. */
+  readonly store?: string
+}
+
+export interface TestCloud {
+  readonly dir: string
+  readonly config: GatewayConfig
+  readonly init: InitAnswer
+  readonly aws: Aws
+  /** A client that tries once. */
+  readonly ec2: () => EC2Client
+  readonly local: <T>(call: LocalCall) => Promise<T>
+  readonly status: () => Promise<CloudStatus>
+  /** Once more, on the same ports. */
+  readonly start: () => Promise<void>
+  readonly stop: () => Promise<void>
+  /** SIGKILL, for a child. */
+  readonly kill: () => Promise<void>
+  /** Looks into the store, or changes it, while no gateway runs. */
+  readonly withState: <T>(look: (state: State) => Promise<T>) => Promise<T>
+  /** Run before the folder is removed, last one first. */
+  readonly onEnd: (step: () => Promise<void>) => void
+}
+
+interface Running {
+  readonly stop: () => Promise<void>
+  readonly kill: () => Promise<void>
+}
+
+/** A new cloud whose gateway answers. */
+export async function startCloud(end: Ending, options: CloudOptions = {}): Promise<TestCloud> {
+  const dir = await mkdtemp(join(tmpdir(), 'mallee-cloud-'))
+  const config = await makeConfig(dir, options)
+  await initFiles({ clock: systemClock }, config.stateDir, 'test')
+  const { state, sealer, close } = await openCloud(config, silentLog, { create: true })
+  const request = { name: 'test', region: REGION, ipv4Pools: ['10.0.0.0/8'] }
+  const parts = { state, sealer, clock: systemClock, randomHex }
+  const init = await initState(parts, request).finally(close)
+  return runCloud(end, { dir, config, init, child: options.child === true })
+}
+
+/** Another gateway of a cloud whose store is shared: same keys, other ports. */
+export async function startSecondGateway(end: Ending, first: TestCloud): Promise<TestCloud> {
+  const dir = await mkdtemp(join(tmpdir(), 'mallee-cloud-'))
+  const config = await makeConfig(dir, { store: first.config.store })
+  const [from, to] = [filesOf(first.config.stateDir), filesOf(config.stateDir)]
+  await mkdir(config.stateDir)
+  for (const name of ['caCertificate', 'caKey', 'masterKey'] as const) {
+    await copyFile(from[name], to[name])
+  }
+  return runCloud(end, { dir, config, init: first.init, child: false })
+}
+
+async function makeConfig(dir: string, { store }: CloudOptions): Promise<GatewayConfig> {
+  const [apiPort, adminPort, sessionPort, joinPort] = await freePorts(4)
+  const ports = { apiPort, adminPort, sessionPort, joinPort }
+  const places = { stateDir: join(dir, 'state'), socket: join(dir, 'run/gateway.sock') }
+  const given = { ...ports, ...places, listenHost: '127.0.0.1', ...(store ? { store } : {}) }
+  const file = join(dir, 'gateway.json')
+  await writeFile(file, JSON.stringify(given))
+  return readConfig(file, {}, {})
+}
+
+async function runCloud(
+  end: Ending,
+  made: { dir: string; config: GatewayConfig; init: InitAnswer; child: boolean },
+): Promise<TestCloud> {
+  const { dir, config, init, child } = made
+  const endpoint = `http://127.0.0.1:${config.apiPort}`
+  const endings: (() => Promise<void>)[] = []
+  let running: Running | null = null
+
+  const cloud: TestCloud = {
+    dir,
+    config,
+    init,
+    aws: awsCli({ endpoint, region: init.region, credentials: init }),
+    ec2: () => {
+      const { accessKeyId, secretAccessKey } = init
+      const credentials = { accessKeyId, secretAccessKey }
+      const client = new EC2Client({ endpoint, region: REGION, credentials, maxAttempts: 1 })
+      endings.push(async () => client.destroy())
+      return client
+    },
+    local: (call) => callLocal(config.socket, call),
+    status: () => callLocal(config.socket, { method: 'GET', path: '/v1/status' }),
+    start: async () => {
+      running = child ? await startChild(dir, config) : await startHere(config)
+    },
+    stop: async () => {
+      await running?.stop()
+      running = null
+    },
+    kill: async () => {
+      await running?.kill()
+      running = null
+    },
+    withState: async (look) => {
+      const { state, close } = await openCloud(config, silentLog, { create: false })
+      return await look(state).finally(close)
+    },
+    onEnd: (step) => void endings.push(step),
+  }
+  end.after(async () => {
+    for (const step of endings.reverse()) await step()
+    await cloud.stop()
+    await rm(dir, { recursive: true, force: true })
+  })
+  await cloud.start()
+  return cloud
+}
+
+async function startHere(config: GatewayConfig): Promise<Running> {
+  const gateway = await startGateway(config, silentLog, TIMING)
+  return {
+    stop: gateway.stop,
+    kill: () => Promise.reject(new Error('a gateway in this process cannot be killed')),
+  }
+}
+
+async function startChild(dir: string, config: GatewayConfig): Promise<Running> {
+  const logFile = join(dir, 'gateway.log')
+  const log = openSync(logFile, 'a', 0o600)
+  const argv = [MALLEE, 'gateway', '--config', join(dir, 'gateway.json')]
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', log, log] })
+  const gone = once(child, 'exit')
+  const ended = (): boolean => child.exitCode !== null || child.signalCode !== null
+  await until(
+    'the gateway answers',
+    async () => {
+      if (ended()) throw new Error(`the gateway ended: ${await readFile(logFile, 'utf8')}`)
+      return await callLocal(config.socket, { method: 'GET', path: '/v1/blobs' }).then(
+        () => true,
+        () => false,
+      )
+    },
+    { timeoutMs: 20_000 },
+  )
+  const end = (signal: NodeJS.Signals) => async (): Promise<void> => endChild(child, gone, signal)
+  return { stop: end('SIGTERM'), kill: end('SIGKILL') }
+}
+
+async function endChild(
+  child: ChildProcess,
+  gone: Promise<unknown>,
+  signal: NodeJS.Signals,
+): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  child.kill(signal)
+  await gone
+}
