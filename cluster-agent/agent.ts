@@ -13,7 +13,7 @@ import type { TlsIdentity } from '../proto/tls.ts'
 import { Nodes } from './cc/nodes.ts'
 import { startNodeServer } from './cc/server.ts'
 import type { AgentConfig } from './config.ts'
-import type { HostRoles } from './host-roles.ts'
+import type { HostPass, HostRoles } from './host-roles.ts'
 import { type HostFacts, hostStatus } from './host-status.ts'
 import type { Paths } from './paths.ts'
 import { drainFile, writeProgress } from './progress.ts'
@@ -43,17 +43,17 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
   const nodes = isCc
     ? new Nodes({ cloud: config.cloud, rack: config.rack, state, board, log })
     : null
-  let madeGeneration: number | null = null
+  /** By pass: the generation that it made true last. */
+  const made = new Map<string, number>()
   let draining = false
 
-  const loop = new Loop({
-    name: 'host',
-    everyMs: PASS_EVERY_MS,
-    clock,
-    chance,
-    log,
-    pass,
+  const loops = roles.passes.map((one) => {
+    const pass = (): Promise<void> => runPass(one)
+    return new Loop({ name: one.name, everyMs: PASS_EVERY_MS, clock, chance, log, pass })
   })
+  const wake = (): void => {
+    for (const loop of loops) loop.wake()
+  }
   const session = new SessionClient({
     agent: upstreamEnd({
       host: config.host,
@@ -78,13 +78,13 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
   })
 
   publish()
-  const offState = state.onAccept(() => loop.wake())
+  const offState = state.onAccept(wake)
   const offRoles = roles.onStatus(() => {
     publish()
-    loop.wake()
+    wake()
   })
   const server = nodes === null ? null : await openNodeServer(nodes)
-  loop.start()
+  for (const loop of loops) loop.start()
   session.start()
   await tell()
   let telling = Promise.resolve()
@@ -103,15 +103,16 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
     }
   }
 
-  async function pass(): Promise<void> {
+  async function runPass({ name, run }: HostPass): Promise<void> {
     draining = await access(drainFile(paths)).then(
       () => true,
       () => false,
     )
     const held = state.held()
     try {
-      if (held !== null) await roles.pass(state.desired())
-      madeGeneration = held?.generation ?? null
+      if (held === null) return
+      await run(state.desired())
+      made.set(name, held.generation)
     } finally {
       publish()
     }
@@ -123,12 +124,16 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
       wireguardEndpoints: roles.wireguardEndpoints(),
       // The host's own record must not change with every generation: only what others act on.
       generation: 0,
-      trouble: loop.trouble() ?? '',
+      trouble: trouble(),
       draining,
     }
     const own = roles.statuses().filter(({ key }) => isWanted(key))
     board.set([hostStatus(config, facts, now), ...own])
     board.keepOnly(isWanted)
+  }
+
+  function trouble(): string {
+    return loops.flatMap((loop) => loop.trouble() ?? []).join('; ')
   }
 
   /** Of what the parent took out of the desired state it wants to hear no more. */
@@ -145,8 +150,8 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
       connected: session.connected(),
       connectTrouble: session.connected() ? '' : (session.state().trouble?.message ?? ''),
       generation: state.held()?.generation ?? null,
-      madeGeneration,
-      trouble: loop.trouble() ?? '',
+      madeGeneration: made.size < loops.length ? null : Math.min(...made.values()),
+      trouble: trouble(),
       instances: own.filter(({ body }) => body.case === 'instance').length,
       draining,
       tunnels: tunnels.map((one) => ({
@@ -166,7 +171,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
     await session.stop()
     await nodes?.closeAll('the CC stops')
     await server?.close()
-    await loop.stop()
+    await Promise.all(loops.map((loop) => loop.stop()))
     state.close()
   }
 }

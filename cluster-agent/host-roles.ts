@@ -4,9 +4,17 @@ import type { OpenBlob } from '../proto/blob.ts'
 import type { Status } from '../proto/gen/mallee/v1/observed_pb.js'
 import type { Desired } from '../proto/resources.ts'
 
+export interface HostPass {
+  readonly name: string
+  readonly run: (desired: Desired) => Promise<void>
+}
+
 export interface HostRoles {
-  /** Makes a complete desired state true. */
-  readonly pass: (desired: Desired) => Promise<void>
+  /**
+   * Each makes its part of a complete desired state true. They run beside each other: an image on
+   * its way holds up no tunnel.
+   */
+  readonly passes: readonly HostPass[]
   readonly statuses: () => readonly Status[]
   readonly onStatus: (listener: () => void) => () => void
   /** Empty without the role cc. */

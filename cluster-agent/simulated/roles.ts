@@ -50,7 +50,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
   const listeners = new Set<() => void>()
 
   return {
-    pass,
+    passes: [{ name: 'simulated', run: pass }],
     statuses: () => [...tunnelStatuses(), ...[...machines].map(instanceStatus)],
     onStatus: (listener) => {
       listeners.add(listener)

@@ -6,7 +6,7 @@ import { create } from '@bufbuild/protobuf'
 import { simulatedRoles } from '../../cluster-agent/simulated/roles.ts'
 import { InstanceSchema, Power, TunnelSchema } from '../../proto/gen/mallee/v1/desired_pb.js'
 import { InstanceState } from '../../proto/gen/mallee/v1/observed_pb.js'
-import { resource } from '../../proto/resources.ts'
+import { type Desired, resource } from '../../proto/resources.ts'
 
 function roles(now: { ms: number; wake: () => void }) {
   return simulatedRoles({
@@ -24,6 +24,10 @@ function roles(now: { ms: number; wake: () => void }) {
   })
 }
 
+async function pass(model: ReturnType<typeof roles>, desired: Desired): Promise<void> {
+  for (const { run } of model.passes) await run(desired)
+}
+
 function instance(id: string, power: Power, host = 'n1') {
   const value = create(InstanceSchema, { id, host, power })
   return [`instance/${id}`, resource(`instance/${id}`, { case: 'instance', value })] as const
@@ -38,14 +42,14 @@ test('simulatedRoles boots an instance after its time, says so, and forgets what
     return body?.case === 'instance' ? body.value.state : undefined
   }
   const heard = new Promise<void>((resolve) => model.onStatus(resolve))
-  await model.pass(new Map([instance('i-1', Power.RUNNING), instance('i-2', Power.RUNNING, 'n2')]))
+  await pass(model, new Map([instance('i-1', Power.RUNNING), instance('i-2', Power.RUNNING, 'n2')]))
   states.push(state())
   now.wake()
   await heard
   states.push(state())
-  await model.pass(new Map([instance('i-1', Power.TERMINATED)]))
+  await pass(model, new Map([instance('i-1', Power.TERMINATED)]))
   states.push(state())
-  await model.pass(new Map())
+  await pass(model, new Map())
   states.push(state())
   const { PENDING, RUNNING, TERMINATED } = InstanceState
   assert.deepEqual(states, [PENDING, RUNNING, TERMINATED, undefined])
@@ -53,7 +57,7 @@ test('simulatedRoles boots an instance after its time, says so, and forgets what
 
 test('simulatedRoles says on the console that it is simulated, and knows no other console', async () => {
   const model = roles({ ms: 5, wake: () => undefined })
-  await model.pass(new Map([instance('i-1', Power.RUNNING)]))
+  await pass(model, new Map([instance('i-1', Power.RUNNING)]))
   const text = Buffer.from((await model.consoleOutput?.('i-1', 1000)) ?? []).toString()
   assert.match(text, /^simulated guest i-1 on n1/)
   await assert.rejects(async () => model.consoleOutput?.('i-9', 1000), { code: 'NotFound' })
@@ -61,7 +65,7 @@ test('simulatedRoles says on the console that it is simulated, and knows no othe
 
 test('simulatedRoles reports a failed guest as stopped with a reason', async () => {
   const model = roles({ ms: 5, wake: () => undefined })
-  await model.pass(new Map([instance('i-1', Power.RUNNING)]))
+  await pass(model, new Map([instance('i-1', Power.RUNNING)]))
   model.fail('i-1')
   const [{ body } = {}] = model.statuses()
   assert.equal(body?.case === 'instance' && body.value.reasonCode, 'Server.InternalError')
@@ -71,7 +75,7 @@ test('simulatedRoles reports a failed guest as stopped with a reason', async () 
 test('simulatedRoles shakes hands with each desired tunnel', async () => {
   const model = roles({ ms: 5, wake: () => undefined })
   const value = create(TunnelSchema, { rack: 'b', host: 'b1' })
-  await model.pass(new Map([['tunnel/b/b1', resource('tunnel/b/b1', { case: 'tunnel', value })]]))
+  await pass(model, new Map([['tunnel/b/b1', resource('tunnel/b/b1', { case: 'tunnel', value })]]))
   assert.deepEqual(
     model.statuses().map((one) => one.key),
     ['tunnel/b/b1'],
