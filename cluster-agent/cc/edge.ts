@@ -1,117 +1,136 @@
-// The rack's edge: who may forward to whom, and what tenants may say to the CC itself. One nftables
-// table, replaced whole in one transaction when its digest says that it is another.
+// What the CC's host forwards and answers: only between prefixes of one VPC, only with a sender's own
+// address, and to itself little more than DHCP and ping. Owns the nft table `inet mallee`.
 
 import { createHash } from 'node:crypto'
 import type { Exec } from '../../common/exec.ts'
 import type { Reconciler } from '../../common/reconcile.ts'
 import type { Network, Vpc } from '../../proto/gen/mallee/v1/desired_pb.js'
-import { bodies, type Desired } from '../../proto/resources.ts'
-import { applyRuleset, deleteTable, readTable, tableComment } from '../host/nft.ts'
-import { gatewayPort } from './names.ts'
+import { ascending } from '../../topology/order.ts'
+import { applyRuleset, readTable, tableComment } from '../host/nft.ts'
+import { EDGE_TABLE, gatewayPort, TUNNEL_DEVICE } from './names.ts'
 
-const TABLE = 'mallee'
-/** Answers to tenants' pings of their gateway, per second and all together. */
-const ICMP_PER_SECOND = 200
+export interface EdgeDesired {
+  /** The cloud's /48: its CCs may ping each other inside of the tunnels. */
+  readonly fabric: string
+  readonly vpcs: readonly Vpc[]
+  readonly networks: readonly Network[]
+}
 
+/** The table carries its own digest as comment: a table with another one is replaced as a whole. */
 export function edgeReconciler(
   exec: Exec,
-  desired: Desired,
-): Reconciler<{ wanted: string; digest: string; has: string | null }, string> {
+  desired: EdgeDesired,
+): Reconciler<string | null, string> {
+  const { digest, ruleset } = edgeRules(desired)
   return {
     name: 'edge',
-    observe: async () => {
-      const text = await readTable(exec, 'inet', TABLE)
-      const wanted = edgeRules(bodies(desired, 'network'), bodies(desired, 'vpc'))
-      return { wanted, digest: digestOf(wanted), has: text === null ? null : tableComment(text) }
-    },
-    plan: ({ wanted, digest, has }) => (has === digest ? [] : [ruleset(wanted, digest)]),
-    apply: (rules) => applyRuleset(exec, rules),
+    observe: async () => tableComment((await readTable(exec, 'inet', EDGE_TABLE)) ?? ''),
+    plan: (seen) => (seen === digest ? [] : [ruleset]),
+    apply: (step) => applyRuleset(exec, step),
   }
 }
 
-export async function removeEdge(exec: Exec): Promise<void> {
-  await deleteTable(exec, 'inet', TABLE)
+/** One transaction: the old table goes, the new one comes; running connections stay. */
+export function edgeRules({ fabric, vpcs, networks }: EdgeDesired): {
+  digest: string
+  ruleset: string
+} {
+  const body = `
+${set(
+  'pairs4',
+  'ipv4_addr . ipv4_addr',
+  vpcs.flatMap((vpc) => pairs(vpc.ipv4Cidrs)),
+)}
+${set(
+  'pairs6',
+  'ipv6_addr . ipv6_addr',
+  vpcs.flatMap((vpc) => pairs(vpc.ipv6Cidrs)),
+)}
+${set(
+  'senders4',
+  'ifname . ipv4_addr',
+  networks.flatMap((one) => sender(one, one.ipv4Cidr)),
+)}
+${set(
+  'senders6',
+  'ifname . ipv6_addr',
+  networks.flatMap((one) => sender(one, one.ipv6Cidr)),
+)}
+${chains(fabric)}`
+  const digest = createHash('sha256').update(body).digest('hex').slice(0, 32)
+  const table = `table inet ${EDGE_TABLE}`
+  return {
+    digest,
+    ruleset: `${table}\ndelete ${table}\n${table} {\n  comment "${digest}"\n${body}}\n`,
+  }
 }
 
-/**
- * The table's content. Forwarding: what was begun goes on; a network sends only from its own
- * prefixes; two prefixes talk when one VPC has both; the rest is dropped. Packets of other racks
- * come through WireGuard, which lets each rack send only from what is its own.
- */
-export function edgeRules(networks: readonly Network[], vpcs: readonly Vpc[]): string {
-  const ports = networks.map((network) => gatewayPort(network.vlanTag))
-  return [
-    namedSet('tenants', 'ifname', ports.map(quoted)),
-    ...([4, 6] as const).flatMap((family) => {
-      const type = family === 4 ? 'ipv4_addr' : 'ipv6_addr'
-      const own = networks.map(
-        (one) =>
-          `${quoted(gatewayPort(one.vlanTag))} . ${family === 4 ? one.ipv4Cidr : one.ipv6Cidr}`,
-      )
-      return [
-        namedSet(`own${family}`, `ifname . ${type}`, own, 'interval'),
-        namedSet(`pairs${family}`, `${type} . ${type}`, pairsOf(vpcs, family), 'interval'),
-      ]
-    }),
-    `  chain forward {
-    type filter hook forward priority filter; policy accept;
-    iifname @tenants jump routed
-    oifname @tenants jump routed
-  }
-  chain routed {
-    ct state invalid drop
-    iifname @tenants meta nfproto ipv4 iifname . ip saddr != @own4 drop
-    iifname @tenants meta nfproto ipv6 iifname . ip6 saddr != @own6 drop
+// What came in by the tunnel has been checked already: WireGuard takes from a peer only what its
+// allowed-ips say. Both directions must be ours: without the way out, a packet whose tunnel is not
+// there yet would leave by the default route, in clear. The limits are for all senders together.
+function chains(fabric: string): string {
+  const limit = 'limit rate 1000/second burst 1000 packets accept'
+  return `  chain forward {
+    type filter hook forward priority filter; policy drop;
+    iifname "gw*" jump own_address
     ct state established,related accept
-    ip saddr . ip daddr @pairs4 accept
-    ip6 saddr . ip6 daddr @pairs6 accept
-    drop
+    ct state invalid drop
+    iifname "gw*" oifname { "gw*", "${TUNNEL_DEVICE}" } jump same_vpc
+    iifname "${TUNNEL_DEVICE}" oifname "gw*" jump same_vpc
   }
+
   chain input {
     type filter hook input priority filter; policy accept;
-    iifname @tenants jump local
+    iifname "gw*" goto from_tenant
+    iifname "${TUNNEL_DEVICE}" goto from_tunnel
   }
-  chain local {
-    ct state established,related accept
-    udp dport { 67, 547 } accept
-    icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept
-    icmp type echo-request limit rate ${ICMP_PER_SECOND}/second accept
-    icmpv6 type echo-request limit rate ${ICMP_PER_SECOND}/second accept
-    icmpv6 type { mld-listener-report, mld-listener-done, mld2-listener-report } accept
+
+  chain own_address {
+    meta nfproto ipv4 iifname . ip saddr != @senders4 drop
+    meta nfproto ipv6 iifname . ip6 saddr != @senders6 drop
+  }
+
+  chain same_vpc {
+    ip saddr . ip daddr @pairs4 accept
+    ip6 saddr . ip6 daddr @pairs6 accept
+  }
+
+  chain from_tenant {
+    udp sport 68 udp dport 67 accept
+    ip6 saddr fe80::/10 udp sport 546 udp dport 547 accept
+    icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } \\
+      ip6 hoplimit 255 accept
+    ip6 saddr fe80::/10 ip6 daddr fe80::/10 icmpv6 type echo-request ${limit}
+    ip6 saddr fe80::/10 ip6 daddr fe80::/10 icmpv6 type echo-reply accept
+    jump own_address
+    goto ping
+  }
+
+  chain from_tunnel {
+    ip6 saddr ${fabric} ip6 daddr ${fabric} icmpv6 type echo-request ${limit}
+    goto ping
+  }
+
+  chain ping {
+    ct state established,related ct direction reply accept
+    ip saddr . ip daddr @pairs4 icmp type echo-request ${limit}
+    ip6 saddr . ip6 daddr @pairs6 icmpv6 type echo-request ${limit}
     drop
-  }`,
-  ].join('\n')
-}
-
-function pairsOf(vpcs: readonly Vpc[], family: 4 | 6): string[] {
-  return vpcs.flatMap((vpc) => {
-    const cidrs = family === 4 ? vpc.ipv4Cidrs : vpc.ipv6Cidrs
-    return cidrs.flatMap((from) => cidrs.map((to) => `${from} . ${to}`))
-  })
-}
-
-function namedSet(name: string, type: string, elements: readonly string[], flags?: string): string {
-  const lines = [`  set ${name} {`, `    type ${type}`]
-  if (flags !== undefined) lines.push(`    flags ${flags}`)
-  if (elements.length > 0) lines.push(`    elements = { ${elements.join(', ')} }`)
-  return [...lines, '  }'].join('\n')
-}
-
-function ruleset(content: string, digest: string): string {
-  // The first line makes sure that there is one to delete.
-  return `table inet ${TABLE}
-delete table inet ${TABLE}
-table inet ${TABLE} {
-  comment "${digest}"
-${content}
-}
+  }
 `
 }
 
-function digestOf(content: string): string {
-  return createHash('sha256').update(content).digest('hex').slice(0, 32)
+function set(name: string, type: string, elements: readonly string[]): string {
+  const list = [...new Set(elements)].sort(ascending)
+  // An empty list of elements is a syntax error.
+  const given = list.length === 0 ? '' : `    elements = { ${list.join(',\n      ')} }\n`
+  return `  set ${name} {\n    type ${type}\n    flags interval\n${given}  }\n`
 }
 
-function quoted(name: string): string {
-  return `"${name}"`
+function pairs(cidrs: readonly string[]): string[] {
+  return cidrs.flatMap((from) => cidrs.map((to) => `${from} . ${to}`))
+}
+
+function sender(network: Network, cidr: string): string[] {
+  return cidr === '' ? [] : [`"${gatewayPort(network.vlanTag)}" . ${cidr}`]
 }

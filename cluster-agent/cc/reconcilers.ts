@@ -1,0 +1,212 @@
+// The CC's network as one part of a host: what may pass, then gateways and who gets which address,
+// then tunnels and forwarding, in this order, so that nothing is reachable before its guard stands.
+
+import { mkdir, rm } from 'node:fs/promises'
+import type { Clock } from '../../common/clock.ts'
+import { MalleeError } from '../../common/errors.ts'
+import type { Exec } from '../../common/exec.ts'
+import type { Log } from '../../common/log.ts'
+import type { Machine } from '../../common/machine.ts'
+import { type Reconciler, reconcileOnce } from '../../common/reconcile.ts'
+import type { RackConfig } from '../../proto/gen/mallee/v1/desired_pb.js'
+import type { Status } from '../../proto/gen/mallee/v1/observed_pb.js'
+import { bodies, bodyAt, type Desired } from '../../proto/resources.ts'
+import { formatCidr, mustCidr, single } from '../../topology/cidr.ts'
+import { hostFabric } from '../../topology/plan.ts'
+import { guardReconciler, removeGuard } from '../host/guard.ts'
+import { listLinks } from '../host/ip.ts'
+import { deleteTable } from '../host/nft.ts'
+import { restoreOriginals } from '../host/originals.ts'
+import { flowsInstalled, replaceFlows, type Switch } from '../host/ovs.ts'
+import { ensureSwitch, stopSwitch } from '../host/switch.ts'
+import { trunkReconciler } from '../host/trunk.ts'
+import { ensureKey, readDevice } from '../host/wg.ts'
+import type { Paths } from '../paths.ts'
+import type { RoleDriver } from '../role.ts'
+import { dhcpReconciler, removeDhcp } from './dhcp.ts'
+import { edgeReconciler } from './edge.ts'
+import { EDGE_TABLE, TUNNEL_DEVICE } from './names.ts'
+import { gatewayOf, networksReconciler } from './networks.ts'
+import { newsOf, tunnelStatuses } from './statuses.ts'
+import { keyFile, Tunnels } from './tunnels.ts'
+import { endpointsAt, readUnderlay } from './underlay.ts'
+
+export interface CcOptions {
+  readonly exec: Exec
+  readonly paths: Paths
+  readonly machine: Pick<Machine, 'wireguard' | 'ovs'>
+  readonly clock: Clock
+  readonly log: Log
+  readonly config: CcConfig
+}
+
+export interface CcConfig {
+  readonly hostIndex: number
+  /** The NIC that joins the rack's hosts; null on a rack of one. */
+  readonly trunk: string | null
+  readonly wireguardPort: number
+  /** Where other racks reach us, `host:port`; empty to find out. */
+  readonly endpoints: readonly string[]
+  /** False with the role nc on this host: then that one keeps the switch's flows. */
+  readonly ownsFlows: boolean
+}
+
+/** After a pass, how often a tunnel that was never heard is looked at before the next pass. */
+const LOOKS = 8
+const LOOK_EVERY_MS = 500
+
+const BASE_FLOWS = ['table=0,priority=0,actions=NORMAL']
+
+/** Makes the key if there is none yet. Throws NotSupported when the host lacks what a CC needs. */
+export async function openCc(options: CcOptions): Promise<Cc> {
+  const { paths, machine } = options
+  if (machine.wireguard === 'missing') {
+    throw new MalleeError('NotSupported', 'this host has neither WireGuard nor wireguard-go')
+  }
+  await mkdir(paths.stateDir, { recursive: true })
+  const publicKey = await ensureKey(keyFile(paths))
+  const cc = new Cc(options, publicKey)
+  await cc.findEndpoints()
+  return cc
+}
+
+/** A CC's network on its host. What it made stays when the process ends; `removeAll` ends it. */
+export class Cc implements RoleDriver {
+  readonly #options: CcOptions
+  readonly #publicKey: string
+  readonly #tunnels: Tunnels
+  readonly #listeners = new Set<() => void>()
+  #endpoints: readonly string[] = []
+  #statuses: readonly Status[] = []
+  #looking = new AbortController()
+
+  constructor(options: CcOptions, publicKey: string) {
+    this.#options = options
+    this.#publicKey = publicKey
+    this.#tunnels = new Tunnels(options)
+  }
+
+  wireguardPublicKey(): string {
+    return this.#publicKey
+  }
+
+  wireguardEndpoints(): readonly string[] {
+    return this.#endpoints
+  }
+
+  statuses(): readonly Status[] {
+    return this.#statuses
+  }
+
+  onStatus(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Makes a complete desired state true; what it does not name is removed. */
+  async pass(desired: Desired): Promise<void> {
+    const { config } = this.#options
+    this.#looking.abort()
+    const rack = bodyAt(desired, 'rack', 'rack')
+    if (rack === null) throw new MalleeError('BadMessage', 'the desired state names no rack')
+    const sw = await ensureSwitch(this.#options)
+    await this.#switchPass(sw)
+    await this.#networkPass(sw, rack, desired)
+    await this.#once(
+      this.#tunnels.reconciler({
+        address: fabricAddress(rack, config.hostIndex),
+        mtu: rack.mtu,
+        listenPort: config.wireguardPort,
+        publicKey: this.#publicKey,
+        tunnels: bodies(desired, 'tunnel'),
+      }),
+    )
+    await this.findEndpoints()
+    await this.#look(desired)
+    this.#looking = new AbortController()
+    void this.#lookOn(desired, this.#looking.signal)
+  }
+
+  /** Removes every interface, table, bridge and daemon that a CC makes; its files stay. */
+  async removeAll(): Promise<void> {
+    const { exec, paths } = this.#options
+    this.#looking.abort()
+    const links = await listLinks(exec)
+    if (links.some(({ name }) => name === TUNNEL_DEVICE)) {
+      await exec(['ip', 'link', 'delete', 'dev', TUNNEL_DEVICE])
+    }
+    await removeDhcp(exec, paths)
+    await stopSwitch({ exec, paths })
+    await removeGuard(exec, 'trunk')
+    await restoreOriginals(exec, paths)
+    // Last: until forwarding is what it was, nothing may pass.
+    await deleteTable(exec, 'inet', EDGE_TABLE)
+    await rm(keyFile(paths), { force: true })
+    this.#statuses = []
+  }
+
+  /** Where other racks reach us now: as configured, else at the addresses of the default routes. */
+  async findEndpoints(): Promise<void> {
+    const { exec, config } = this.#options
+    if (config.endpoints.length > 0) {
+      this.#endpoints = config.endpoints
+      return
+    }
+    const { addresses } = await readUnderlay(exec)
+    this.#endpoints = endpointsAt(addresses, config.wireguardPort)
+  }
+
+  async #switchPass(sw: Switch): Promise<void> {
+    const { exec, paths, config } = this.#options
+    await this.#once(trunkReconciler({ exec, paths, sw, trunk: config.trunk }))
+    const guarded = sw.datapath === 'netdev' && config.trunk !== null ? [config.trunk] : []
+    await this.#once(guardReconciler({ exec, group: 'trunk', ports: () => guarded }))
+    if (config.ownsFlows && !(await flowsInstalled(exec, sw, BASE_FLOWS))) {
+      await replaceFlows(exec, sw, BASE_FLOWS)
+    }
+  }
+
+  async #networkPass(sw: Switch, rack: RackConfig, desired: Desired): Promise<void> {
+    const { exec, paths, config } = this.#options
+    const networks = bodies(desired, 'network')
+    const host = { rackIndex: rack.rackIndex, hostIndex: config.hostIndex }
+    const ports = networks.map((network) => gatewayOf(network, host))
+    const vpcs = bodies(desired, 'vpc')
+    await this.#once(edgeReconciler(exec, { fabric: rack.cloudFabric, vpcs, networks }))
+    await this.#once(networksReconciler({ exec, sw }, ports))
+    const interfaces = bodies(desired, 'interface')
+    await this.#once(dhcpReconciler({ exec, paths }, { networks, interfaces }))
+  }
+
+  async #once<Seen, Step>(reconciler: Reconciler<Seen, Step>): Promise<void> {
+    await reconcileOnce(reconciler, this.#options.log)
+  }
+
+  // A first handshake comes a moment after the pass that set the peer, and somebody waits for it.
+  async #lookOn(desired: Desired, signal: AbortSignal): Promise<void> {
+    for (let look = 0; look < LOOKS && this.#silent(); look += 1) {
+      await this.#options.clock.sleep(LOOK_EVERY_MS, signal)
+      if (signal.aborted) return
+      await this.#look(desired).catch(() => undefined)
+    }
+  }
+
+  async #look(desired: Desired): Promise<void> {
+    const device = await readDevice(this.#options.exec, TUNNEL_DEVICE)
+    const before = newsOf(this.#statuses)
+    this.#statuses = tunnelStatuses(bodies(desired, 'tunnel'), device?.peers ?? [])
+    if (newsOf(this.#statuses) === before) return
+    for (const listener of this.#listeners) listener()
+  }
+
+  #silent(): boolean {
+    return this.#statuses.some(
+      ({ body }) => body.case === 'tunnel' && body.value.receivedBytes === 0n,
+    )
+  }
+}
+
+function fabricAddress(rack: RackConfig, hostIndex: number): string {
+  const address = hostFabric(mustCidr(rack.cloudFabric), rack.rackIndex, hostIndex)
+  return formatCidr(single(address))
+}
