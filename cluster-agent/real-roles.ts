@@ -1,0 +1,98 @@
+// The real parts of a host: its switch, and what its roles put on it.
+
+import { probeAccelerator } from '../common/accelerator.ts'
+import { systemClock } from '../common/clock.ts'
+import { exec } from '../common/exec.ts'
+import { probeMachine } from '../common/machine.ts'
+import { reconcileOnce } from '../common/reconcile.ts'
+import { VERSION } from '../common/version.ts'
+import { type Cc, openCc } from './cc/reconcilers.ts'
+import { guardReconciler, removeGuard } from './host/guard.ts'
+import { restoreOriginals } from './host/originals.ts'
+import { ensureSwitch, stopSwitch } from './host/switch.ts'
+import { trunkReconciler } from './host/trunk.ts'
+import type { HostPass, HostRoles } from './host-roles.ts'
+import type { HostFacts } from './host-status.ts'
+import { imageFetcher, imageRelay } from './image-bytes.ts'
+import type { HostParts } from './main-parts.ts'
+import { type NcRole, ncRole } from './nc/reconcilers.ts'
+
+/** Finds out what this machine has, starts or adopts its switch, and puts the roles together. */
+export async function openRealRoles(
+  parts: HostParts,
+): Promise<{ roles: HostRoles; facts: HostFacts }> {
+  const { config, paths, log } = parts
+  const has = (role: 'cc' | 'nc'): boolean => config.roles.includes(role)
+  const machine = await probeMachine(exec)
+  const common = { exec, paths, machine, log, clock: systemClock }
+  const cc = has('cc')
+    ? await openCc({ ...common, config: { ...config, ownsFlows: !has('nc') } })
+    : null
+  const accelerator = has('nc') ? await probeAccelerator(exec, { runDir: paths.runDir }) : null
+  const fetchImage = imageFetcher(parts)
+  const nc =
+    accelerator === null
+      ? null
+      : ncRole({
+          ...common,
+          host: config.host,
+          accelerator: accelerator.kind,
+          switch: await ensureSwitch(common),
+          fetchImage,
+          capacity: config.capacity,
+        })
+
+  return {
+    roles: {
+      passes: passesOf(cc, nc),
+      statuses: () => [...(cc?.statuses() ?? []), ...(nc?.statuses() ?? [])],
+      onStatus: (listener) => {
+        const offs = [cc?.onStatus(listener), nc?.onStatus(listener)]
+        return () => {
+          for (const off of offs) off?.()
+        }
+      },
+      wireguardPublicKey: () => cc?.wireguardPublicKey() ?? '',
+      wireguardEndpoints: () => cc?.wireguardEndpoints() ?? [],
+      consoleOutput: nc?.consoleOutput ?? null,
+      openImage: cc === null ? () => null : imageRelay(parts, fetchImage),
+      removeAll,
+    },
+    facts: {
+      version: VERSION,
+      accelerator: accelerator?.kind ?? '',
+      ovsDatapath: machine.ovs,
+      wireguard: has('cc') ? machine.wireguard : '',
+      capacity: nc?.capacity() ?? null,
+    },
+  }
+
+  function passesOf(edge: Cc | null, node: NcRole | null): HostPass[] {
+    const passes: HostPass[] = []
+    if (edge !== null) passes.push({ name: 'cc', run: (desired) => edge.pass(desired) })
+    if (node === null) return passes
+    const run: HostPass['run'] = async (desired) => {
+      // A CC looks after the switch of its host.
+      if (edge === null) await keepSwitch()
+      await node.pass(desired)
+    }
+    return [...passes, { name: 'nc', run }]
+  }
+
+  /** The switch of a node: it runs, and the rack's trunk is plugged into it. */
+  async function keepSwitch(): Promise<void> {
+    const sw = await ensureSwitch(common)
+    const { trunk } = config
+    await reconcileOnce(trunkReconciler({ exec, paths, sw, trunk }), log)
+    const guarded = sw.datapath === 'netdev' && trunk !== null ? [trunk] : []
+    await reconcileOnce(guardReconciler({ exec, group: 'trunk', ports: () => guarded }), log)
+  }
+
+  async function removeAll(): Promise<void> {
+    await nc?.removeAll()
+    if (cc !== null) return cc.removeAll()
+    await stopSwitch({ exec, paths })
+    await removeGuard(exec, 'trunk')
+    await restoreOriginals(exec, paths)
+  }
+}
