@@ -18,7 +18,11 @@ export const DEFAULT_PATHS: Paths = {
 
 /** One folder of an instance: disk.qcow2, qmp.sock, console.log, pid, machine.json. */
 export function instanceDir(paths: Paths, id: string): string {
-  return join(paths.stateDir, 'instances', id)
+  return join(instancesDir(paths), id)
+}
+
+export function instancesDir(paths: Paths): string {
+  return join(paths.stateDir, 'instances')
 }
 
 export function imagesDir(paths: Paths): string {

@@ -1,11 +1,16 @@
 // QEMU's command line as a value. A machine is one folder: disk, sockets, console log, pid.
 
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { MalleeError } from '../../common/errors.ts'
+import type { Clock } from '../../common/clock.ts'
+import { readIfThere } from '../../common/durable-file.ts'
+import { codeOf, MalleeError } from '../../common/errors.ts'
 import type { Exec } from '../../common/exec.ts'
+import { openQmp, type Qmp } from './qmp.ts'
 
 const QEMU = 'qemu-system-x86_64'
-const START_MS = 60_000
+const START_MS = 30_000
+const POLL_MS = 20
 /** Free slots for volumes and interfaces that come later: q35 has no hot plug without them. */
 const HOTPLUG_PORTS = 8
 /** MiB for translated code. QEMU's default (a quarter of its host's RAM, at most 1 GiB) is much. */
@@ -41,13 +46,45 @@ export function machineFiles(dir: string) {
     console: join(dir, 'console.sock'),
     consoleLog: join(dir, 'console.log'),
     pid: join(dir, 'pid'),
+    /** What QEMU itself has to say. */
+    log: join(dir, 'qemu.log'),
   } as const
 }
 
-/** Starts a machine that outlives us. Throws CommandFailed with QEMU's words. */
-export async function startQemu(exec: Exec, machine: QemuMachine, dir: string): Promise<void> {
-  // QEMU lets go of its standard files when the machine stands, so this returns then.
-  await exec([...qemuArgv(machine, dir), '-daemonize'], { timeoutMs: START_MS })
+/**
+ * Starts a machine that outlives us, and returns the connection to it. Throws CommandFailed with
+ * QEMU's words, CommandTimeout when it says nothing. Not QEMU's own -daemonize: that needs system
+ * calls which the sandbox is there to refuse.
+ */
+export async function startQemu(
+  { exec, clock }: { readonly exec: Exec; readonly clock: Clock },
+  machine: QemuMachine,
+  dir: string,
+): Promise<Qmp> {
+  const { log, qmp } = machineFiles(dir)
+  await rm(log, { force: true })
+  await exec(['setsid', '--fork', ...qemuArgv(machine, dir)], { outputFile: log })
+  const deadlineMs = clock.nowMs() + START_MS
+  for (;;) {
+    try {
+      return await openQmp(qmp)
+    } catch (error) {
+      if (codeOf(error) !== 'NotFound' && codeOf(error) !== 'Unavailable') throw error
+    }
+    const said = errorIn(await readIfThere(log))
+    if (said !== null) throw new MalleeError('CommandFailed', `${machine.id}: ${said}`)
+    if (clock.nowMs() > deadlineMs) {
+      const late = `${machine.id}: QEMU does not answer ${START_MS / 1000} s after its start`
+      throw new MalleeError('CommandTimeout', late)
+    }
+    await clock.sleep(POLL_MS)
+  }
+}
+
+/** The last line that is an error and no warning. */
+function errorIn(log: string | null): string | null {
+  const lines = (log ?? '').split('\n').filter((line) => line.startsWith(`${QEMU}: `))
+  return lines.filter((line) => !line.startsWith(`${QEMU}: warning: `)).at(-1) ?? null
 }
 
 /** The newest q35 of the installed QEMU by its own name. Throws NotSupported without QEMU. */

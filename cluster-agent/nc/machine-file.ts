@@ -1,0 +1,54 @@
+// machine.json: what is known of a machine beyond what can be seen, for the agent's next start.
+
+import { join } from 'node:path'
+import { readIfThere, writeDurably } from '../../common/durable-file.ts'
+import { MalleeError } from '../../common/errors.ts'
+
+export interface Ended {
+  /** `wish`: stopped because it was to be; the others are for the parent to judge. */
+  readonly by: 'wish' | 'guest' | 'failure'
+  /** EC2's StateReason (API reference, StateReason). */
+  readonly code: string
+  readonly message: string
+  readonly atMs: number
+}
+
+export interface MachineFile {
+  readonly version: 1
+  readonly imageSha256: string
+  /** Pinned at creation: the guest keeps its devices. */
+  readonly machineType: string
+  /** Resets that were made. */
+  readonly rebootCount: number
+  /** The host's boot in which it was started; null before the first start and after a wish. */
+  readonly startedBootId: string | null
+  readonly startFailures: number
+  readonly ended: Ended | null
+}
+
+/** Null when there is none. Throws BadMessage for one that this version does not understand. */
+export async function readMachineFile(dir: string): Promise<MachineFile | null> {
+  const path = machineFilePath(dir)
+  const text = await readIfThere(path)
+  if (text === null) return null
+  const file = parse(text)
+  if (file === null) throw new MalleeError('BadMessage', `${path} is not understood`)
+  return file
+}
+
+export async function writeMachineFile(dir: string, file: MachineFile): Promise<void> {
+  await writeDurably(machineFilePath(dir), `${JSON.stringify(file, null, 2)}\n`)
+}
+
+function machineFilePath(dir: string): string {
+  return join(dir, 'machine.json')
+}
+
+function parse(text: string): MachineFile | null {
+  try {
+    const file = JSON.parse(text) as MachineFile
+    return file.version === 1 && typeof file.rebootCount === 'number' ? file : null
+  } catch {
+    return null
+  }
+}

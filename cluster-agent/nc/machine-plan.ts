@@ -1,0 +1,116 @@
+// What is to be done about one machine. Pure: QEMU, the disk and time are facts that come in.
+
+import type { RunState } from '../host/qmp.ts'
+import type { Ended, MachineFile } from './machine-file.ts'
+import type { MachineWanted } from './wanted.ts'
+
+export interface MachineSeen {
+  /** Null before the disk is complete. */
+  readonly file: MachineFile | null
+  /** Is there a folder, complete or not? */
+  readonly folder: boolean
+  /** `stuck`: somebody has the monitor's socket and does not answer us. */
+  readonly process: 'none' | 'stuck' | { readonly runState: RunState }
+  /** Changes when the host restarts. */
+  readonly bootId: string
+  /** When the guest's power button was pressed by us; null when it was not. */
+  readonly pressedAtMs: number | null
+  readonly nowMs: number
+}
+
+export type MachineStep =
+  | { readonly kind: 'create' }
+  | { readonly kind: 'start' }
+  /** It runs, and the file does not say so yet. */
+  | { readonly kind: 'record-start' }
+  | { readonly kind: 'reset'; readonly rebootCount: number }
+  | { readonly kind: 'resume' }
+  | { readonly kind: 'press-power-button' }
+  | { readonly kind: 'record-end'; readonly ended: Omit<Ended, 'atMs'> }
+  | { readonly kind: 'quit' }
+  | { readonly kind: 'kill' }
+  | { readonly kind: 'remove' }
+
+/** EC2 gives a guest some minutes to shut down before it is stopped the hard way. */
+export const SHUTDOWN_MS = 120_000
+
+/** A machine that QEMU refuses so often does not start any more. */
+export const MAX_START_FAILURES = 5
+
+const BY_GUEST = {
+  by: 'guest',
+  code: 'Client.InstanceInitiatedShutdown',
+  message: 'Instance initiated shutdown',
+} as const
+const BY_WISH = {
+  by: 'wish',
+  code: 'Client.UserInitiatedShutdown',
+  message: 'User initiated shutdown',
+} as const
+
+/** Why a machine is not there any more that was never asked to go. */
+export function unexpectedEnd(hostRestarted: boolean): Omit<Ended, 'atMs'> {
+  const message = hostRestarted
+    ? 'The host of the instance restarted'
+    : 'The virtual machine of the instance ended unexpectedly'
+  return { by: 'failure', code: 'Server.InternalError', message }
+}
+
+export function guestPoweredOff(): Omit<Ended, 'atMs'> {
+  return BY_GUEST
+}
+
+/** `wanted` is null for a machine that nobody knows any more. */
+export function planMachine(wanted: MachineWanted | null, seen: MachineSeen): MachineStep[] {
+  if (wanted === null || wanted.power === 'terminated') return planRemoval(seen)
+  return wanted.power === 'running' ? planRunning(wanted, seen) : planStopped(seen)
+}
+
+function planRemoval({ process, folder }: MachineSeen): MachineStep[] {
+  const steps: MachineStep[] = []
+  if (process !== 'none') steps.push({ kind: process === 'stuck' ? 'kill' : 'quit' })
+  if (folder) steps.push({ kind: 'remove' })
+  return steps
+}
+
+function planRunning(wanted: MachineWanted, seen: MachineSeen): MachineStep[] {
+  const { file, process, bootId } = seen
+  if (file === null) return [{ kind: 'create' }, { kind: 'start' }]
+  if (process === 'stuck') return []
+  if (file.ended !== null) {
+    // Who stopped by himself or died is not started again: its parent decides. Who was stopped by
+    // a wish is started by the opposite one.
+    if (process !== 'none') return [{ kind: 'quit' }]
+    return file.ended.by === 'wish' ? [{ kind: 'start' }] : []
+  }
+  if (process === 'none') {
+    if (file.startedBootId === null) return [{ kind: 'start' }]
+    return [{ kind: 'record-end', ended: unexpectedEnd(file.startedBootId !== bootId) }]
+  }
+  switch (process.runState) {
+    case 'shutdown':
+      // Recorded first: after a crash in between, the quit would look like a death.
+      return [{ kind: 'record-end', ended: BY_GUEST }, { kind: 'quit' }]
+    case 'internal-error':
+      return [{ kind: 'record-end', ended: unexpectedEnd(false) }, { kind: 'quit' }]
+    case 'io-error':
+      return [{ kind: 'resume' }]
+    default: {
+      const steps: MachineStep[] = []
+      if (file.startedBootId === null) steps.push({ kind: 'record-start' })
+      if (wanted.rebootCount > file.rebootCount) {
+        steps.push({ kind: 'reset', rebootCount: wanted.rebootCount })
+      }
+      return steps
+    }
+  }
+}
+
+function planStopped({ file, process, pressedAtMs, nowMs }: MachineSeen): MachineStep[] {
+  if (file === null || process === 'stuck') return []
+  const record: MachineStep = { kind: 'record-end', ended: BY_WISH }
+  if (process === 'none') return file.ended?.by === 'wish' ? [] : [record]
+  if (process.runState === 'shutdown') return [record, { kind: 'quit' }]
+  if (pressedAtMs === null) return [{ kind: 'press-power-button' }]
+  return nowMs - pressedAtMs < SHUTDOWN_MS ? [] : [record, { kind: 'quit' }]
+}

@@ -1,0 +1,181 @@
+// All machines of this host: those that are wanted, and those that are still there. One that cannot
+// be made does not keep the others waiting.
+
+import { readdir } from 'node:fs/promises'
+import { create } from '@bufbuild/protobuf'
+import { messageOf } from '../../common/errors.ts'
+import { reconcileOnce } from '../../common/reconcile.ts'
+import {
+  InstanceState,
+  InstanceStatusSchema,
+  type Status,
+  StatusSchema,
+} from '../../proto/gen/mallee/v1/observed_pb.js'
+import { instancesDir } from '../paths.ts'
+import { Machine, type MachineOptions } from './machine.ts'
+import type { Ended } from './machine-file.ts'
+import { type MachineSeen, planMachine } from './machine-plan.ts'
+import type { MachineWanted } from './wanted.ts'
+
+/** Machines that are made at the same time: a start is mostly QEMU's work. */
+const CONCURRENCY = 4
+
+interface View {
+  readonly state: InstanceState
+  readonly code: string
+  readonly message: string
+  readonly rebootCount: number
+  readonly sinceMs: number
+}
+
+interface Entry {
+  readonly machine: Machine
+  wanted: MachineWanted | null
+  view: View
+  /** The digest of its image while the disk is there. */
+  image: string | null
+}
+
+export class Machines {
+  readonly #options: MachineOptions
+  readonly #host: string
+  readonly #entries = new Map<string, Entry>()
+  readonly #listeners = new Set<() => void>()
+
+  constructor(options: MachineOptions, host: string) {
+    this.#options = options
+    this.#host = host
+  }
+
+  /** Makes `wanted` true and removes every other machine. Throws the first failure, at the end. */
+  async pass(wanted: readonly MachineWanted[]): Promise<void> {
+    const byId = new Map(wanted.map((one) => [one.id, one]))
+    for (const id of await this.#foldersOnDisk()) if (!byId.has(id)) this.#entry(id).wanted = null
+    for (const [id, entry] of this.#entries) entry.wanted = byId.get(id) ?? null
+    for (const one of wanted) this.#entry(one.id).wanted = one
+    const failures: unknown[] = []
+    const queue = [...this.#entries.values()]
+    const work = async () => {
+      for (let entry = queue.shift(); entry !== undefined; entry = queue.shift()) {
+        await this.#one(entry).catch((error: unknown) => {
+          const instance = entry?.machine.id
+          this.#options.log.error('machine failed', { instance, error: messageOf(error) })
+          failures.push(error)
+        })
+      }
+    }
+    await Promise.all(Array.from({ length: CONCURRENCY }, work))
+    if (failures.length > 0) throw failures[0]
+  }
+
+  statuses(): Status[] {
+    return [...this.#entries].map(([id, { view }]) => {
+      const { state, code: reasonCode, message: reasonMessage, rebootCount } = view
+      const fields = { id, state, reasonCode, reasonMessage, rebootCount, host: this.#host }
+      const value = create(InstanceStatusSchema, { ...fields, sinceMs: BigInt(view.sinceMs) })
+      return create(StatusSchema, { key: `instance/${id}`, body: { case: 'instance', value } })
+    })
+  }
+
+  /** Calls back when a machine changed by itself, until the returned function is called. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Digests of the images below the disks that are here. */
+  imagesInUse(): Set<string> {
+    const images = [...this.#entries.values()].map(({ image }) => image)
+    return new Set(images.filter((image) => image !== null))
+  }
+
+  /** Hangs up on all machines; they go on. */
+  letGo(): void {
+    for (const { machine } of this.#entries.values()) machine.letGo()
+    this.#entries.clear()
+  }
+
+  async #one(entry: Entry): Promise<void> {
+    const { machine } = entry
+    const { wanted } = entry
+    const { log } = this.#options
+    let seen: MachineSeen | null = null
+    const observe = async () => {
+      seen = await machine.observe(wanted)
+      return seen
+    }
+    const plan = (now: MachineSeen) => planMachine(wanted, now)
+    const name = `machine ${machine.id}`
+    try {
+      const apply = (step: Parameters<Machine['apply']>[1]) => machine.apply(wanted, step)
+      const steps = await reconcileOnce({ name, observe, plan, apply }, log)
+      if (steps > 0) await observe()
+    } catch (error) {
+      // What was done before the failing step is to be told, too.
+      await observe().catch(() => undefined)
+      if (seen !== null) this.#show(entry, seen)
+      throw error
+    }
+    if (seen !== null) this.#show(entry, seen)
+    if (wanted === null) {
+      machine.letGo()
+      this.#entries.delete(machine.id)
+    }
+  }
+
+  #show(entry: Entry, seen: MachineSeen): void {
+    const { nowMs } = seen
+    entry.image = seen.file?.imageSha256 ?? null
+    // A machine that does not answer is as it was.
+    if (seen.process === 'stuck') return
+    entry.view = since(entry.view, viewOf(entry.wanted, seen), nowMs)
+  }
+
+  #ended(id: string, { code, message }: Omit<Ended, 'atMs'>): void {
+    const entry = this.#entries.get(id)
+    if (entry === undefined || entry.wanted?.power !== 'running') return
+    // The first reason stands: a guest that powered off has its QEMU ended by us.
+    if (entry.view.state === InstanceState.STOPPED) return
+    const view = { ...entry.view, state: InstanceState.STOPPED, code, message }
+    entry.view = since(entry.view, view, this.#options.clock.nowMs())
+    for (const listener of this.#listeners) listener()
+  }
+
+  #entry(id: string): Entry {
+    const known = this.#entries.get(id)
+    if (known !== undefined) return known
+    const sinceMs = this.#options.clock.nowMs()
+    const view = { state: InstanceState.PENDING, code: '', message: '', rebootCount: 0, sinceMs }
+    const machine = new Machine(id, this.#options, (ended) => this.#ended(id, ended))
+    const entry: Entry = { machine, wanted: null, view, image: null }
+    this.#entries.set(id, entry)
+    return entry
+  }
+
+  async #foldersOnDisk(): Promise<string[]> {
+    const names = await readdir(instancesDir(this.#options.paths)).catch(() => [])
+    return names.filter((name) => name.startsWith('i-'))
+  }
+}
+
+function viewOf(wanted: MachineWanted | null, seen: MachineSeen): Omit<View, 'sinceMs'> {
+  const { file, process } = seen
+  const rebootCount = file?.rebootCount ?? 0
+  const plain = (state: InstanceState) => ({ state, code: '', message: '', rebootCount })
+  if (wanted === null || wanted.power === 'terminated') {
+    const gone = process === 'none' && !seen.folder
+    // The count of the wish: the file is gone, and numbers do not run backwards.
+    const state = gone ? InstanceState.TERMINATED : InstanceState.RUNNING
+    return { ...plain(state), rebootCount: wanted?.rebootCount ?? rebootCount }
+  }
+  if (file?.ended != null) {
+    const { code, message } = file.ended
+    return { state: InstanceState.STOPPED, code, message, rebootCount }
+  }
+  if (process !== 'none' && process !== 'stuck') return plain(InstanceState.RUNNING)
+  return plain(wanted.power === 'stopped' ? InstanceState.STOPPED : InstanceState.PENDING)
+}
+
+function since(before: View, after: Omit<View, 'sinceMs'>, nowMs: number): View {
+  return { ...after, sinceMs: before.state === after.state ? before.sinceMs : nowMs }
+}

@@ -1,0 +1,117 @@
+// Instances' ports on the switch: a tap each, as access port of its network. Added before a machine
+// starts, removed after it is gone.
+
+import type { Exec } from '../../common/exec.ts'
+import type { Reconciler } from '../../common/reconcile.ts'
+import { addPorts, deletePorts, listPorts, type Port, type Switch } from '../host/ovs.ts'
+import { addTaps, deleteTap, listTaps, type Tap } from '../host/tap.ts'
+import type { GuardedPort } from './flows.ts'
+import type { NicWanted } from './wanted.ts'
+
+/** Marks our ports among those of the CC. */
+const MARK = 'tap'
+
+export interface PortsSeen {
+  readonly taps: readonly Tap[]
+  readonly ports: readonly Port[]
+}
+
+export type PortStep =
+  | { readonly kind: 'set-taps'; readonly taps: readonly Tap[] }
+  | { readonly kind: 'add-ports'; readonly nics: readonly NicWanted[] }
+  | { readonly kind: 'delete-ports'; readonly names: readonly string[] }
+  | { readonly kind: 'delete-tap'; readonly name: string }
+
+export interface PortsOptions {
+  readonly exec: Exec
+  readonly sw: Switch
+  readonly wanted: readonly NicWanted[]
+}
+
+/** Adds and mends; takes nothing away that an instance may still use. */
+export function portsReconciler(options: PortsOptions): Reconciler<PortsSeen, PortStep> {
+  return reconciler('ports', options, planPorts)
+}
+
+/** Removes what no instance wants. */
+export function oldPortsReconciler(options: PortsOptions): Reconciler<PortsSeen, PortStep> {
+  return reconciler('old-ports', options, planOldPorts)
+}
+
+export function planPorts(wanted: readonly NicWanted[], { taps, ports }: PortsSeen): PortStep[] {
+  const mtus = new Map(taps.map(({ name, mtu }) => [name, mtu]))
+  const known = new Map(ports.map((port) => [port.name, port]))
+  const unset = wanted.filter(({ tap, mtu }) => mtus.get(tap) !== mtu)
+  const unplugged = wanted.filter((nic) => !fits(known.get(nic.tap), nic))
+  // The switch does not look again at a device that it once could not open.
+  const dead = unplugged.filter(({ tap }) => (known.get(tap)?.ofport ?? 1) <= 0)
+  const steps: PortStep[] = []
+  if (dead.length > 0) steps.push({ kind: 'delete-ports', names: dead.map(({ tap }) => tap) })
+  if (unset.length > 0) {
+    steps.push({ kind: 'set-taps', taps: unset.map(({ tap, mtu }) => ({ name: tap, mtu })) })
+  }
+  if (unplugged.length > 0) steps.push({ kind: 'add-ports', nics: unplugged })
+  return steps
+}
+
+export function planOldPorts(wanted: readonly NicWanted[], { taps, ports }: PortsSeen): PortStep[] {
+  const keep = new Set(wanted.map(({ tap }) => tap))
+  const names = ports.map(({ name }) => name).filter((name) => !keep.has(name))
+  const old = taps.filter(({ name }) => !keep.has(name))
+  return [
+    ...(names.length > 0 ? [{ kind: 'delete-ports', names } as const] : []),
+    ...old.map(({ name }) => ({ kind: 'delete-tap', name }) as const),
+  ]
+}
+
+/** The ports as the flow table guards them. A port without a number is not on the switch yet. */
+export async function guardedPorts({ exec, sw, wanted }: PortsOptions): Promise<GuardedPort[]> {
+  const numbers = new Map((await listPorts(exec, sw)).map(({ name, ofport }) => [name, ofport]))
+  return wanted.flatMap(({ tap, mac, ipv4, ipv6 }) => {
+    const ofport = numbers.get(tap) ?? -1
+    return ofport > 0 ? [{ ofport, mac, ipv4, ipv6 }] : []
+  })
+}
+
+function reconciler(
+  name: string,
+  { exec, sw, wanted }: PortsOptions,
+  plan: (wanted: readonly NicWanted[], seen: PortsSeen) => PortStep[],
+): Reconciler<PortsSeen, PortStep> {
+  const observe = async () => ({
+    taps: await listTaps(exec),
+    ports: (await listPorts(exec, sw)).filter(({ externalIds }) => externalIds['mallee'] === MARK),
+  })
+  return {
+    name,
+    observe,
+    plan: (seen) => plan(wanted, seen),
+    apply: (step) => apply({ exec, sw, wanted }, step),
+  }
+}
+
+async function apply({ exec, sw }: PortsOptions, step: PortStep): Promise<void> {
+  switch (step.kind) {
+    case 'set-taps': {
+      const existing = new Set((await listTaps(exec)).map(({ name }) => name))
+      return addTaps(exec, step.taps, existing)
+    }
+    case 'add-ports':
+      return addPorts(exec, sw, step.nics.map(newPort))
+    case 'delete-ports':
+      return deletePorts(exec, sw, step.names)
+    case 'delete-tap':
+      return deleteTap(exec, step.name)
+  }
+}
+
+function newPort({ id, tap, mac, tag }: NicWanted) {
+  // The last two are what Open vSwitch's documentation asks of integrators (IntegrationGuide).
+  const externalIds = { mallee: MARK, 'iface-id': id, 'attached-mac': mac }
+  return { name: tap, tag, externalIds }
+}
+
+function fits(port: Port | undefined, { tag, mac }: NicWanted): boolean {
+  if (port === undefined || port.ofport <= 0) return false
+  return port.tag === tag && port.externalIds['attached-mac'] === mac
+}

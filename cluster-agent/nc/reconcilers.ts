@@ -1,0 +1,108 @@
+// The NC's part of a host: ports, what they may send, machines, in that order. No guest starts
+// before its port is guarded.
+
+import { readFileSync } from 'node:fs'
+import type { Clock } from '../../common/clock.ts'
+import type { Exec } from '../../common/exec.ts'
+import type { Log } from '../../common/log.ts'
+import { reconcileOnce } from '../../common/reconcile.ts'
+import type { Desired } from '../../proto/resources.ts'
+import type { Capacity } from '../config.ts'
+import { guardReconciler, removeGuard } from '../host/guard.ts'
+import type { Switch } from '../host/ovs.ts'
+import { imagesDir, type Paths } from '../paths.ts'
+import type { RoleDriver } from '../role.ts'
+import { realCapacity } from './capacity.ts'
+import { consoleOutput } from './console.ts'
+import { flowsReconciler } from './flows.ts'
+import { type FetchImage, Images } from './images.ts'
+import { Machines } from './machines.ts'
+import { guardedPorts, oldPortsReconciler, type PortsOptions, portsReconciler } from './ports.ts'
+import { type NicWanted, wantedMachines, wantedNics } from './wanted.ts'
+
+const MAX_UNUSED_IMAGE_BYTES = 20 * 1024 ** 3
+
+export interface NcOptions {
+  readonly exec: Exec
+  readonly paths: Paths
+  readonly host: string
+  readonly accelerator: 'kvm' | 'tcg'
+  /** Its daemons are the caller's to keep alive. */
+  readonly switch: Switch
+  readonly fetchImage: FetchImage
+  /** Instead of what the machine has. */
+  readonly capacity: Capacity | null
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export interface NcRole extends RoleDriver {
+  /** The end of a guest's console. Throws NotFound. */
+  readonly consoleOutput: (id: string, maxBytes: number) => Promise<Uint8Array>
+  readonly capacity: () => Capacity
+  /** Hangs up on all machines; they go on, and the next role adopts them. */
+  readonly letGo: () => void
+}
+
+export function ncRole(options: NcOptions): NcRole {
+  const { exec, paths, host, accelerator, switch: sw, fetchImage, clock, log } = options
+  const capacity = options.capacity ?? realCapacity(paths)
+  const images = new Images({
+    dir: imagesDir(paths),
+    fetch: fetchImage,
+    maxUnusedBytes: MAX_UNUSED_IMAGE_BYTES,
+    clock,
+    log,
+  })
+  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  const offloads = sw.datapath === 'system'
+  const parts = { exec, paths, accelerator, offloads, images, bootId, clock, log }
+  const machines = new Machines(parts, host)
+
+  return {
+    pass,
+    statuses: () => machines.statuses(),
+    onStatus: (listener) => machines.onChange(listener),
+    consoleOutput: (id, maxBytes) => consoleOutput(paths, id, maxBytes),
+    capacity: () => capacity,
+    letGo: () => machines.letGo(),
+    removeAll,
+  }
+
+  async function pass(desired: Desired): Promise<void> {
+    const wanted = wantedMachines(desired, host)
+    const nics = wantedNics(wanted)
+    const ports = { exec, sw, wanted: nics }
+    await reconcileOnce(portsReconciler(ports), log)
+    await guard(ports)
+    try {
+      await machines.pass(wanted)
+    } finally {
+      await removeOldPorts(ports)
+    }
+    await images.evict(machines.imagesInUse())
+  }
+
+  async function removeOldPorts(ports: PortsOptions): Promise<void> {
+    const steps = await reconcileOnce(oldPortsReconciler(ports), log)
+    if (steps > 0) await guard(ports)
+  }
+
+  /** Flows on the switch; and the host's kernel is kept from what the taps bring. */
+  async function guard(ports: PortsOptions): Promise<void> {
+    const guarded = await guardedPorts(ports)
+    await reconcileOnce(
+      flowsReconciler(exec, sw, () => guarded),
+      log,
+    )
+    if (sw.datapath !== 'netdev') return
+    const names = ports.wanted.map(({ tap }: NicWanted) => tap)
+    await reconcileOnce(guardReconciler({ exec, group: 'taps', ports: () => names }), log)
+  }
+
+  async function removeAll(): Promise<void> {
+    await machines.pass([])
+    await removeOldPorts({ exec, sw, wanted: [] })
+    await removeGuard(exec, 'taps')
+  }
+}

@@ -1,0 +1,84 @@
+// What the desired state means for this host's instances: the references between its resources
+// followed, nothing else.
+
+import { type Instance, Power } from '../../proto/gen/mallee/v1/desired_pb.js'
+import { bodies, bodyAt, type Desired } from '../../proto/resources.ts'
+import { type ImageFormat, parseImageFormat } from '../host/qemu-img.ts'
+import { tapName } from '../host/tap.ts'
+
+export interface NicWanted {
+  readonly id: string
+  readonly tap: string
+  readonly mac: string
+  readonly ipv4: string
+  readonly ipv6: string
+  readonly tag: number
+  readonly mtu: number
+}
+
+export interface MachineWanted {
+  readonly id: string
+  readonly power: 'running' | 'stopped' | 'terminated'
+  readonly vcpus: number
+  readonly memoryMib: number
+  readonly diskGib: number
+  readonly uuid: string
+  readonly rebootCount: number
+  readonly image: { readonly sha256: string; readonly format: ImageFormat } | null
+  readonly nics: readonly NicWanted[]
+  /** Keys of resources that it needs and that are not there: it cannot be made. */
+  readonly missing: readonly string[]
+}
+
+/** The instances of a host, by id. */
+export function wantedMachines(desired: Desired, host: string): MachineWanted[] {
+  return bodies(desired, 'instance')
+    .filter((instance) => instance.host === host)
+    .map((instance) => wantedMachine(desired, instance))
+}
+
+/** Interfaces whose ports shall be there: those of instances that are not to be gone. */
+export function wantedNics(machines: readonly MachineWanted[]): NicWanted[] {
+  return machines.filter(({ power }) => power !== 'terminated').flatMap(({ nics }) => nics)
+}
+
+function wantedMachine(desired: Desired, instance: Instance): MachineWanted {
+  const missing: string[] = []
+  const imageKey = `image/${instance.imageId}`
+  const image = bodyAt(desired, imageKey, 'image')
+  const format = image === null ? null : parseImageFormat(image.format)
+  if (format === null) missing.push(imageKey)
+  const nics = instance.interfaceIds.flatMap((id): NicWanted[] => {
+    const nic = bodyAt(desired, `interface/${id}`, 'interface')
+    if (nic === null) {
+      missing.push(`interface/${id}`)
+      return []
+    }
+    const network = bodyAt(desired, `network/${nic.networkId}`, 'network')
+    if (network === null) {
+      missing.push(`network/${nic.networkId}`)
+      return []
+    }
+    const { mac, ipv4, ipv6 } = nic
+    const { vlanTag: tag, mtu } = network
+    return [{ id, tap: tapName(mac), mac, ipv4, ipv6, tag, mtu }]
+  })
+  const { id, vcpus, memoryMib, diskGib, smbiosUuid: uuid, rebootCount } = instance
+  const power = powerOf(instance.power)
+  return {
+    ...{ id, power, vcpus, memoryMib, diskGib, uuid, rebootCount, nics, missing },
+    image: image === null || format === null ? null : { sha256: image.sha256, format },
+  }
+}
+
+function powerOf(power: Power): MachineWanted['power'] {
+  switch (power) {
+    case Power.RUNNING:
+      return 'running'
+    case Power.TERMINATED:
+      return 'terminated'
+    // What a newer gateway may wish for: never more than standing still.
+    default:
+      return 'stopped'
+  }
+}

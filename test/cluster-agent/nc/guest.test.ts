@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { listPorts } from '../../../cluster-agent/host/ovs.ts'
+import { listTaps } from '../../../cluster-agent/host/tap.ts'
+import type { NcRole } from '../../../cluster-agent/nc/reconcilers.ts'
+import { instanceDir, instancesDir } from '../../../cluster-agent/paths.ts'
+import { type Log, silentLog } from '../../../common/log.ts'
+import { Power } from '../../../proto/gen/mallee/v1/desired_pb.js'
+import { InstanceState } from '../../../proto/gen/mallee/v1/observed_pb.js'
+import { until } from '../../../sandbox/until.ts'
+import { whyNoHosts } from '../../support/netns.ts'
+import {
+  consoleText,
+  GATEWAY,
+  type Guests,
+  guestId,
+  guestIpv4,
+  guestIpv6,
+  guestName,
+  guestPid,
+  guestShell,
+  startGuests,
+  statusOf,
+} from './guests.ts'
+
+const BOOT_MS = 90_000
+
+describe('ncRole with real guests', { skip: whyNoHosts() ?? false }, () => {
+  const dir = mkdtempSync(join(tmpdir(), 'mallee-nc-'))
+  let guests: Guests
+  let role: NcRole
+
+  before(async () => {
+    guests = await startGuests(dir)
+    role = guests.newRole()
+  })
+
+  after(async () => {
+    role?.letGo()
+    await guests?.host.stop()
+    rmSync(dir, { recursive: true, force: true })
+  })
+
+  const ready = (n: number, boots = 1) =>
+    until(
+      `guest ${n} is ready`,
+      async () => (await consoleText(guests, n)).split('MALLEE-GUEST ready').length > boots,
+      { timeoutMs: BOOT_MS },
+    )
+
+  test('pass starts guests that get their addresses and serve their names', async () => {
+    await role.pass(guests.desired([{ n: 1 }, { n: 2 }]))
+    for (const n of [1, 2]) assert.equal(statusOf(role, n).state, InstanceState.RUNNING)
+    for (const n of [1, 2]) await ready(n)
+    const text = await consoleText(guests, 1)
+    assert.ok(text.includes(`MALLEE-GUEST dhcp v4=${guestIpv4(1)} host=${guestName(1)}`), text)
+    assert.ok(text.includes(`MALLEE-GUEST v6=${guestIpv6(1)}`), text)
+    const { exec } = guests.host
+    for (const address of [guestIpv4(2), `[${guestIpv6(2)}]`]) {
+      const { stdout } = await exec(['curl', '-sS', '--max-time', '5', `http://${address}/`])
+      assert.equal(stdout, `${guestName(2)}\n`)
+    }
+    const bytes = await role.consoleOutput(guestId(1), 1_000)
+    assert.match(Buffer.from(bytes).toString(), /MALLEE-GUEST ready/)
+  })
+
+  test('a guest reaches its neighbour with its own addresses and with no others', async () => {
+    const ping = (from: string, to: string) =>
+      guestShell(guests, 1, `ping -c 2 -W 1 -I ${from} ${to}`)
+    assert.match(await ping(guestIpv4(1), guestIpv4(2)), / 0% packet loss/)
+    assert.match(await ping(guestIpv6(1), guestIpv6(2)), / 0% packet loss/)
+
+    await guestShell(
+      guests,
+      1,
+      'ip addr add 10.1.0.99/24 dev eth0; ip addr add fd10:1::99 dev eth0',
+    )
+    assert.match(await ping('10.1.0.99', guestIpv4(2)), / 100% packet loss/)
+    assert.match(await ping('fd10:1::99', guestIpv6(2)), / 100% packet loss/)
+
+    const [mac, other] = ['02:00:00:00:00:01', '02:00:00:00:00:77']
+    const withMac = (address: string) =>
+      `ip link set eth0 address ${address}; ip neigh flush dev eth0`
+    await guestShell(guests, 1, withMac(other))
+    assert.match(await ping(guestIpv4(1), guestIpv4(2)), / 100% packet loss/)
+    await guestShell(guests, 1, withMac(mac))
+    assert.match(await ping(guestIpv4(1), GATEWAY), / 0% packet loss/)
+  })
+
+  test('the host itself is out of reach at the tap', async () => {
+    // An address of the host on a network that the guest has no port in.
+    await guests.host.exec(['ip', 'address', 'add', '192.0.2.1/32', 'dev', 'lo'])
+    const tap = (await listTaps(guests.host.exec))[0]?.name ?? ''
+    const { stdout } = await guests.host.exec(['cat', `/sys/class/net/${tap}/address`])
+    const line = `ip route add 192.0.2.1 dev eth0; arp -s 192.0.2.1 ${stdout.trim()}`
+    await guestShell(guests, 1, line)
+    assert.match(await guestShell(guests, 1, 'ping -c 2 -W 1 192.0.2.1'), / 100% packet loss/)
+  })
+
+  test('a new agent adopts what runs, without a step', async () => {
+    const pid = await guestPid(guests, 1)
+    role.letGo()
+    const steps: unknown[] = []
+    const log: Log = { ...silentLog, info: (event, fields) => steps.push([event, fields]) }
+    role = guests.newRole(log)
+    await role.pass(guests.desired([{ n: 1 }, { n: 2 }]))
+    assert.deepEqual(steps, [])
+    assert.equal(await guestPid(guests, 1), pid)
+    assert.equal(statusOf(role, 1).state, InstanceState.RUNNING)
+  })
+
+  test('a greater rebootCount is one reset of the same QEMU', async () => {
+    const pid = await guestPid(guests, 1)
+    const desired = guests.desired([{ n: 1, rebootCount: 1 }, { n: 2 }])
+    await role.pass(desired)
+    await role.pass(desired)
+    assert.equal(statusOf(role, 1).rebootCount, 1)
+    await ready(1, 2)
+    assert.equal((await consoleText(guests, 1)).split('MALLEE-GUEST boot').length, 3)
+    assert.equal(await guestPid(guests, 1), pid)
+  })
+
+  test('a killed QEMU is told at once, with the reason, and not started again', async () => {
+    const told = new Promise<void>((resolve) => {
+      const off = role.onStatus(() => {
+        off()
+        resolve()
+      })
+    })
+    await guests.host.exec(['kill', '-KILL', await guestPid(guests, 1)])
+    await told
+    const check = () => {
+      const { state, reasonCode, reasonMessage } = statusOf(role, 1)
+      assert.equal(state, InstanceState.STOPPED)
+      assert.equal(reasonCode, 'Server.InternalError')
+      assert.match(reasonMessage, /ended unexpectedly/)
+    }
+    check()
+    await role.pass(guests.desired([{ n: 1, rebootCount: 1 }, { n: 2 }]))
+    check()
+    // A new agent knows it, too.
+    role.letGo()
+    role = guests.newRole()
+    await role.pass(guests.desired([{ n: 1, rebootCount: 1 }, { n: 2 }]))
+    check()
+  })
+
+  test('a guest that powers off is stopped by itself', async () => {
+    await guestShell(guests, 2, 'poweroff')
+    await until('guest 2 has stopped', () => statusOf(role, 2).state === InstanceState.STOPPED)
+    await role.pass(guests.desired([{ n: 2 }]))
+    assert.equal(statusOf(role, 2).reasonCode, 'Client.InstanceInitiatedShutdown')
+    assert.equal(existsSync(instanceDir(guests.host.paths, guestId(1))), false)
+  })
+
+  test('terminated and forgotten guests leave nothing', async () => {
+    await role.pass(guests.desired([{ n: 3 }, { n: 2 }]))
+    assert.equal(statusOf(role, 3).state, InstanceState.RUNNING)
+    await role.pass(guests.desired([{ n: 3, power: Power.TERMINATED }]))
+    assert.equal(statusOf(role, 3).state, InstanceState.TERMINATED)
+    const { exec, paths } = guests.host
+    assert.deepEqual(readdirSync(instancesDir(paths)), [])
+    assert.deepEqual(await listTaps(exec), [])
+    const ports = await listPorts(exec, guests.sw)
+    assert.deepEqual(
+      ports.map(({ name }) => name).filter((name) => name.startsWith('mt')),
+      [],
+    )
+    assert.equal((await exec(['pgrep', '-c', 'qemu'], { okCodes: [0, 1] })).stdout, '0\n')
+    await role.pass(guests.desired([]))
+    assert.deepEqual(role.statuses(), [])
+    await role.removeAll()
+    assert.equal((await exec(['nft', 'list', 'tables'])).stdout, '')
+  })
+})

@@ -1,0 +1,194 @@
+// A simulated host with a switch, one network with DHCP, and the NC's role: where the tests of this
+// folder run real guests.
+
+import { copyFile, readFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { create } from '@bufbuild/protobuf'
+import { addPorts, type Switch } from '../../../cluster-agent/host/ovs.ts'
+import { machineFiles } from '../../../cluster-agent/host/qemu.ts'
+import { ensureSwitch } from '../../../cluster-agent/host/switch.ts'
+import { type NcRole, ncRole } from '../../../cluster-agent/nc/reconcilers.ts'
+import { instanceDir } from '../../../cluster-agent/paths.ts'
+import { systemClock } from '../../../common/clock.ts'
+import { type Log, silentLog } from '../../../common/log.ts'
+import {
+  ImageSchema,
+  InstanceSchema,
+  InterfaceSchema,
+  NetworkSchema,
+  Power,
+  type Resource,
+} from '../../../proto/gen/mallee/v1/desired_pb.js'
+import type { InstanceStatus } from '../../../proto/gen/mallee/v1/observed_pb.js'
+import { type Desired, resource } from '../../../proto/resources.ts'
+import { type GuestImage, guestImage } from '../../support/guest-image.ts'
+import { type SimulatedHost, startHost } from '../../support/netns.ts'
+
+export const HOST = 'node-1'
+export const GATEWAY = '10.1.0.1'
+const TAG = 100
+const GATEWAY_PORT = 'gw100'
+
+/** What a test says of a guest; the rest follows from its number. */
+export interface GuestWish {
+  /** 1 to 9. */
+  readonly n: number
+  readonly power?: Power
+  readonly rebootCount?: number
+}
+
+export interface Guests {
+  readonly host: SimulatedHost
+  readonly sw: Switch
+  readonly image: GuestImage
+  /** A role as a new agent would have it. */
+  readonly newRole: (log?: Log) => NcRole
+  readonly desired: (wishes: readonly GuestWish[]) => Desired
+}
+
+export const guestId = (n: number) => `i-0000000000000000${n}`
+export const guestIpv4 = (n: number) => `10.1.0.1${n}`
+export const guestIpv6 = (n: number) => `fd10:1::1${n}`
+export const guestMac = (n: number) => `02:00:00:00:00:0${n}`
+export const guestTap = (n: number) => `mt000000000${n}`
+export const guestName = (n: number) => `ip-10-1-0-1${n}`
+
+export async function startGuests(dir: string): Promise<Guests> {
+  const image = await guestImage()
+  const host = await startHost('nc', dir)
+  try {
+    const { exec, paths } = host
+    const sw = await ensureSwitch({ exec, paths, machine: { ovs: 'userspace' }, log: silentLog })
+    await addPorts(exec, sw, [{ name: GATEWAY_PORT, tag: TAG, internal: true }])
+    await serveNetwork(host)
+    const newRole = (log = silentLog) =>
+      ncRole({
+        exec,
+        paths,
+        host: HOST,
+        accelerator: 'tcg',
+        switch: sw,
+        fetchImage: (_sha256, toFile) => copyFile(image.file, toFile),
+        capacity: null,
+        clock: systemClock,
+        log,
+      })
+    return { host, sw, image, newRole, desired: (wishes) => desiredOf(image, wishes) }
+  } catch (error) {
+    await host.stop()
+    throw error
+  }
+}
+
+/** What the guest wrote to its console so far. */
+export async function consoleText({ host }: Guests, n: number): Promise<string> {
+  const { consoleLog } = machineFiles(instanceDir(host.paths, guestId(n)))
+  return readFile(consoleLog, 'utf8').catch(() => '')
+}
+
+export function statusOf(role: NcRole, n: number): InstanceStatus {
+  const found = role.statuses().find(({ key }) => key === `instance/${guestId(n)}`)
+  if (found?.body.case !== 'instance') throw new Error(`no status of guest ${n}`)
+  return found.body.value
+}
+
+/** Runs a line in the guest's shell on the serial console; its output, when its end shows up. */
+export function guestShell(
+  { host }: Guests,
+  n: number,
+  line: string,
+  timeoutMs = 20_000,
+): Promise<string> {
+  const { console } = machineFiles(instanceDir(host.paths, guestId(n)))
+  return new Promise((resolve, reject) => {
+    const socket = connect(console)
+    let text = ''
+    const timer = setTimeout(() => {
+      socket.destroy()
+      reject(new Error(`guest ${n} did not end ${line} within ${timeoutMs} ms: ${text}`))
+    }, timeoutMs)
+    socket.setEncoding('utf8')
+    socket.on('error', reject)
+    // Enter alone gives the shell; the echo of the line has the sum, its output the result.
+    socket.on('connect', () => socket.write('\n'))
+    let asked = false
+    socket.on('data', (chunk: string) => {
+      text += chunk
+      if (!asked && text.includes('# ')) {
+        asked = true
+        socket.write(`${line}; echo end-$((41+1))\n`)
+      }
+      const end = text.indexOf('end-42')
+      if (end === -1) return
+      clearTimeout(timer)
+      socket.destroy()
+      resolve(text.slice(0, end))
+    })
+  })
+}
+
+/** The pid of the guest's QEMU, in the host. */
+export async function guestPid({ host }: Guests, n: number): Promise<string> {
+  const { pid } = machineFiles(instanceDir(host.paths, guestId(n)))
+  return (await readFile(pid, 'utf8')).trim()
+}
+
+function desiredOf(image: GuestImage, wishes: readonly GuestWish[]): Desired {
+  const imageValue = { id: 'ami-1', sha256: image.sha256, format: 'raw' }
+  const network = { id: 'subnet-1', vpcId: 'vpc-1', vlanTag: TAG, mtu: 1_420 }
+  const all: Resource[] = [
+    resource('image/ami-1', { case: 'image', value: create(ImageSchema, imageValue) }),
+    resource('network/subnet-1', { case: 'network', value: create(NetworkSchema, network) }),
+    ...wishes.flatMap(guestResources),
+  ]
+  return new Map(all.map((one) => [one.key, one]))
+}
+
+function guestResources({ n, power = Power.RUNNING, rebootCount = 0 }: GuestWish): Resource[] {
+  const instance = create(InstanceSchema, {
+    id: guestId(n),
+    host: HOST,
+    imageId: 'ami-1',
+    vcpus: 1,
+    memoryMib: 128,
+    diskGib: 1,
+    interfaceIds: [`eni-${n}`],
+    power,
+    rebootCount,
+    smbiosUuid: `ec2a0000-0000-4000-8000-00000000000${n}`,
+  })
+  const nic = create(InterfaceSchema, {
+    id: `eni-${n}`,
+    instanceId: guestId(n),
+    networkId: 'subnet-1',
+    mac: guestMac(n),
+    ipv4: guestIpv4(n),
+    ipv6: guestIpv6(n),
+    hostname: guestName(n),
+    host: HOST,
+  })
+  return [
+    resource(`instance/${guestId(n)}`, { case: 'instance', value: instance }),
+    resource(`interface/eni-${n}`, { case: 'interface', value: nic }),
+  ]
+}
+
+/** The CC's part, as far as a guest needs it to come up. */
+async function serveNetwork({ exec, paths }: SimulatedHost): Promise<void> {
+  await exec(['ip', 'link', 'set', 'dev', GATEWAY_PORT, 'mtu', '1420', 'up'])
+  await exec(['ip', 'address', 'add', `${GATEWAY}/24`, 'dev', GATEWAY_PORT])
+  await exec(['ip', 'address', 'add', 'fd10:1::1/64', 'dev', GATEWAY_PORT, 'nodad'])
+  const hosts = [1, 2, 3].map(
+    (n) => `--dhcp-host=${guestMac(n)},${guestIpv4(n)},[${guestIpv6(n)}],${guestName(n)}`,
+  )
+  await exec(
+    [
+      ...['dnsmasq', '--conf-file=/dev/null', '--port=0', `--interface=${GATEWAY_PORT}`],
+      ...['--bind-dynamic', '--leasefile-ro', '--dhcp-authoritative', '--enable-ra', '--user=root'],
+      ...['--dhcp-range=10.1.0.0,static,255.255.255.0,24h', '--dhcp-range=fd10:1::,static,64,24h'],
+      ...['--dhcp-option-force=option:mtu,1420', `--pid-file=${paths.runDir}/dnsmasq.pid`],
+      ...hosts,
+    ],
+    { outputFile: `${paths.runDir}/dnsmasq.log` },
+  )
+}
