@@ -47,6 +47,8 @@ export interface HostWish {
   readonly roles: readonly Role[]
   /** The CC of a node; a CC has the gateway. */
   readonly parent?: RackHost
+  /** Where the parent's sessions are reached, when not directly. */
+  readonly sessionPort?: number
   /** More gateways, for a CC. */
   readonly others?: readonly TestCloud[]
   readonly vcpus?: number
@@ -148,10 +150,14 @@ export async function addTwoRacks(
   return { cc, node, other }
 }
 
-function parentsOf(cloud: TestCloud, { parent, others = [] }: HostWish): Parent[] {
-  const configs =
-    parent === undefined ? [cloud, ...others].map((one) => one.config) : [parent.config]
-  return configs.map(({ sessionPort: port, joinPort }) => ({ host: '127.0.0.1', port, joinPort }))
+function parentsOf(cloud: TestCloud, { parent, others = [], sessionPort }: HostWish): Parent[] {
+  const gateways = [cloud, ...others].map((one) => one.config)
+  const configs = parent === undefined ? gateways : [parent.config]
+  return configs.map((config) => ({
+    host: '127.0.0.1',
+    port: sessionPort ?? config.sessionPort,
+    joinPort: config.joinPort,
+  }))
 }
 
 function runHost(cloud: TestCloud, config: AgentConfig, identity: TlsIdentity): RackHost {
