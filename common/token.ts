@@ -6,8 +6,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { MalleeError } from './errors.ts'
 import { isName } from './identity.ts'
-
-export const JOIN_PORT = 8775
+import { JOIN_PORT } from './ports.ts'
 
 const PREFIX = 'mlt1'
 const MAX_TOKEN_CHARS = 256

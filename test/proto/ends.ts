@@ -38,6 +38,7 @@ export class TestParent implements ParentEnd {
   resources = new Map<string, Resource>()
   refuse: MalleeError | null = null
   holdReports: Promise<void> = Promise.resolve()
+  holdAdmission: Promise<void> = Promise.resolve()
   /** Deltas claim to begin here; for agents that shall refuse them. */
   pretendHeld: number | null = null
   acked = 0
@@ -70,6 +71,7 @@ export class TestParent implements ParentEnd {
 
   async admit(_agent: Identity, hello: Hello): Promise<void> {
     this.log.push(`hello ${hello.epoch}@${hello.generation}`)
+    await this.holdAdmission
     if (this.refuse !== null) throw this.refuse
   }
 

@@ -155,6 +155,21 @@ describe('a session at fault', () => {
     assert.equal(session.error()?.code, 'BadMessage')
   })
 
+  test('counts nothing that the agent says before it is admitted', async () => {
+    let admit = () => {}
+    parent.holdAdmission = new Promise((resolve) => {
+      admit = resolve
+    })
+    const session = open()
+    session.send(HELLO)
+    session.send({ case: 'report', value: { id: 1n, full: true } })
+    await until('it is refused', () => session.ended())
+    admit()
+    assert.equal(session.error()?.code, 'BadMessage')
+    assert.deepEqual(parent.reports, [])
+    assert.equal(parent.sessions.size, 0)
+  })
+
   test('ignores a frame that this version does not know', async () => {
     const session = open()
     session.send(HELLO)

@@ -164,6 +164,7 @@ describe('a session', () => {
     parent.generation = 0
     parent.remove('vpc/a')
     await until('a snapshot of the new epoch', () => agent.epoch === 'e2')
+    assert.deepEqual(agent.accepted, ['snapshot 2', 'snapshot 1'])
     assert.deepEqual([...agent.resources.keys()], ['vpc/b'])
   })
 
