@@ -36,18 +36,43 @@ async function joinHost(
 ): Promise<void> {
   const host = hosts.get(plan.name)
   if (host === undefined) throw new MalleeError('HostNotFound', `no host ${plan.name}`)
-  const roles = plan.roles.join(',')
-  const answer = await gateway.mallee(['token', 'create', '--rack', rack.name, '--roles', roles])
-  const { token } = answer as { token: string }
-  const flags = ['--host-name', plan.name, '--roles', roles, ...trunk, '--json']
+  const token = await createToken(gateway, rack, plan)
+  await rackJoin(host, plan, `${token}@${parent}`, trunk)
+  progress(`rack ${rack.name}: host ${plan.name} (${plan.roles}) joined at ${parent}`)
+}
+
+/** A token that lets a host join a rack. */
+export async function createToken(
+  gateway: SandboxGateway,
+  rack: RackPlan,
+  { roles }: HostPlan,
+): Promise<string> {
+  const flags = ['--rack', rack.name, '--roles', roles.join(',')]
+  return ((await gateway.mallee(['token', 'create', ...flags])) as { token: string }).token
+}
+
+/** The part of rack-join's answer that the sandbox looks at. */
+export interface Joined {
+  /** Racks whose packets came through the tunnels. */
+  readonly racks: readonly string[]
+}
+
+/** Runs rack-join on a host: `invitation` is TOKEN@HOST. Throws CommandFailed without the token. */
+export async function rackJoin(
+  host: SandboxHost,
+  { name, roles }: HostPlan,
+  invitation: string,
+  more: readonly string[] = [],
+): Promise<Joined> {
+  const flags = ['--host-name', name, '--roles', roles.join(','), ...more, '--json']
   try {
-    await host.exec([RACK_JOIN, `${token}@${parent}`, ...flags], { timeoutMs: JOIN_MS })
+    const { stdout } = await host.exec([RACK_JOIN, invitation, ...flags], { timeoutMs: JOIN_MS })
+    return JSON.parse(stdout) as Joined
   } catch (cause) {
-    // Without the command line, which has the token.
+    const [token = ''] = invitation.split('@')
     const said = messageOf(cause).replaceAll(token, 'TOKEN')
-    throw new MalleeError('CommandFailed', `host ${plan.name} did not join: ${said}`)
+    throw new MalleeError('CommandFailed', `host ${name} did not join: ${said}`)
   }
-  progress(`rack ${rack.name}: host ${plan.name} (${roles}) joined at ${parent}`)
 }
 
 /** What a status still lacks of the plan, as sentences; empty when all is connected. */

@@ -131,8 +131,8 @@ async function build(
     instanceDir,
     hostOf: (id) => hostWith(made.hosts, id).name,
     rackUplinks: () => plan.racks.flatMap((_, index) => uplinkAddresses(index + 2)),
-    consoleLog: (id) => readFile(join(instanceDir(id), 'console.log'), 'utf8'),
-    shell: (id) => GuestShell.open(join(instanceDir(id), 'console.sock')),
+    consoleLog: async (id) => readFile(join(instanceDir(id), 'console.log'), 'utf8'),
+    shell: async (id) => GuestShell.open(join(instanceDir(id), 'console.sock')),
     stop: () => remove(claim, made),
   }
 }
