@@ -129,7 +129,8 @@ function newPort({ name, tag, mac, mtu }: GatewayPort): NewPort {
 
 function linkLines({ name, addresses }: GatewayPort, link: Link | null): string[] {
   const lines: string[] = []
-  if (link?.addrGenMode !== 'none') lines.push(`link set dev ${name} addrgenmode none`)
+  // IPv6 makes link-local addresses of its own when a link comes up; ours is the only one.
+  if (!link?.up) lines.push(`link set dev ${name} addrgenmode none`)
   const have = new Set(link?.addresses.map(({ cidr }) => cidr))
   for (const address of addresses) {
     const nodad = address.includes(':') ? ' nodad' : ''

@@ -11,8 +11,6 @@ export interface Link {
   readonly mac: string
   readonly mtu: number
   readonly up: boolean
-  /** How IPv6 makes its link-local address; `none` makes none. */
-  readonly addrGenMode: string
   readonly addresses: readonly LinkAddress[]
 }
 
@@ -35,7 +33,7 @@ const BATCH_TIMEOUT_MS = 60_000
 
 /** All links with their addresses. */
 export async function listLinks(exec: Exec): Promise<Link[]> {
-  const argv = ['ip', '-json', '-details', 'address', 'show']
+  const argv = ['ip', '-json', 'address', 'show']
   return parseLinks((await exec(argv, { maxBytes: MAX_BYTES })).stdout)
 }
 
@@ -45,7 +43,6 @@ export function parseLinks(stdout: string): Link[] {
     mac: text(row['address']).toLowerCase(),
     mtu: Number(row['mtu'] ?? 0),
     up: Array.isArray(row['flags']) && row['flags'].includes('UP'),
-    addrGenMode: text(row['inet6_addr_gen_mode']),
     addresses: (Array.isArray(row['addr_info']) ? (row['addr_info'] as Row[]) : []).map((one) => ({
       cidr: `${text(one['local'])}/${Number(one['prefixlen'])}`,
       family: one['family'] === 'inet6' ? 6 : 4,

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import type { Cc } from '../../../cluster-agent/cc/reconcilers.ts'
+import { removeGuard } from '../../../cluster-agent/host/guard.ts'
 import { type Log, silentLog } from '../../../common/log.ts'
 import { until } from '../../../sandbox/until.ts'
 import { whyNoHosts } from '../../support/netns.ts'
@@ -175,6 +176,7 @@ describe('openCc, in two racks behind a router that passes only WireGuard', { sk
       for (const { name } of [BLUE_A, RED_A, BLUE_B]) {
         await rack.host.exec(['ip', 'link', 'del', `tap-${name}`], { okCodes: [0, 1] })
       }
+      await removeGuard(rack.host.exec, 'taps')
       await ccs[at]?.removeAll()
       assert.equal(await footprint(rack), baseline[at])
       assert.ok(!existsSync(`${rack.host.paths.stateDir}/wireguard.key`))

@@ -6,11 +6,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { create } from '@bufbuild/protobuf'
 import { type Cc, openCc } from '../../../cluster-agent/cc/reconcilers.ts'
+import { guardReconciler } from '../../../cluster-agent/host/guard.ts'
 import { addPorts, OURS } from '../../../cluster-agent/host/ovs.ts'
 import { ensureSwitch } from '../../../cluster-agent/host/switch.ts'
 import { systemClock } from '../../../common/clock.ts'
 import type { Log } from '../../../common/log.ts'
 import { type Machine, probeMachine } from '../../../common/machine.ts'
+import { reconcileOnce } from '../../../common/reconcile.ts'
 import * as pb from '../../../proto/gen/mallee/v1/desired_pb.js'
 import { type Desired, resource } from '../../../proto/resources.ts'
 import { joinHosts, type SimulatedHost, startHost } from '../../support/netns.ts'
@@ -28,6 +30,8 @@ export interface Rack {
   /** A driver as a restarted agent would open it. */
   readonly open: (log: Log) => Promise<Cc>
   readonly machine: Machine
+  /** Plugged so far, by `plugVm`. */
+  readonly taps: Set<string>
 }
 
 const FABRIC = 'fd00:fab::/48'
@@ -172,7 +176,7 @@ async function startRack(host: SimulatedHost, inet: SimulatedHost, index: 1 | 2)
   }
   const { exec, paths } = host
   const open = (log: Log) => openCc({ exec, paths, machine, clock: systemClock, log, config })
-  return { host, index, open, machine }
+  return { host, index, open, machine, taps: new Set() }
 }
 
 /** A network namespace inside of the host that is plugged into a network like an instance. */
@@ -187,6 +191,10 @@ export async function plugVm(rack: Rack, one: FakeVm, tag: number, log: Log): Pr
   await exec(['ip', 'link', 'set', tap, 'up'])
   const sw = await ensureSwitch({ exec, paths, machine: rack.machine, log })
   await addPorts(exec, sw, [{ name: tap, tag, externalIds: { [OURS]: 'test' } }])
+  // As an NC does: else the host's kernel answers ARP on the tap, for every address that it has.
+  rack.taps.add(tap)
+  const guard = guardReconciler({ exec, group: 'taps', ports: () => [...rack.taps] })
+  await reconcileOnce(guard, log)
   await inVm(rack, one, ['ip', 'link', 'set', 'lo', 'up'])
   await inVm(rack, one, ['ip', 'link', 'set', 'eth0', 'up'])
 }
