@@ -6,7 +6,7 @@ import type { Reconciler } from '../../common/reconcile.ts'
 import { linkLocalOf } from '../../topology/plan.ts'
 import { flowsInstalled, replaceFlows, type Switch } from '../host/ovs.ts'
 
-/** An instance's port and the only addresses that it may use. */
+/** An instance's port and the only addresses that it may use; empty where it has none. */
 export interface GuardedPort {
   readonly ofport: number
   readonly mac: string
@@ -14,7 +14,10 @@ export interface GuardedPort {
   readonly ipv6: string
 }
 
+/** How Open vSwitch reads a neighbour discovery option that is not there. */
 const NO_MAC = '00:00:00:00:00:00'
+const SOLICITATION = 'icmp6,icmp_type=135,icmp_code=0'
+const ADVERTISEMENT = 'icmp6,icmp_type=136,icmp_code=0'
 /** Priorities: what nobody may send, what is checked closely, what is allowed, the rest. */
 const NEVER = 95
 const CLOSELY = 94
@@ -45,12 +48,16 @@ export function flowsReconciler(
 }
 
 function portFlows({ ofport, mac, ipv4, ipv6 }: GuardedPort): string[] {
-  const linkLocal = linkLocalOf(mac)
   const from = (priority: number, match: string, action: 'NORMAL' | 'drop'): string =>
     `table=0,priority=${priority},in_port=${ofport},${match},actions=${action}`
   const allow = (match: string): string => from(ALLOWED, `dl_src=${mac},${match}`, 'NORMAL')
   const allowClosely = (match: string): string => from(CLOSELY, `dl_src=${mac},${match}`, 'NORMAL')
   const never = (match: string): string => from(NEVER, match, 'drop')
+  // An interface may have no address of one family.
+  const own4 = ipv4 === '' ? [] : [ipv4]
+  const own6 = ipv6 === '' ? [linkLocalOf(mac)] : [ipv6, linkLocalOf(mac)]
+  // In neighbour discovery it speaks of its own MAC, or of none.
+  const options = [mac, NO_MAC]
   return [
     // A tag would hop into another network (IEEE 802.1Q).
     never('vlan_tci=0x1000/0x1000'),
@@ -60,27 +67,29 @@ function portFlows({ ofport, mac, ipv4, ipv6 }: GuardedPort): string[] {
     never('icmp6,icmp_type=134'),
     never('icmp6,icmp_type=137'),
     // ARP: its own address, or none yet (RFC 5227 probe).
-    allow(`arp,arp_sha=${mac},arp_spa=${ipv4}`),
-    allow(`arp,arp_sha=${mac},arp_spa=0.0.0.0`),
-    allow(`ip,nw_src=${ipv4}`),
+    ...[...own4, '0.0.0.0'].map((address) => allow(`arp,arp_sha=${mac},arp_spa=${address}`)),
+    ...own4.map((address) => allow(`ip,nw_src=${address}`)),
     allow('udp,nw_src=0.0.0.0,nw_dst=255.255.255.255,tp_src=68,tp_dst=67'),
-    // Neighbour discovery (RFC 4861): it speaks for its own addresses and its own MAC.
-    ...[ipv6, linkLocal].map((target) =>
-      allowClosely(`icmp6,icmp_type=136,icmp_code=0,nd_target=${target}`),
-    ),
-    ...[ipv6, linkLocal].flatMap((source) =>
-      [mac, NO_MAC].map((sll) =>
-        allowClosely(`icmp6,icmp_type=135,icmp_code=0,ipv6_src=${source},nd_sll=${sll}`),
+    // Neighbour discovery (RFC 4861): advertisements of its own addresses, solicitations for any.
+    ...own6.flatMap((target) =>
+      own6.flatMap((source) =>
+        options.map((tll) =>
+          allowClosely(`${ADVERTISEMENT},ipv6_src=${source},nd_target=${target},nd_tll=${tll}`),
+        ),
       ),
     ),
-    allowClosely(`icmp6,icmp_type=135,icmp_code=0,ipv6_src=::,nd_sll=${NO_MAC}`),
+    ...own6.flatMap((source) =>
+      options.map((sll) => allowClosely(`${SOLICITATION},ipv6_src=${source},nd_sll=${sll}`)),
+    ),
+    // Its own duplicate address detection (RFC 4862, 5.4): for another's it would only disturb.
+    ...own6.map((target) =>
+      allowClosely(`${SOLICITATION},ipv6_src=::,nd_target=${target},nd_sll=${NO_MAC}`),
+    ),
     from(CLOSELY_REST, 'icmp6,icmp_type=135', 'drop'),
     from(CLOSELY_REST, 'icmp6,icmp_type=136', 'drop'),
     // From nowhere: router solicitation and multicast listener reports before there is an address.
-    allow('icmp6,icmp_type=133,ipv6_src=::'),
-    allow('icmp6,icmp_type=143,ipv6_src=::'),
-    allow(`ipv6,ipv6_src=${ipv6}`),
-    allow(`ipv6,ipv6_src=${linkLocal}`),
+    ...[133, 131, 143].map((type) => allow(`icmp6,icmp_type=${type},ipv6_src=::`)),
+    ...own6.map((address) => allow(`ipv6,ipv6_src=${address}`)),
     `table=0,priority=${REST},in_port=${ofport},actions=drop`,
   ]
 }

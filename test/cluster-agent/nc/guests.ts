@@ -2,7 +2,6 @@
 // folder run real guests.
 
 import { copyFile, readFile } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { create } from '@bufbuild/protobuf'
 import { addPorts, type Switch } from '../../../cluster-agent/host/ovs.ts'
 import { machineFiles } from '../../../cluster-agent/host/qemu.ts'
@@ -21,6 +20,7 @@ import {
 } from '../../../proto/gen/mallee/v1/desired_pb.js'
 import type { InstanceStatus } from '../../../proto/gen/mallee/v1/observed_pb.js'
 import { type Desired, resource } from '../../../proto/resources.ts'
+import { GuestShell } from '../../../sandbox/guest.ts'
 import { type GuestImage, guestImage } from '../../support/guest-image.ts'
 import { type SimulatedHost, startHost } from '../../support/netns.ts'
 
@@ -92,39 +92,14 @@ export function statusOf(role: NcRole, n: number): InstanceStatus {
   return found.body.value
 }
 
-/** Runs a line in the guest's shell on the serial console; its output, when its end shows up. */
-export function guestShell(
-  { host }: Guests,
-  n: number,
-  line: string,
-  timeoutMs = 20_000,
-): Promise<string> {
-  const { console } = machineFiles(instanceDir(host.paths, guestId(n)))
-  return new Promise((resolve, reject) => {
-    const socket = connect(console)
-    let text = ''
-    const timer = setTimeout(() => {
-      socket.destroy()
-      reject(new Error(`guest ${n} did not end ${line} within ${timeoutMs} ms: ${text}`))
-    }, timeoutMs)
-    socket.setEncoding('utf8')
-    socket.on('error', reject)
-    // Enter alone gives the shell; the echo of the line has the sum, its output the result.
-    socket.on('connect', () => socket.write('\n'))
-    let asked = false
-    socket.on('data', (chunk: string) => {
-      text += chunk
-      if (!asked && text.includes('# ')) {
-        asked = true
-        socket.write(`${line}; echo end-$((41+1))\n`)
-      }
-      const end = text.indexOf('end-42')
-      if (end === -1) return
-      clearTimeout(timer)
-      socket.destroy()
-      resolve(text.slice(0, end))
-    })
-  })
+/** What a line in the guest's shell on the serial console prints. */
+export async function guestShell({ host }: Guests, n: number, line: string): Promise<string> {
+  const shell = await GuestShell.open(machineFiles(instanceDir(host.paths, guestId(n))).console)
+  try {
+    return (await shell.run(line)).output
+  } finally {
+    shell.close()
+  }
 }
 
 /** The pid of the guest's QEMU, in the host. */

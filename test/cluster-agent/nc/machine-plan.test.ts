@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Ended, MachineFile } from '../../../cluster-agent/nc/machine-file.ts'
+import {
+  type MachineSeen,
+  planMachine,
+  SHUTDOWN_MS,
+} from '../../../cluster-agent/nc/machine-plan.ts'
+import type { MachineWanted } from '../../../cluster-agent/nc/wanted.ts'
+
+const BOOT = 'boot-2'
+const NOW_MS = 1_000_000
+
+/** Each row: what is the case; the wish; machine.json, process, pressed; the plan. */
+const ROWS: readonly [string, string, string, string][] = [
+  ['nothing is there', 'running', 'no-file none', 'create > start'],
+  ['the folder is half made', 'running', 'folder none', 'create > start'],
+  ['the disk is there', 'running', 'created none', 'start'],
+  ['the agent died after the start', 'running', 'created running', 'record-start'],
+  ['all is as it shall be', 'running', 'started running', ''],
+  ['somebody holds the monitor', 'running', 'started stuck', ''],
+  ['QEMU is gone', 'running', 'started none', 'record-end:failure:ended unexpectedly'],
+  ['the host restarted', 'running', 'old-boot none', 'record-end:failure:host of the'],
+  ['the guest powered off', 'running', 'started shutdown', 'record-end:guest > quit'],
+  ['the CPU state is lost', 'running', 'started internal-error', 'record-end:failure > quit'],
+  ['the disk was full', 'running', 'started io-error', 'resume'],
+  ['it powered off before', 'running', 'by-guest none', ''],
+  ['it powered off and QEMU stays', 'running', 'by-guest shutdown', 'quit'],
+  ['it died before', 'running', 'by-failure none', ''],
+  ['it was stopped by a wish', 'running', 'by-wish none', 'start'],
+  ['one reset is due', 'running 1', 'started running', 'reset:1'],
+  ['resets that were missed are one', 'running 3', 'started running', 'reset:3'],
+  ['it shall stop', 'stopped', 'started running', 'press-power-button'],
+  ['it is stopping', 'stopped', 'started running pressed', ''],
+  ['it does not stop', 'stopped', 'started running ignored', 'record-end:wish > quit'],
+  ['it has stopped', 'stopped', 'started shutdown', 'record-end:wish > quit'],
+  ['it is stopped', 'stopped', 'by-wish none', ''],
+  ['it died and shall be stopped', 'stopped', 'by-failure none', 'record-end:wish'],
+  ['it never was', 'stopped', 'no-file none', ''],
+  ['it runs and shall be gone', 'terminated', 'started running', 'quit > remove'],
+  ['it is stuck and shall be gone', 'terminated', 'started stuck', 'kill > remove'],
+  ['a half made one shall be gone', 'terminated', 'folder none', 'remove'],
+  ['it is gone', 'terminated', 'no-file none', ''],
+  ['nobody knows it', 'null', 'started running', 'quit > remove'],
+]
+
+for (const [what, wish, seen, want] of ROWS) {
+  test(`planMachine, ${wish}: ${what}`, () => {
+    const steps = planMachine(wanted(wish), seenOf(seen)).map((step) => {
+      if (step.kind === 'reset') return `reset:${step.rebootCount}`
+      if (step.kind !== 'record-end') return step.kind
+      return `record-end:${step.ended.by}:${step.ended.message}`
+    })
+    const words = want.split(' > ').filter((word) => word !== '')
+    assert.equal(steps.length, words.length, steps.join(', '))
+    for (const [index, word] of words.entries()) assert.ok(includes(steps[index] ?? '', word), word)
+  })
+}
+
+/** `record-end:failure:host` is in `record-end:failure:The host of…`. */
+function includes(step: string, word: string): boolean {
+  const [kind = '', by = '', text = ''] = word.split(':')
+  return step.startsWith([kind, by].filter((part) => part !== '').join(':')) && step.includes(text)
+}
+
+function wanted(text: string): MachineWanted | null {
+  const [power = '', rebootCount = '0'] = text.split(' ')
+  if (power === 'null') return null
+  return {
+    id: 'i-1',
+    power: power as MachineWanted['power'],
+    rebootCount: Number(rebootCount),
+    vcpus: 1,
+    memoryMib: 128,
+    diskGib: 1,
+    uuid: 'ec2',
+    image: { sha256: 'digest', format: 'raw' },
+    nics: [],
+    missing: [],
+  }
+}
+
+function seenOf(text: string): MachineSeen {
+  const [file = '', process = '', pressed = ''] = text.split(' ')
+  return {
+    folder: file !== 'no-file',
+    file: fileOf(file),
+    process: process === 'none' || process === 'stuck' ? process : { runState: process },
+    bootId: BOOT,
+    pressedAtMs: pressed === '' ? null : NOW_MS - (pressed === 'ignored' ? SHUTDOWN_MS : 1),
+    nowMs: NOW_MS,
+  }
+}
+
+function fileOf(text: string): MachineFile | null {
+  if (text === 'no-file' || text === 'folder') return null
+  const by = /^by-(.*)$/.exec(text)?.[1] as Ended['by'] | undefined
+  return {
+    version: 1,
+    imageSha256: 'digest',
+    machineType: 'pc-q35-7.2',
+    rebootCount: 0,
+    startedBootId: text === 'created' ? null : text === 'old-boot' ? 'boot-1' : BOOT,
+    startFailures: 0,
+    ended: by === undefined ? null : { by, code: 'code', message: 'message', atMs: 0 },
+  }
+}
