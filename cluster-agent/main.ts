@@ -2,6 +2,7 @@
 
 import { buildCommand } from '@stricli/core'
 import { answering, runCli } from '../common/cli.ts'
+import { MalleeError } from '../common/errors.ts'
 import { createLog } from '../common/log.ts'
 import { startAgent } from './agent.ts'
 import { readAgentConfig } from './config.ts'
@@ -9,7 +10,11 @@ import { type PathFlags, pathFlags, pathsOf } from './flags.ts'
 import { needIdentity } from './identity.ts'
 import { openHostRoles } from './main-parts.ts'
 
-const command = buildCommand<PathFlags>({
+interface Flags extends PathFlags {
+  readonly host: 'real' | 'simulated'
+}
+
+const command = buildCommand<Flags>({
   docs: {
     brief: 'Run the agent of this host in the foreground',
     fullDescription: [
@@ -17,15 +22,32 @@ const command = buildCommand<PathFlags>({
       'go on without it, and the next start adopts them. rack-join installs it as a service.',
     ].join('\n'),
   },
-  parameters: { flags: pathFlags },
+  parameters: {
+    flags: {
+      host: {
+        kind: 'enum',
+        values: ['real', 'simulated'],
+        brief: 'simulated: a model of a host in memory, for a host that joined as one',
+        default: 'real',
+      },
+      ...pathFlags,
+    },
+  },
   func: (flags) => answering(false, () => serve(flags)),
 })
 
 await runCli('cluster-agent', command, process.argv.slice(2))
 
-async function serve(flags: PathFlags): Promise<void> {
+async function serve(flags: Flags): Promise<void> {
   const paths = pathsOf(flags)
   const config = await readAgentConfig(paths.configFile)
+  if (config.simulated !== (flags.host === 'simulated')) {
+    const joined = config.simulated ? 'simulated' : 'real'
+    throw new MalleeError(
+      'BadConfig',
+      `this host joined as ${joined}: start it with --host ${joined}`,
+    )
+  }
   const identity = await needIdentity(paths)
   const log = createLog(config.logLevel, { program: 'cluster-agent', host: config.host })
   const { roles, facts } = await openHostRoles({ config, paths, identity, log })

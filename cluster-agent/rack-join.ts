@@ -9,7 +9,7 @@ import { exec } from '../common/exec.ts'
 import { isName } from '../common/identity.ts'
 import { parseInvitation } from '../common/token.ts'
 import type { Capacity } from './config.ts'
-import { CONFIG_DEFAULTS, readAgentConfig } from './config.ts'
+import { CONFIG_DEFAULTS } from './config.ts'
 import { type PathFlags, pathFlags, pathsOf } from './flags.ts'
 import { awaitReady } from './join/await-ready.ts'
 import { type JoinOptions, joinCloud, planJoin } from './join/join.ts'
@@ -143,7 +143,6 @@ const startCommand = buildCommand<PathFlags & { readonly wait: number; readonly 
   func: (flags) =>
     answering(flags.json, async () => {
       const paths = pathsOf(flags)
-      await readAgentConfig(paths.configFile)
       await startService({ exec, paths, clock: systemClock })
       const timing = { timeoutMs: flags.wait * 1000, progress: say }
       const ready = await awaitReady({ paths, clock: systemClock }, timing)

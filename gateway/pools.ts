@@ -1,3 +1,8 @@
 // The number pools of the racks' own spaces by name. Tenants' are in ec2/pools.ts.
 
 export const RACK_INDEX_POOL = 'rack-index'
+
+/** Numbers of a rack's hosts. */
+export function hostIndexPool(rack: string): string {
+  return `host-index-${rack}`
+}

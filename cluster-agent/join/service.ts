@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import type { Clock } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import { type Exec, startDaemon } from '../../common/exec.ts'
+import { readAgentConfig } from '../config.ts'
 import type { Paths } from '../paths.ts'
 import { progressFile } from '../progress.ts'
 
@@ -23,7 +24,9 @@ interface Parts {
 
 /** Starts the agent, or starts it anew. */
 export async function startService({ exec, paths, clock }: Parts): Promise<void> {
-  const argv = [process.execPath, PROGRAM, ...pathFlags(paths)]
+  const { simulated } = await readAgentConfig(paths.configFile)
+  const kind = simulated ? ['--host', 'simulated'] : []
+  const argv = [process.execPath, PROGRAM, ...kind, ...pathFlags(paths)]
   if (await hasSystemd()) {
     await writeFile(UNIT_FILE, unitText(argv), { mode: 0o644 })
     await exec(['systemctl', 'daemon-reload'])

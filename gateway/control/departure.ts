@@ -4,7 +4,8 @@
 import { MalleeError } from '../../common/errors.ts'
 import type { Identity } from '../../common/identity.ts'
 import { removeSubnet } from '../ec2/networks.ts'
-import { RACK_INDEX_POOL } from '../pools.ts'
+import { hostIndexPool, RACK_INDEX_POOL } from '../pools.ts'
+import type { HostRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 
 /** A host says that it leaves, or its CC says it for a node. Repeating it changes nothing. */
@@ -32,7 +33,7 @@ export async function withoutHost(
     const first = placed[0]?.id
     throw new MalleeError('Conflict', `${placed.length} instances are on ${host}, ${first} for one`)
   }
-  await forgetHost(tx, rack, host)
+  await forgetHost(tx, record)
   const others = view.withPrefix('host', `${rack}/`).filter((one) => one.host !== host)
   if (others.length === 0) await withoutEmptyRack(tx, view, rack)
 }
@@ -47,18 +48,17 @@ export async function withoutRack(tx: Transaction, view: View, name: string): Pr
     const sentence = `rack ${name} has ${alive.length} instances, terminate them first: ${alive[0]?.id}`
     throw new MalleeError('Conflict', sentence)
   }
-  for (const { host } of view.withPrefix('host', `${name}/`)) {
-    await forgetHost(tx, name, host)
-  }
+  for (const host of view.withPrefix('host', `${name}/`)) await forgetHost(tx, host)
   await withoutEmptyRack(tx, view, name)
 }
 
 /** A launch counts in `placed` what it puts on a host: deleting that makes the two conflict. */
-async function forgetHost(tx: Transaction, rack: string, host: string): Promise<void> {
+async function forgetHost(tx: Transaction, { rack, host, index }: HostRecord): Promise<void> {
   await tx.get('placed', rack, host)
   await tx.delete('placed', rack, host)
   await tx.delete('host', rack, host)
   await tx.delete('lease', rack, host)
+  await tx.pool(hostIndexPool(rack)).give(index)
 }
 
 /** The rack's name and numbers are free again; its subnets go with it. */

@@ -25,7 +25,7 @@ import { negotiateProtocol } from '../../proto/session.ts'
 import { formatCidr, mustCidr } from '../../topology/cidr.ts'
 import { rackFabric } from '../../topology/plan.ts'
 import { type Band, HOST_INDEXES, RACK_INDEXES } from '../../topology/ranges.ts'
-import { RACK_INDEX_POOL } from '../pools.ts'
+import { hostIndexPool, RACK_INDEX_POOL } from '../pools.ts'
 import type { CloudRecord, HostRecord, RackRecord, Role } from '../store/records.ts'
 import type { Pool, State, Transaction } from '../store/state.ts'
 import { checkClock, checkPlace, checkToken, refusal } from './admission.ts'
@@ -214,8 +214,4 @@ async function take(pool: Pool, band: Band, what: string): Promise<number> {
   const number = await pool.take(band)
   if (number === null) throw new MalleeError('Unavailable', `no ${what} is free`)
   return number
-}
-
-function hostIndexPool(rack: string): string {
-  return `host-index-${rack}`
 }
