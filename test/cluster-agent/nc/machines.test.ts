@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, test } from 'node:test'
+import { Images } from '../../../cluster-agent/nc/images.ts'
+import { MAX_START_FAILURES } from '../../../cluster-agent/nc/machine-plan.ts'
+import { Machines } from '../../../cluster-agent/nc/machines.ts'
+import type { MachineWanted } from '../../../cluster-agent/nc/wanted.ts'
+import { codeOf } from '../../../common/errors.ts'
+import type { Exec } from '../../../common/exec.ts'
+import { silentLog } from '../../../common/log.ts'
+import { InstanceState } from '../../../proto/gen/mallee/v1/observed_pb.js'
+
+const DIGEST = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+const QEMU = 'qemu-system-x86_64'
+
+let dir = ''
+let starts = 0
+let nowMs = 0
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'mallee-machines-'))
+  starts = 0
+  nowMs = 1_700_000_000_000
+})
+
+afterEach(() => rmSync(dir, { recursive: true }))
+
+/** A host whose QEMU never starts; refuses every command that it does not know. */
+const brokenHost: Exec = async (argv, options = {}) => {
+  const done = (stdout = '') => ({ stdout, stderr: '', code: 0 })
+  const [program, word] = argv
+  if (program === QEMU && word === '-machine') return done('q35   Q35 (alias of pc-q35-7.2)\n')
+  if (program === 'qemu-img' && word === 'info') return done('{"virtual-size": 0}')
+  if (program === 'qemu-img' && word === 'create') return done()
+  if (program === 'setsid' && argv[2] === QEMU) {
+    starts += 1
+    appendFileSync(options.outputFile ?? '', `${QEMU}: warning: old\n${QEMU}: no memory\n`)
+    return done()
+  }
+  throw new Error(`unexpected ${argv.join(' ')}`)
+}
+
+function newMachines(): Machines {
+  const paths = { stateDir: dir, runDir: dir, configFile: '' }
+  const clock = { nowMs: () => nowMs, sleep: async () => undefined }
+  const fetch = async (_sha256: string, file: string) => writeFileSync(file, '')
+  const images = new Images({ dir, fetch, maxUnusedBytes: 0, clock, log: silentLog })
+  const parts = { exec: brokenHost, paths, images, clock, log: silentLog, bootId: 'boot' }
+  return new Machines({ ...parts, accelerator: 'tcg', offloads: false }, 'node-1')
+}
+
+const wanted = (n: number, missing: readonly string[] = []): MachineWanted => ({
+  id: `i-0000000000000000${n}`,
+  power: 'running',
+  vcpus: 1,
+  memoryMib: 128,
+  diskGib: 1,
+  uuid: `ec2-${n}`,
+  rebootCount: 0,
+  image: { sha256: DIGEST, format: 'raw' },
+  nics: [],
+  missing,
+})
+
+function told(machines: Machines) {
+  return machines.statuses().map(({ body }) => {
+    assert.equal(body.case, 'instance')
+    const { state, reasonCode, sinceMs } = body.value
+    return [InstanceState[state], reasonCode, Number(sinceMs)]
+  })
+}
+
+test('Machines gives a machine up that does not start, and tells since when', async () => {
+  const machines = newMachines()
+  const firstMs = nowMs
+  for (let n = 1; n < MAX_START_FAILURES; n += 1) {
+    await assert.rejects(machines.pass([wanted(1)]), /i-00000000000000001: .*no memory/)
+    assert.deepEqual(told(machines), [['PENDING', '', firstMs]])
+    nowMs += 1_000
+  }
+  await assert.rejects(machines.pass([wanted(1)]), /no memory/)
+  const gaveUp = [['STOPPED', 'Server.InternalError', nowMs]]
+  assert.deepEqual(told(machines), gaveUp)
+  nowMs += 60_000
+  await machines.pass([wanted(1)])
+  await newMachines().pass([wanted(1)])
+  assert.deepEqual(told(machines), gaveUp)
+  assert.equal(starts, MAX_START_FAILURES)
+})
+
+test('Machines.pass goes on with the others when one cannot be made', async () => {
+  const machines = newMachines()
+  await assert.rejects(machines.pass([wanted(1, ['network/subnet-1']), wanted(2)]))
+  assert.equal(starts, 1)
+  assert.equal(machines.statuses().length, 2)
+  assert.deepEqual([...machines.imagesInUse()], [DIGEST])
+})
+
+test('Machines refuses an id that would leave its folder', async () => {
+  const evil = { ...wanted(1), id: 'i-0/../../../etc' }
+  await assert.rejects(newMachines().pass([evil]), (error) => {
+    assert.equal(codeOf(error), 'BadMessage')
+    return true
+  })
+})
