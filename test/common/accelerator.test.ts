@@ -1,3 +1,5 @@
+// The probe for KVM: what it makes of each way in which a guest may fail, and that its disk boots.
+
 import assert from 'node:assert/strict'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -15,7 +15,7 @@ export interface GuestImage {
   readonly sha256: string
 }
 
-/** Builds the image if there is none that fits. The script has a lock: test files may ask at once. */
+/** Builds the image if none fits. The script has a lock: test files may ask at the same time. */
 export async function guestImage(): Promise<GuestImage> {
   const dir = join(ROOT, '.cache', 'guest')
   await mkdir(dir, { recursive: true })

@@ -1,3 +1,5 @@
+// QEMU's and qemu-img's wrappers: argv as text, and the real programs where they only look.
+
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,3 +1,5 @@
+// The QMP client against a server that answers as QEMU does, and as it should not.
+
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'

@@ -1,3 +1,5 @@
+// Console logs: their ends, and what is left of a long one.
+
 import assert from 'node:assert/strict'
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,3 +1,5 @@
+// Port security as text; guest.test.ts shows that a real switch and guest heed it.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { switchFlows } from '../../../cluster-agent/nc/flows.ts'

@@ -1,3 +1,5 @@
+// The NC's role from end to end: real QEMU, real switch, real guests, in a namespace of its own.
+
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -50,7 +50,6 @@ export const guestId = (n: number) => `i-0000000000000000${n}`
 export const guestIpv4 = (n: number) => `10.1.0.1${n}`
 export const guestIpv6 = (n: number) => `fd10:1::1${n}`
 export const guestMac = (n: number) => `02:00:00:00:00:0${n}`
-export const guestTap = (n: number) => `mt000000000${n}`
 export const guestName = (n: number) => `ip-10-1-0-1${n}`
 
 export async function startGuests(dir: string): Promise<Guests> {

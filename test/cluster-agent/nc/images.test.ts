@@ -1,3 +1,5 @@
+// The image cache: one fetch, one check, and who has to go.
+
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import {

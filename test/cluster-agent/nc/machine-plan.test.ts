@@ -1,3 +1,5 @@
+// What is to be done about a machine, case by case.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Ended, MachineFile } from '../../../cluster-agent/nc/machine-file.ts'

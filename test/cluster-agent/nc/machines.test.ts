@@ -1,3 +1,5 @@
+// All machines of a host on which QEMU never starts.
+
 import assert from 'node:assert/strict'
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

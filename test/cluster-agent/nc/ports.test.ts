@@ -1,3 +1,5 @@
+// Which taps and ports come and go, case by case.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Port } from '../../../cluster-agent/host/ovs.ts'
