@@ -1,5 +1,5 @@
-// How guests run on this machine: KVM, or QEMU's own translation (TCG). Found out by running a guest
-// of one sector: /dev/kvm may open, and every guest on it hang.
+// How guests run on this machine: KVM, or QEMU's own translation (TCG). Found out by running a
+// guest of one sector: /dev/kvm may open, and every guest on it hang.
 
 import { existsSync } from 'node:fs'
 import { mkdtemp, open, rm } from 'node:fs/promises'
