@@ -13,6 +13,7 @@ import type { Sealer } from '../secrets.ts'
 import type { HostRecord, LeaseRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import type { Change } from '../store/store.ts'
+import { givenUp, isStuck } from './instance-state.ts'
 
 const EVERY_MS = 15_000
 const PRESHARED_KEY_BYTES = 32
@@ -67,6 +68,7 @@ export async function housekeepingPass(parts: HousekeepingParts): Promise<void> 
   await renewLeases(parts)
   await endLeases(parts)
   await purgeTerminated(state, clock.nowMs())
+  await giveUpPending(parts)
   await forgetExpired(parts)
 }
 
@@ -158,6 +160,24 @@ async function putConnected(tx: Transaction, host: HostRecord, connected: boolea
   if (host.status === null) return
   const status = { ...host.status, connected }
   await tx.put('host', [host.rack, host.host], { ...host, status })
+}
+
+/** What its host could not start within the limit: pending for ever helps nobody. */
+async function giveUpPending({ state, clock, log }: HousekeepingParts): Promise<void> {
+  const nowMs = clock.nowMs()
+  const stuck = state
+    .view()
+    .all('instance')
+    .filter((one) => isStuck(one, nowMs))
+  for (const { id, rack, host } of stuck) {
+    const trouble = state.view().get('host', rack, host)?.status?.trouble ?? ''
+    await state.update(async (tx) => {
+      const record = await tx.get('instance', id)
+      if (record === null || !isStuck(record, nowMs)) return
+      log.warn('instance given up', { instance: id, rack, host, trouble })
+      await tx.put('instance', [id], givenUp(record, trouble, nowMs))
+    })
+  }
 }
 
 /** Tokens a day after their end, commands whose asker died before it could tidy up. */

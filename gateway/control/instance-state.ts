@@ -3,6 +3,9 @@
 import { InstanceState, type InstanceStatus } from '../../proto/gen/mallee/v1/observed_pb.js'
 import type { InstanceRecord } from '../store/records.ts'
 
+/** A large image over a slow line may take most of it. */
+const PENDING_LIMIT_MS = 30 * 60_000
+
 /** The same record when the report is no news. */
 export function nextInstance(
   record: InstanceRecord,
@@ -38,6 +41,26 @@ function ended(record: InstanceRecord, status: InstanceStatus, nowMs: number): I
   if (record.desired === 'terminated') return record
   const code = status.reasonCode === '' ? 'Server.InternalError' : status.reasonCode
   const message = status.reasonMessage === '' ? 'the instance ended' : status.reasonMessage
+  return ending(record, code, message, nowMs)
+}
+
+/** Has it been pending for longer than a launch ever takes? */
+export function isStuck(record: InstanceRecord, nowMs: number): boolean {
+  return record.state === 'pending' && nowMs - record.launchedAtMs > PENDING_LIMIT_MS
+}
+
+/** The record of an instance that its host could not start, with what the host said last. */
+export function givenUp(record: InstanceRecord, trouble: string, nowMs: number): InstanceRecord {
+  const why = trouble === '' ? 'its host did not say why' : trouble
+  return ending(record, 'Server.InternalError', `the instance could not be started: ${why}`, nowMs)
+}
+
+function ending(
+  record: InstanceRecord,
+  code: string,
+  message: string,
+  nowMs: number,
+): InstanceRecord {
   const at = new Date(nowMs).toISOString().replace('T', ' ').slice(0, 19)
   return {
     ...record,

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
-import { nextInstance } from '../../../gateway/control/instance-state.ts'
+import { givenUp, isStuck, nextInstance } from '../../../gateway/control/instance-state.ts'
 import {
   InstanceState,
   type InstanceStatus,
@@ -54,4 +54,13 @@ test('nextInstance: what its user terminated keeps the user as reason when the h
 test('nextInstance: a terminated instance never comes back', () => {
   const gone = { ...ONE, state: 'terminated' as const }
   assert.equal(nextInstance(gone, says(InstanceState.RUNNING), 9), gone)
+})
+
+test('isStuck gives a launch half an hour, and givenUp says what the host said', () => {
+  assert.equal(isStuck(ONE, 30 * 60_000), false)
+  assert.equal(isStuck(ONE, 30 * 60_000 + 1), true)
+  assert.equal(isStuck({ ...ONE, state: 'running' }, 60 * 60_000), false)
+  const next = givenUp(ONE, 'no room for the image', 7)
+  assert.deepEqual([next.state, next.desired], ['shutting-down', 'terminated'])
+  assert.match(next.stateReason?.message ?? '', /could not be started: no room for the image/)
 })
