@@ -2,7 +2,7 @@
 // reports go. All state is in the store; here are the sessions that are open in this process.
 
 import type { Clock } from '../../common/clock.ts'
-import { MalleeError } from '../../common/errors.ts'
+import { type Code, codeOf, MalleeError, messageOf } from '../../common/errors.ts'
 import type { Identity } from '../../common/identity.ts'
 import type { Log } from '../../common/log.ts'
 import type { Status } from '../../proto/gen/mallee/v1/observed_pb.js'
@@ -13,6 +13,16 @@ import type { State } from '../store/state.ts'
 import { desiredUpdates } from './feed.ts'
 import { recordReport } from './reports.ts'
 import type { Sessions } from './sessions.ts'
+
+const RETRY_FIRST_MS = 100
+const RETRY_LAST_MS = 2_000
+/** What the store says when trying again may help. */
+const PASSING: readonly (Code | null)[] = [
+  'StoreFull',
+  'StoreUnavailable',
+  'Conflict',
+  'Unavailable',
+]
 
 export interface GatewayParentParts {
   readonly state: State
@@ -44,7 +54,16 @@ export function gatewayParent(parts: GatewayParentParts): ParentEnd {
   ): Promise<void> {
     const name = agentName(agent)
     sessions.observed(name, full, statuses)
-    await recordReport({ state, clock, log }, name, statuses)
+    for (let waitMs = RETRY_FIRST_MS; ; waitMs = Math.min(RETRY_LAST_MS, waitMs * 2)) {
+      try {
+        return await recordReport({ state, clock, log }, name, statuses)
+      } catch (error) {
+        // A store that is full or away for a while ends no session: all would come back at once.
+        if (!PASSING.includes(codeOf(error)) || !sessions.isOpen(name)) throw error
+        log.warn('report waits for the store', { ...name, error: messageOf(error) })
+      }
+      await clock.sleep(waitMs)
+    }
   }
 
   function opened(agent: Identity, hello: Hello, session: OpenSession): void {

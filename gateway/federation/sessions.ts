@@ -39,6 +39,10 @@ export class Sessions {
     for (const listener of this.#listeners) listener(agent, false)
   }
 
+  isOpen(agent: AgentName): boolean {
+    return this.#open.has(nameOf(agent))
+  }
+
   acknowledged(agent: AgentName, generation: number): void {
     const known = this.#open.get(nameOf(agent))
     if (known !== undefined) known.generation = generation
