@@ -17,14 +17,15 @@ import {
 import { readProgress } from '../../cluster-agent/progress.ts'
 import { until } from '../../sandbox/until.ts'
 import { line } from '../proto/cloud.ts'
-import { startCloud } from '../support/cloud.ts'
+import { lastFirst, startCloud } from '../support/cloud.ts'
 import { recordUpdates } from '../support/recorded-session.ts'
 import { addHost, connected, type RackHost } from '../support/simulated-rack.ts'
 import { describe, IMAGE_NAME, idsOf, makeImage, reach, refusal, run } from './support.ts'
 
-const cloud = await startCloud({ after })
+const end = lastFirst({ after })
+const cloud = await startCloud(end)
 const toB = await line(() => cloud.config.sessionPort)
-after(() => toB.close())
+end.after(() => toB.close())
 const cc = await addHost(cloud, { rack: 'a', host: 'a-cc', roles: ['cc'] })
 await connected(cloud, [cc])
 const node = await addHost(cloud, { rack: 'a', host: 'a-nc', roles: ['nc'], parent: cc })

@@ -60,12 +60,14 @@ export async function reach(
   ec2: EC2Client,
   ids: readonly string[],
   state: 'running' | 'terminated',
+  timeoutMs = 10_000,
 ): Promise<Instance[]> {
   let found: Instance[] = []
-  await until(`${ids.length} instances are ${state}`, async () => {
+  const areThere = async (): Promise<boolean> => {
     found = await describe(ec2, ids)
     return found.every((one) => one.State?.Name === state)
-  })
+  }
+  await until(`${ids.length} instances are ${state}`, areThere, { timeoutMs })
   return found
 }
 

@@ -30,11 +30,22 @@ export interface Ending {
   readonly after: (step: () => Promise<void>) => void
 }
 
+/** The same, but what was begun last ends first. */
+export function lastFirst({ after }: Ending): Ending {
+  const steps: (() => Promise<void>)[] = []
+  after(async () => {
+    for (const step of steps.reverse()) await step()
+  })
+  return { after: (step) => void steps.push(step) }
+}
+
 export interface CloudOptions {
   /** A program of its own instead of a part of this one. */
   readonly child?: boolean
   /** SQLite in the cloud's folder when not given. */
   readonly store?: string
+  /** Gets the state folder before anything is in it. */
+  readonly prepare?: (stateDir: string) => Promise<void>
 }
 
 export interface TestCloud {
@@ -66,6 +77,7 @@ interface Running {
 export async function startCloud(end: Ending, options: CloudOptions = {}): Promise<TestCloud> {
   const dir = await mkdtemp(join(tmpdir(), 'mallee-cloud-'))
   const config = await makeConfig(dir, options)
+  await options.prepare?.(config.stateDir)
   await initFiles({ clock: systemClock }, config.stateDir, 'test')
   const { state, sealer, close } = await openCloud(config, silentLog, { create: true })
   const request = { name: 'test', region: REGION, ipv4Pools: ['10.0.0.0/8'] }
@@ -74,7 +86,7 @@ export async function startCloud(end: Ending, options: CloudOptions = {}): Promi
   return runCloud(end, { dir, config, init, child: options.child === true })
 }
 
-/** Another gateway of a cloud whose store is shared: same keys, other ports. */
+/** Another gateway of a cloud whose store is shared, as a program: same keys, other ports. */
 export async function startSecondGateway(end: Ending, first: TestCloud): Promise<TestCloud> {
   const dir = await mkdtemp(join(tmpdir(), 'mallee-cloud-'))
   const config = await makeConfig(dir, { store: first.config.store })
@@ -83,7 +95,7 @@ export async function startSecondGateway(end: Ending, first: TestCloud): Promise
   for (const name of ['caCertificate', 'caKey', 'masterKey'] as const) {
     await copyFile(from[name], to[name])
   }
-  return runCloud(end, { dir, config, init: first.init, child: false })
+  return runCloud(end, { dir, config, init: first.init, child: true })
 }
 
 async function makeConfig(dir: string, { store }: CloudOptions): Promise<GatewayConfig> {

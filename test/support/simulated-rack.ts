@@ -141,11 +141,15 @@ export async function connected(cloud: TestCloud, hosts: readonly RackHost[]): P
 /** Rack `a` with its CC host and a node behind it, rack `b` of one host; all connected. */
 export async function addTwoRacks(
   cloud: TestCloud,
+  more: Pick<HostWish, 'vcpus' | 'others'> = {},
 ): Promise<{ cc: RackHost; node: RackHost; other: RackHost }> {
-  const cc = await addHost(cloud, { rack: 'a', host: 'a-cc', roles: ['cc', 'nc'] })
-  const other = await addHost(cloud, { rack: 'b', host: 'b-all', roles: ['cc', 'nc'] })
+  const cc = await addHost(cloud, { rack: 'a', host: 'a-cc', roles: ['cc', 'nc'], ...more })
+  const other = await addHost(cloud, { rack: 'b', host: 'b-all', roles: ['cc', 'nc'], ...more })
   await connected(cloud, [cc, other])
-  const node = await addHost(cloud, { rack: 'a', host: 'a-nc', roles: ['nc'], parent: cc })
+  const node = await addHost(cloud, {
+    ...{ rack: 'a', host: 'a-nc', roles: ['nc'], ...more },
+    parent: cc,
+  })
   await connected(cloud, [node])
   return { cc, node, other }
 }

@@ -1,0 +1,77 @@
+// Two gateways over one Redis: each holds the sessions of some racks, both answer for all of them.
+
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { GetConsoleOutputCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2'
+import { readProgress } from '../../cluster-agent/progress.ts'
+import { until } from '../../sandbox/until.ts'
+import { lastFirst, startCloud, startSecondGateway } from '../support/cloud.ts'
+import { startRedis } from '../support/redis.ts'
+import { addHost, connected } from '../support/simulated-rack.ts'
+import { describe, idsOf, makeImage, reach, run } from './support.ts'
+
+const end = lastFirst({ after })
+const redis = await startRedis()
+end.after(() => redis.stop())
+const first = await startCloud(end, { store: redis.url })
+const second = await startSecondGateway(end, first)
+// Each rack knows both gateways and dials its own one first.
+const a = await addHost(first, { rack: 'a', host: 'a-cc', roles: ['cc', 'nc'], others: [second] })
+const b = await addHost(second, { rack: 'b', host: 'b-cc', roles: ['cc', 'nc'], others: [first] })
+await connected(first, [a, b])
+const [ec2, otherEc2] = [first.ec2(), second.ec2()]
+const image = await makeImage(first, ec2)
+let ids: string[] = []
+
+test('instances that one gateway runs are seen at the other one at once', async () => {
+  ids = idsOf(await run(ec2, { ImageId: image, count: 4 }))
+  assert.deepEqual(idsOf(await describe(otherEc2, ids)).sort(), [...ids].sort())
+  await reach(otherEc2, ids, 'running')
+  assert.deepEqual(
+    [a, b].map((host) => host.roles.statuses().filter(isInstance).length),
+    [2, 2],
+  )
+})
+
+test('GetConsoleOutput reaches racks whose session is at the other gateway', async () => {
+  for (const client of [ec2, otherEc2]) {
+    for (const id of ids) {
+      const { Output = '' } = await client.send(new GetConsoleOutputCommand({ InstanceId: id }))
+      assert.match(Buffer.from(Output, 'base64').toString(), new RegExp(`^simulated guest ${id} `))
+    }
+  }
+})
+
+test('concurrent RunInstances at both gateways double nothing', async () => {
+  const clients = [ec2, otherEc2, ec2, otherEc2, ec2, otherEc2]
+  const made = await Promise.all(clients.map((client) => run(client, { ImageId: image, count: 3 })))
+  const instances = made.flat()
+  for (const field of ['InstanceId', 'PrivateIpAddress', 'Ipv6Address'] as const) {
+    assert.equal(new Set(instances.map((one) => one[field])).size, 18, field)
+  }
+  const token = { ImageId: image, ClientToken: 'at-both' }
+  const same = await Promise.all(clients.map((client) => run(client, token)))
+  assert.equal(new Set(same.flatMap(idsOf)).size, 1)
+  const all = [...idsOf(instances), ...idsOf(same[0] ?? [])]
+  await reach(ec2, all, 'running')
+  await otherEc2.send(new TerminateInstancesCommand({ InstanceIds: all }))
+  await reach(ec2, all, 'terminated')
+})
+
+test('when a gateway is killed, its racks go on at the other one', async () => {
+  await second.kill()
+  await until('rack b has a session again', async () => {
+    const progress = await readProgress(b.paths)
+    return progress?.connected === true
+  })
+  const inB = { ImageId: image, Placement: { AvailabilityZone: 'mallee-1-b' } }
+  const [id = ''] = idsOf(await run(ec2, inB))
+  await reach(ec2, [id], 'running')
+  const { Output = '' } = await ec2.send(new GetConsoleOutputCommand({ InstanceId: id }))
+  assert.match(Buffer.from(Output, 'base64').toString(), /on b-cc since/)
+  await reach(ec2, ids, 'running')
+})
+
+function isInstance({ key }: { key: string }): boolean {
+  return key.startsWith('instance/')
+}
