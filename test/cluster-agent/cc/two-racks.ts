@@ -124,8 +124,15 @@ function vpc(id: string, ipv4: string, ipv6: string) {
   return resource(`vpc/${id}`, { case: 'vpc', value })
 }
 
+export interface TwoRacks {
+  readonly racks: [Rack, Rack]
+  /** The router between them. */
+  readonly inet: SimulatedHost
+  readonly stop: () => Promise<void>
+}
+
 /** Starts the router and both racks' hosts; `stop` ends all of it. */
-export async function startTwoRacks(): Promise<{ racks: [Rack, Rack]; stop: () => Promise<void> }> {
+export async function startTwoRacks(): Promise<TwoRacks> {
   const dir = await mkdtemp(join(tmpdir(), 'mallee-two-racks-'))
   // dnsmasq reads below it as nobody.
   await chmod(dir, 0o755)
@@ -141,7 +148,7 @@ export async function startTwoRacks(): Promise<{ racks: [Rack, Rack]; stop: () =
     await inet.exec([
       ...['sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'],
     ])
-    return { racks: [await startRack(a, inet, 1), await startRack(b, inet, 2)], stop }
+    return { racks: [await startRack(a, inet, 1), await startRack(b, inet, 2)], inet, stop }
   } catch (error) {
     await stop()
     throw error
@@ -152,6 +159,8 @@ const ONLY_WIREGUARD = `table inet wire {
   chain forward {
     type filter hook forward priority 0; policy drop;
     udp dport ${PORT} counter accept
+    # An error about it, when one end is up before the other.
+    ct state related accept
     counter drop
   }
 }
