@@ -6,6 +6,7 @@ import { type Bench, emit } from './harness.ts'
 /** Loaded when asked for: some bring a whole cloud with them. */
 const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   allocator: () => import('./allocator.ts'),
+  api: () => import('./api.ts'),
   join: () => import('./join.ts'),
   launch: () => import('./launch.ts'),
   overlay: () => import('./overlay.ts'),
