@@ -96,8 +96,8 @@ export function planDhcp(files: DhcpFiles, { running, hosts }: DhcpSeen): DhcpSt
   const gone = [...hosts.keys()].filter((name) => !files.hosts.has(name)).sort(ascending)
   if (fresh.length > 0) steps.push({ kind: 'write', hosts: new Map(fresh) })
   if (gone.length > 0) steps.push({ kind: 'delete', names: gone })
-  // dnsmasq takes up new files by itself. What it once knew stays in its memory, also the lease that
-  // keeps an address from its next owner, until it starts anew.
+  // dnsmasq takes up new files by itself. What it once knew stays in its memory, also the lease
+  // that keeps an address from its next owner, until it starts anew.
   const stale = gone.length > 0 || fresh.some(([name]) => hosts.has(name))
   const wanted = files.config !== ''
   if (running !== null && (!wanted || stale || running.configFile !== files.configFile)) {
@@ -166,7 +166,8 @@ function networkLines(network: Network): string[] {
   if (ipv6Cidr !== '') {
     const [base, length] = ipv6Cidr.split('/')
     lines.push(
-      // A static range sets the advertisement's M flag and no A flag: addresses come by DHCPv6 only.
+      // A static range sets the advertisement's M flag and no A flag: addresses come by DHCPv6
+      // only.
       `dhcp-range=set:${port},${base},static,${length},${LEASE}`,
       `ra-param=${port},mtu:${mtu},high,${RA_INTERVAL_S},${RA_LIFETIME_S}`,
     )

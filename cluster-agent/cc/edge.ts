@@ -1,5 +1,5 @@
-// What the CC's host forwards and answers: only between prefixes of one VPC, only with a sender's own
-// address, and to itself little more than DHCP and ping. Owns the nft table `inet mallee`.
+// What the CC's host forwards and answers: only between prefixes of one VPC, only with a sender's
+// own address, and to itself little more than DHCP and ping. Owns the nft table `inet mallee`.
 
 import { createHash } from 'node:crypto'
 import type { Exec } from '../../common/exec.ts'

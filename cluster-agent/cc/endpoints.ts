@@ -4,7 +4,7 @@
 import { isIP } from 'node:net'
 import type { WgPeer } from '../host/wg.ts'
 
-/** Nothing heard this long after a first try: try the next endpoint. WireGuard itself tries each 5 s. */
+/** Nothing heard this long after a first try: try the next. WireGuard itself tries each 5 s. */
 const SILENT_MS = 15_000
 
 /** What we remember of a peer between passes, by public key. */

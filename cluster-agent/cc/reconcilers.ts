@@ -13,13 +13,13 @@ import type { Status } from '../../proto/gen/mallee/v1/observed_pb.js'
 import { bodies, bodyAt, type Desired } from '../../proto/resources.ts'
 import { formatCidr, mustCidr, single } from '../../topology/cidr.ts'
 import { hostFabric } from '../../topology/plan.ts'
-import { guardReconciler, removeGuard } from '../host/guard.ts'
+import { removeGuard } from '../host/guard.ts'
 import { listLinks } from '../host/ip.ts'
 import { deleteTable } from '../host/nft.ts'
 import { restoreOriginals } from '../host/originals.ts'
 import { flowsInstalled, replaceFlows, type Switch } from '../host/ovs.ts'
 import { ensureSwitch, stopSwitch } from '../host/switch.ts'
-import { trunkReconciler } from '../host/trunk.ts'
+import { keepTrunk } from '../host/trunk.ts'
 import { ensureKey, readDevice } from '../host/wg.ts'
 import type { Paths } from '../paths.ts'
 import type { RoleDriver } from '../role.ts'
@@ -158,9 +158,7 @@ export class Cc implements RoleDriver {
 
   async #switchPass(sw: Switch): Promise<void> {
     const { exec, paths, config } = this.#options
-    await this.#once(trunkReconciler({ exec, paths, sw, trunk: config.trunk }))
-    const guarded = sw.datapath === 'netdev' && config.trunk !== null ? [config.trunk] : []
-    await this.#once(guardReconciler({ exec, group: 'trunk', ports: () => guarded }))
+    await keepTrunk({ exec, paths, sw, trunk: config.trunk }, this.#options.log)
     if (config.ownsFlows && !(await flowsInstalled(exec, sw, BASE_FLOWS))) {
       await replaceFlows(exec, sw, BASE_FLOWS)
     }

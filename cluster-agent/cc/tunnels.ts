@@ -1,5 +1,5 @@
-// The WireGuard tunnels of this CC: one interface, one peer per remote CC, one route per allowed IP.
-// Owns every peer and every route of the interface: what nobody desires is removed.
+// The WireGuard tunnels of this CC: one interface, one peer per remote CC, one route per allowed
+// IP. Owns every peer and every route of the interface: what nobody desires is removed.
 
 import { createHash } from 'node:crypto'
 import { mkdirSync } from 'node:fs'

@@ -9,7 +9,7 @@ export interface Dnsmasq {
   readonly configFile: string
 }
 
-/** Finds the running daemon by its pid file and its own command line: a pid may be another's now. */
+/** Finds the daemon by its pid file and its own command line: a pid may be another's now. */
 export async function findDnsmasq(
   exec: Exec,
   { pidFile, dir }: { readonly pidFile: string; readonly dir: string },

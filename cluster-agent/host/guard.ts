@@ -1,6 +1,6 @@
-// Keeps the host's own kernel away from tenants' frames. In the userspace data path the switch takes
-// copies of what arrives at a port (AF_PACKET) and the kernel goes on to handle the original: an
-// instance could talk to the host's addresses. One ingress chain per group of ports drops that.
+// Keeps the host's own kernel away from tenants' frames. In the userspace data path the switch
+// takes copies of what arrives at a port (AF_PACKET) and the kernel goes on to handle the original:
+// an instance could talk to the host's addresses. One ingress chain per group of ports drops that.
 
 import type { Exec } from '../../common/exec.ts'
 import type { Reconciler } from '../../common/reconcile.ts'

@@ -1,6 +1,6 @@
-// Open vSwitch's commands as values: the ports and the flows of our one bridge. Which daemons answer
-// behind a Switch is switch.ts' matter. Every command has a deadline of its own, because ovs-vsctl
-// waits for ever for a vswitchd that died.
+// Open vSwitch's commands as values: the ports and the flows of our one bridge. Which daemons
+// answer behind a Switch is switch.ts' matter. Every command has a deadline of its own, because
+// ovs-vsctl waits for ever for a vswitchd that died.
 
 import { createHash } from 'node:crypto'
 import { MalleeError } from '../../common/errors.ts'

@@ -2,10 +2,12 @@
 // every network's VLAN. Shared by the CC and the NC: either of them may run alone on a host.
 
 import type { Exec } from '../../common/exec.ts'
-import type { Reconciler } from '../../common/reconcile.ts'
+import type { Log } from '../../common/log.ts'
+import { type Reconciler, reconcileOnce } from '../../common/reconcile.ts'
 import { never } from '../../topology/result.ts'
 import type { Paths } from '../paths.ts'
 import { readOffloads, setOffloads } from './ethtool.ts'
+import { guardReconciler } from './guard.ts'
 import { ipBatch, type Link, listLinks } from './ip.ts'
 import { noteOriginals } from './originals.ts'
 import { addPorts, deletePorts, listPorts, OURS, type Port, type Switch } from './ovs.ts'
@@ -19,6 +21,17 @@ export interface TrunkOptions {
   readonly sw: Switch
   /** Null on a rack of one host. */
   readonly trunk: string | null
+}
+
+/**
+ * Plugs the trunk and keeps the host's kernel away from its frames. Either role may run it, also
+ * both: whoever comes second finds nothing to do.
+ */
+export async function keepTrunk(options: TrunkOptions, log: Log): Promise<void> {
+  const { exec, sw, trunk } = options
+  await reconcileOnce(trunkReconciler(options), log)
+  const guarded = sw.datapath === 'netdev' && trunk !== null ? [trunk] : []
+  await reconcileOnce(guardReconciler({ exec, group: 'trunk', ports: () => guarded }), log)
 }
 
 export interface TrunkSeen {

@@ -1,5 +1,6 @@
-// wg(8) and the interface below it, the kernel's or wireguard-go's. Keys never stand in an argv: the
-// private one lives in a file made at home, pre-shared ones pass through a file that is removed.
+// wg(8) and the interface below it, the kernel's or wireguard-go's. Keys never stand in an argv:
+// the private one lives in a file made at home, pre-shared ones pass through a file that is
+// removed.
 
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { rm, writeFile } from 'node:fs/promises'

@@ -1,5 +1,5 @@
-// The smallest DHCPv6 client (RFC 8415): solicits one address on a link and prints it. Run inside of
-// a fake instance: node dhcp6-client.ts LINK MAC. Exits 1 when nobody answers.
+// The smallest DHCPv6 client (RFC 8415): solicits one address on a link and prints it. Run inside
+// of a fake instance: node dhcp6-client.ts LINK MAC. Exits 1 when nobody answers.
 
 import { createSocket } from 'node:dgram'
 
@@ -11,43 +11,50 @@ const RESEND_MS = 500
 const [SOLICIT, ADVERTISE, REQUEST, REPLY] = [1, 2, 3, 7] as const
 const [CLIENT_ID, SERVER_ID, IA_NA, IA_ADDRESS] = [1, 2, 3, 5] as const
 
-const [link = 'eth0', mac = ''] = process.argv.slice(2)
 const transaction = Buffer.from([0x4d, 0x4c, 0x54])
-const hardware = Buffer.from(mac.replaceAll(':', ''), 'hex')
-const clientId = Buffer.concat([Buffer.from([0, 3, 0, 1]), hardware])
-const socket = createSocket({ type: 'udp6' })
-let message = compose(SOLICIT, [option(CLIENT_ID, clientId), option(IA_NA, Buffer.alloc(12))])
 
-socket.on('message', (packet) => {
-  if (!packet.subarray(1, 4).equals(transaction)) return
-  const options = optionsOf(packet.subarray(4))
-  const identity = options.get(IA_NA)
-  const server = options.get(SERVER_ID)
-  const address =
-    identity === undefined ? undefined : optionsOf(identity.subarray(12)).get(IA_ADDRESS)
-  if (identity === undefined || server === undefined || address === undefined) return
-  if (packet[0] === ADVERTISE) {
-    message = compose(REQUEST, [
-      option(CLIENT_ID, clientId),
-      option(SERVER_ID, server),
-      option(IA_NA, identity),
-    ])
+/** What to run with node. */
+export const DHCP6_CLIENT = import.meta.filename
+
+if (process.argv[1] === DHCP6_CLIENT) main(process.argv[2] ?? '', process.argv[3] ?? '')
+
+function main(link: string, mac: string): void {
+  const hardware = Buffer.from(mac.replaceAll(':', ''), 'hex')
+  const clientId = Buffer.concat([Buffer.from([0, 3, 0, 1]), hardware])
+  const socket = createSocket({ type: 'udp6' })
+  let message = compose(SOLICIT, [option(CLIENT_ID, clientId), option(IA_NA, Buffer.alloc(12))])
+
+  socket.on('message', (packet) => {
+    if (!packet.subarray(1, 4).equals(transaction)) return
+    const options = optionsOf(packet.subarray(4))
+    const identity = options.get(IA_NA)
+    const server = options.get(SERVER_ID)
+    const address =
+      identity === undefined ? undefined : optionsOf(identity.subarray(12)).get(IA_ADDRESS)
+    if (identity === undefined || server === undefined || address === undefined) return
+    if (packet[0] === ADVERTISE) {
+      message = compose(REQUEST, [
+        option(CLIENT_ID, clientId),
+        option(SERVER_ID, server),
+        option(IA_NA, identity),
+      ])
+      send()
+    } else if (packet[0] === REPLY) {
+      const groups = Array.from({ length: 8 }, (_, at) => address.readUInt16BE(2 * at).toString(16))
+      process.stdout.write(`${groups.join(':')}\n`)
+      process.exit(0)
+    }
+  })
+  socket.bind(CLIENT_PORT, () => {
     send()
-  } else if (packet[0] === REPLY) {
-    const groups = Array.from({ length: 8 }, (_, at) => address.readUInt16BE(2 * at).toString(16))
-    process.stdout.write(`${groups.join(':')}\n`)
-    process.exit(0)
-  }
-})
-socket.bind(CLIENT_PORT, () => {
-  send()
-  setInterval(send, RESEND_MS)
-})
-setTimeout(() => process.exit(1), DEADLINE_MS)
+    setInterval(send, RESEND_MS)
+  })
+  setTimeout(() => process.exit(1), DEADLINE_MS)
 
-// A link that has just come up may have no address to send from yet.
-function send(): void {
-  socket.send(message, SERVER_PORT, `${SERVERS}%${link}`, () => undefined)
+  // A link that has just come up may have no address to send from yet.
+  function send(): void {
+    socket.send(message, SERVER_PORT, `${SERVERS}%${link}`, () => undefined)
+  }
 }
 
 function compose(type: number, options: readonly Buffer[]): Buffer {

@@ -15,6 +15,7 @@ import { type Machine, probeMachine } from '../../../common/machine.ts'
 import { reconcileOnce } from '../../../common/reconcile.ts'
 import * as pb from '../../../proto/gen/mallee/v1/desired_pb.js'
 import { type Desired, resource } from '../../../proto/resources.ts'
+import { DHCP6_CLIENT } from '../../support/dhcp6-client.ts'
 import { joinHosts, type SimulatedHost, startHost } from '../../support/netns.ts'
 
 export interface FakeVm {
@@ -232,8 +233,7 @@ export async function leaseAddresses(rack: Rack, one: FakeVm): Promise<string> {
   await writeFile(script, LEASE_SCRIPT, { mode: 0o755 })
   const udhcpc = ['busybox', 'udhcpc', '-i', 'eth0', '-n', '-q', '-f', '-t', '20', '-T', '1']
   const { stdout } = await inVm(rack, one, [...udhcpc, '-s', script])
-  const client = join(import.meta.dirname, '../../support/dhcp6-client.ts')
-  const leased = await inVm(rack, one, [process.execPath, client, 'eth0', one.mac])
+  const leased = await inVm(rack, one, [process.execPath, DHCP6_CLIENT, 'eth0', one.mac])
   const address = leased.stdout.trim()
   await inVm(rack, one, ['ip', 'address', 'add', `${address}/128`, 'dev', 'eth0', 'nodad'])
   return stdout
