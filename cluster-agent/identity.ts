@@ -1,7 +1,7 @@
 // Who this host is: its key, made here and never sent, the certificate that the cloud gave for it,
 // and the cloud's CA.
 
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readIfThere, writeDurably } from '../common/durable-file.ts'
 import { MalleeError } from '../common/errors.ts'
@@ -47,8 +47,4 @@ export async function needIdentity(paths: Paths): Promise<TlsIdentity> {
     throw new MalleeError('BadConfig', `no certificate in ${identityDir(paths)}: run rack-join`)
   }
   return identity
-}
-
-export async function forgetIdentity(paths: Paths): Promise<void> {
-  await rm(identityDir(paths), { recursive: true, force: true })
 }

@@ -33,7 +33,9 @@ export interface SessionTiming {
 export interface ParentSessionParts extends SessionTiming {
   readonly parent: ParentEnd
   readonly agent: Identity
-  /** Called once the agent is admitted, before its welcome: ends an older session of the same agent. */
+  /**
+   * Called once the agent is admitted, before its welcome: ends an older session of the same agent.
+   */
   readonly supersede: (session: ParentSession) => void
   readonly ended: (session: ParentSession) => void
 }

@@ -36,7 +36,8 @@ export class GuestShell {
   static async open(path: string, timeoutMs = 30_000): Promise<GuestShell> {
     const shell = new GuestShell(connect(path))
     try {
-      // The console waits for Enter before it starts its shell; one that runs ignores an empty line.
+      // The console waits for Enter before it starts its shell; one that runs ignores an empty
+      // line.
       shell.#socket.write('\n')
       await shell.run('true', timeoutMs)
       return shell

@@ -45,7 +45,8 @@ find_missing() {
     [[ $status == installed ]] || continue
     if [[ $name == wireguard-go ]] && slow_wireguard_go "$version"; then continue; fi
     unset "wanted[$name]"
-  done < <(dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' "${!wanted[@]}" 2>/dev/null)
+  done < <(dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' \
+    "${!wanted[@]}" 2>/dev/null)
   missing=("${!wanted[@]}")
 }
 
@@ -107,7 +108,11 @@ show_progress() {
     if [[ $((percent / 20)) -gt $last ]]; then
       last=$((percent / 20))
       last_kind=$kind
-      if [[ $kind == dlstatus ]]; then say "downloading, $percent %"; else say "installing, $percent %"; fi
+      if [[ $kind == dlstatus ]]; then
+        say "downloading, $percent %"
+      else
+        say "installing, $percent %"
+      fi
     fi
   done
 }

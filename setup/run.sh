@@ -22,7 +22,9 @@ main() {
     install=no
     shift
   fi
-  [[ $# -ge 1 ]] || die 'run.sh was not told what to run' 'Usage: run.sh [--no-install] FILE [ARGUMENT...]'
+  if [[ $# -lt 1 ]]; then
+    die 'run.sh was not told what to run' 'Usage: run.sh [--no-install] FILE [ARGUMENT...]'
+  fi
   # sbin holds ip, nft and others; root's PATH after `su` lacks it.
   export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
   if [[ $install == yes ]]; then

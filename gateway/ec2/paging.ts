@@ -24,7 +24,8 @@ const PER_PAGE = new Set(['MaxResults', 'NextToken', 'DryRun'])
 
 /**
  * One page of `items` in the order of `cursorOf`, which tells any two apart. Without MaxResults and
- * NextToken it is all of them. Throws InvalidParameterValue for sizes out of 5..maxResults and for false tokens.
+ * NextToken it is all of them. Throws InvalidParameterValue for sizes out of 5..maxResults and for
+ * false tokens.
  */
 export function pageOf<T>(
   context: CallContext,

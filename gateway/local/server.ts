@@ -15,7 +15,9 @@ export interface LocalParts extends RackParts, TokenParts {
   readonly log: Log
 }
 
-/** Listens on `socket`, mode 0600, in place of a dead gateway's. Throws Conflict for a live one's. */
+/**
+ * Listens on `socket`, mode 0600, in place of a dead gateway's. Throws Conflict for a live one's.
+ */
 export async function startLocalServer(
   socket: string,
   parts: LocalParts,

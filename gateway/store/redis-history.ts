@@ -50,7 +50,8 @@ export class History {
 
   /**
    * Checks settings and history of the server at the other end of `redis`; afterwards `epoch` is
-   * the store's. Returns its newest revision. Throws BadConfig the first time and StoreUnavailable later, with what to change.
+   * the store's. Returns its newest revision. Throws BadConfig the first time and StoreUnavailable
+   * later, with what to change.
    */
   async check(redis: Redis): Promise<number> {
     const { keys, name, log, randomHex } = this.#options

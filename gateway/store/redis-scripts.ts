@@ -1,8 +1,5 @@
 // What runs inside Redis: each script is one step that nobody sees half of. All keys of a store
 // share a hash tag, so that a script may touch them on a cluster too.
-//   {ns}:kv    hash, key → version:created:value     {ns}:ix    the keys in byte order
-//   {ns}:rev   the newest revision                   {ns}:log   stream, entry id = revision
-//   {ns}:hist  hash, the epoch and the run id of the server that it is for
 
 import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
@@ -78,7 +75,9 @@ redis.call('SET', rv, nextRevision)
 return {1, nextRevision}
 `)
 
-/** KEYS kv ix rev hist; ARGV first, last (as ZRANGEBYLEX), count → {epoch, revision, {key, held…}} */
+/**
+ * KEYS kv ix rev hist; ARGV first, last (as ZRANGEBYLEX), count → {epoch, revision, {key, held…}}
+ */
 export const LIST = script(`
 local keys = redis.call('ZRANGEBYLEX', KEYS[2], ARGV[1], ARGV[2], 'LIMIT', 0, ARGV[3])
 local found = {}

@@ -46,8 +46,8 @@ export interface State {
   /**
    * Runs `change` and commits what it wrote, if nobody changed what it read; else runs it again
    * (up to 50 times, then Conflict). Resolves when durable AND visible in view(). `change` does
-   * nothing but read and write through `tx`: it may run several times, some of them for nothing, and
-   * an update inside of it would wait for a key that this one has.
+   * nothing but read and write through `tx`: it may run several times, some of them for nothing,
+   * and an update inside of it would wait for a key that this one has.
    */
   update<T>(change: (tx: Transaction) => Promise<T>): Promise<T>
   /** Called after the mirror applied one revision. Returns the function that ends it. */

@@ -1,3 +1,5 @@
+// Files that are there whole or not at all, also when the power goes.
+
 import assert from 'node:assert/strict'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'

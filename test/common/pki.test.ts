@@ -1,3 +1,5 @@
+// Certificates of a cloud: what OpenSSL says of them, and what is refused.
+
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,3 +1,5 @@
+// Join tokens: what they carry, and every way in which one can be garbled.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { codeOf, messageOf } from '../../common/errors.ts'

@@ -1,3 +1,5 @@
+// Image bytes over gRPC: resumed, checked, refused.
+
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import {

@@ -1,3 +1,5 @@
+// Commands over a session: answers, deadlines, repetitions.
+
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { create } from '@bufbuild/protobuf'

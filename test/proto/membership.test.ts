@@ -1,3 +1,5 @@
+// A host that is no member yet and the join port: what is sent before there is trust.
+
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'

@@ -1,3 +1,5 @@
+// What waits to be sent: bounded, in order, held back by a slow reader.
+
 import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import { test } from 'node:test'

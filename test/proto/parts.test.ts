@@ -1,3 +1,5 @@
+// Large updates and reports in parts, and together again.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'

@@ -1,3 +1,5 @@
+// Sessions that break: dialling again, silence, slow readers.
+
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'

@@ -1,3 +1,5 @@
+// Sessions over real TLS on loopback: the desired state down, reports up.
+
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { systemClock } from '../../common/clock.ts'

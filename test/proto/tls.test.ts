@@ -1,3 +1,5 @@
+// Who may talk to whom, by certificate.
+
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { afterEach, beforeEach, describe, test } from 'node:test'

@@ -15,7 +15,8 @@ const PACKAGES = readFileSync(join(ROOT, 'setup/packages.txt'), 'utf8')
   .filter((line) => line !== '' && !line.startsWith('#'))
   .map((line) => line.split(' ')[0] ?? '')
 
-// One installed package a line in $STATE/installed: name and version. Every call goes to $STATE/log.
+// One installed package a line in $STATE/installed: name and version. Every call goes to
+// $STATE/log.
 const DPKG_QUERY = `#!/bin/bash
 while read -r name version; do
   for wanted; do [[ $wanted == "$name" ]] && echo "installed $name $version"; done
@@ -25,13 +26,18 @@ const APT_GET = `#!/bin/bash
 echo "apt-get $*" >>"$STATE/log"
 [[ -e /usr/sbin/policy-rc.d ]] && echo "policy $(/usr/sbin/policy-rc.d; echo $?)" >>"$STATE/log"
 [[ " $* " == *' update '* && -e $STATE/no-lists ]] && { echo 'E: no lists'; exit 100; }
-[[ " $* " == *' indextargets '* ]] && { echo 'http://mirror.example/debian/ bookworm main'; exit 0; }
+if [[ " $* " == *' indextargets '* ]]; then
+  echo 'http://mirror.example/debian/ bookworm main'
+  exit 0
+fi
 [[ " $* " == *' install '* ]] || exit 0
 [[ -e $STATE/no-install ]] && { echo 'E: Unable to locate package'; exit 100; }
 [[ " $* " == *bookworm-backports* && -e $STATE/no-backports ]] && exit 100
 version=1; [[ " $* " == *bookworm-backports* ]] && version=0.0.20231211-1~bpo12+1
 echo 'pmstatus:x:50.0:Installing' >&3
-for name in "\${@#*install}"; do [[ $name == [a-z]* ]] && echo "$name $version" >>"$STATE/installed"; done`
+for name in "\${@#*install}"; do
+  [[ $name == [a-z]* ]] && echo "$name $version" >>"$STATE/installed"
+done`
 const APT_CACHE = '#!/bin/bash\necho "apt-cache $*" >>"$STATE/log"'
 const SYSTEMCTL = '#!/bin/bash\necho "systemctl $*" >>"$STATE/log"'
 

@@ -1,5 +1,5 @@
-// Program of the disk-full test, started by `unshare --mount`: fills a tiny tmpfs of its own, mounted
-// at argv[2], through a SQLite store, makes room again, and prints what it saw as JSON.
+// Program of the disk-full test, started by `unshare --mount`: fills a tiny tmpfs of its own,
+// mounted at argv[2], through a SQLite store, makes room again, and prints what it saw as JSON.
 
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

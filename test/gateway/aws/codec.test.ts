@@ -1,3 +1,5 @@
+// Requests and answers in the wire form of EC2 and STS.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ApiError } from '../../../gateway/aws/api-error.ts'

@@ -1,3 +1,5 @@
+// Form bodies and query strings as clients send them, and as attackers would.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ApiError } from '../../../gateway/aws/api-error.ts'

@@ -1,3 +1,5 @@
+// The committed models are what the generator makes of the pinned SDK.
+
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,5 +1,5 @@
-// A cloud over a real store in a directory of its own, with hosts that are only records, and its EC2
-// handlers, called as the endpoint calls them.
+// A cloud over a real store in a directory of its own, with hosts that are only records, and its
+// EC2 handlers, called as the endpoint calls them.
 
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'

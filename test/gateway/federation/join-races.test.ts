@@ -1,3 +1,5 @@
+// Joins at the same time: who wins, and that nothing is numbered twice.
+
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { joinHost } from '../../../gateway/federation/membership.ts'

@@ -1,3 +1,5 @@
+// Joins on the real store: good tokens, bad ones, and what stays of either.
+
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,3 +1,5 @@
+// Health, readiness and metrics as an operator's tools ask for them.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createAdminServer } from '../../../gateway/http/admin-server.ts'

@@ -1,3 +1,5 @@
+// The public endpoint: every kind of good and bad request, on a real socket.
+
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'

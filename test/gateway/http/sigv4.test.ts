@@ -1,3 +1,5 @@
+// Signatures of the official signer, and all that can be wrong with one.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { headersOf } from '../../../gateway/http/canonical-request.ts'

@@ -1,3 +1,5 @@
+// The public endpoint over TLS.
+
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
