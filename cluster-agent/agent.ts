@@ -132,6 +132,12 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
     board.keepOnly(isWanted)
   }
 
+  /** What all passes have made true; a host with nothing to make is done with what it holds. */
+  function madeGeneration(): number | null {
+    if (loops.length === 0) return state.held()?.generation ?? null
+    return made.size < loops.length ? null : Math.min(...made.values())
+  }
+
   function trouble(): string {
     return loops.flatMap((loop) => loop.trouble() ?? []).join('; ')
   }
@@ -150,7 +156,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
       connected: session.connected(),
       connectTrouble: session.connected() ? '' : (session.state().trouble?.message ?? ''),
       generation: state.held()?.generation ?? null,
-      madeGeneration: made.size < loops.length ? null : Math.min(...made.values()),
+      madeGeneration: madeGeneration(),
       trouble: trouble(),
       instances: own.filter(({ body }) => body.case === 'instance').length,
       draining,

@@ -201,7 +201,7 @@ test('a server out of memory refuses with StoreFull, and works again with room',
 test('with replicas wanted a write is acknowledged when they have it, else unknown', async () => {
   const primary = await server()
   const replica = await server({ settings: { replicaof: `127.0.0.1 ${primary.port}` } })
-  const store = await open(primary, { replicas: { count: 1, timeoutMs: 500 } })
+  const store = await open(primary, { replicas: { count: 1, timeoutMs: 4_000 } })
   await until('the replica is in sync', async () =>
     /state=online/.test(String(await primary.command('INFO', 'replication'))),
   )
