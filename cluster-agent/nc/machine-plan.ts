@@ -49,12 +49,11 @@ const BY_WISH = {
 } as const
 
 /** Why a machine is not there any more that was never asked to go. */
-export function unexpectedEnd(hostRestarted: boolean): Omit<Ended, 'atMs'> {
-  const message = hostRestarted
-    ? 'The host of the instance restarted'
-    : 'The virtual machine of the instance ended unexpectedly'
-  return { by: 'failure', code: 'Server.InternalError', message }
-}
+export const UNEXPECTED = {
+  by: 'failure',
+  code: 'Server.InternalError',
+  message: 'The virtual machine of the instance ended unexpectedly',
+} as const
 
 export function guestPoweredOff(): Omit<Ended, 'atMs'> {
   return BY_GUEST
@@ -84,15 +83,17 @@ function planRunning(wanted: MachineWanted, seen: MachineSeen): MachineStep[] {
     return file.ended.by === 'wish' ? [{ kind: 'start' }] : []
   }
   if (process === 'none') {
-    if (file.startedBootId === null) return [{ kind: 'start' }]
-    return [{ kind: 'record-end', ended: unexpectedEnd(file.startedBootId !== bootId) }]
+    // Never started, or the host restarted and took its guests along: they come back with it, on
+    // their disks, also when nobody can be reached.
+    if (file.startedBootId !== bootId) return [{ kind: 'start' }]
+    return [{ kind: 'record-end', ended: UNEXPECTED }]
   }
   switch (process.runState) {
     case 'shutdown':
       // Recorded first: after a crash in between, the quit would look like a death.
       return [{ kind: 'record-end', ended: BY_GUEST }, { kind: 'quit' }]
     case 'internal-error':
-      return [{ kind: 'record-end', ended: unexpectedEnd(false) }, { kind: 'quit' }]
+      return [{ kind: 'record-end', ended: UNEXPECTED }, { kind: 'quit' }]
     case 'io-error':
       return [{ kind: 'resume' }]
     default: {

@@ -18,7 +18,7 @@ import {
   MAX_START_FAILURES,
   type MachineSeen,
   type MachineStep,
-  unexpectedEnd,
+  UNEXPECTED,
 } from './machine-plan.ts'
 import type { MachineWanted } from './wanted.ts'
 
@@ -137,7 +137,7 @@ export class Machine {
       if (name === 'SHUTDOWN' && data['guest'] === true) this.#onEnd(guestPoweredOff())
     })
     qmp.onClose(() => {
-      if (this.#qmp === qmp) this.#onEnd(unexpectedEnd(false))
+      if (this.#qmp === qmp) this.#onEnd(UNEXPECTED)
     })
     this.#qmp = qmp
   }

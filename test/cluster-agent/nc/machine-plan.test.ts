@@ -22,7 +22,7 @@ const ROWS: readonly [string, string, string, string][] = [
   ['all is as it shall be', 'running', 'started running', ''],
   ['somebody holds the monitor', 'running', 'started stuck', ''],
   ['QEMU is gone', 'running', 'started none', 'record-end:failure:ended unexpectedly'],
-  ['the host restarted', 'running', 'old-boot none', 'record-end:failure:host of the'],
+  ['the host restarted', 'running', 'old-boot none', 'start'],
   ['the guest powered off', 'running', 'started shutdown', 'record-end:guest > quit'],
   ['the CPU state is lost', 'running', 'started internal-error', 'record-end:failure > quit'],
   ['the disk was full', 'running', 'started io-error', 'resume'],
