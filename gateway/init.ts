@@ -51,27 +51,27 @@ export function checkInit({ name, region, ipv4Pools }: InitRequest): void {
   }
 }
 
-/** The files of a new gateway. Throws Conflict when there is a cloud already. */
+/**
+ * The files of a new gateway. Those of an earlier try stay as they are: whether there is a cloud
+ * already is for the store to say.
+ */
 export async function initFiles(
   { clock }: { clock: Clock },
   stateDir: string,
   cloud: string,
 ): Promise<void> {
   const files = filesOf(stateDir)
-  await mkdir(stateDir, { recursive: true, mode: 0o700 })
-  if ((await readIfThere(files.caKey)) !== null) {
-    throw new MalleeError(
-      'Conflict',
-      `there is a cloud in ${stateDir} already, nothing was changed`,
-    )
-  }
   await mkdir(files.blobs, { recursive: true, mode: 0o700 })
+  if ((await readIfThere(files.caKey)) !== null) return
   const ca = await createCa({ cloud, nowMs: clock.nowMs() })
   await writeDurably(files.caCertificate, ca.certificatePem)
   await writeDurably(files.caKey, ca.keyPem)
 }
 
-/** The cloud's record, first account and its key, in one transaction. */
+/**
+ * The cloud's record, first account and its key, in one transaction. Throws Conflict when the store
+ * holds a cloud.
+ */
 export async function initState(
   {
     state,

@@ -34,7 +34,12 @@ export async function startLocalServer(
 }
 
 export function createLocalServer(parts: LocalParts): FastifyInstance {
-  const app = Fastify({ bodyLimit: 64 << 10, forceCloseConnections: true })
+  const app = Fastify({
+    bodyLimit: 64 << 10,
+    forceCloseConnections: true,
+    // What was misspelt is to be said, not left out or guessed.
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
+  })
   app.setErrorHandler((error, _request, reply) => {
     // What Fastify itself refuses (no JSON, too large, a field too many) is the caller's doing.
     const isTheirs = Number((error as { statusCode?: number }).statusCode ?? 500) < 500

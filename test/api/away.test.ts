@@ -1,5 +1,5 @@
-// Programs that are away for a while: what runs goes on, what was missed is made up for, and nothing
-// is doubled or removed.
+// Programs that are away for a while: what runs goes on, what was missed is made up for, and
+// nothing is doubled or removed.
 
 import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'

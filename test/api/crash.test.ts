@@ -1,5 +1,5 @@
-// kill -9 of the gateway at any moment, while clients run instances: what was acknowledged is there,
-// nothing was handed out twice, and the racks come back by themselves.
+// kill -9 of the gateway at any moment, while clients run instances: what was acknowledged is
+// there, nothing was handed out twice, and the racks come back by themselves.
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
@@ -17,7 +17,8 @@ const CLIENTS = 4
 const PATIENCE_MS = 30_000
 
 const cloud = await startCloud({ after }, { child: true })
-// A round over all addresses counts as one failure: thus they redial within seconds after many kills.
+// A round over all addresses counts as one failure: thus they redial within seconds after many
+// kills.
 const others = [cloud, cloud, cloud]
 const hosts = Object.values(await addTwoRacks(cloud, { vcpus: 400, others }))
 const ec2 = cloud.ec2()

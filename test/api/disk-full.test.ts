@@ -1,14 +1,15 @@
-// A gateway whose disk gets full: requests fail with an error of AWS's, nothing is half written, and
-// with room again it goes on without a restart.
+// A gateway whose disk gets full: requests fail with an error of AWS's, nothing is half written,
+// and with room again it goes on without a restart.
 
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { exec } from '../../common/exec.ts'
 
-const PROGRAM = join(import.meta.dirname, '../support/gateway-disk-full.ts')
+const PROGRAM = fileURLToPath(import.meta.resolve('../support/gateway-disk-full.ts'))
 const skip = process.getuid?.() === 0 ? false : 'needs root to mount a small file system'
 
 test('RunInstances on a full disk fails whole, and works again with room', { skip }, async () => {

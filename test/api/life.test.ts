@@ -1,5 +1,5 @@
-// The life of instances in two racks, as a user of the aws CLI lives it, from the import of an image
-// to the end of the instances.
+// The life of instances in two racks, as a user of the aws CLI lives it, from the import of an
+// image to the end of the instances.
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'

@@ -1,0 +1,111 @@
+// How a gateway comes up, and what is left when it cannot; what its local socket refuses.
+
+import assert from 'node:assert/strict'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { randomHex, systemClock } from '../../common/clock.ts'
+import { silentLog } from '../../common/log.ts'
+import { filesOf } from '../../gateway/files.ts'
+import { initFiles, initState } from '../../gateway/init.ts'
+import { openCloud, startGateway } from '../../gateway/main.ts'
+import { startCloud } from '../support/cloud.ts'
+
+const cloud = await startCloud({ after })
+const { config } = cloud
+const blobs = filesOf(config.stateDir).blobs
+const other = await startCloud({ after })
+
+test('startGateway with a port in use says so and leaves nothing open', async () => {
+  await cloud.stop()
+  for (const port of ['apiPort', 'adminPort', 'sessionPort', 'joinPort'] as const) {
+    const taken = { ...config, [port]: other.config[port] }
+    await assert.rejects(startGateway(taken, silentLog), /EADDRINUSE|cannot listen/)
+  }
+  const sameSocket = { ...config, socket: other.config.socket }
+  await assert.rejects(startGateway(sameSocket, silentLog), { code: 'Conflict' })
+  await cloud.start()
+  assert.deepEqual((await cloud.status()).racks, [])
+  assert.deepEqual((await other.status()).racks, [])
+})
+
+test('startGateway twice on one store is refused, and the first one goes on', async () => {
+  const ports = { apiPort: 0, adminPort: 0, sessionPort: 0, joinPort: 0 }
+  const socket = join(cloud.dir, 'second.sock')
+  const second = startGateway({ ...config, ...ports, socket }, silentLog)
+  await assert.rejects(second, { code: 'Conflict' })
+  assert.deepEqual((await cloud.status()).racks, [])
+})
+
+test('init goes on where it failed, and never makes a second cloud of one store', async () => {
+  const stateDir = join(cloud.dir, 'again')
+  const fresh = { ...config, stateDir, store: `sqlite:${join(stateDir, 'store.db')}` }
+  await initFiles({ clock: systemClock }, stateDir, 'again')
+  await assert.rejects(startGateway(fresh, silentLog), { code: 'BadConfig' })
+  await initFiles({ clock: systemClock }, stateDir, 'again')
+  const { state, sealer, close } = await openCloud(fresh, silentLog, { create: true })
+  try {
+    const parts = { state, sealer, clock: systemClock, randomHex }
+    const request = { name: 'again', region: 'mallee-1', ipv4Pools: ['10.0.0.0/8'] }
+    const { accessKeyId } = await initState(parts, request)
+    assert.match(accessKeyId, /^AKIA[A-Z2-7]{16}$/)
+    await assert.rejects(initState(parts, request), { code: 'Conflict' })
+    assert.equal(state.view().all('access-key').length, 1)
+  } finally {
+    await close()
+  }
+})
+
+test('an import that was cut off is gone after the next start', async () => {
+  writeFileSync(join(blobs, '.0123456789abcdef.partial'), 'half')
+  await cloud.stop()
+  await cloud.start()
+  assert.deepEqual(readdirSync(blobs), [])
+})
+
+for (const [what, bytes, message] of [
+  ['a file that is no multiple of 512 bytes', Buffer.alloc(513), /multiple of 512/],
+  ['an empty file', Buffer.alloc(0), /multiple of 512/],
+  ['a qcow2 image with a backing file', qcow2(8, 3n), /backing file/],
+  ['a qcow2 image with an external data file', qcow2(72, 4n), /external data file/],
+  ['a qcow2 image that is cut short', qcow2(8, 0n).subarray(0, 60), /cut short/],
+] as const) {
+  test(`an import of ${what} is refused, and nothing of it is kept`, async () => {
+    const path = join(cloud.dir, 'bad')
+    writeFileSync(path, bytes)
+    const file = { path, onProgress: () => undefined }
+    const call = cloud.local({ method: 'PUT', path: '/v1/blobs?name=bad', file })
+    await assert.rejects(call, { code: 'BadArgument', message })
+    assert.deepEqual(readdirSync(blobs), [])
+  })
+}
+
+for (const [what, call, code] of [
+  ['a role that does not exist', tokenCall({ roles: ['boss'] }), 'BadArgument'],
+  ['no role', tokenCall({ roles: [] }), 'BadArgument'],
+  ['a rack name with a slash', tokenCall({ rack: 'a/b' }), 'BadArgument'],
+  ['a token for a year', tokenCall({ minutes: 525_600 }), 'BadArgument'],
+  ['an unknown field', tokenCall({ colour: 'red' }), 'BadArgument'],
+  ['too much', tokenCall({ rack: 'a'.repeat(70_000) }), 'BadArgument'],
+  ['to drain an unknown rack', { method: 'POST', path: '/v1/racks/zz/drain' }, 'RackNotFound'],
+  ['to remove an unknown rack', { method: 'DELETE', path: '/v1/racks/zz' }, 'RackNotFound'],
+] as const) {
+  test(`the local socket refuses ${what} with ${code}`, async () => {
+    await assert.rejects(cloud.local(call), { code })
+  })
+}
+
+/** The start of a version 3 image, with a 64-bit field of its header set. */
+function qcow2(at: number, value: bigint): Buffer {
+  const head = Buffer.alloc(1024)
+  head.write('QFI\xfb', 'latin1')
+  head.writeUInt32BE(3, 4)
+  head.writeBigUInt64BE(1n << 30n, 24)
+  head.writeBigUInt64BE(value, at)
+  return head
+}
+
+function tokenCall(change: object) {
+  const body = { rack: 'a', roles: ['nc'], minutes: 10, ...change }
+  return { method: 'POST', path: '/v1/tokens', body } as const
+}
