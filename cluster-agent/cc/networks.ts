@@ -4,6 +4,7 @@
 import type { Exec } from '../../common/exec.ts'
 import type { Reconciler } from '../../common/reconcile.ts'
 import type { Network } from '../../proto/gen/mallee/v1/desired_pb.js'
+import { formatAddress, mustAddress, mustCidr } from '../../topology/cidr.ts'
 import { ascending } from '../../topology/order.ts'
 import { gatewayMac } from '../../topology/plan.ts'
 import { never } from '../../topology/result.ts'
@@ -43,8 +44,8 @@ export function gatewayOf(
   host: { readonly rackIndex: number; readonly hostIndex: number },
 ): GatewayPort {
   const addresses = [
-    network.ipv4Cidr === '' ? null : `${network.ipv4Gateway}/${lengthOf(network.ipv4Cidr)}`,
-    network.ipv6Cidr === '' ? null : `${network.ipv6Gateway}/${lengthOf(network.ipv6Cidr)}`,
+    network.ipv4Cidr === '' ? null : within(network.ipv4Gateway, network.ipv4Cidr),
+    network.ipv6Cidr === '' ? null : within(network.ipv6Gateway, network.ipv6Cidr),
     LINK_LOCAL,
   ].filter((address) => address !== null)
   return {
@@ -147,6 +148,7 @@ function acceptRa(name: string): string {
   return `net.ipv6.conf.${name}.accept_ra`
 }
 
-function lengthOf(cidr: string): string {
-  return cidr.slice(cidr.indexOf('/') + 1)
+// As the kernel writes it: else we would add, in each pass, an address that is there.
+function within(address: string, cidr: string): string {
+  return `${formatAddress(mustAddress(address))}/${mustCidr(cidr).length}`
 }

@@ -10,6 +10,7 @@ import type { Exec } from '../../common/exec.ts'
 import type { Machine } from '../../common/machine.ts'
 import type { Reconciler } from '../../common/reconcile.ts'
 import type { Tunnel } from '../../proto/gen/mallee/v1/desired_pb.js'
+import { formatCidr, mustCidr } from '../../topology/cidr.ts'
 import { ascending } from '../../topology/order.ts'
 import { never } from '../../topology/result.ts'
 import { ipBatch, type Link, listLinks, listRoutes, readSysctls, writeSysctls } from '../host/ip.ts'
@@ -201,7 +202,7 @@ function peerStep(tunnel: Tunnel, peer: wg.WgPeer | null, seen: TunnelsSeen): Tu
   const { publicKey, keepaliveS } = tunnel
   const last = seen.tries.get(publicKey) ?? null
   const presharedKey = Buffer.from(tunnel.presharedKey).toString('base64')
-  const allowedIps = tunnel.allowedIps.toSorted(ascending)
+  const allowedIps = prefixesOf(tunnel).sort(ascending)
   // A userspace socket keeps the source address that it had: set again, it looks for another.
   const again = seen.moved ? (peer?.endpoint ?? null) : null
   const { nowMs, underlay } = seen
@@ -218,12 +219,17 @@ function peerStep(tunnel: Tunnel, peer: wg.WgPeer | null, seen: TunnelsSeen): Tu
 }
 
 function routeLines(tunnels: readonly Tunnel[], routes: readonly string[]): string[] {
-  const wanted = new Set(tunnels.flatMap(({ allowedIps }) => allowedIps))
+  const wanted = new Set(tunnels.flatMap(prefixesOf))
   const have = new Set(routes)
   return [
     ...[...wanted].filter((cidr) => !have.has(cidr)).map((cidr) => `route replace ${cidr}`),
     ...[...have].filter((cidr) => !wanted.has(cidr)).map((cidr) => `route del ${cidr}`),
   ].map((line) => `${line} dev ${TUNNEL_DEVICE}`)
+}
+
+// As wg and ip write them, so that they compare equal.
+function prefixesOf({ allowedIps }: Tunnel): string[] {
+  return allowedIps.map((cidr) => formatCidr(mustCidr(cidr)))
 }
 
 /** Where the private key is made and stays. */

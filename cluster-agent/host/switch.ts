@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { MalleeError } from '../../common/errors.ts'
 import type { Exec } from '../../common/exec.ts'
-import type { Log } from '../../common/log.ts'
+import { type Log, silentLog } from '../../common/log.ts'
 import type { Machine } from '../../common/machine.ts'
 import type { Paths } from '../paths.ts'
 import { BRIDGE, OURS, type Switch, vsctl } from './ovs.ts'
@@ -32,7 +32,9 @@ export async function ensureSwitch(options: SwitchOptions): Promise<Switch> {
     throw new MalleeError('NotSupported', 'Open vSwitch is not installed on this host')
   }
   const datapath = machine.ovs === 'kernel' ? 'system' : 'netdev'
-  const sw = (await systemAnswers(exec)) ? systemSwitch(datapath) : ownSwitch(options, datapath)
+  const sw = (await systemAnswers(exec))
+    ? systemSwitch(datapath)
+    : ownSwitch(options.paths, datapath)
   if (sw.own) await ensureDaemons(options, sw)
   await ensureBridge(exec, sw)
   return sw
@@ -48,7 +50,8 @@ export async function stopSwitch(options: Pick<SwitchOptions, 'exec' | 'paths'>)
     if (mark === 'ours') await vsctl(exec, sw, ['--if-exists', 'del-br', BRIDGE])
   }
   if (!existsSync(dir)) return
-  // Without --cleanup the bridge's devices would stay behind with their addresses.
+  // A vswitchd that died has left its devices; only another one takes them away, with --cleanup.
+  await ensureDaemons({ exec, paths, log: silentLog }, ownSwitch(paths, 'netdev'))
   await stopDaemon(exec, join(dir, 'vs'), ['--cleanup'])
   await stopDaemon(exec, join(dir, 'db'), [])
   rmSync(dir, { recursive: true, force: true })
@@ -91,7 +94,7 @@ function systemSwitch(datapath: Switch['datapath']): Switch {
   }
 }
 
-function ownSwitch({ paths }: SwitchOptions, datapath: Switch['datapath']): Switch {
+function ownSwitch(paths: Paths, datapath: Switch['datapath']): Switch {
   const dir = ownDir(paths)
   return {
     db: `unix:${join(dir, 'db.sock')}`,
@@ -103,7 +106,10 @@ function ownSwitch({ paths }: SwitchOptions, datapath: Switch['datapath']): Swit
   }
 }
 
-async function ensureDaemons({ exec, paths, log }: SwitchOptions, sw: Switch): Promise<void> {
+async function ensureDaemons(
+  { exec, paths, log }: Pick<SwitchOptions, 'exec' | 'paths' | 'log'>,
+  sw: Switch,
+): Promise<void> {
   const dir = ownDir(paths)
   const at = (name: string) => join(dir, name)
   const env = { OVS_RUNDIR: dir, OVS_DBDIR: dir, OVS_LOGDIR: dir }

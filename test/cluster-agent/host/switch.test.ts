@@ -131,7 +131,8 @@ describe('a switch of our own', { skip: whyNoHosts() ?? false }, () => {
     assert.equal(await answers(), true)
   })
 
-  test('stopSwitch takes the daemons, their devices and their files away', async () => {
+  test('stopSwitch takes daemons, devices and files away, also of a switch that died', async () => {
+    await host.exec(['kill', '-9', ...(await daemons()).trim().split(' ')])
     await stopSwitch(options)
     await stopSwitch(options)
     assert.equal((await host.exec(['pidof', 'ovs-vswitchd'], { okCodes: [1] })).stdout, '')
