@@ -4,13 +4,12 @@ import { probeAccelerator } from '../common/accelerator.ts'
 import { systemClock } from '../common/clock.ts'
 import { exec } from '../common/exec.ts'
 import { probeMachine } from '../common/machine.ts'
-import { reconcileOnce } from '../common/reconcile.ts'
 import { VERSION } from '../common/version.ts'
 import { type Cc, openCc } from './cc/reconcilers.ts'
-import { guardReconciler, removeGuard } from './host/guard.ts'
+import { removeGuard } from './host/guard.ts'
 import { restoreOriginals } from './host/originals.ts'
 import { ensureSwitch, stopSwitch } from './host/switch.ts'
-import { trunkReconciler } from './host/trunk.ts'
+import { keepTrunk } from './host/trunk.ts'
 import type { HostPass, HostRoles } from './host-roles.ts'
 import type { HostFacts } from './host-status.ts'
 import { imageFetcher, imageRelay } from './image-bytes.ts'
@@ -82,10 +81,7 @@ export async function openRealRoles(
   /** The switch of a node: it runs, and the rack's trunk is plugged into it. */
   async function keepSwitch(): Promise<void> {
     const sw = await ensureSwitch(common)
-    const { trunk } = config
-    await reconcileOnce(trunkReconciler({ exec, paths, sw, trunk }), log)
-    const guarded = sw.datapath === 'netdev' && trunk !== null ? [trunk] : []
-    await reconcileOnce(guardReconciler({ exec, group: 'trunk', ports: () => guarded }), log)
+    await keepTrunk({ exec, paths, sw, trunk: config.trunk }, log)
   }
 
   async function removeAll(): Promise<void> {
