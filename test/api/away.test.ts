@@ -86,7 +86,7 @@ for (const [what, host, witness] of [
     const input = { Name: `${IMAGE_NAME} ${host.name}`, ImageLocation: IMAGE_NAME }
     const { ImageId } = await ec2.send(new RegisterImageCommand(input))
     const key = `image/${ImageId}`
-    await until('the host has the image', () => keeps(host, key))
+    await until('the hosts have the image', () => [host, witness].every((one) => keeps(one, key)))
     await host.stop()
     const inA = ids.find((id) => !inB.includes(id)) ?? ''
     await ec2.send(new RebootInstancesCommand({ InstanceIds: [inA] }))
@@ -109,8 +109,8 @@ for (const [what, host, witness] of [
       assert.ok(session.state.desired().has(`image/${image}`))
     } finally {
       await session.stop()
+      await host.start()
     }
-    await host.start()
     await connected(cloud, everybody)
   })
 }
