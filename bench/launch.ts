@@ -1,5 +1,5 @@
-// How long RunInstances takes to answer, and until the guest's kernel says its first word, against a
-// QEMU that somebody starts by hand with the same command line, image and host, in turns.
+// How long RunInstances takes to answer, and until the guest's kernel says its first word, against
+// a QEMU that somebody starts by hand with the same command line, image and host, in turns.
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -81,7 +81,7 @@ function report(
     peer_value: rounded(median(bareMs)),
     goal: RATIO_GOAL,
   })
-  const name = 'the same for the first instance on a host, which fetches the image'
+  const name = 'the first on a host, which fetches the image, to the first line on the console'
   emit({ ...line, case: name, value: rounded(cold.firstLineMs) })
 }
 
