@@ -65,6 +65,7 @@ export async function housekeepingPass(parts: HousekeepingParts): Promise<void> 
   const { state, clock, randomHex } = parts
   await ensureDefaultSubnets(state, { nowMs: clock.nowMs(), randomHex, log: parts.log })
   await ensurePresharedKeys(parts)
+  await closeRemoved(parts)
   await renewLeases(parts)
   await endLeases(parts)
   await purgeTerminated(state, clock.nowMs())
@@ -95,6 +96,16 @@ function missingPairs(view: View): string[] {
     }
   }
   return missing
+}
+
+/** A host that was taken out of the cloud, and did not leave by itself, has no session any more. */
+async function closeRemoved({ state, sessions, log }: HousekeepingParts): Promise<void> {
+  const view = state.view()
+  const removed = sessions.list().filter(({ rack, host }) => view.get('host', rack, host) === null)
+  for (const { rack, host } of removed) {
+    log.info('session of a removed host', { rack, host })
+    await sessions.close({ rack, host }, 'the host was taken out of the cloud')
+  }
 }
 
 async function renewLeases({

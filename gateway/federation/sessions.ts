@@ -92,6 +92,10 @@ export class Sessions {
     return () => this.#listeners.delete(listener)
   }
 
+  async close(agent: AgentName, reason: string): Promise<void> {
+    await this.#open.get(nameOf(agent))?.session.close(reason)
+  }
+
   async closeAll(reason: string): Promise<void> {
     await Promise.all([...this.#open.values()].map(({ session }) => session.close(reason)))
   }
