@@ -65,9 +65,7 @@ async function forgetHost(tx: Transaction, { rack, host, index }: HostRecord): P
 async function withoutEmptyRack(tx: Transaction, view: View, name: string): Promise<void> {
   const rack = await tx.get('rack', name)
   if (rack === null) return
-  for (const subnet of view.all('subnet').filter((one) => one.rack === name)) {
-    await removeSubnet(tx, subnet)
-  }
+  for (const subnet of view.subnetsOf('rack', name)) await removeSubnet(tx, subnet)
   for (const { pair } of view.all('preshared-key')) {
     if (pair.split('|').includes(name)) await tx.delete('preshared-key', pair)
   }

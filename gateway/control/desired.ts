@@ -72,10 +72,9 @@ export function resourceAt(
 
 function keysOf(view: View, agent: AgentName): string[] {
   const keys = ['rack']
-  for (const vpc of view.all('vpc')) keys.push(`vpc/${vpc.id}`)
-  for (const subnet of view.all('subnet')) {
-    if (subnet.rack === agent.rack) keys.push(`network/${subnet.id}`)
-  }
+  const subnets = view.subnetsOf('rack', agent.rack)
+  for (const vpc of new Set(subnets.map((subnet) => subnet.vpc))) keys.push(`vpc/${vpc}`)
+  for (const subnet of subnets) keys.push(`network/${subnet.id}`)
   for (const image of view.all('image')) keys.push(`image/${image.id}`)
   for (const one of view.interfacesOf('rack', agent.rack)) keys.push(`interface/${one.id}`)
   for (const one of view.instancesOf('rack', agent.rack)) keys.push(`instance/${one.id}`)
@@ -106,7 +105,7 @@ function rackAt(view: View, agent: AgentName): Resource | null {
 function vpcAt(view: View, agent: AgentName, id: string): Resource | null {
   const vpc = view.get('vpc', id)
   if (vpc === null) return null
-  const here = view.all('subnet').some((one) => one.vpc === id && one.rack === agent.rack)
+  const here = view.subnetsOf('vpc', id).some((one) => one.rack === agent.rack)
   if (!here) return null
   const value = create(VpcSchema, {
     id,
@@ -232,7 +231,7 @@ function overlayRack(view: View, name: string): OverlayRack | null {
   const cloud = view.get('cloud', 'self')
   const rack = view.get('rack', name)
   if (cloud === null || rack === null) return null
-  const subnets = view.all('subnet').filter((subnet) => subnet.rack === name)
+  const subnets = view.subnetsOf('rack', name)
   return {
     name,
     index: rack.index,

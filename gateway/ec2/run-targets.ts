@@ -102,7 +102,7 @@ async function defaultSubnets(
     throw new ApiError('VPCIdNotSpecified', 'No default VPC for this user')
   }
   const subnets: SubnetRecord[] = []
-  for (const { id } of view.all('subnet').filter((one) => one.vpc === vpc.id && one.isDefault)) {
+  for (const { id } of view.subnetsOf('vpc', vpc.id).filter((one) => one.isDefault)) {
     const subnet = await tx.get('subnet', id)
     if (subnet !== null && (rack === null || subnet.rack === rack)) subnets.push(subnet)
   }

@@ -12,6 +12,7 @@ type Index = Map<string, Ordered<unknown>>
 const INDEXED: { readonly [kind: string]: readonly string[] } = {
   instance: ['account', 'rack', 'host'],
   interface: ['account', 'rack', 'instance', 'subnet'],
+  subnet: ['account', 'rack', 'vpc'],
 }
 
 /** Keys of the number pools are no records: only transactions read them. */
@@ -49,6 +50,10 @@ export class MemoryView implements View {
     id: string,
   ): readonly Records['interface'][] {
     return this.#indexed('interface', by, id)
+  }
+
+  subnetsOf(by: 'account' | 'rack' | 'vpc', id: string): readonly Records['subnet'][] {
+    return this.#indexed('subnet', by, id)
   }
 
   #indexed<K extends Kind>(kind: K, by: string, id: string): readonly Records[K][] {

@@ -19,6 +19,7 @@ export interface View {
     by: 'account' | 'rack' | 'instance' | 'subnet',
     id: string,
   ): readonly Records['interface'][]
+  subnetsOf(by: 'account' | 'rack' | 'vpc', id: string): readonly Records['subnet'][]
 }
 
 /** Reads and writes of one transaction. Reads are of the store as it is, not of the mirror. */

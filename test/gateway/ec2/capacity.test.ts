@@ -25,6 +25,7 @@ function before(view: View): View {
     withPrefix: (kind, prefix) => view.withPrefix(kind, prefix),
     instancesOf: () => [],
     interfacesOf: () => [],
+    subnetsOf: () => [],
   }
 }
 
