@@ -18,6 +18,7 @@ import { startService } from './join/service.ts'
 import type { Role } from './role.ts'
 
 const ROLES = ['cc', 'sc', 'nc'] as const
+const MAX_INVITATION_CHARS = 1_000
 
 interface JoinFlags extends PathFlags {
   readonly plan: boolean
@@ -107,7 +108,11 @@ const joinCommand = buildCommand<JoinFlags, [string]>({
     positional: {
       kind: 'tuple',
       parameters: [
-        { brief: 'TOKEN@HOST or TOKEN@HOST:PORT', parse: String, placeholder: 'invitation' },
+        {
+          brief: 'TOKEN@HOST or TOKEN@HOST:PORT; - reads it from standard input, unseen by ps',
+          parse: String,
+          placeholder: 'invitation',
+        },
       ],
     },
   },
@@ -165,7 +170,7 @@ async function run(flags: JoinFlags, invitation: string): Promise<void> {
     throw new MalleeError('BadArgument', sentence)
   }
   const options: JoinOptions = {
-    invitation: parseInvitation(invitation),
+    invitation: parseInvitation(invitation === '-' ? await readInvitation() : invitation),
     host,
     roles: ROLES.filter((role) => flags.roles.includes(role)),
     trunk: flags.trunk ?? null,
@@ -197,6 +202,18 @@ async function run(flags: JoinFlags, invitation: string): Promise<void> {
   const across = ready.racks.length === 0 ? 'no other rack yet' : `racks ${ready.racks.join(', ')}`
   const done = `${host} is in rack ${config.rack} of ${config.cloud} after ${ready.seconds.toFixed(1)} s (${across})`
   print(flags.json, { ...config, ...ready }, done)
+}
+
+/** An argument is seen by everybody on the machine while the command runs. */
+async function readInvitation(): Promise<string> {
+  let given = ''
+  for await (const chunk of process.stdin.setEncoding('utf8')) {
+    given += chunk
+    if (given.length > MAX_INVITATION_CHARS) {
+      throw new MalleeError('TokenGarbled', 'standard input is longer than any invitation')
+    }
+  }
+  return given.trim()
 }
 
 function say(sentence: string): void {
