@@ -31,7 +31,7 @@ export async function takeBlob(
     const { format, virtualSizeBytes } = formatOf(head, sizeBytes)
     await rename(partial, join(dir, sha256))
     await syncDir(dir)
-    return { sha256, name, sizeBytes, virtualSizeBytes, format, createdAtMs: nowMs }
+    return { sha256, names: [name], sizeBytes, virtualSizeBytes, format, createdAtMs: nowMs }
   } catch (error) {
     await rm(partial, { force: true })
     if ((error as NodeJS.ErrnoException).code === 'ENOSPC') {

@@ -33,6 +33,8 @@ export interface SessionTiming {
 export interface ParentSessionParts extends SessionTiming {
   readonly parent: ParentEnd
   readonly agent: Identity
+  /** Of the key of the agent's certificate. */
+  readonly keyFingerprint: string
   /**
    * Called once the agent is admitted, before its welcome: ends an older session of the same agent.
    */
@@ -170,7 +172,7 @@ export class ParentSession implements OpenSession {
         `the host is of cloud ${agent.cloud}, not ${parent.cloud}`,
       )
     }
-    await parent.admit(agent, hello)
+    await parent.admit(agent, hello, this.#parts.keyFingerprint)
     if (this.#ended.signal.aborted) return
     supersede(this)
     const skewMs = Number(hello.clockMs) - clock.nowMs()

@@ -12,7 +12,7 @@ import {
 import { ParentSession, type SessionTiming } from './parent-session.ts'
 import { errorToStatus, type RpcService, serviceDefinition } from './service.ts'
 import type { ParentEnd } from './session.ts'
-import { peerIdentity } from './tls.ts'
+import { peerIdentity, peerKeyFingerprint } from './tls.ts'
 
 const MAX_SESSIONS = 10_000
 
@@ -24,8 +24,10 @@ export function sessionService(parent: ParentEnd, timing: SessionTiming): RpcSer
 
   function session(call: grpc.ServerDuplexStream<SessionRequest, SessionResponse>): void {
     let agent: Identity
+    let fingerprint: string
     try {
       agent = peerIdentity(call)
+      fingerprint = peerKeyFingerprint(call)
       if (streams.size >= MAX_SESSIONS) {
         throw new MalleeError('TooManyRequests', `${MAX_SESSIONS} sessions are open`)
       }
@@ -40,6 +42,7 @@ export function sessionService(parent: ParentEnd, timing: SessionTiming): RpcSer
         ...timing,
         parent,
         agent,
+        keyFingerprint: fingerprint,
         supersede: (newer) => {
           const older = open.get(name)
           if (older !== undefined) timing.log.warn('session superseded', { agent })

@@ -43,8 +43,11 @@ export interface AgentEnd {
 export interface ParentEnd {
   readonly cloud: string
   epoch(): string
-  /** May this agent have a session? Throws MalleeError if not (unknown host, revoked). */
-  admit(agent: Identity, hello: Hello): Promise<void>
+  /**
+   * May this agent have a session? `keyFingerprint` is of its certificate's key. Throws MalleeError
+   * if not (unknown host, one that left, another host of its name).
+   */
+  admit(agent: Identity, hello: Hello, keyFingerprint: string): Promise<void>
   /**
    * The desired state of one agent: first a snapshot, or a delta from what it holds if that is
    * possible; then each change, until aborted. A slow reader gets changes folded together.

@@ -5,7 +5,7 @@ import { createSecureContext, type PeerCertificate } from 'node:tls'
 import * as grpc from '@grpc/grpc-js'
 import { MalleeError } from '../common/errors.ts'
 import { formatIdentity, type Identity } from '../common/identity.ts'
-import { identityOfCertificate } from '../common/pki.ts'
+import { identityOfCertificate, keyFingerprint } from '../common/pki.ts'
 
 export interface TlsIdentity {
   readonly certificatePem: string
@@ -46,12 +46,24 @@ export function joinClientCredentials(caPem: string, expect: Expect): grpc.Chann
 }
 
 /** Who is calling. Throws NotAllowed when the connection has no certificate of ours. */
-export function peerIdentity(call: {
+export function peerIdentity(call: SecuredCall): Identity {
+  return identityOfCertificate(peerCertificate(call))
+}
+
+/** The fingerprint of the key that the caller's certificate is for. */
+export function peerKeyFingerprint(call: SecuredCall): string {
+  return keyFingerprint(peerCertificate(call))
+}
+
+/** What grpc-js says of the connection of a call. */
+export interface SecuredCall {
   getAuthContext(): { sslPeerCertificate?: PeerCertificate }
-}): Identity {
+}
+
+function peerCertificate(call: SecuredCall): Uint8Array {
   const raw = call.getAuthContext().sslPeerCertificate?.raw
   if (raw === undefined) throw new MalleeError('NotAllowed', 'the caller has no certificate')
-  return identityOfCertificate(raw)
+  return raw
 }
 
 function verifyOptions(expect: Expect): grpc.VerifyOptions {

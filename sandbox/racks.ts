@@ -57,7 +57,7 @@ export interface Joined {
   readonly racks: readonly string[]
 }
 
-/** Runs rack-join on a host: `invitation` is TOKEN@HOST. Throws CommandFailed without the token. */
+/** Runs rack-join on a host: `invitation` is TOKEN@HOST. Throws CommandFailed. */
 export async function rackJoin(
   host: SandboxHost,
   { name, roles }: HostPlan,
@@ -66,12 +66,12 @@ export async function rackJoin(
 ): Promise<Joined> {
   const flags = ['--host-name', name, '--roles', roles.join(','), ...more, '--json']
   try {
-    const { stdout } = await host.exec([RACK_JOIN, invitation, ...flags], { timeoutMs: JOIN_MS })
+    // By standard input: an argument is seen by everybody on the machine.
+    const options = { input: `${invitation}\n`, timeoutMs: JOIN_MS }
+    const { stdout } = await host.exec([RACK_JOIN, '-', ...flags], options)
     return JSON.parse(stdout) as Joined
   } catch (cause) {
-    const [token = ''] = invitation.split('@')
-    const said = messageOf(cause).replaceAll(token, 'TOKEN')
-    throw new MalleeError('CommandFailed', `host ${name} did not join: ${said}`)
+    throw new MalleeError('CommandFailed', `host ${name} did not join: ${messageOf(cause)}`)
   }
 }
 

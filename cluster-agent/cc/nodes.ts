@@ -11,6 +11,7 @@ import {
   StatusSchema,
 } from '../../proto/gen/mallee/v1/observed_pb.js'
 import type { Command, CommandResult } from '../../proto/gen/mallee/v1/session_pb.js'
+import { bodyAt } from '../../proto/resources.ts'
 import type { DesiredUpdate, OpenSession, ParentEnd } from '../../proto/session.ts'
 import type { AgentState, Held } from '../state.ts'
 import type { StatusBoard } from '../status-board.ts'
@@ -33,6 +34,7 @@ export class Nodes {
     this.#parts = parts
     // Those that were here before our restart are away until they dial again.
     for (const node of parts.state.nodes()) parts.board.set([nodeStatus(node, false)])
+    parts.state.onAccept(() => this.#dismissStrangers())
   }
 
   parentEnd(): ParentEnd {
@@ -40,7 +42,7 @@ export class Nodes {
     return {
       cloud,
       epoch: () => state.held()?.epoch ?? '',
-      admit: async (agent) => this.#admit(agent),
+      admit: async (agent, _hello, keyFingerprint) => this.#admit(agent, keyFingerprint),
       desired: (agent, held, signal) => this.#desired(hostOf(agent), held, signal),
       report: async (agent, _full, statuses) => this.#report(hostOf(agent), statuses),
       acknowledged: () => undefined,
@@ -71,13 +73,33 @@ export class Nodes {
     await Promise.all([...this.#open.values()].map((session) => session.close(reason)))
   }
 
-  #admit(agent: Identity): void {
+  #admit(agent: Identity, keyFingerprint: string): void {
     const { rack, state } = this.#parts
     if (agent.kind !== 'host' || agent.rack !== rack || agent.roles.includes('cc')) {
       throw new MalleeError('NotSupported', `only nodes of rack ${rack} have a session with its CC`)
     }
     if (state.held() === null) {
       throw new MalleeError('Unavailable', `the CC of rack ${rack} has no desired state yet`)
+    }
+    if (this.#fingerprintOf(agent.host) !== keyFingerprint) {
+      const sentence = `host ${agent.host} is not in rack ${rack}, or with another key`
+      throw new MalleeError('HostNotFound', sentence)
+    }
+  }
+
+  /** Of the key of a member of the rack; null for who is none. */
+  #fingerprintOf(host: string): string | null {
+    const members = bodyAt(this.#parts.state.desired(), 'rack', 'rack')?.members ?? []
+    return members.find((member) => member.host === host)?.keyFingerprint ?? null
+  }
+
+  /** A host that was taken out of the cloud has nothing more to ask here. */
+  #dismissStrangers(): void {
+    for (const [host, session] of this.#open) {
+      if (this.#fingerprintOf(host) !== null) continue
+      this.#parts.log.warn('node was taken out', { host })
+      this.forget(host)
+      void session.close('the host was taken out of the cloud')
     }
   }
 

@@ -48,7 +48,12 @@ const listCommand = buildCommand<LocalFlags>({
     answering(json, async () => {
       const call = { method: 'GET', path: '/v1/blobs' } as const
       const { blobs } = await callLocal<{ blobs: readonly BlobRecord[] }>(socket, call)
-      const rows = blobs.map((one) => [one.name, one.format, `${one.sizeBytes}`, one.sha256])
+      const rows = blobs.map((one) => [
+        one.names.join(', '),
+        one.format,
+        `${one.sizeBytes}`,
+        one.sha256,
+      ])
       print(json, blobs, table(['NAME', 'FORMAT', 'BYTES', 'SHA-256'], rows))
     }),
 })
@@ -74,6 +79,6 @@ async function importImage(flags: ImportFlags, file: string): Promise<void> {
       },
     },
   })
-  const text = `${blob.name}: ${blob.format}, ${blob.sizeBytes} bytes, sha256 ${blob.sha256}`
+  const text = `${name}: ${blob.format}, ${blob.sizeBytes} bytes, sha256 ${blob.sha256}`
   print(flags.json, blob, text)
 }

@@ -20,7 +20,12 @@ export function touchedBy(view: View, change: Change): Touched[] {
       // Rare, and both ends of every tunnel of the rack hang on it.
       return [{ key: 'rack', rack: kind === 'rack' ? id : null }, ...allTunnels(view)]
     case 'host':
-      return [{ key: `tunnel/${id}/${more}`, rack: null }, ...tunnelsTo(view, id)]
+      // The rack's own resource names its members.
+      return [
+        { key: 'rack', rack: id },
+        { key: `tunnel/${id}/${more}`, rack: null },
+        ...tunnelsTo(view, id),
+      ]
     case 'subnet':
       return touchedBySubnet(view, id, change)
     case 'preshared-key':

@@ -98,6 +98,9 @@ function rackAt(view: View, agent: AgentName): Resource | null {
     cloudFabric: cloud.fabricPrefix,
     rackFabric: fabricOf(cloud.fabricPrefix, rack.index),
     mtu: TENANT_MTU,
+    members: view
+      .withPrefix('host', `${rack.name}/`)
+      .map(({ host, keyFingerprint }) => ({ host, keyFingerprint })),
   })
   return resource('rack', { case: 'rack', value })
 }

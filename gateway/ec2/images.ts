@@ -209,7 +209,7 @@ async function registerImage(
 function digestOf(view: View, location: string): string | null {
   const digest = BY_DIGEST.exec(location)?.[1]
   if (digest !== undefined) return digest
-  const named = view.all('blob').filter((blob) => blob.name === location)
+  const named = view.all('blob').filter((blob) => blob.names.includes(location))
   const newest = named.reduce<BlobRecord | null>(
     (best, blob) => (best === null || blob.createdAtMs > best.createdAtMs ? blob : best),
     null,

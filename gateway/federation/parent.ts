@@ -38,7 +38,7 @@ export function gatewayParent(parts: GatewayParentParts): ParentEnd {
   return {
     cloud,
     epoch: () => state.epoch(),
-    admit: (agent, hello) => admit(state, agent, hello),
+    admit: (agent, hello, fingerprint) => admit(state, agent, hello, fingerprint),
     desired: (agent, held, signal) =>
       desiredUpdates({ state, openKey, log }, agentName(agent), held, signal),
     report: (agent, full, statuses) => report(agent, full, statuses),
@@ -80,11 +80,20 @@ export function gatewayParent(parts: GatewayParentParts): ParentEnd {
 }
 
 /** A CC that joined and was not removed since, with the simulated flag it joined with. */
-async function admit(state: State, agent: Identity, hello: Hello): Promise<void> {
+async function admit(
+  state: State,
+  agent: Identity,
+  hello: Hello,
+  keyFingerprint: string,
+): Promise<void> {
   const { rack, host } = agentName(agent)
   const record = (await state.fresh()).get('host', rack, host)
   if (record === null) {
     throw new MalleeError('HostNotFound', `host ${host} of rack ${rack} is not in this cloud`)
+  }
+  if (record.keyFingerprint !== keyFingerprint) {
+    const sentence = `host ${host} of rack ${rack} joined again with another key, this one is void`
+    throw new MalleeError('NotAllowed', sentence)
   }
   if (record.simulated !== hello.simulated) {
     const was = record.simulated ? 'simulated' : 'real'

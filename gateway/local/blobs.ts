@@ -33,9 +33,11 @@ export function addBlobRoutes(app: FastifyInstance, parts: BlobParts): void {
       const blob = await takeBlob(blobsDir, name, raw as IncomingMessage, about)
       return state.update(async (tx) => {
         const known = await tx.get('blob', blob.sha256)
-        if (known !== null) return known
-        await tx.put('blob', [blob.sha256], blob)
-        return blob
+        if (known?.names.includes(name)) return known
+        // The same bytes under another name: both names lead to them.
+        const next = known === null ? blob : { ...known, names: [...known.names, name] }
+        await tx.put('blob', [blob.sha256], next)
+        return next
       })
     })
   })

@@ -132,7 +132,8 @@ export interface ImageRecord {
 /** A file that `mallee image import` brought in, by digest; RegisterImage makes images of it. */
 export interface BlobRecord {
   readonly sha256: string
-  readonly name: string
+  /** Every name under which it was imported, the first one first. */
+  readonly names: readonly string[]
   readonly sizeBytes: number
   readonly virtualSizeBytes: number
   readonly format: 'raw' | 'qcow2'

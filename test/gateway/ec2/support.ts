@@ -215,7 +215,7 @@ async function fill(
     })
     await tx.put('blob', [DIGEST], {
       sha256: DIGEST,
-      name: 'debian.qcow2',
+      names: ['debian.qcow2'],
       sizeBytes: 1 << 20,
       virtualSizeBytes: 2 ** 30,
       format: 'qcow2',

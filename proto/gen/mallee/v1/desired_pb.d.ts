@@ -120,6 +120,13 @@ export declare type RackConfig = Message<"mallee.v1.RackConfig"> & {
    * @generated from field: uint32 mtu = 7;
    */
   mtu: number;
+
+  /**
+   * The rack's hosts. A CC has sessions with nobody else.
+   *
+   * @generated from field: repeated mallee.v1.Member members = 8;
+   */
+  members: Member[];
 };
 
 /**
@@ -127,6 +134,29 @@ export declare type RackConfig = Message<"mallee.v1.RackConfig"> & {
  * Use `create(RackConfigSchema)` to create a new message.
  */
 export declare const RackConfigSchema: GenMessage<RackConfig>;
+
+/**
+ * @generated from message mallee.v1.Member
+ */
+export declare type Member = Message<"mallee.v1.Member"> & {
+  /**
+   * @generated from field: string host = 1;
+   */
+  host: string;
+
+  /**
+   * Of its certificate's key: a host of the same name that joined later has another one.
+   *
+   * @generated from field: string key_fingerprint = 2;
+   */
+  keyFingerprint: string;
+};
+
+/**
+ * Describes the message mallee.v1.Member.
+ * Use `create(MemberSchema)` to create a new message.
+ */
+export declare const MemberSchema: GenMessage<Member>;
 
 /**
  * The prefixes that may talk to each other.

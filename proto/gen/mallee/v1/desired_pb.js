@@ -11,7 +11,7 @@ import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/code
  * Describes the file mallee/v1/desired.proto.
  */
 export const file_mallee_v1_desired = /*@__PURE__*/
-  fileDesc("ChdtYWxsZWUvdjEvZGVzaXJlZC5wcm90bxIJbWFsbGVlLnYxIqgCCghSZXNvdXJjZRILCgNrZXkYASABKAkSJQoEcmFjaxgCIAEoCzIVLm1hbGxlZS52MS5SYWNrQ29uZmlnSAASHQoDdnBjGAMgASgLMg4ubWFsbGVlLnYxLlZwY0gAEiUKB25ldHdvcmsYBCABKAsyEi5tYWxsZWUudjEuTmV0d29ya0gAEikKCWludGVyZmFjZRgFIAEoCzIULm1hbGxlZS52MS5JbnRlcmZhY2VIABIhCgVpbWFnZRgGIAEoCzIQLm1hbGxlZS52MS5JbWFnZUgAEicKCGluc3RhbmNlGAcgASgLMhMubWFsbGVlLnYxLkluc3RhbmNlSAASIwoGdHVubmVsGAggASgLMhEubWFsbGVlLnYxLlR1bm5lbEgAQgYKBGJvZHkihQEKClJhY2tDb25maWcSDQoFY2xvdWQYASABKAkSDgoGcmVnaW9uGAIgASgJEgwKBHJhY2sYAyABKAkSEgoKcmFja19pbmRleBgEIAEoDRIUCgxjbG91ZF9mYWJyaWMYBSABKAkSEwoLcmFja19mYWJyaWMYBiABKAkSCwoDbXR1GAcgASgNIjkKA1ZwYxIKCgJpZBgBIAEoCRISCgppcHY0X2NpZHJzGAIgAygJEhIKCmlwdjZfY2lkcnMYAyADKAkiswEKB05ldHdvcmsSCgoCaWQYASABKAkSDgoGdnBjX2lkGAIgASgJEhAKCHZsYW5fdGFnGAMgASgNEgsKA3ZuaRgEIAEoDRIRCglpcHY0X2NpZHIYBSABKAkSFAoMaXB2NF9nYXRld2F5GAYgASgJEhEKCWlwdjZfY2lkchgHIAEoCRIUCgxpcHY2X2dhdGV3YXkYCCABKAkSCwoDbXR1GAkgASgNEg4KBmRvbWFpbhgKIAEoCSKJAQoJSW50ZXJmYWNlEgoKAmlkGAEgASgJEhMKC2luc3RhbmNlX2lkGAIgASgJEhIKCm5ldHdvcmtfaWQYAyABKAkSCwoDbWFjGAQgASgJEgwKBGlwdjQYBSABKAkSDAoEaXB2NhgGIAEoCRIQCghob3N0bmFtZRgHIAEoCRIMCgRob3N0GAggASgJIkcKBUltYWdlEgoKAmlkGAEgASgJEg4KBnNoYTI1NhgCIAEoCRISCgpzaXplX2J5dGVzGAMgASgEEg4KBmZvcm1hdBgEIAEoCSLfAQoISW5zdGFuY2USCgoCaWQYASABKAkSDAoEaG9zdBgCIAEoCRIQCghpbWFnZV9pZBgDIAEoCRINCgV2Y3B1cxgEIAEoDRISCgptZW1vcnlfbWliGAUgASgNEhAKCGRpc2tfZ2liGAYgASgNEhUKDWludGVyZmFjZV9pZHMYByADKAkSHwoFcG93ZXIYCCABKA4yEC5tYWxsZWUudjEuUG93ZXISFAoMcmVib290X2NvdW50GAkgASgNEhMKC3NtYmlvc191dWlkGAogASgJEg8KB2FjY291bnQYCyABKAkijAEKBlR1bm5lbBIMCgRyYWNrGAEgASgJEgwKBGhvc3QYAiABKAkSEgoKcHVibGljX2tleRgDIAEoCRIVCg1wcmVzaGFyZWRfa2V5GAQgASgMEhEKCWVuZHBvaW50cxgFIAMoCRITCgthbGxvd2VkX2lwcxgGIAMoCRITCgtrZWVwYWxpdmVfcxgHIAEoDSpaCgVQb3dlchIVChFQT1dFUl9VTlNQRUNJRklFRBAAEhEKDVBPV0VSX1JVTk5JTkcQARIRCg1QT1dFUl9TVE9QUEVEEAISFAoQUE9XRVJfVEVSTUlOQVRFRBADYgZwcm90bzM");
+  fileDesc("ChdtYWxsZWUvdjEvZGVzaXJlZC5wcm90bxIJbWFsbGVlLnYxIqgCCghSZXNvdXJjZRILCgNrZXkYASABKAkSJQoEcmFjaxgCIAEoCzIVLm1hbGxlZS52MS5SYWNrQ29uZmlnSAASHQoDdnBjGAMgASgLMg4ubWFsbGVlLnYxLlZwY0gAEiUKB25ldHdvcmsYBCABKAsyEi5tYWxsZWUudjEuTmV0d29ya0gAEikKCWludGVyZmFjZRgFIAEoCzIULm1hbGxlZS52MS5JbnRlcmZhY2VIABIhCgVpbWFnZRgGIAEoCzIQLm1hbGxlZS52MS5JbWFnZUgAEicKCGluc3RhbmNlGAcgASgLMhMubWFsbGVlLnYxLkluc3RhbmNlSAASIwoGdHVubmVsGAggASgLMhEubWFsbGVlLnYxLlR1bm5lbEgAQgYKBGJvZHkiqQEKClJhY2tDb25maWcSDQoFY2xvdWQYASABKAkSDgoGcmVnaW9uGAIgASgJEgwKBHJhY2sYAyABKAkSEgoKcmFja19pbmRleBgEIAEoDRIUCgxjbG91ZF9mYWJyaWMYBSABKAkSEwoLcmFja19mYWJyaWMYBiABKAkSCwoDbXR1GAcgASgNEiIKB21lbWJlcnMYCCADKAsyES5tYWxsZWUudjEuTWVtYmVyIi8KBk1lbWJlchIMCgRob3N0GAEgASgJEhcKD2tleV9maW5nZXJwcmludBgCIAEoCSI5CgNWcGMSCgoCaWQYASABKAkSEgoKaXB2NF9jaWRycxgCIAMoCRISCgppcHY2X2NpZHJzGAMgAygJIrMBCgdOZXR3b3JrEgoKAmlkGAEgASgJEg4KBnZwY19pZBgCIAEoCRIQCgh2bGFuX3RhZxgDIAEoDRILCgN2bmkYBCABKA0SEQoJaXB2NF9jaWRyGAUgASgJEhQKDGlwdjRfZ2F0ZXdheRgGIAEoCRIRCglpcHY2X2NpZHIYByABKAkSFAoMaXB2Nl9nYXRld2F5GAggASgJEgsKA210dRgJIAEoDRIOCgZkb21haW4YCiABKAkiiQEKCUludGVyZmFjZRIKCgJpZBgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRISCgpuZXR3b3JrX2lkGAMgASgJEgsKA21hYxgEIAEoCRIMCgRpcHY0GAUgASgJEgwKBGlwdjYYBiABKAkSEAoIaG9zdG5hbWUYByABKAkSDAoEaG9zdBgIIAEoCSJHCgVJbWFnZRIKCgJpZBgBIAEoCRIOCgZzaGEyNTYYAiABKAkSEgoKc2l6ZV9ieXRlcxgDIAEoBBIOCgZmb3JtYXQYBCABKAki3wEKCEluc3RhbmNlEgoKAmlkGAEgASgJEgwKBGhvc3QYAiABKAkSEAoIaW1hZ2VfaWQYAyABKAkSDQoFdmNwdXMYBCABKA0SEgoKbWVtb3J5X21pYhgFIAEoDRIQCghkaXNrX2dpYhgGIAEoDRIVCg1pbnRlcmZhY2VfaWRzGAcgAygJEh8KBXBvd2VyGAggASgOMhAubWFsbGVlLnYxLlBvd2VyEhQKDHJlYm9vdF9jb3VudBgJIAEoDRITCgtzbWJpb3NfdXVpZBgKIAEoCRIPCgdhY2NvdW50GAsgASgJIowBCgZUdW5uZWwSDAoEcmFjaxgBIAEoCRIMCgRob3N0GAIgASgJEhIKCnB1YmxpY19rZXkYAyABKAkSFQoNcHJlc2hhcmVkX2tleRgEIAEoDBIRCgllbmRwb2ludHMYBSADKAkSEwoLYWxsb3dlZF9pcHMYBiADKAkSEwoLa2VlcGFsaXZlX3MYByABKA0qWgoFUG93ZXISFQoRUE9XRVJfVU5TUEVDSUZJRUQQABIRCg1QT1dFUl9SVU5OSU5HEAESEQoNUE9XRVJfU1RPUFBFRBACEhQKEFBPV0VSX1RFUk1JTkFURUQQA2IGcHJvdG8z");
 
 /**
  * Describes the message mallee.v1.Resource.
@@ -28,46 +28,53 @@ export const RackConfigSchema = /*@__PURE__*/
   messageDesc(file_mallee_v1_desired, 1);
 
 /**
+ * Describes the message mallee.v1.Member.
+ * Use `create(MemberSchema)` to create a new message.
+ */
+export const MemberSchema = /*@__PURE__*/
+  messageDesc(file_mallee_v1_desired, 2);
+
+/**
  * Describes the message mallee.v1.Vpc.
  * Use `create(VpcSchema)` to create a new message.
  */
 export const VpcSchema = /*@__PURE__*/
-  messageDesc(file_mallee_v1_desired, 2);
+  messageDesc(file_mallee_v1_desired, 3);
 
 /**
  * Describes the message mallee.v1.Network.
  * Use `create(NetworkSchema)` to create a new message.
  */
 export const NetworkSchema = /*@__PURE__*/
-  messageDesc(file_mallee_v1_desired, 3);
+  messageDesc(file_mallee_v1_desired, 4);
 
 /**
  * Describes the message mallee.v1.Interface.
  * Use `create(InterfaceSchema)` to create a new message.
  */
 export const InterfaceSchema = /*@__PURE__*/
-  messageDesc(file_mallee_v1_desired, 4);
+  messageDesc(file_mallee_v1_desired, 5);
 
 /**
  * Describes the message mallee.v1.Image.
  * Use `create(ImageSchema)` to create a new message.
  */
 export const ImageSchema = /*@__PURE__*/
-  messageDesc(file_mallee_v1_desired, 5);
+  messageDesc(file_mallee_v1_desired, 6);
 
 /**
  * Describes the message mallee.v1.Instance.
  * Use `create(InstanceSchema)` to create a new message.
  */
 export const InstanceSchema = /*@__PURE__*/
-  messageDesc(file_mallee_v1_desired, 6);
+  messageDesc(file_mallee_v1_desired, 7);
 
 /**
  * Describes the message mallee.v1.Tunnel.
  * Use `create(TunnelSchema)` to create a new message.
  */
 export const TunnelSchema = /*@__PURE__*/
-  messageDesc(file_mallee_v1_desired, 7);
+  messageDesc(file_mallee_v1_desired, 8);
 
 /**
  * Describes the enum mallee.v1.Power.

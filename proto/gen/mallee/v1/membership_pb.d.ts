@@ -221,7 +221,8 @@ export declare const CheckResponseSchema: GenMessage<CheckResponse>;
  */
 export declare const MembershipService: GenService<{
   /**
-   * Join trades a single-use token for a certificate. Repeating it with the same key is the same join.
+   * Join trades a single-use token for a certificate. Repeating it with the same key is the same
+   * join.
    *
    * @generated from rpc mallee.v1.MembershipService.Join
    */
