@@ -13,7 +13,7 @@ import { awaitPath, IPERF_PORT, type Path, pingTimes, startIperfServer, tcpRate 
 import { planOf, say, withWorld } from './worlds.ts'
 
 const BENCH = 'overlay'
-const ROUNDS = 5
+const ROUNDS = 6
 const PLAN = planOf('bench-overlay', [
   { name: 'a', joinsOver: 'ipv4', hosts: [{ name: 'a1', roles: ['cc'] }] },
   { name: 'b', joinsOver: 'ipv4', hosts: [{ name: 'b1', roles: ['cc'] }] },
@@ -62,11 +62,10 @@ export function run(emit: Emit): Promise<void> {
   })
 }
 
-/** In turns, each round from another one on: a noisy moment or neighbour hits all alike. */
+/** In turns, there and back: no path always comes after the same one. */
 async function measure(subjects: readonly Subject[], signal: AbortSignal): Promise<void> {
   for (let round = 1; round <= ROUNDS; round++) {
-    const first = round % subjects.length
-    const order = [...subjects.slice(first), ...subjects.slice(0, first)]
+    const order = round % 2 === 0 ? subjects.toReversed() : subjects
     for (const { path, rates, pings } of order) {
       signal.throwIfAborted()
       pings.push(...(await pingTimes(path)))
