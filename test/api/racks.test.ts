@@ -54,7 +54,7 @@ test('a rack that is taken out has no session, no tunnel, no certificate, and ma
   await until('the tunnels are there again', () => tunnelsOf(cc) === 1 && tunnelsOf(again) === 1)
 })
 
-test('a node that is taken out leaves its rack as it is', async () => {
+test('a node that is taken out loses its session and leaves its rack as it is', async () => {
   const onNode = node.roles.statuses().flatMap(({ body }) => {
     return body.case === 'instance' ? [body.value.id] : []
   })
@@ -69,6 +69,10 @@ test('a node that is taken out leaves its rack as it is', async () => {
     rack?.hosts.map((one) => [one.host, one.connected]),
     [['a-cc', true]],
   )
+  await until('its CC refuses it', async () => {
+    const progress = await readProgress(node.paths)
+    return progress?.connected === false && /is not in rack a/.test(progress.connectTrouble)
+  })
 })
 
 async function zones(): Promise<string[]> {
