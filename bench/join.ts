@@ -1,5 +1,6 @@
-// How long a rack takes to become a part of the cloud: from the start of rack-join on a third rack's
-// host to the first encrypted packet from each of the other two, which is when rack-join ends.
+// How long a rack takes to become a part of the cloud: from the start of rack-join on a third
+// rack's host to the first encrypted packet from each of the other two, which is when rack-join
+// ends.
 
 import { MalleeError } from '../common/errors.ts'
 import { silentLog } from '../common/log.ts'
