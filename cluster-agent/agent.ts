@@ -15,6 +15,7 @@ import { startNodeServer } from './cc/server.ts'
 import type { AgentConfig } from './config.ts'
 import type { HostPass, HostRoles } from './host-roles.ts'
 import { type HostFacts, hostStatus } from './host-status.ts'
+import { isParentOf } from './parent.ts'
 import type { Paths } from './paths.ts'
 import { drainFile, writeProgress } from './progress.ts'
 import { AgentState } from './state.ts'
@@ -65,10 +66,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
     }),
     connect: config.parents,
     identity,
-    expect: (peer) =>
-      isCc
-        ? peer.kind === 'gateway' && peer.cloud === config.cloud
-        : peer.kind === 'host' && peer.rack === config.rack && peer.roles.includes('cc'),
+    expect: isParentOf(config),
     clock,
     log,
     chance,

@@ -6,6 +6,7 @@ import { MalleeError } from '../common/errors.ts'
 import { fetchBlob, type OpenBlob } from '../proto/blob.ts'
 import type { HostParts } from './main-parts.ts'
 import { type FetchImage, Images } from './nc/images.ts'
+import { isParentOf } from './parent.ts'
 import { imagesDir } from './paths.ts'
 
 /** Larger files are refused, in bytes. */
@@ -29,7 +30,7 @@ export function imageFetcher({ config, identity, log }: HostParts): FetchImage {
     if (identity === null) throw new MalleeError('BadConfig', 'this host has no certificate')
     let last: unknown = new MalleeError('Unavailable', 'there is no parent to fetch from')
     for (const { host, port } of config.parents) {
-      const expect = (peer: { cloud: string }): boolean => peer.cloud === config.cloud
+      const expect = isParentOf(config)
       let saidMib = 0
       try {
         await fetchBlob({ host, port, identity, expect }, sha256, toFile, {
