@@ -9,7 +9,7 @@ import { MalleeError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
 import { caDigest, certificateRequest, newKey, notAfterMs, signRequest } from '../common/pki.ts'
 import { blobService } from '../proto/blob.ts'
-import { departureService } from '../proto/departure.ts'
+import { memberService } from '../proto/member.ts'
 import { membershipService } from '../proto/membership-server.ts'
 import { startRpcServer } from '../proto/server.ts'
 import { address } from '../proto/service.ts'
@@ -23,6 +23,7 @@ import { startHousekeeping } from './control/housekeeping.ts'
 import { ec2Handlers } from './ec2/index.ts'
 import { checkJoin, joinHost } from './federation/membership.ts'
 import { gatewayParent } from './federation/parent.ts'
+import { renewHost } from './federation/renewal.ts'
 import { Sessions } from './federation/sessions.ts'
 import { filesOf, type GatewayConfig } from './files.ts'
 import { createAdminServer } from './http/admin-server.ts'
@@ -138,7 +139,10 @@ async function openGateway(
     sessionServices: [
       sessionService(parent, { clock, log, heartbeatMs, leaseMs }),
       blobService((sha256, offset) => openBlob(blobsDir, sha256, offset)),
-      departureService((caller, host) => departHost(state, caller, host)),
+      memberService({
+        leave: (caller, host) => departHost(state, caller, host),
+        renew: (caller, request) => renewHost(members, caller, request),
+      }),
     ],
     joinServices: [
       membershipService(

@@ -5,7 +5,7 @@ import { MalleeError } from '../../common/errors.ts'
 import type { Identity } from '../../common/identity.ts'
 import type { Log } from '../../common/log.ts'
 import { blobService } from '../../proto/blob.ts'
-import { departureService, sayLeave } from '../../proto/departure.ts'
+import { askRenewal, memberService, type Parents, RELAY_MS, sayLeave } from '../../proto/member.ts'
 import { relayMembership } from '../../proto/membership-client.ts'
 import { membershipService } from '../../proto/membership-server.ts'
 import { type RpcServer, startRpcServer } from '../../proto/server.ts'
@@ -32,6 +32,12 @@ export async function startNodeServer(parts: NodeServerParts): Promise<RpcServer
   const clock = systemClock
   const isGateway = (peer: Identity): boolean =>
     peer.kind === 'gateway' && peer.cloud === config.cloud
+  const upward: Parents = {
+    endpoints: config.parents,
+    credentials: () => clientCredentials(identity, isGateway),
+    clock,
+    timeoutMs: RELAY_MS,
+  }
   const gateways = config.parents.map(({ host, joinPort: port }) => ({ host, port }))
   return startRpcServer({
     sessionAddress: address(config.listenHost, config.sessionPort),
@@ -46,12 +52,16 @@ export async function startNodeServer(parts: NodeServerParts): Promise<RpcServer
         leaseMs: LEASE_MS,
       }),
       blobService(roles.openImage),
-      departureService(async (caller, host) => {
-        if (caller.kind !== 'host' || caller.host !== host || caller.rack !== config.rack) {
-          throw new MalleeError('NotAllowed', `only ${host} itself can say that it leaves`)
-        }
-        await sayLeave(config.parents, () => clientCredentials(identity, isGateway), host, clock)
-        nodes.forget(host)
+      memberService({
+        leave: async (caller, host) => {
+          checkCaller(caller, host)
+          await sayLeave(upward, host)
+          nodes.forget(host)
+        },
+        renew: async (caller, request) => {
+          checkCaller(caller, request.host)
+          return askRenewal(upward, request)
+        },
       }),
     ],
     // A node's join goes on to the gateway as it came; the token is checked there.
@@ -62,4 +72,10 @@ export async function startNodeServer(parts: NodeServerParts): Promise<RpcServer
       }),
     ],
   })
+
+  /** The gateway takes the word of a CC for its nodes: they are only to speak for themselves. */
+  function checkCaller(caller: Identity, host: string): void {
+    if (caller.kind === 'host' && caller.host === host && caller.rack === config.rack) return
+    throw new MalleeError('NotAllowed', `only ${host} itself can ask that of its CC`)
+  }
 }

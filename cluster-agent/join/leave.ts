@@ -5,7 +5,7 @@ import { systemClock } from '../../common/clock.ts'
 import { MalleeError, messageOf } from '../../common/errors.ts'
 import { exec } from '../../common/exec.ts'
 import { createLog } from '../../common/log.ts'
-import { sayLeave } from '../../proto/departure.ts'
+import { sayLeave } from '../../proto/member.ts'
 import { clientCredentials } from '../../proto/tls.ts'
 import { readAgentConfig } from '../config.ts'
 import { readIdentity } from '../identity.ts'
@@ -44,13 +44,12 @@ export async function leaveCloud(
   const identity = await readIdentity(paths)
   if (identity !== null) {
     const credentials = () => clientCredentials(identity, (peer) => peer.cloud === config.cloud)
-    await sayLeave(config.parents, credentials, config.host, systemClock).catch(
-      (error: unknown) => {
-        problems.push(
-          `the cloud was not told (${messageOf(error)}): mallee host remove ${config.rack} ${config.host}`,
-        )
-      },
-    )
+    const parents = { endpoints: config.parents, credentials, clock: systemClock }
+    await sayLeave(parents, config.host).catch((error: unknown) => {
+      problems.push(
+        `the cloud was not told (${messageOf(error)}): mallee host remove ${config.rack} ${config.host}`,
+      )
+    })
   }
   progress('stopping the agent')
   await stopService({ exec, paths, clock: systemClock })

@@ -6,12 +6,7 @@ import type { Clock, RandomHex } from '../../common/clock.ts'
 import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
 import { isName } from '../../common/identity.ts'
 import type { Log } from '../../common/log.ts'
-import {
-  type CertificateAuthority,
-  checkRequest,
-  keyFingerprint,
-  signRequest,
-} from '../../common/pki.ts'
+import { type CertificateAuthority, checkRequest, keyFingerprint } from '../../common/pki.ts'
 import { formatToken, hashSecret, newTokenSecret } from '../../common/token.ts'
 import {
   type CheckRequest,
@@ -29,6 +24,7 @@ import { hostIndexPool, RACK_INDEX_POOL } from '../pools.ts'
 import type { CloudRecord, HostRecord, RackRecord, Role } from '../store/records.ts'
 import type { Pool, State, Transaction } from '../store/state.ts'
 import { checkClock, checkPlace, checkToken, refusal } from './admission.ts'
+import { signHost } from './host-certificate.ts'
 
 export interface MembershipParts {
   readonly state: State
@@ -45,7 +41,6 @@ export interface TokenWish {
   readonly additional?: boolean
 }
 
-const CERTIFICATE_DAYS = 365
 const MAX_TTL_MS = 7 * 86_400_000
 
 /**
@@ -95,18 +90,8 @@ export async function joinHost(
   await checkRequest(request.certificateRequest)
   const joined = await state.update((tx) => enroll(state, tx, request, nowMs))
   const { cloud, rack, host } = joined
-  const { certificatePem, serial } = await signRequest(ca, request.certificateRequest, {
-    identity: {
-      kind: 'host',
-      cloud: cloud.name,
-      rack: rack.name,
-      host: host.host,
-      roles: host.roles,
-    },
-    nowMs,
-    days: CERTIFICATE_DAYS,
-    server: host.roles.includes('cc'),
-  })
+  const csr = request.certificateRequest
+  const { certificatePem, serial } = await signHost(ca, cloud.name, host, csr, nowMs)
   log.info('host joined', {
     rack: rack.name,
     host: host.host,

@@ -42,6 +42,50 @@ export declare type LeaveResponse = Message<"mallee.v1.LeaveResponse"> & {
 export declare const LeaveResponseSchema: GenMessage<LeaveResponse>;
 
 /**
+ * @generated from message mallee.v1.RenewRequest
+ */
+export declare type RenewRequest = Message<"mallee.v1.RenewRequest"> & {
+  /**
+   * @generated from field: string host = 1;
+   */
+  host: string;
+
+  /**
+   * PKCS#10, DER, for the key that the host joined with. Its names are ignored.
+   *
+   * @generated from field: bytes certificate_request = 2;
+   */
+  certificateRequest: Uint8Array;
+};
+
+/**
+ * Describes the message mallee.v1.RenewRequest.
+ * Use `create(RenewRequestSchema)` to create a new message.
+ */
+export declare const RenewRequestSchema: GenMessage<RenewRequest>;
+
+/**
+ * @generated from message mallee.v1.RenewResponse
+ */
+export declare type RenewResponse = Message<"mallee.v1.RenewResponse"> & {
+  /**
+   * @generated from field: string certificate_pem = 1;
+   */
+  certificatePem: string;
+
+  /**
+   * @generated from field: string ca_pem = 2;
+   */
+  caPem: string;
+};
+
+/**
+ * Describes the message mallee.v1.RenewResponse.
+ * Use `create(RenewResponseSchema)` to create a new message.
+ */
+export declare const RenewResponseSchema: GenMessage<RenewResponse>;
+
+/**
  * @generated from message mallee.v1.JoinRequest
  */
 export declare type JoinRequest = Message<"mallee.v1.JoinRequest"> & {
@@ -244,21 +288,31 @@ export declare const MembershipService: GenService<{
 }>;
 
 /**
- * For members, on the session port: who calls is said by the certificate.
+ * For members, on the session port: who calls is said by the certificate. A CC may say either for a
+ * node of its rack.
  *
- * @generated from service mallee.v1.DepartureService
+ * @generated from service mallee.v1.MemberService
  */
-export declare const DepartureService: GenService<{
+export declare const MemberService: GenService<{
   /**
-   * Leave takes a host out of the cloud: its certificate is worth nothing afterwards. A CC may say
-   * it for a node of its rack.
+   * Leave takes a host out of the cloud: its certificate is worth nothing afterwards.
    *
-   * @generated from rpc mallee.v1.DepartureService.Leave
+   * @generated from rpc mallee.v1.MemberService.Leave
    */
   leave: {
     methodKind: "unary";
     input: typeof LeaveRequestSchema;
     output: typeof LeaveResponseSchema;
+  },
+  /**
+   * Renew gives a member a fresher certificate for the key that it joined with.
+   *
+   * @generated from rpc mallee.v1.MemberService.Renew
+   */
+  renew: {
+    methodKind: "unary";
+    input: typeof RenewRequestSchema;
+    output: typeof RenewResponseSchema;
   },
 }>;
 

@@ -11,7 +11,7 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
  * Describes the file mallee/v1/membership.proto.
  */
 export const file_mallee_v1_membership = /*@__PURE__*/
-  fileDesc("ChptYWxsZWUvdjEvbWVtYmVyc2hpcC5wcm90bxIJbWFsbGVlLnYxIhwKDExlYXZlUmVxdWVzdBIMCgRob3N0GAEgASgJIg8KDUxlYXZlUmVzcG9uc2Ui5QEKC0pvaW5SZXF1ZXN0EhQKDG1pbl9wcm90b2NvbBgBIAEoDRIUCgxtYXhfcHJvdG9jb2wYAiABKA0SEAoIdG9rZW5faWQYAyABKAkSFAoMdG9rZW5fc2VjcmV0GAQgASgJEgwKBHJhY2sYBSABKAkSDAoEaG9zdBgGIAEoCRINCgVyb2xlcxgHIAMoCRIbChNjZXJ0aWZpY2F0ZV9yZXF1ZXN0GAggASgMEhUKDWFnZW50X3ZlcnNpb24YCSABKAkSEQoJc2ltdWxhdGVkGAogASgIEhAKCGNsb2NrX21zGAsgASgDIqcBCgxKb2luUmVzcG9uc2USEAoIcHJvdG9jb2wYASABKA0SDQoFY2xvdWQYAiABKAkSDgoGcmVnaW9uGAMgASgJEhcKD2NlcnRpZmljYXRlX3BlbRgEIAEoCRIOCgZjYV9wZW0YBSABKAkSEgoKcmFja19pbmRleBgGIAEoDRISCgpob3N0X2luZGV4GAcgASgNEhUKDWZhYnJpY19wcmVmaXgYCCABKAkiNAoMQ2hlY2tSZXF1ZXN0EiQKBGpvaW4YASABKAsyFi5tYWxsZWUudjEuSm9pblJlcXVlc3QibwoNQ2hlY2tSZXNwb25zZRINCgVjbG91ZBgBIAEoCRIOCgZyZWdpb24YAiABKAkSEAoIY2xvY2tfbXMYAyABKAMSFAoMcmVmdXNhbF9jb2RlGAQgASgJEhcKD3JlZnVzYWxfbWVzc2FnZRgFIAEoCTKIAQoRTWVtYmVyc2hpcFNlcnZpY2USNwoESm9pbhIWLm1hbGxlZS52MS5Kb2luUmVxdWVzdBoXLm1hbGxlZS52MS5Kb2luUmVzcG9uc2USOgoFQ2hlY2sSFy5tYWxsZWUudjEuQ2hlY2tSZXF1ZXN0GhgubWFsbGVlLnYxLkNoZWNrUmVzcG9uc2UyTgoQRGVwYXJ0dXJlU2VydmljZRI6CgVMZWF2ZRIXLm1hbGxlZS52MS5MZWF2ZVJlcXVlc3QaGC5tYWxsZWUudjEuTGVhdmVSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("ChptYWxsZWUvdjEvbWVtYmVyc2hpcC5wcm90bxIJbWFsbGVlLnYxIhwKDExlYXZlUmVxdWVzdBIMCgRob3N0GAEgASgJIg8KDUxlYXZlUmVzcG9uc2UiOQoMUmVuZXdSZXF1ZXN0EgwKBGhvc3QYASABKAkSGwoTY2VydGlmaWNhdGVfcmVxdWVzdBgCIAEoDCI4Cg1SZW5ld1Jlc3BvbnNlEhcKD2NlcnRpZmljYXRlX3BlbRgBIAEoCRIOCgZjYV9wZW0YAiABKAki5QEKC0pvaW5SZXF1ZXN0EhQKDG1pbl9wcm90b2NvbBgBIAEoDRIUCgxtYXhfcHJvdG9jb2wYAiABKA0SEAoIdG9rZW5faWQYAyABKAkSFAoMdG9rZW5fc2VjcmV0GAQgASgJEgwKBHJhY2sYBSABKAkSDAoEaG9zdBgGIAEoCRINCgVyb2xlcxgHIAMoCRIbChNjZXJ0aWZpY2F0ZV9yZXF1ZXN0GAggASgMEhUKDWFnZW50X3ZlcnNpb24YCSABKAkSEQoJc2ltdWxhdGVkGAogASgIEhAKCGNsb2NrX21zGAsgASgDIqcBCgxKb2luUmVzcG9uc2USEAoIcHJvdG9jb2wYASABKA0SDQoFY2xvdWQYAiABKAkSDgoGcmVnaW9uGAMgASgJEhcKD2NlcnRpZmljYXRlX3BlbRgEIAEoCRIOCgZjYV9wZW0YBSABKAkSEgoKcmFja19pbmRleBgGIAEoDRISCgpob3N0X2luZGV4GAcgASgNEhUKDWZhYnJpY19wcmVmaXgYCCABKAkiNAoMQ2hlY2tSZXF1ZXN0EiQKBGpvaW4YASABKAsyFi5tYWxsZWUudjEuSm9pblJlcXVlc3QibwoNQ2hlY2tSZXNwb25zZRINCgVjbG91ZBgBIAEoCRIOCgZyZWdpb24YAiABKAkSEAoIY2xvY2tfbXMYAyABKAMSFAoMcmVmdXNhbF9jb2RlGAQgASgJEhcKD3JlZnVzYWxfbWVzc2FnZRgFIAEoCTKIAQoRTWVtYmVyc2hpcFNlcnZpY2USNwoESm9pbhIWLm1hbGxlZS52MS5Kb2luUmVxdWVzdBoXLm1hbGxlZS52MS5Kb2luUmVzcG9uc2USOgoFQ2hlY2sSFy5tYWxsZWUudjEuQ2hlY2tSZXF1ZXN0GhgubWFsbGVlLnYxLkNoZWNrUmVzcG9uc2UyhwEKDU1lbWJlclNlcnZpY2USOgoFTGVhdmUSFy5tYWxsZWUudjEuTGVhdmVSZXF1ZXN0GhgubWFsbGVlLnYxLkxlYXZlUmVzcG9uc2USOgoFUmVuZXcSFy5tYWxsZWUudjEuUmVuZXdSZXF1ZXN0GhgubWFsbGVlLnYxLlJlbmV3UmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * Describes the message mallee.v1.LeaveRequest.
@@ -28,32 +28,46 @@ export const LeaveResponseSchema = /*@__PURE__*/
   messageDesc(file_mallee_v1_membership, 1);
 
 /**
+ * Describes the message mallee.v1.RenewRequest.
+ * Use `create(RenewRequestSchema)` to create a new message.
+ */
+export const RenewRequestSchema = /*@__PURE__*/
+  messageDesc(file_mallee_v1_membership, 2);
+
+/**
+ * Describes the message mallee.v1.RenewResponse.
+ * Use `create(RenewResponseSchema)` to create a new message.
+ */
+export const RenewResponseSchema = /*@__PURE__*/
+  messageDesc(file_mallee_v1_membership, 3);
+
+/**
  * Describes the message mallee.v1.JoinRequest.
  * Use `create(JoinRequestSchema)` to create a new message.
  */
 export const JoinRequestSchema = /*@__PURE__*/
-  messageDesc(file_mallee_v1_membership, 2);
+  messageDesc(file_mallee_v1_membership, 4);
 
 /**
  * Describes the message mallee.v1.JoinResponse.
  * Use `create(JoinResponseSchema)` to create a new message.
  */
 export const JoinResponseSchema = /*@__PURE__*/
-  messageDesc(file_mallee_v1_membership, 3);
+  messageDesc(file_mallee_v1_membership, 5);
 
 /**
  * Describes the message mallee.v1.CheckRequest.
  * Use `create(CheckRequestSchema)` to create a new message.
  */
 export const CheckRequestSchema = /*@__PURE__*/
-  messageDesc(file_mallee_v1_membership, 4);
+  messageDesc(file_mallee_v1_membership, 6);
 
 /**
  * Describes the message mallee.v1.CheckResponse.
  * Use `create(CheckResponseSchema)` to create a new message.
  */
 export const CheckResponseSchema = /*@__PURE__*/
-  messageDesc(file_mallee_v1_membership, 5);
+  messageDesc(file_mallee_v1_membership, 7);
 
 /**
  * @generated from service mallee.v1.MembershipService
@@ -62,10 +76,11 @@ export const MembershipService = /*@__PURE__*/
   serviceDesc(file_mallee_v1_membership, 0);
 
 /**
- * For members, on the session port: who calls is said by the certificate.
+ * For members, on the session port: who calls is said by the certificate. A CC may say either for a
+ * node of its rack.
  *
- * @generated from service mallee.v1.DepartureService
+ * @generated from service mallee.v1.MemberService
  */
-export const DepartureService = /*@__PURE__*/
+export const MemberService = /*@__PURE__*/
   serviceDesc(file_mallee_v1_membership, 1);
 
