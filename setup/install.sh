@@ -123,11 +123,14 @@ install_wireguard_go() {
     local site
     site=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(COMPONENT)' \
       'Created-By: Packages' | awk '$2 == "bookworm" && $3 == "main" { print $1; exit }')
-    printf '%s\n' '# Only wireguard-go is taken from here (made by setup/install.sh of Mallee).' \
-      'Types: deb' "URIs: ${site:-http://deb.debian.org/debian}" 'Suites: bookworm-backports' \
-      'Components: main' 'Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg' >"$BACKPORTS"
-    # A mirror without backports must not spoil every apt-get update from now on.
-    update_lists || rm -f "$BACKPORTS"
+    # The mirror that the machine uses for Debian 12 has its backports too.
+    if [[ -n $site ]]; then
+      printf '%s\n' '# Only wireguard-go is taken from here (made by setup/install.sh of Mallee).' \
+        'Types: deb' "URIs: $site" 'Suites: bookworm-backports' 'Components: main' \
+        'Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg' >"$BACKPORTS"
+      # A mirror without backports must not spoil every apt-get update from now on.
+      update_lists || rm -f "$BACKPORTS"
+    fi
   fi
   if apt_install --target-release bookworm-backports wireguard-go; then return; fi
   say 'no wireguard-go from bookworm-backports; taking the slower one of Debian 12'

@@ -231,16 +231,14 @@ function literally(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }
 
+/** Names of package registries; which one is used is the machine's own matter. */
 function registries(path: string, text: string): string[] {
   if (/(?:^|\/)\.npmrc$/.test(path)) return text.match(/^.*registry.*$/gm) ?? []
-  const own = process.env['npm_config_registry'] ?? 'https://registry.npmjs.org/'
-  const host = new URL(own).host
-  const foreign = host !== 'registry.npmjs.org' && text.includes(host) ? [host] : []
-  if (path !== 'package-lock.json') return foreign
-  return [
-    ...foreign,
-    ...(text.match(/"resolved": "(?!https:\/\/registry\.npmjs\.org\/).*"/g) ?? []),
-  ]
+  const own = process.env['npm_config_registry']
+  const named = own !== undefined && text.includes(new URL(own).host) ? [own] : []
+  return path === 'package-lock.json'
+    ? [...named, ...(text.match(/"resolved": ".*"/g) ?? [])]
+    : named
 }
 
 /** Targets of Markdown links and pictures, outside of code, that are no URLs. */
