@@ -5,8 +5,8 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { systemClock } from '../../common/clock.ts'
 import { silentLog } from '../../common/log.ts'
-import { SANDBOX_PLAN } from '../../sandbox/plan.ts'
-import { RACK_JOIN } from '../../sandbox/racks.ts'
+import { lanAddress, SANDBOX_PLAN } from '../../sandbox/plan.ts'
+import { createToken, RACK_JOIN, rackJoin } from '../../sandbox/racks.ts'
 import {
   describeInstances,
   launchEverywhere,
@@ -14,12 +14,15 @@ import {
   type TourInstance,
 } from '../../sandbox/tour.ts'
 import { until } from '../../sandbox/until.ts'
+import { TRUNK_DEVICE } from '../../sandbox/wiring.ts'
 import { startWorld, type World } from '../../sandbox/world.ts'
 import { agentPid, pingsDuring, qemuPid, restartAgent, wireguardOnly } from './helpers.ts'
 
 let world: World
 let a: TourInstance
 let b: TourInstance
+/** The host that rack-join leave took out. */
+let left = ''
 const quiet = (): void => undefined
 
 before(async () => {
@@ -137,6 +140,7 @@ test('an instance whose QEMU dies is terminated with a StateReason', async () =>
 
 test('rack-join leave takes a node out and leaves nothing on it', async () => {
   const node = world.host(world.hostOf(a.id))
+  left = node.name
   await world.aws(['ec2', 'terminate-instances', '--instance-ids', a.id])
   const gone = async (): Promise<boolean> => (await describeInstances(world.aws)).length === 0
   await until('the instance is gone', gone, { timeoutMs: 60_000, everyMs: 200 })
@@ -154,4 +158,32 @@ test('rack-join leave takes a node out and leaves nothing on it', async () => {
     hosts !== undefined && !hosts.includes(node.name),
     `after ${systemClock.nowMs() - startMs} ms`,
   )
+})
+
+test('rack-join --plan changes nothing, and the same token lets the host in again', async () => {
+  const [rack] = world.plan.racks
+  assert.ok(rack !== undefined)
+  const planned = rack.hosts.find(({ name }) => name === left)
+  assert.ok(planned !== undefined)
+  const node = world.host(left)
+  const token = await createToken(world.gateway, rack, planned)
+  const invitation = `${token}@${lanAddress(1, 1)}`
+  const flags = ['--host-name', left, '--roles', 'nc', '--trunk', TRUNK_DEVICE]
+  const { stdout } = await node.exec([RACK_JOIN, '-', ...flags, '--plan', '--json'], {
+    input: invitation,
+  })
+  const plan = JSON.parse(stdout) as { ok: boolean; checks: { name: string; outcome: string }[] }
+  assert.ok(plan.ok, stdout)
+  for (const name of ['programs', 'reach', 'clock', 'token', 'trunk', 'MTU']) {
+    const check = plan.checks.find((one) => one.name === name)
+    assert.equal(check?.outcome, 'ok', `${name}: ${stdout}`)
+  }
+  const { stdout: made } = await node.exec(
+    ['find', '/var/lib/mallee', '/run/mallee', '-type', 'f'],
+    {
+      okCodes: [0, 1],
+    },
+  )
+  assert.equal(made, '')
+  await rackJoin(node, planned, invitation, ['--trunk', TRUNK_DEVICE])
 })
