@@ -7,17 +7,17 @@ import { chance, randomHex, systemClock } from '../common/clock.ts'
 import type { Log } from '../common/log.ts'
 import { Loop } from '../common/reconcile.ts'
 import { VERSION } from '../common/version.ts'
-import type { RpcServer } from '../proto/server.ts'
 import { SessionClient } from '../proto/session-client.ts'
-import type { TlsIdentity } from '../proto/tls.ts'
 import { Nodes } from './cc/nodes.ts'
-import { startNodeServer } from './cc/server.ts'
+import { type NodeServer, startNodeServer } from './cc/server.ts'
 import type { AgentConfig } from './config.ts'
 import type { HostPass, HostRoles } from './host-roles.ts'
 import { type HostFacts, hostStatus } from './host-status.ts'
+import type { HeldIdentity } from './identity.ts'
 import { isParentOf } from './parent.ts'
 import type { Paths } from './paths.ts'
 import { drainFile, writeProgress } from './progress.ts'
+import { startRenewal } from './renewal.ts'
 import { AgentState } from './state.ts'
 import { StatusBoard } from './status-board.ts'
 import { upstreamEnd } from './upstream.ts'
@@ -28,7 +28,7 @@ const TELL_EVERY_MS = 1_000
 export interface AgentParts {
   readonly config: AgentConfig
   readonly paths: Paths
-  readonly identity: TlsIdentity
+  readonly identity: HeldIdentity
   readonly roles: HostRoles
   readonly facts: HostFacts
   readonly log: Log
@@ -65,7 +65,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
       log,
     }),
     connect: config.parents,
-    identity,
+    identity: identity.current,
     expect: isParentOf(config),
     clock,
     log,
@@ -75,13 +75,15 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
     simulated: config.simulated,
   })
 
+  const server = nodes === null ? null : await openNodeServer(nodes)
+  const renewed = (): void => server?.renewed()
+  const renewal = startRenewal({ config, identity, renewed, clock, chance, log })
   publish()
   const offState = state.onAccept(wake)
   const offRoles = roles.onStatus(() => {
     publish()
     wake()
   })
-  const server = nodes === null ? null : await openNodeServer(nodes)
   for (const loop of loops) loop.start()
   session.start()
   await tell()
@@ -92,9 +94,15 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
   log.info('agent is up', { host: config.host, rack: config.rack, roles: config.roles })
   return { stop }
 
-  async function openNodeServer(served: Nodes): Promise<RpcServer> {
+  async function openNodeServer(served: Nodes): Promise<NodeServer> {
     try {
-      return await startNodeServer({ ...parts, nodes: served })
+      return await startNodeServer({
+        config,
+        roles,
+        nodes: served,
+        identity: identity.current,
+        log,
+      })
     } catch (error) {
       state.close()
       throw error
@@ -137,7 +145,8 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
   }
 
   function trouble(): string {
-    return loops.flatMap((loop) => loop.trouble() ?? []).join('; ')
+    const all = [...loops, renewal, ...(server === null ? [] : [server])]
+    return all.flatMap((one) => one.trouble() ?? []).join('; ')
   }
 
   /** Of what the parent took out of the desired state it wants to hear no more. */
@@ -172,6 +181,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
     await telling
     offState()
     offRoles()
+    await renewal.stop()
     await session.stop()
     await nodes?.closeAll('the CC stops')
     await server?.close()

@@ -14,7 +14,7 @@ export async function ensureKey(paths: Paths): Promise<string> {
   const file = join(identityDir(paths), 'host.key')
   const kept = await readIfThere(file)
   if (kept !== null) return kept
-  await mkdir(identityDir(paths), { recursive: true, mode: 0o700 })
+  await makeFolder(paths)
   const { keyPem } = await newKey()
   await writeDurably(file, keyPem)
   return keyPem
@@ -24,8 +24,30 @@ export async function keepIdentity(
   paths: Paths,
   { certificatePem, caPem }: { certificatePem: string; caPem: string },
 ): Promise<void> {
+  await makeFolder(paths)
   await writeDurably(join(identityDir(paths), 'ca.pem'), caPem)
   await writeDurably(join(identityDir(paths), 'host.pem'), certificatePem)
+}
+
+/** The identity of a running agent. Its certificate changes when it was renewed. */
+export class HeldIdentity {
+  readonly #paths: Paths
+  #current: TlsIdentity
+
+  constructor(paths: Paths, first: TlsIdentity) {
+    this.#paths = paths
+    this.#current = first
+  }
+
+  /** The newest; who dials or serves asks each time. */
+  readonly current = (): TlsIdentity => this.#current
+
+  /** Another certificate of the same CA for the same key: first on the disk, then in use. */
+  async keep(certificatePem: string): Promise<void> {
+    const next = { ...this.#current, certificatePem }
+    await keepIdentity(this.#paths, next)
+    this.#current = next
+  }
 }
 
 /** Null before the host has joined. */
@@ -47,4 +69,8 @@ export async function needIdentity(paths: Paths): Promise<TlsIdentity> {
     throw new MalleeError('BadConfig', `no certificate in ${identityDir(paths)}: run rack-join`)
   }
   return identity
+}
+
+async function makeFolder(paths: Paths): Promise<void> {
+  await mkdir(identityDir(paths), { recursive: true, mode: 0o700 })
 }

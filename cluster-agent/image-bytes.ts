@@ -33,7 +33,7 @@ export function imageFetcher({ config, identity, log }: HostParts): FetchImage {
       const expect = isParentOf(config)
       let saidMib = 0
       try {
-        await fetchBlob({ host, port, identity, expect }, sha256, toFile, {
+        await fetchBlob({ host, port, identity: identity(), expect }, sha256, toFile, {
           clock: systemClock,
           maxBytes: MAX_IMAGE_BYTES,
           onProgress: (bytes) => {

@@ -18,8 +18,8 @@ const SIMULATED_BOOT_MS = 50
 export interface HostParts {
   readonly config: AgentConfig
   readonly paths: Paths
-  /** Null when only what was made is to be removed. */
-  readonly identity: TlsIdentity | null
+  /** The newest; null when only what was made is to be removed. */
+  readonly identity: (() => TlsIdentity) | null
   readonly log: Log
 }
 

@@ -7,7 +7,7 @@ import { createLog } from '../common/log.ts'
 import { startAgent } from './agent.ts'
 import { readAgentConfig } from './config.ts'
 import { type PathFlags, pathFlags, pathsOf } from './flags.ts'
-import { needIdentity } from './identity.ts'
+import { HeldIdentity, needIdentity } from './identity.ts'
 import { openHostRoles } from './main-parts.ts'
 
 interface Flags extends PathFlags {
@@ -48,9 +48,9 @@ async function serve(flags: Flags): Promise<void> {
       `this host joined as ${joined}: start it with --host ${joined}`,
     )
   }
-  const identity = await needIdentity(paths)
+  const identity = new HeldIdentity(paths, await needIdentity(paths))
   const log = createLog(config.logLevel, { program: 'cluster-agent', host: config.host })
-  const { roles, facts } = await openHostRoles({ config, paths, identity, log })
+  const { roles, facts } = await openHostRoles({ config, paths, identity: identity.current, log })
   const agent = await startAgent({ config, paths, identity, roles, facts, log })
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())

@@ -147,6 +147,27 @@ export function keyFingerprint(requestOrCertificate: Uint8Array | string): strin
   return sha256(new Uint8Array(publicKey.rawData))
 }
 
+/** Throws BadMessage unless the CA made the certificate, and for that key. */
+export function checkCertificate(
+  certificatePem: string,
+  { caPem, keyPem }: { readonly caPem: string; readonly keyPem: string },
+): void {
+  // Whether it can be read at all.
+  parse(certificatePem)
+  const certificate = new NodeCertificate(certificatePem)
+  if (!certificate.verify(new NodeCertificate(caPem).publicKey)) {
+    throw new MalleeError('BadMessage', 'the certificate is not signed by the CA of the cloud')
+  }
+  if (!certificate.checkPrivateKey(createPrivateKey(keyPem))) {
+    throw new MalleeError('BadMessage', 'the certificate is for another key')
+  }
+}
+
+/** When the certificate begins, in milliseconds since 1970. */
+export function notBeforeMs(certificatePem: string): number {
+  return parse(certificatePem).notBefore.getTime()
+}
+
 /** When the certificate ends, in milliseconds since 1970. */
 export function notAfterMs(certificatePem: string): number {
   return parse(certificatePem).notAfter.getTime()

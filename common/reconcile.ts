@@ -27,8 +27,7 @@ export async function reconcileOnce<Seen, Step>(
   return steps.length
 }
 
-const RETRY_FIRST_MS = 250
-const RETRY_LAST_MS = 15_000
+const RETRY_MS = { first: 250, last: 15_000 }
 
 export interface LoopOptions {
   readonly name: string
@@ -36,6 +35,8 @@ export interface LoopOptions {
   readonly pass: () => Promise<void>
   /** A pass without a wake-up, to find what changed behind our back. */
   readonly everyMs: number
+  /** The waits after failures, each twice as long as the one before; 250 ms to 15 s. */
+  readonly retryMs?: { readonly first: number; readonly last: number }
   readonly clock: Clock
   readonly log: Log
   /** Between 0 and 1; spreads retries of many hosts. */
@@ -105,7 +106,8 @@ export class Loop {
   }
 
   #retryMs(): number {
-    const ms = Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** (this.#failures - 1))
+    const { first, last } = this.#options.retryMs ?? RETRY_MS
+    const ms = Math.min(last, first * 2 ** (this.#failures - 1))
     return ms * (0.5 + this.#options.chance() / 2)
   }
 }

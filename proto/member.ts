@@ -41,6 +41,8 @@ export interface Parents {
   readonly clock: Clock
   /** Milliseconds for one of them; 15,000 when not given. */
   readonly timeoutMs?: number
+  /** Ends the asking. */
+  readonly signal?: AbortSignal
 }
 
 const ASK_MS = 15_000
@@ -102,15 +104,16 @@ export function askRenewal(
 }
 
 async function askFirst<Req, Res>(
-  { endpoints, credentials, clock, timeoutMs = ASK_MS }: Parents,
+  { endpoints, credentials, clock, timeoutMs = ASK_MS, signal }: Parents,
   method: grpc.MethodDefinition<Req, Res>,
   request: Req,
 ): Promise<Res> {
   let last: unknown = new MalleeError('Unavailable', 'there is no parent to ask')
   for (const { host, port } of endpoints) {
+    if (signal?.aborted) break
     const connection = dial(host, port, credentials())
     try {
-      return await callUnary(connection, method, request, clock.nowMs() + timeoutMs)
+      return await callUnary(connection, method, request, clock.nowMs() + timeoutMs, signal)
     } catch (error) {
       last = error
     } finally {

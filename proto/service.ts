@@ -107,26 +107,34 @@ export function dial(
   return new grpc.Client(`dns:${address(host, port)}`, credentials, DIAL_OPTIONS)
 }
 
-/** One request and its answer, until `deadline` (ms since 1970). Throws the other side's error. */
+/**
+ * One request and its answer, until `deadline` (ms since 1970) or the signal. Throws the other
+ * side's error.
+ */
 export function callUnary<Req, Res>(
   connection: grpc.Client,
   { path, requestSerialize, responseDeserialize }: grpc.MethodDefinition<Req, Res>,
   request: Req,
   deadline: number,
+  signal?: AbortSignal,
 ): Promise<Res> {
   return new Promise<Res>((resolve, reject) => {
-    connection.makeUnaryRequest(
+    const call = connection.makeUnaryRequest(
       path,
       requestSerialize,
       responseDeserialize,
       request,
       { deadline },
       (error, response) => {
+        signal?.removeEventListener('abort', cancel)
         if (error !== null) reject(statusToError(error))
         else if (response === undefined) reject(new MalleeError('BadMessage', 'no answer'))
         else resolve(response)
       },
     )
+    const cancel = (): void => call.cancel()
+    if (signal?.aborted) cancel()
+    signal?.addEventListener('abort', cancel, { once: true })
   })
 }
 

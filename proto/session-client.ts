@@ -22,7 +22,8 @@ export interface SessionClientOptions {
   readonly agent: AgentEnd
   /** The parent's addresses, tried in turn. At least one. */
   readonly connect: readonly Endpoint[]
-  readonly identity: TlsIdentity
+  /** The newest: each dial asks for it. */
+  readonly identity: () => TlsIdentity
   /** Is the server that answered the parent? */
   readonly expect: Expect
   readonly clock: Clock
@@ -159,7 +160,7 @@ export class SessionClient {
   async #oneSession(endpoint: Endpoint): Promise<Ending> {
     const { agent, identity, expect, clock, log } = this.#options
     this.#update({ endpoint: address(endpoint.host, endpoint.port) })
-    const credentials = clientCredentials(identity, expect)
+    const credentials = clientCredentials(identity(), expect)
     const connection = dial(endpoint.host, endpoint.port, credentials)
     try {
       const session = new AgentSession({

@@ -1,14 +1,15 @@
 // What a CC serves to its rack's nodes: their sessions, image bytes, and joins that it relays.
 
-import { systemClock } from '../../common/clock.ts'
+import { chance, systemClock } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import type { Identity } from '../../common/identity.ts'
 import type { Log } from '../../common/log.ts'
+import { Loop } from '../../common/reconcile.ts'
 import { blobService } from '../../proto/blob.ts'
 import { askRenewal, memberService, type Parents, RELAY_MS, sayLeave } from '../../proto/member.ts'
 import { relayMembership } from '../../proto/membership-client.ts'
 import { membershipService } from '../../proto/membership-server.ts'
-import { type RpcServer, startRpcServer } from '../../proto/server.ts'
+import { RenewableServer } from '../../proto/renewable-server.ts'
 import { address } from '../../proto/service.ts'
 import { sessionService } from '../../proto/session-server.ts'
 import { clientCredentials, type TlsIdentity } from '../../proto/tls.ts'
@@ -18,28 +19,61 @@ import type { Nodes } from './nodes.ts'
 
 const HEARTBEAT_MS = 5_000
 const LEASE_MS = 15_000
+const LOOK_EVERY_MS = 60_000
 
 export interface NodeServerParts {
   readonly config: AgentConfig
-  readonly identity: TlsIdentity
+  /** The newest. */
+  readonly identity: () => TlsIdentity
   readonly roles: HostRoles
   readonly nodes: Nodes
   readonly log: Log
 }
 
-export async function startNodeServer(parts: NodeServerParts): Promise<RpcServer> {
+export interface NodeServer {
+  /** There is another certificate: opens the server anew with it. Nodes redial. */
+  readonly renewed: () => void
+  /** Why it is not open; null when it is. */
+  readonly trouble: () => string | null
+  readonly close: () => Promise<void>
+}
+
+/** Throws Unavailable when a port cannot be had. */
+export async function startNodeServer(parts: NodeServerParts): Promise<NodeServer> {
+  const server = makeServer(parts)
+  await server.ensure()
+  const loop = new Loop({
+    name: 'node server',
+    pass: () => server.ensure(),
+    everyMs: LOOK_EVERY_MS,
+    clock: systemClock,
+    chance,
+    log: parts.log,
+  })
+  loop.start()
+  return {
+    renewed: () => loop.wake(),
+    trouble: () => loop.trouble(),
+    close: async () => {
+      await loop.stop()
+      await server.close()
+    },
+  }
+}
+
+function makeServer(parts: NodeServerParts): RenewableServer {
   const { config, identity, roles, nodes, log } = parts
   const clock = systemClock
   const isGateway = (peer: Identity): boolean =>
     peer.kind === 'gateway' && peer.cloud === config.cloud
   const upward: Parents = {
     endpoints: config.parents,
-    credentials: () => clientCredentials(identity, isGateway),
+    credentials: () => clientCredentials(identity(), isGateway),
     clock,
     timeoutMs: RELAY_MS,
   }
   const gateways = config.parents.map(({ host, joinPort: port }) => ({ host, port }))
-  return startRpcServer({
+  return new RenewableServer({
     sessionAddress: address(config.listenHost, config.sessionPort),
     joinAddress: address(config.listenHost, config.joinPort),
     identity,
@@ -66,7 +100,7 @@ export async function startNodeServer(parts: NodeServerParts): Promise<RpcServer
     ],
     // A node's join goes on to the gateway as it came; the token is checked there.
     joinServices: [
-      membershipService(relayMembership(identity.caPem, gateways, isGateway, clock), {
+      membershipService(relayMembership(identity().caPem, gateways, isGateway, clock), {
         clock,
         log,
       }),

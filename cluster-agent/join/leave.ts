@@ -54,7 +54,7 @@ export async function leaveCloud(
   progress('stopping the agent')
   await stopService({ exec, paths, clock: systemClock })
   progress('removing instances, tunnels, bridges and tables')
-  const roles = await openHostRoles({ config, paths, identity, log: createLog('warn') })
+  const roles = await openHostRoles({ config, paths, identity: null, log: createLog('warn') })
   await roles.roles.removeAll()
   for (const path of [paths.stateDir, paths.runDir, paths.configFile]) {
     // A folder that is a mount point stays, empty; then its content goes.

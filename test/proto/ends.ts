@@ -205,10 +205,11 @@ export async function makeClient(
   agent: AgentEnd,
   options: Partial<SessionClientOptions> = {},
 ): Promise<SessionClient> {
+  const identity = await cloud.issue(hostOf(cloud, 'a-1'))
   return new SessionClient({
     agent,
     connect: [{ host: '127.0.0.1', port }],
-    identity: await cloud.issue(hostOf(cloud, 'a-1')),
+    identity: () => identity,
     expect: (peer) => peer.kind === 'gateway' && peer.cloud === cloud.name,
     clock: systemClock,
     log: silentLog,

@@ -38,7 +38,7 @@ export function recordUpdates({ config, identity, paths }: RackHost): RecordedSe
       },
     },
     connect: config.parents,
-    identity,
+    identity: () => identity,
     expect: () => true,
     clock: systemClock,
     log: silentLog,

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { startAgent } from '../../cluster-agent/agent.ts'
 import { type AgentConfig, CONFIG_DEFAULTS, type Parent } from '../../cluster-agent/config.ts'
 import type { HostFacts } from '../../cluster-agent/host-status.ts'
+import { HeldIdentity } from '../../cluster-agent/identity.ts'
 import type { Paths } from '../../cluster-agent/paths.ts'
 import type { Role } from '../../cluster-agent/role.ts'
 import {
@@ -26,6 +27,7 @@ import {
 import type { TlsIdentity } from '../../proto/tls.ts'
 import { until } from '../../sandbox/until.ts'
 import type { TestCloud } from './cloud.ts'
+import { agedIdentity } from './old-certificate.ts'
 import { freePorts } from './ports.ts'
 
 const BOOT_MS = 50
@@ -34,7 +36,10 @@ export interface RackHost {
   readonly name: string
   readonly config: AgentConfig
   readonly paths: Paths
+  /** As it joined. */
   readonly identity: TlsIdentity
+  /** The newest. */
+  readonly current: () => TlsIdentity
   /** What a machine would have in it: it stays when the agent restarts. */
   readonly roles: SimulatedRoles
   readonly start: () => Promise<void>
@@ -52,6 +57,8 @@ export interface HostWish {
   /** More gateways, for a CC. */
   readonly others?: readonly TestCloud[]
   readonly vcpus?: number
+  /** The certificate ends so soon; in a year when not given. */
+  readonly leftMs?: number
 }
 
 /** A token from the operator's API. */
@@ -89,7 +96,7 @@ export async function joinFields(
 
 /** Joins a host and starts its agent. It ends with the cloud. */
 export async function addHost(cloud: TestCloud, wish: HostWish): Promise<RackHost> {
-  const { rack, host, roles, vcpus } = wish
+  const { rack, host, roles, vcpus, leftMs } = wish
   const token = await newToken(cloud, rack, roles)
   const parents = parentsOf(cloud, wish)
   const [first] = parents
@@ -119,7 +126,8 @@ export async function addHost(cloud: TestCloud, wish: HostWish): Promise<RackHos
     simulated: true,
     capacity,
   }
-  const identity = { keyPem, certificatePem: answer.certificatePem, caPem: answer.caPem }
+  const given = { keyPem, certificatePem: answer.certificatePem, caPem: answer.caPem }
+  const identity = leftMs === undefined ? given : await agedIdentity(cloud, given, leftMs)
   const made = runHost(cloud, config, identity)
   cloud.onEnd(made.stop)
   await made.start()
@@ -182,15 +190,18 @@ function runHost(cloud: TestCloud, config: AgentConfig, identity: TlsIdentity): 
     wireguard: simulated,
     capacity: roles.includes('nc') ? config.capacity : null,
   }
+  const held = new HeldIdentity(paths, identity)
   let agent: { stop: () => Promise<void> } | null = null
+  const parts = { config, paths, facts }
   return {
     name: host,
     config,
     paths,
     identity,
+    current: held.current,
     roles: model,
     start: async () => {
-      agent = await startAgent({ config, paths, identity, roles: model, facts, log: silentLog })
+      agent = await startAgent({ ...parts, identity: held, roles: model, log: silentLog })
     },
     stop: async () => {
       await agent?.stop()

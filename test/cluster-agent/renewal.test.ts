@@ -1,0 +1,130 @@
+// When a host asks for another certificate, what it takes, and what an operator hears of it.
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { startAgent } from '../../cluster-agent/agent.ts'
+import { type AgentConfig, CONFIG_DEFAULTS } from '../../cluster-agent/config.ts'
+import { HeldIdentity } from '../../cluster-agent/identity.ts'
+import { openHostRoles } from '../../cluster-agent/main-parts.ts'
+import { identityDir } from '../../cluster-agent/paths.ts'
+import { readProgress } from '../../cluster-agent/progress.ts'
+import { checkRenewal, renewalTrouble } from '../../cluster-agent/renewal.ts'
+import { isDue } from '../../common/certificate-life.ts'
+import { systemClock } from '../../common/clock.ts'
+import type { Identity } from '../../common/identity.ts'
+import { silentLog } from '../../common/log.ts'
+import { certificateRequest, createCa, newKey, signRequest } from '../../common/pki.ts'
+import type { TlsIdentity } from '../../proto/tls.ts'
+import { until } from '../../sandbox/until.ts'
+import { freePorts } from '../support/ports.ts'
+
+const DAY_MS = 86_400_000
+const NOW_MS = systemClock.nowMs()
+const ME = { kind: 'host', cloud: 'c1', rack: 'a', host: 'a-1', roles: ['nc'] } as const
+const ca = await createCa({ cloud: 'c1', nowMs: NOW_MS })
+const foreignCa = await createCa({ cloud: 'c1', nowMs: NOW_MS })
+const { keyPem } = await newKey()
+
+/** A certificate of a year that has so many days left. */
+async function issue(
+  leftDays: number,
+  { identity = ME as Identity, key = keyPem, by = ca, days = 365 } = {},
+): Promise<TlsIdentity> {
+  const nowMs = NOW_MS + (leftDays - days) * DAY_MS
+  const request = await certificateRequest(key)
+  const { certificatePem } = await signRequest(by, request, {
+    ...{ identity, nowMs, days, server: false },
+  })
+  return { certificatePem, keyPem: key, caPem: ca.certificatePem }
+}
+
+describe('renewal', () => {
+  test('isDue holds in the last third of a life, and not when the CA ends as soon', async () => {
+    for (const [leftDays, due] of [
+      [123, false],
+      [121, true],
+      [0.01, true],
+      [-1, true],
+    ] as const) {
+      assert.equal(isDue(await issue(leftDays), NOW_MS), due, `${leftDays} days left`)
+    }
+    const last = await issue(3650, { days: 5000 })
+    assert.equal(isDue(last, NOW_MS + 3649 * DAY_MS), false)
+  })
+
+  test('renewalTrouble is silent until a week is left, then says the failure', async () => {
+    const [month, days] = [await issue(30), await issue(6)]
+    assert.equal(renewalTrouble(month, 'nobody answers', NOW_MS), null)
+    assert.equal(renewalTrouble(days, 'nobody answers', NOW_MS), 'nobody answers')
+    assert.equal(renewalTrouble(days, null, NOW_MS), null)
+    const last = await issue(3650, { days: 5000 })
+    const sentence = renewalTrouble(last, null, NOW_MS + 3649 * DAY_MS)
+    assert.match(sentence ?? '', /^the certificate ends on \d{4}-\d\d-\d\dT.* with the cloud's CA/)
+  })
+
+  test('checkRenewal takes a certificate of our name, key and CA, and nothing else', async () => {
+    const current = await issue(10)
+    const offer = async (identity: TlsIdentity) => checkRenewal(ME, current, identity)
+    await offer(await issue(365))
+    const { keyPem: otherKey } = await newKey()
+    const other = (name: object) => ({ identity: { ...ME, ...name } })
+    for (const [what, wish, code] of [
+      ['another key', { key: otherKey }, 'BadMessage'],
+      ['another CA', { by: foreignCa }, 'BadMessage'],
+      ['another host', other({ host: 'a-2' }), 'BadMessage'],
+      ['another rack', other({ rack: 'b' }), 'BadMessage'],
+      ['another cloud', other({ cloud: 'c2' }), 'BadMessage'],
+    ] as const) {
+      await assert.rejects(async () => offer(await issue(365, wish)), { code }, what)
+    }
+    const moved = { ...(await issue(365)), caPem: foreignCa.certificatePem }
+    await assert.rejects(offer(moved), { code: 'CaMismatch' })
+    await assert.rejects(offer({ ...current, certificatePem: 'nothing' }), { code: 'BadMessage' })
+  })
+
+  test('HeldIdentity keeps a certificate on the disk before it is current', async (t) => {
+    const paths = makePaths(t)
+    const first = await issue(10)
+    const held = new HeldIdentity(paths, first)
+    const { certificatePem } = await issue(365)
+    await held.keep(certificatePem)
+    assert.deepEqual(held.current(), { ...first, certificatePem })
+    const kept = readFileSync(join(identityDir(paths), 'host.pem'), 'utf8')
+    assert.equal(kept, certificatePem)
+    const nowhere = new HeldIdentity({ ...paths, stateDir: '/dev/null' }, first)
+    await assert.rejects(nowhere.keep(certificatePem), { code: 'ENOTDIR' })
+    assert.equal(nowhere.current(), first)
+  })
+
+  test('a host with six days left that gets no other says so, with what to do', async (t) => {
+    const paths = makePaths(t)
+    const [port = 0] = await freePorts(1)
+    const config: AgentConfig = {
+      ...CONFIG_DEFAULTS,
+      ...{ cloud: 'c1', region: 'r', rack: 'a', rackIndex: 1, host: 'a-1', hostIndex: 1 },
+      roles: ['nc'],
+      parents: [{ host: '127.0.0.1', port, joinPort: port }],
+      simulated: true,
+    }
+    const identity = new HeldIdentity(paths, await issue(6))
+    const parts = { config, paths, log: silentLog }
+    const { roles, facts } = await openHostRoles({ ...parts, identity: identity.current })
+    const agent = await startAgent({ ...parts, identity, roles, facts })
+    t.after(() => agent.stop())
+    const said = async () => (await readProgress(paths))?.trouble ?? ''
+    await until('it says so', async () => (await said()) !== '')
+    const end = new Date(Math.floor((NOW_MS + 6 * DAY_MS) / 1000) * 1000).toISOString()
+    assert.match(await said(), new RegExp(`^the certificate ends on ${end} and was not renewed: `))
+    assert.match(await said(), new RegExp(`see whether 127.0.0.1 port ${port} can be reached`))
+  })
+})
+
+function makePaths(t: { after: (step: () => void) => void }) {
+  const dir = mkdtempSync(join(tmpdir(), 'mallee-renewal-'))
+  t.after(() => rmSync(dir, { recursive: true, force: true }))
+  const [stateDir, runDir] = [join(dir, 'state'), join(dir, 'run')]
+  return { stateDir, runDir, configFile: join(dir, 'agent.json') }
+}
