@@ -3,20 +3,19 @@
 
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
-import { type Clock, chance, randomHex, systemClock } from '../common/clock.ts'
-import { readIfThere, writeDurably } from '../common/durable-file.ts'
+import { chance, randomHex, systemClock } from '../common/clock.ts'
 import { MalleeError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
-import { caDigest, certificateRequest, newKey, notAfterMs, signRequest } from '../common/pki.ts'
+import { caDigest } from '../common/pki.ts'
 import { blobService } from '../proto/blob.ts'
 import { memberService } from '../proto/member.ts'
 import { membershipService } from '../proto/membership-server.ts'
-import { startRpcServer } from '../proto/server.ts'
+import { RenewableServer } from '../proto/renewable-server.ts'
 import { address } from '../proto/service.ts'
 import { sessionService } from '../proto/session-server.ts'
-import type { TlsIdentity } from '../proto/tls.ts'
 import { openAccessKey } from './access-keys.ts'
 import { openBlob, removePartialBlobs } from './blobs.ts'
+import { GatewayCertificate, keepCertificate, readCa, readTls } from './certificate.ts'
 import { consoleOutput, serveCommands } from './control/commands.ts'
 import { departHost } from './control/departure.ts'
 import { startHousekeeping } from './control/housekeeping.ts'
@@ -36,9 +35,6 @@ import { openState } from './store/mirror.ts'
 import { openStore } from './store/open.ts'
 import type { State } from './store/state.ts'
 import { stsHandlers } from './sts/index.ts'
-
-const CERTIFICATE_DAYS = 365
-const RENEW_BEFORE_MS = 30 * 86_400_000
 
 export interface Gateway {
   readonly apiPort: number
@@ -112,14 +108,16 @@ async function openGateway(
   onStop: (close: () => void | Promise<void>) => void,
 ): Promise<Omit<Gateway, 'stop'>> {
   const clock = systemClock
-  const ca = await readCa(config)
+  const ca = await readCa(config.stateDir)
   const { state, sealer, close } = await openCloud(config, log, { create: false })
   onStop(close)
   const cloud = state.view().get('cloud', 'self')
   if (cloud === null) {
     throw new MalleeError('BadConfig', `${config.store} holds no cloud, run 'mallee init' first`)
   }
-  const identity = await gatewayIdentity(config, ca, cloud.name, clock)
+  const certificate = await GatewayCertificate.open({
+    ...{ stateDir: config.stateDir, ca, cloud: cloud.name, clock, log },
+  })
   const tls = await readTls(config)
   const gateway = `${hostname()}-${randomHex(4)}`
   const metrics = createMetrics()
@@ -131,10 +129,10 @@ async function openGateway(
   const blobsDir = filesOf(config.stateDir).blobs
   await removePartialBlobs(blobsDir)
 
-  const rpc = await startRpcServer({
+  const rpc = new RenewableServer({
     sessionAddress: address(config.listenHost, config.sessionPort),
     joinAddress: address(config.listenHost, config.joinPort),
-    identity,
+    identity: certificate.current,
     log,
     sessionServices: [
       sessionService(parent, { clock, log, heartbeatMs, leaseMs }),
@@ -155,6 +153,10 @@ async function openGateway(
     ],
   })
   onStop(() => rpc.close())
+  await rpc.ensure()
+  const { sessionPort, joinPort } = rpc.ports()
+  const renewal = keepCertificate(certificate, rpc, { clock, chance, log })
+  onStop(() => renewal.stop())
   onStop(serveCommands({ state, sessions, clock, log }))
   const housekeeping = startHousekeeping({
     ...{ state, sessions, sealer, gateway, leaseMs, clock, randomHex },
@@ -163,7 +165,7 @@ async function openGateway(
     log,
   })
   onStop(() => housekeeping.stop())
-  onStop(watchGauges({ state, sessions, metrics }))
+  onStop(watchGauges({ state, sessions, metrics, certificateEnds: certificate.ends }))
   const api = createApiServer({
     ec2: ec2Handlers({
       state,
@@ -189,61 +191,12 @@ async function openGateway(
   const local = await startLocalServer(config.socket, {
     ...{ state, sessions, clock, randomHex, blobsDir, log },
     caDigest: caDigest(ca.certificatePem),
+    certificateEnds: certificate.ends,
   })
   onStop(() => local.close())
   const apiPort = portOf(api.server.address())
   log.info('gateway is up', { gateway, cloud: cloud.name, apiPort })
-  const { sessionPort, joinPort } = rpc
   return { apiPort, adminPort: portOf(admin.server.address()), sessionPort, joinPort }
-}
-
-async function readCa(config: GatewayConfig): Promise<{ certificatePem: string; keyPem: string }> {
-  const files = filesOf(config.stateDir)
-  const certificate = await readIfThere(files.caCertificate)
-  const key = await readIfThere(files.caKey)
-  if (certificate === null || key === null) {
-    throw new MalleeError(
-      'BadConfig',
-      `there is no CA in ${config.stateDir}, run 'mallee init' first`,
-    )
-  }
-  return { certificatePem: certificate, keyPem: key }
-}
-
-/** The gateway's own certificate: made at home, renewed at a start in its last month. */
-async function gatewayIdentity(
-  config: GatewayConfig,
-  ca: { certificatePem: string; keyPem: string },
-  cloud: string,
-  clock: Clock,
-): Promise<TlsIdentity> {
-  const files = filesOf(config.stateDir)
-  const kept = await readIfThere(files.certificate)
-  const keptKey = await readIfThere(files.key)
-  if (kept !== null && keptKey !== null) {
-    if (notAfterMs(kept) - clock.nowMs() > RENEW_BEFORE_MS) {
-      return { certificatePem: kept, keyPem: keptKey, caPem: ca.certificatePem }
-    }
-  }
-  const { keyPem } = await newKey()
-  const { certificatePem } = await signRequest(ca, await certificateRequest(keyPem), {
-    identity: { kind: 'gateway', cloud },
-    nowMs: clock.nowMs(),
-    days: CERTIFICATE_DAYS,
-    server: true,
-  })
-  await writeDurably(files.key, keyPem)
-  await writeDurably(files.certificate, certificatePem)
-  return { certificatePem, keyPem, caPem: ca.certificatePem }
-}
-
-async function readTls(config: GatewayConfig): Promise<{ cert: string; key: string } | null> {
-  if (config.tlsCertificate === null || config.tlsKey === null) return null
-  const cert = await readIfThere(config.tlsCertificate)
-  const key = await readIfThere(config.tlsKey)
-  if (cert === null) throw new MalleeError('BadConfig', `there is no file ${config.tlsCertificate}`)
-  if (key === null) throw new MalleeError('BadConfig', `there is no file ${config.tlsKey}`)
-  return { cert, key }
 }
 
 /** What keeps this gateway from answering well; empty when it is ready. */

@@ -2,6 +2,7 @@
 // caller must not be able to make series.
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { CertificateEnds } from './certificate.ts'
 
 export interface ApiCallMetric {
   readonly service: string
@@ -20,6 +21,9 @@ export interface Metrics {
   readonly setRacks: (byState: Readonly<Record<string, number>>) => void
   /** Instances by EC2's state name; states that are not named become 0. */
   readonly setInstances: (byState: Readonly<Record<string, number>>) => void
+  /** Hosts that say what troubles them; `mallee status` has the sentences. */
+  readonly setTroubledHosts: (hosts: number) => void
+  readonly setCertificates: (ends: CertificateEnds) => void
   readonly storeTransaction: (outcome: 'ok' | 'conflict' | 'failed', seconds: number) => void
   /** The text that Prometheus scrapes, and its content type. */
   readonly scrape: () => Promise<{ readonly contentType: string; readonly text: string }>
@@ -55,6 +59,17 @@ export function createMetrics(): Metrics {
   })
   const racks = gaugeByState('mallee_racks', 'Racks by state', registers)
   const instances = gaugeByState('mallee_instances', 'Instances by state', registers)
+  const troubled = new Gauge({
+    name: 'mallee_hosts_in_trouble',
+    help: 'Hosts that report trouble',
+    registers,
+  })
+  const certificates = new Gauge({
+    name: 'mallee_certificate_not_after_seconds',
+    help: 'When the certificate ends, in seconds since 1970',
+    labelNames: ['of'],
+    registers,
+  })
   const transactions = new Histogram({
     name: 'mallee_store_transaction_seconds',
     help: 'Store transactions until durable',
@@ -73,6 +88,11 @@ export function createMetrics(): Metrics {
     setSessions: (open) => sessions.set(open),
     setRacks: (byState) => setAll(racks, byState),
     setInstances: (byState) => setAll(instances, byState),
+    setTroubledHosts: (hosts) => troubled.set(hosts),
+    setCertificates: ({ ca, gateway }) => {
+      certificates.set({ of: 'ca' }, ca / 1000)
+      certificates.set({ of: 'gateway' }, gateway / 1000)
+    },
     storeTransaction: (outcome, took) => transactions.observe({ outcome }, took),
     scrape: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   }

@@ -1,5 +1,6 @@
-// Keeps the gauges of racks, instances and sessions at what the mirror says.
+// Keeps the gauges of racks, instances, sessions and certificates at what is so.
 
+import type { CertificateEnds } from './certificate.ts'
 import type { Sessions } from './federation/sessions.ts'
 import type { Metrics } from './metrics.ts'
 import type { State } from './store/state.ts'
@@ -11,10 +12,12 @@ export function watchGauges({
   state,
   sessions,
   metrics,
+  certificateEnds,
 }: {
   state: State
   sessions: Sessions
   metrics: Metrics
+  certificateEnds: () => CertificateEnds
 }): () => void {
   const set = (): void => {
     const view = state.view()
@@ -35,6 +38,8 @@ export function watchGauges({
     metrics.setRacks(racks)
     metrics.setInstances(instances)
     metrics.setSessions(sessions.list().length)
+    metrics.setTroubledHosts(view.all('host').filter((host) => host.status?.trouble).length)
+    metrics.setCertificates(certificateEnds())
   }
   set()
   const timer = setInterval(set, EVERY_MS)

@@ -9,6 +9,7 @@ interface Status {
   readonly cloud: string
   readonly region: string
   readonly fabric: string
+  readonly certificates: Readonly<Record<'ca' | 'gateway', { readonly notAfterMs: number }>>
   readonly instances: Readonly<Record<string, number>>
   readonly racks: readonly {
     readonly name: string
@@ -121,6 +122,12 @@ async function showStatus({ socket, json }: LocalFlags, whole: boolean): Promise
     return `${one.fromRack} to ${one.toRack}: ${when}`
   })
   const head = `Cloud ${status.cloud}, region ${status.region}, fabric ${status.fabric}`
+  const { ca, gateway } = status.certificates
+  const until = `Certificates: CA until ${dayOf(ca)}, this gateway's until ${dayOf(gateway)}`
   const counts = `Instances: ${instances.join(', ') || 'none'}`
-  print(json, status, [head, counts, '', hosts, '', ...tunnels].join('\n').trimEnd())
+  print(json, status, [head, until, counts, '', hosts, '', ...tunnels].join('\n').trimEnd())
+}
+
+function dayOf({ notAfterMs }: { readonly notAfterMs: number }): string {
+  return new Date(notAfterMs).toISOString().slice(0, 10)
 }

@@ -3,6 +3,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
+import type { CertificateEnds } from '../certificate.ts'
 import { withoutHost, withoutRack } from '../control/departure.ts'
 import type { Sessions } from '../federation/sessions.ts'
 import type { RackRecord } from '../store/records.ts'
@@ -12,21 +13,27 @@ export interface RackParts {
   readonly state: State
   readonly sessions: Sessions
   readonly clock: Clock
+  readonly certificateEnds: () => CertificateEnds
 }
 
 type ByName = { Params: { name: string } }
 type ByHost = { Params: { name: string; host: string } }
 
-export function addRackRoutes(app: FastifyInstance, { state, sessions }: RackParts): void {
+export function addRackRoutes(
+  app: FastifyInstance,
+  { state, sessions, certificateEnds }: RackParts,
+): void {
   app.get('/v1/status', async () => {
     const view = await state.fresh()
     const cloud = view.get('cloud', 'self')
     const instances: Record<string, number> = {}
     for (const { state: name } of view.all('instance')) instances[name] = (instances[name] ?? 0) + 1
+    const { ca, gateway } = certificateEnds()
     return {
       cloud: cloud?.name,
       region: cloud?.region,
       fabric: cloud?.fabricPrefix,
+      certificates: { ca: { notAfterMs: ca }, gateway: { notAfterMs: gateway } },
       revision: view.revision,
       instances,
       racks: view.all('rack').map((rack) => describeRack(rack)),

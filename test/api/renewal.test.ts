@@ -11,7 +11,9 @@ import { connect } from 'node:tls'
 import { identityDir } from '../../cluster-agent/paths.ts'
 import { readProgress } from '../../cluster-agent/progress.ts'
 import { systemClock } from '../../common/clock.ts'
+import { exec } from '../../common/exec.ts'
 import { certificateRequest, newKey, notAfterMs } from '../../common/pki.ts'
+import { filesOf } from '../../gateway/files.ts'
 import type { RenewResponse } from '../../proto/gen/mallee/v1/membership_pb.js'
 import { askRenewal } from '../../proto/member.ts'
 import { clientCredentials } from '../../proto/tls.ts'
@@ -19,6 +21,7 @@ import { until } from '../../sandbox/until.ts'
 import { startCloud } from '../support/cloud.ts'
 import { addHost, connected, type RackHost } from '../support/simulated-rack.ts'
 
+const MALLEE = join(import.meta.dirname, '../../bin/mallee')
 const DAY_MS = 86_400_000
 /** Time for a host to start and to ask, on a busy machine. */
 const SOON_MS = 12_000
@@ -76,6 +79,26 @@ test('a host that was taken out gets none', async () => {
   await connected(cloud, [gone])
   await cloud.local({ method: 'DELETE', path: '/v1/racks/d/hosts/d-all' })
   await assert.rejects(ask(gone, gone.current()), { code: 'HostNotFound' })
+})
+
+test('mallee status and the metrics say until when CA and gateway have certificates', async () => {
+  const { caCertificate, certificate } = filesOf(cloud.config.stateDir)
+  const endOf = async (file: string) => notAfterMs(await readFile(file, 'utf8'))
+  const [caMs, gatewayMs] = [await endOf(caCertificate), await endOf(certificate)]
+  const [socket, json] = [['--socket', cloud.config.socket], ['--json']]
+  const { stdout: status } = await exec([MALLEE, 'status', ...socket, ...json])
+  const { certificates } = JSON.parse(status) as { certificates: unknown }
+  const expected = { ca: { notAfterMs: caMs }, gateway: { notAfterMs: gatewayMs } }
+  assert.deepEqual(certificates, expected)
+  const { stdout: text } = await exec([MALLEE, 'status', ...socket])
+  const [caDay, day] = [caMs, gatewayMs].map((ms) => new Date(ms).toISOString().slice(0, 10))
+  assert.ok(text.includes(`CA until ${caDay}, this gateway's until ${day}`), text)
+  const answer = await fetch(`http://127.0.0.1:${cloud.config.adminPort}/metrics`)
+  const metrics = await answer.text()
+  for (const [of, ms] of Object.entries({ ca: caMs, gateway: gatewayMs })) {
+    const line = `mallee_certificate_not_after_seconds{of="${of}"} ${ms / 1000}`
+    assert.ok(metrics.includes(line), line)
+  }
 })
 
 /** What the host would ask of its parent, but for what a test wants otherwise. */
