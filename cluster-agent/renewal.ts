@@ -24,6 +24,9 @@ const CHECK_EVERY_MS = 6 * 3_600_000
 const RETRY_MS = { first: 30_000, last: 3_600_000 }
 /** With less left than this, an operator has to know. */
 const WARN_BEFORE_MS = 7 * 86_400_000
+/** Refusals that no later try changes. */
+const OUT: readonly Code[] = ['HostNotFound', 'NotAllowed', 'CaMismatch']
+const REJOIN = 'leave with rack-join leave, then join with a new token'
 
 export interface RenewalParts {
   readonly config: AgentConfig
@@ -92,10 +95,11 @@ async function renewIfDue(parts: RenewalParts, signal: AbortSignal): Promise<voi
     await identity.keep(answer.certificatePem)
   } catch (cause) {
     const code = codeOf(cause) ?? 'Unavailable'
-    const sentence = `the certificate ends on ${endOf(current)} and was not renewed`
-    throw new MalleeError(code, `${sentence}: ${messageOf(cause)}; ${advice(code, config)}`, {
-      cause,
-    })
+    const hasEnded = clock.nowMs() >= notAfterMs(current.certificatePem)
+    const what = `the certificate ${hasEnded ? 'ended' : 'ends'} on ${endOf(current)}`
+    const then = hasEnded || OUT.includes(code) ? REJOIN : retryAdvice(config)
+    const sentence = `${what} and was not renewed: ${messageOf(cause)}; ${then}`
+    throw new MalleeError(code, sentence, { cause })
   }
   log.info('certificate renewed', { until: endOf(identity.current()) })
   renewed()
@@ -119,9 +123,7 @@ export function checkRenewal(
   if (!isMe) throw new MalleeError('BadMessage', 'the parent sent the certificate of somebody else')
 }
 
-function advice(code: Code, { parents }: AgentConfig): string {
-  const gone: readonly Code[] = ['HostNotFound', 'NotAllowed', 'CaMismatch']
-  if (gone.includes(code)) return 'join again with a new token'
+function retryAdvice({ parents }: AgentConfig): string {
   const asked = parents.map(({ host, port }) => `${host} port ${port}`).join(', ')
   return `see whether ${asked} can be reached, it is tried again`
 }

@@ -99,27 +99,33 @@ describe('renewal', () => {
     assert.equal(nowhere.current(), first)
   })
 
-  test('a host with six days left that gets no other says so, with what to do', async (t) => {
-    const paths = makePaths(t)
-    const [port = 0] = await freePorts(1)
-    const config: AgentConfig = {
-      ...CONFIG_DEFAULTS,
-      ...{ cloud: 'c1', region: 'r', rack: 'a', rackIndex: 1, host: 'a-1', hostIndex: 1 },
-      roles: ['nc'],
-      parents: [{ host: '127.0.0.1', port, joinPort: port }],
-      simulated: true,
-    }
-    const identity = new HeldIdentity(paths, await issue(6))
-    const parts = { config, paths, log: silentLog }
-    const { roles, facts } = await openHostRoles({ ...parts, identity: identity.current })
-    const agent = await startAgent({ ...parts, identity, roles, facts })
-    t.after(() => agent.stop())
-    const said = async () => (await readProgress(paths))?.trouble ?? ''
-    await until('it says so', async () => (await said()) !== '')
-    const end = new Date(Math.floor((NOW_MS + 6 * DAY_MS) / 1000) * 1000).toISOString()
-    assert.match(await said(), new RegExp(`^the certificate ends on ${end} and was not renewed: `))
-    assert.match(await said(), new RegExp(`see whether 127.0.0.1 port ${port} can be reached`))
-  })
+  for (const [what, leftDays, says, then] of [
+    ['with six days left', 6, 'ends', /see whether 127\.0\.0\.1 port \d+ can be reached/],
+    ['whose certificate has ended', -1, 'ended', /rack-join leave, then join with a new token$/],
+  ] as const) {
+    test(`a host ${what} that gets no other says so, and what to do`, async (t) => {
+      const paths = makePaths(t)
+      const [port = 0] = await freePorts(1)
+      const config: AgentConfig = {
+        ...CONFIG_DEFAULTS,
+        ...{ cloud: 'c1', region: 'r', rack: 'a', rackIndex: 1, host: 'a-1', hostIndex: 1 },
+        roles: ['nc'],
+        parents: [{ host: '127.0.0.1', port, joinPort: port }],
+        simulated: true,
+      }
+      const identity = new HeldIdentity(paths, await issue(leftDays))
+      const parts = { config, paths, log: silentLog }
+      const { roles, facts } = await openHostRoles({ ...parts, identity: identity.current })
+      const agent = await startAgent({ ...parts, identity, roles, facts })
+      t.after(() => agent.stop())
+      const said = async () => (await readProgress(paths))?.trouble ?? ''
+      await until('it says so', async () => (await said()) !== '')
+      const end = new Date(Math.floor((NOW_MS + leftDays * DAY_MS) / 1000) * 1000).toISOString()
+      const begin = `the certificate ${says} on ${end} and was not renewed: `
+      assert.ok((await said()).startsWith(begin), await said())
+      assert.match(await said(), then)
+    })
+  }
 })
 
 function makePaths(t: { after: (step: () => void) => void }) {
