@@ -1,7 +1,9 @@
 // When a host asks for another certificate, what it takes, and what an operator hears of it.
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -19,6 +21,7 @@ import { silentLog } from '../../common/log.ts'
 import { certificateRequest, createCa, newKey, signRequest } from '../../common/pki.ts'
 import type { TlsIdentity } from '../../proto/tls.ts'
 import { until } from '../../sandbox/until.ts'
+import { type Ending, lastFirst } from '../support/cloud.ts'
 import { freePorts } from '../support/ports.ts'
 
 const DAY_MS = 86_400_000
@@ -104,20 +107,8 @@ describe('renewal', () => {
     ['whose certificate has ended', -1, 'ended', /rack-join leave, then join with a new token$/],
   ] as const) {
     test(`a host ${what} that gets no other says so, and what to do`, async (t) => {
-      const paths = makePaths(t)
       const [port = 0] = await freePorts(1)
-      const config: AgentConfig = {
-        ...CONFIG_DEFAULTS,
-        ...{ cloud: 'c1', region: 'r', rack: 'a', rackIndex: 1, host: 'a-1', hostIndex: 1 },
-        roles: ['nc'],
-        parents: [{ host: '127.0.0.1', port, joinPort: port }],
-        simulated: true,
-      }
-      const identity = new HeldIdentity(paths, await issue(leftDays))
-      const parts = { config, paths, log: silentLog }
-      const { roles, facts } = await openHostRoles({ ...parts, identity: identity.current })
-      const agent = await startAgent({ ...parts, identity, roles, facts })
-      t.after(() => agent.stop())
+      const { paths } = await startHost(t, port, await issue(leftDays))
       const said = async () => (await readProgress(paths))?.trouble ?? ''
       await until('it says so', async () => (await said()) !== '')
       const end = new Date(Math.floor((NOW_MS + leftDays * DAY_MS) / 1000) * 1000).toISOString()
@@ -126,11 +117,52 @@ describe('renewal', () => {
       assert.match(await said(), then)
     })
   }
+
+  test('an agent that asks a parent who never answers stops at once', async (t) => {
+    const lines = new Set<Socket>()
+    const silent = createServer((socket) => lines.add(socket.on('error', () => undefined)))
+    silent.listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    t.after(() => {
+      for (const socket of lines) socket.destroy()
+      silent.close()
+    })
+    const { port } = silent.address() as AddressInfo
+    const { agent } = await startHost(t, port, await issue(6))
+    await until('the session and the renewal have dialled', () => lines.size >= 2)
+    const startMs = systemClock.nowMs()
+    await agent.stop()
+    assert.ok(systemClock.nowMs() - startMs < 5_000)
+  })
 })
 
-function makePaths(t: { after: (step: () => void) => void }) {
+/** The agent of a node whose parent is at `port` of loopback; stopped with the test. */
+async function startHost(t: Ending, port: number, first: TlsIdentity) {
+  const end = lastFirst({ after: (step) => t.after(step) })
+  const paths = makePaths(end)
+  const config: AgentConfig = {
+    ...CONFIG_DEFAULTS,
+    ...{ cloud: 'c1', region: 'r', rack: 'a', rackIndex: 1, host: 'a-1', hostIndex: 1 },
+    roles: ['nc'],
+    parents: [{ host: '127.0.0.1', port, joinPort: port }],
+    simulated: true,
+  }
+  const identity = new HeldIdentity(paths, first)
+  const parts = { config, paths, log: silentLog }
+  const { roles, facts } = await openHostRoles({ ...parts, identity: identity.current })
+  const running = await startAgent({ ...parts, identity, roles, facts })
+  let stopping: Promise<void> | null = null
+  const stop = () => {
+    stopping ??= running.stop()
+    return stopping
+  }
+  end.after(stop)
+  return { paths, agent: { stop } }
+}
+
+function makePaths(end: Ending) {
   const dir = mkdtempSync(join(tmpdir(), 'mallee-renewal-'))
-  t.after(() => rmSync(dir, { recursive: true, force: true }))
+  end.after(async () => rmSync(dir, { recursive: true, force: true }))
   const [stateDir, runDir] = [join(dir, 'state'), join(dir, 'run')]
   return { stateDir, runDir, configFile: join(dir, 'agent.json') }
 }
