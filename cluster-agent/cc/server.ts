@@ -15,6 +15,7 @@ import { sessionService } from '../../proto/session-server.ts'
 import { clientCredentials, type TlsIdentity } from '../../proto/tls.ts'
 import type { AgentConfig } from '../config.ts'
 import type { HostRoles } from '../host-roles.ts'
+import { isParentOf } from '../parent.ts'
 import type { Nodes } from './nodes.ts'
 
 const HEARTBEAT_MS = 5_000
@@ -64,8 +65,7 @@ export async function startNodeServer(parts: NodeServerParts): Promise<NodeServe
 function makeServer(parts: NodeServerParts): RenewableServer {
   const { config, identity, roles, nodes, log } = parts
   const clock = systemClock
-  const isGateway = (peer: Identity): boolean =>
-    peer.kind === 'gateway' && peer.cloud === config.cloud
+  const isGateway = isParentOf(config)
   const upward: Parents = {
     endpoints: config.parents,
     credentials: () => clientCredentials(identity(), isGateway),
