@@ -29,7 +29,7 @@ import { createAdminServer } from './http/admin-server.ts'
 import { createApiServer } from './http/server.ts'
 import { startLocalServer } from './local/server.ts'
 import { createMetrics } from './metrics.ts'
-import { watchGauges } from './observe.ts'
+import { measured, watchGauges } from './observe.ts'
 import { openSealer, type Sealer } from './secrets.ts'
 import { openState } from './store/mirror.ts'
 import { openStore } from './store/open.ts'
@@ -109,18 +109,24 @@ async function openGateway(
 ): Promise<Omit<Gateway, 'stop'>> {
   const clock = systemClock
   const ca = await readCa(config.stateDir)
-  const { state, sealer, close } = await openCloud(config, log, { create: false })
+  const { state: unmeasured, sealer, close } = await openCloud(config, log, { create: false })
   onStop(close)
+  const metrics = createMetrics()
+  const state = measured(unmeasured, metrics, clock)
   const cloud = state.view().get('cloud', 'self')
   if (cloud === null) {
     throw new MalleeError('BadConfig', `${config.store} holds no cloud, run 'mallee init' first`)
   }
+  const { stateDir } = config
   const certificate = await GatewayCertificate.open({
-    ...{ stateDir: config.stateDir, ca, cloud: cloud.name, clock, log },
+    stateDir,
+    ca,
+    cloud: cloud.name,
+    clock,
+    log,
   })
   const tls = await readTls(config)
   const gateway = `${hostname()}-${randomHex(4)}`
-  const metrics = createMetrics()
   const sessions = new Sessions()
   const openKey = (pair: string, sealed: string): Uint8Array =>
     Buffer.from(sealer.open(sealed, `preshared-key/${pair}`), 'base64')
@@ -165,7 +171,7 @@ async function openGateway(
     log,
   })
   onStop(() => housekeeping.stop())
-  onStop(watchGauges({ state, sessions, metrics, certificateEnds: certificate.ends }))
+  onStop(watchGauges({ state, sessions, metrics, clock, certificateEnds: certificate.ends }))
   const api = createApiServer({
     ec2: ec2Handlers({
       state,

@@ -19,6 +19,8 @@ export interface Metrics {
   readonly setSessions: (open: number) => void
   /** Racks by state (`connected`, `away`, `draining`, ...); states that are not named become 0. */
   readonly setRacks: (byState: Readonly<Record<string, number>>) => void
+  /** Tunnels by state, `up` and `silent`, each counted from both ends. */
+  readonly setTunnels: (byState: Readonly<Record<string, number>>) => void
   /** Instances by EC2's state name; states that are not named become 0. */
   readonly setInstances: (byState: Readonly<Record<string, number>>) => void
   /** Hosts that say what troubles them; `mallee status` has the sentences. */
@@ -58,6 +60,7 @@ export function createMetrics(): Metrics {
     registers,
   })
   const racks = gaugeByState('mallee_racks', 'Racks by state', registers)
+  const tunnels = gaugeByState('mallee_tunnels', 'Tunnels by state, from both ends', registers)
   const instances = gaugeByState('mallee_instances', 'Instances by state', registers)
   const troubled = new Gauge({
     name: 'mallee_hosts_in_trouble',
@@ -87,6 +90,7 @@ export function createMetrics(): Metrics {
     },
     setSessions: (open) => sessions.set(open),
     setRacks: (byState) => setAll(racks, byState),
+    setTunnels: (byState) => setAll(tunnels, byState),
     setInstances: (byState) => setAll(instances, byState),
     setTroubledHosts: (hosts) => troubled.set(hosts),
     setCertificates: ({ ca, gateway }) => {

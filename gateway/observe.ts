@@ -1,11 +1,15 @@
 // Keeps the gauges of racks, instances, sessions and certificates at what is so.
 
+import type { Clock } from '../common/clock.ts'
+import { codeOf } from '../common/errors.ts'
 import type { CertificateEnds } from './certificate.ts'
 import type { Sessions } from './federation/sessions.ts'
 import type { Metrics } from './metrics.ts'
 import type { State } from './store/state.ts'
 
 const EVERY_MS = 5_000
+/** WireGuard shakes hands every two minutes; a minute more and it is silent (wireguard.com). */
+const SILENT_MS = 180_000
 
 /** Returns the function that ends it. */
 export function watchGauges({
@@ -13,11 +17,13 @@ export function watchGauges({
   sessions,
   metrics,
   certificateEnds,
+  clock,
 }: {
   state: State
   sessions: Sessions
   metrics: Metrics
   certificateEnds: () => CertificateEnds
+  clock: Clock
 }): () => void {
   const set = (): void => {
     const view = state.view()
@@ -38,6 +44,7 @@ export function watchGauges({
     metrics.setRacks(racks)
     metrics.setInstances(instances)
     metrics.setSessions(sessions.list().length)
+    metrics.setTunnels(tunnelStates(sessions, clock.nowMs()))
     metrics.setTroubledHosts(view.all('host').filter((host) => host.status?.trouble).length)
     metrics.setCertificates(certificateEnds())
   }
@@ -45,4 +52,30 @@ export function watchGauges({
   const timer = setInterval(set, EVERY_MS)
   timer.unref()
   return () => clearInterval(timer)
+}
+
+/** How many tunnels, each counted from both ends, are heard and how many are silent. */
+function tunnelStates(sessions: Sessions, nowMs: number): { up: number; silent: number } {
+  const tunnels = sessions.tunnels()
+  const up = tunnels.filter((one) => nowMs - one.latestHandshakeMs < SILENT_MS).length
+  return { up, silent: tunnels.length - up }
+}
+
+/** The same state; how long each update takes and how it ends is measured. */
+export function measured(state: State, metrics: Metrics, clock: Clock): State {
+  return {
+    ...state,
+    update: async (change) => {
+      const startMs = clock.nowMs()
+      const took = (): number => (clock.nowMs() - startMs) / 1000
+      try {
+        const answer = await state.update(change)
+        metrics.storeTransaction('ok', took())
+        return answer
+      } catch (error) {
+        metrics.storeTransaction(codeOf(error) === 'Conflict' ? 'conflict' : 'failed', took())
+        throw error
+      }
+    },
+  }
 }
