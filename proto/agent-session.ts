@@ -19,7 +19,7 @@ import {
 } from './gen/mallee/v1/session_pb.js'
 import { Outbox } from './outbox.ts'
 import { UpdateParts } from './parts.ts'
-import { startPulse } from './pulse.ts'
+import { Pulse } from './pulse.ts'
 import { Reporter } from './reporter.ts'
 import { methodDefinition, statusToError } from './service.ts'
 import { type AgentEnd, type DesiredUpdate, PROTOCOL_MAX, PROTOCOL_MIN } from './session.ts'
@@ -61,8 +61,7 @@ export class AgentSession {
   #welcome: Welcome | null = null
   #goodbye: Goodbye | null = null
   #error: MalleeError | null = null
-  #heard: () => void
-  #pulse = new AbortController()
+  readonly #pulse: Pulse
   #accepting: Promise<void> = Promise.resolve()
   #waitingUpdates = 0
   #sequence = 0n
@@ -79,7 +78,14 @@ export class AgentSession {
     this.#call.on('error', (error) => this.#end(statusToError(error)))
     this.#call.on('end', () => this.#end(null))
     this.#helloAtMs = parts.clock.nowMs()
-    this.#heard = this.#startPulse(WELCOME_MS, WELCOME_MS)
+    this.#pulse = new Pulse({
+      clock: parts.clock,
+      idle: () => this.#outbox.idle(),
+      beat: (value) => this.#send({ case: 'heartbeat', value }),
+      silent: (ms) =>
+        this.#end(new MalleeError('Unavailable', `the parent was silent for ${ms} ms`)),
+    })
+    this.#pulse.start(WELCOME_MS, WELCOME_MS)
     this.#send({ case: 'hello', value: parts.hello })
   }
 
@@ -104,7 +110,7 @@ export class AgentSession {
 
   #receive(frame: SessionResponse): void {
     if (this.#ended.signal.aborted) return
-    this.#heard()
+    this.#pulse.heard()
     const { body } = frame
     if (this.#welcome === null && body.case !== 'welcome' && body.case !== 'goodbye') {
       throw new MalleeError('BadMessage', `${body.case ?? 'an unknown frame'} before a welcome`)
@@ -152,7 +158,7 @@ export class AgentSession {
     const nowMs = clock.nowMs()
     // The parent read its clock somewhere between our hello and now.
     onClock(Number(clockMs) - Math.round((this.#helloAtMs + nowMs) / 2))
-    this.#heard = this.#startPulse(heartbeatMs, leaseMs)
+    this.#pulse.start(heartbeatMs, leaseMs)
     onWelcome(welcome)
     this.#reporter = new Reporter({
       agent,
@@ -187,25 +193,6 @@ export class AgentSession {
     this.#guard(() => this.#send({ case: 'commandResult', value }))
   }
 
-  #startPulse(heartbeatMs: number, leaseMs: number): () => void {
-    this.#pulse.abort()
-    this.#pulse = new AbortController()
-    const { clock } = this.#parts
-    return startPulse({
-      clock,
-      heartbeatMs,
-      leaseMs,
-      signal: this.#pulse.signal,
-      beat: () => {
-        // Whatever waits to be read says as much as a heartbeat would.
-        if (this.#outbox.idle())
-          this.#send({ case: 'heartbeat', value: { clockMs: BigInt(clock.nowMs()) } })
-      },
-      silent: () =>
-        this.#end(new MalleeError('Unavailable', `the parent was silent for ${leaseMs} ms`)),
-    })
-  }
-
   #send(body: RequestBody): void {
     this.#sequence += 1n
     this.#outbox.push(create(SessionRequestSchema, { sequence: this.#sequence, body }))
@@ -223,7 +210,7 @@ export class AgentSession {
     if (this.#ended.signal.aborted) return
     // After a goodbye, however the stream ends is fine.
     this.#error = this.#goodbye === null ? error : null
-    this.#pulse.abort()
+    this.#pulse.stop()
     this.#reporter?.stop()
     this.#outbox.close()
     this.#call.cancel()

@@ -17,7 +17,7 @@ import {
   type FetchResponse,
   FetchResponseSchema,
 } from './gen/mallee/v1/blob_pb.js'
-import { startPulse } from './pulse.ts'
+import { Pulse } from './pulse.ts'
 import {
   dial,
   errorToStatus,
@@ -142,22 +142,15 @@ async function receive(
   )
   // Cancelling a stream that nobody iterates any more still ends in an error event.
   call.on('error', () => undefined)
-  const done = new AbortController()
   const cancel = () => call.cancel()
   signal?.addEventListener('abort', cancel, { once: true })
-  const heard = startPulse({
-    clock,
-    heartbeatMs: STALL_CHECK_MS,
-    leaseMs: STALLED_MS,
-    beat: () => undefined,
-    silent: cancel,
-    signal: done.signal,
-  })
+  const pulse = new Pulse({ clock, idle: () => false, beat: () => undefined, silent: cancel })
+  pulse.start(STALL_CHECK_MS, STALLED_MS)
   let total = offset
   try {
     // Iterating reads no further than we have written: the sender waits for our disk.
     for await (const { data } of call as AsyncIterable<FetchResponse>) {
-      heard()
+      pulse.heard()
       total += data.length
       if (total > maxBytes) {
         throw new MalleeError('ImageCorrupt', `${sha256} is longer than ${maxBytes} bytes`)
@@ -172,7 +165,7 @@ async function receive(
     if ((error as NodeJS.ErrnoException).syscall !== undefined) throw error
     throw statusToError(error)
   } finally {
-    done.abort()
+    pulse.stop()
     signal?.removeEventListener('abort', cancel)
     call.cancel()
     connection.close()

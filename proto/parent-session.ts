@@ -19,7 +19,7 @@ import {
 } from './gen/mallee/v1/session_pb.js'
 import { Outbox } from './outbox.ts'
 import { ReportParts, updateParts } from './parts.ts'
-import { startPulse } from './pulse.ts'
+import { Pulse } from './pulse.ts'
 import { errorToStatus } from './service.ts'
 import { negotiateProtocol, type OpenSession, type ParentEnd } from './session.ts'
 
@@ -67,8 +67,7 @@ export class ParentSession implements OpenSession {
   readonly #ended = new AbortController()
   readonly #reports = new ReportParts()
   readonly #asked = new Map<string, Asked>()
-  #pulse = new AbortController()
-  #heard: () => void
+  readonly #pulse: Pulse
   #stage: Stage = 'new'
   #reporting: Promise<void> = Promise.resolve()
   #waitingReports = 0
@@ -84,7 +83,13 @@ export class ParentSession implements OpenSession {
     call.on('end', () => this.end(null))
     call.on('cancelled', () => this.end(null))
     call.on('error', () => this.end(null))
-    this.#heard = this.#startPulse(HELLO_MS, HELLO_MS)
+    this.#pulse = new Pulse({
+      clock: parts.clock,
+      idle: () => this.#outbox.idle(),
+      beat: (value) => this.#send({ case: 'heartbeat', value }),
+      silent: () => this.#fail('agent silent', this.#gone()),
+    })
+    this.#pulse.start(HELLO_MS, HELLO_MS)
   }
 
   get agent(): Identity {
@@ -122,7 +127,7 @@ export class ParentSession implements OpenSession {
   end(error: unknown): void {
     if (this.#ended.signal.aborted) return
     this.#ended.abort()
-    this.#pulse.abort()
+    this.#pulse.stop()
     this.#outbox.close()
     this.#unacknowledged?.done()
     for (const { fail } of this.#asked.values()) fail(this.#gone())
@@ -134,7 +139,7 @@ export class ParentSession implements OpenSession {
 
   #receive({ body }: SessionRequest): void {
     if (this.#ended.signal.aborted) return
-    this.#heard()
+    this.#pulse.heard()
     if (!inPlace(this.#stage, body.case)) {
       throw new MalleeError('BadMessage', `${body.case ?? 'an unknown frame'} out of place`)
     }
@@ -185,7 +190,7 @@ export class ParentSession implements OpenSession {
       value: { protocol, cloud, epoch, heartbeatMs, leaseMs, clockMs },
     })
     this.#stage = 'open'
-    this.#heard = this.#startPulse(heartbeatMs, leaseMs)
+    this.#pulse.start(heartbeatMs, leaseMs)
     parent.opened(agent, hello, this)
     const held =
       hello.epoch === '' ? null : { epoch: hello.epoch, generation: Number(hello.generation) }
@@ -247,23 +252,6 @@ export class ParentSession implements OpenSession {
     const ms = commandTimeoutMs(command)
     await this.#parts.clock.sleep(ms, done)
     throw new MalleeError('CommandTimeout', `no answer to command ${command.id} in ${ms} ms`)
-  }
-
-  #startPulse(heartbeatMs: number, leaseMs: number): () => void {
-    this.#pulse.abort()
-    this.#pulse = new AbortController()
-    const { clock } = this.#parts
-    return startPulse({
-      clock,
-      heartbeatMs,
-      leaseMs,
-      signal: this.#pulse.signal,
-      beat: () => {
-        if (!this.#outbox.idle()) return
-        this.#send({ case: 'heartbeat', value: { clockMs: BigInt(clock.nowMs()) } })
-      },
-      silent: () => this.#fail('agent silent', this.#gone()),
-    })
   }
 
   #send(body: ResponseBody): void {

@@ -6,31 +6,47 @@ import type { Clock } from '../common/clock.ts'
 
 export interface PulseOptions {
   readonly clock: Clock
-  readonly heartbeatMs: number
-  readonly leaseMs: number
-  /** Says something. */
-  readonly beat: () => void
+  /** Nothing waits to be sent. What does says as much as a heartbeat would. */
+  readonly idle: () => boolean
+  readonly beat: (heartbeat: { clockMs: bigint }) => void
   /** Nothing was heard for `leaseMs`; the pulse has stopped. */
-  readonly silent: () => void
-  readonly signal: AbortSignal
+  readonly silent: (leaseMs: number) => void
 }
 
-/** Starts a pulse. Call the returned function whenever something was heard. */
-export function startPulse(options: PulseOptions): () => void {
-  const { clock, heartbeatMs, leaseMs, beat, silent, signal } = options
-  let quietBeats = 0
-  void run()
-  return () => {
-    quietBeats = 0
+export class Pulse {
+  readonly #options: PulseOptions
+  #stop = new AbortController()
+  #quietBeats = 0
+
+  constructor(options: PulseOptions) {
+    this.#options = options
   }
 
-  async function run(): Promise<void> {
+  /** Starts it, or starts it anew with other times, in milliseconds. */
+  start(heartbeatMs: number, leaseMs: number): void {
+    this.stop()
+    this.#stop = new AbortController()
+    this.#quietBeats = 0
+    void this.#run(heartbeatMs, leaseMs, this.#stop.signal)
+  }
+
+  /** Something was heard. */
+  heard(): void {
+    this.#quietBeats = 0
+  }
+
+  stop(): void {
+    this.#stop.abort()
+  }
+
+  async #run(heartbeatMs: number, leaseMs: number, signal: AbortSignal): Promise<void> {
+    const { clock, idle, beat, silent } = this.#options
     while (!signal.aborted) {
       await clock.sleep(heartbeatMs, signal)
       if (signal.aborted) return
-      quietBeats += 1
-      if (quietBeats * heartbeatMs >= leaseMs) return silent()
-      beat()
+      this.#quietBeats += 1
+      if (this.#quietBeats * heartbeatMs >= leaseMs) return silent(leaseMs)
+      if (idle()) beat({ clockMs: BigInt(clock.nowMs()) })
     }
   }
 }

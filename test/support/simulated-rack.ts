@@ -134,16 +134,21 @@ export async function addHost(cloud: TestCloud, wish: HostWish): Promise<RackHos
   return made
 }
 
+/** After failures an agent waits up to 30 seconds before it dials again (redialDelayMs). */
+const REDIAL_MS = 45_000
+
 /** Waits until the cloud says of all these hosts that they are connected. */
 export async function connected(cloud: TestCloud, hosts: readonly RackHost[]): Promise<void> {
-  await until(`${hosts.map((one) => one.name).join(', ')} are connected`, async () => {
+  const names = hosts.map((one) => one.name).join(', ')
+  const all = async (): Promise<boolean> => {
     const { racks } = await cloud.status()
     return hosts.every(({ name, config }) =>
       racks
         .find((rack) => rack.name === config.rack)
         ?.hosts.some((one) => one.host === name && one.connected),
     )
-  })
+  }
+  await until(`${names} are connected`, all, { timeoutMs: REDIAL_MS })
 }
 
 /** Rack `a` with its CC host and a node behind it, rack `b` of one host; all connected. */
