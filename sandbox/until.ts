@@ -4,7 +4,7 @@ import { systemClock } from '../common/clock.ts'
 import { MalleeError } from '../common/errors.ts'
 
 export interface UntilOptions {
-  /** Milliseconds; 10,000 when not given. */
+  /** Milliseconds; 45,000 when not given: longer than an agent waits before it dials again. */
   readonly timeoutMs?: number
   /** Milliseconds between two looks; 20 when not given. */
   readonly everyMs?: number
@@ -15,7 +15,7 @@ export interface UntilOptions {
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,
-  { timeoutMs = 10_000, everyMs = 20, signal }: UntilOptions = {},
+  { timeoutMs = 45_000, everyMs = 20, signal }: UntilOptions = {},
 ): Promise<void> {
   const deadline = systemClock.nowMs() + timeoutMs
   while (!(await holds())) {

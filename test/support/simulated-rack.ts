@@ -134,9 +134,6 @@ export async function addHost(cloud: TestCloud, wish: HostWish): Promise<RackHos
   return made
 }
 
-/** After failures an agent waits up to 30 seconds before it dials again (redialDelayMs). */
-const REDIAL_MS = 45_000
-
 /** Waits until the cloud says of all these hosts that they are connected. */
 export async function connected(cloud: TestCloud, hosts: readonly RackHost[]): Promise<void> {
   const names = hosts.map((one) => one.name).join(', ')
@@ -148,7 +145,7 @@ export async function connected(cloud: TestCloud, hosts: readonly RackHost[]): P
         ?.hosts.some((one) => one.host === name && one.connected),
     )
   }
-  await until(`${names} are connected`, all, { timeoutMs: REDIAL_MS })
+  await until(`${names} are connected`, all)
 }
 
 /** Rack `a` with its CC host and a node behind it, rack `b` of one host; all connected. */
