@@ -28,6 +28,8 @@ interface JoinFlags extends PathFlags {
   readonly endpoint?: readonly string[]
   readonly capacity?: Capacity
   readonly wireguardPort: number
+  readonly sessionPort: number
+  readonly joinPort: number
   readonly wait: number
   readonly host: 'real' | 'simulated'
   readonly json: boolean
@@ -43,6 +45,14 @@ interface LeaveFlags extends PathFlags {
 const json = { kind: 'boolean', brief: 'Print one JSON object', default: false } as const
 const text = (brief: string, placeholder: string) =>
   ({ kind: 'parsed', parse: String, brief, placeholder, optional: true }) as const
+const port = (brief: string, value: number) =>
+  ({
+    kind: 'parsed',
+    parse: numberParser,
+    brief,
+    placeholder: 'port',
+    default: String(value),
+  }) as const
 const seconds = (brief: string, value: string) =>
   ({ kind: 'parsed', parse: numberParser, brief, placeholder: 's', default: value }) as const
 
@@ -88,13 +98,9 @@ const joinCommand = buildCommand<JoinFlags, [string]>({
         placeholder: 'vcpus,MiB,GiB',
         optional: true,
       },
-      wireguardPort: {
-        kind: 'parsed',
-        parse: numberParser,
-        brief: 'UDP port of WireGuard',
-        placeholder: 'port',
-        default: String(CONFIG_DEFAULTS.wireguardPort),
-      },
+      wireguardPort: port('UDP port of WireGuard', CONFIG_DEFAULTS.wireguardPort),
+      sessionPort: port("TCP port of a CC for its nodes' sessions", CONFIG_DEFAULTS.sessionPort),
+      joinPort: port('TCP port of a CC for nodes that join', CONFIG_DEFAULTS.joinPort),
       wait: seconds('Seconds to wait until the host is ready', '120'),
       host: {
         kind: 'enum',
@@ -177,6 +183,8 @@ async function run(flags: JoinFlags, invitation: string): Promise<void> {
     endpoints: flags.endpoint ?? [],
     capacity: flags.capacity ?? null,
     wireguardPort: flags.wireguardPort,
+    sessionPort: flags.sessionPort,
+    joinPort: flags.joinPort,
     simulated: flags.host === 'simulated',
     paths: pathsOf(flags),
   }

@@ -154,7 +154,7 @@ async function openGateway(
           join: (request) => joinHost(members, request),
           check: (request) => checkJoin(members, request),
         },
-        { clock, log },
+        { clock, log, sessionPort: () => rpc.ports().sessionPort },
       ),
     ],
   })

@@ -30,7 +30,16 @@ const MAX_RUNNING = 64
 
 export function membershipService(
   end: MembershipEnd,
-  { clock, log }: { clock: Clock; log: Log },
+  {
+    clock,
+    log,
+    sessionPort,
+  }: {
+    clock: Clock
+    log: Log
+    /** Where this server takes sessions: what it tells hosts that join, whoever admitted them. */
+    sessionPort?: () => number
+  },
 ): RpcService {
   const rate = new RateLimit(clock)
   let running = 0
@@ -61,7 +70,11 @@ export function membershipService(
     definition: serviceDefinition(MembershipService),
     implementation: {
       join: handle(
-        (request: JoinRequest) => end.join(request),
+        async (request: JoinRequest) => {
+          const answer = await end.join(request)
+          answer.sessionPort = sessionPort?.() ?? 0
+          return answer
+        },
         (request) => request,
       ),
       check: handle(

@@ -103,6 +103,7 @@ function makeServer(parts: NodeServerParts): RenewableServer {
       membershipService(relayMembership(identity().caPem, gateways, isGateway, clock), {
         clock,
         log,
+        sessionPort: () => config.sessionPort,
       }),
     ],
   })

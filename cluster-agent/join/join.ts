@@ -35,6 +35,9 @@ export interface JoinOptions {
   readonly endpoints: readonly string[]
   readonly capacity: AgentConfig['capacity']
   readonly wireguardPort: number
+  /** Where a CC serves its nodes. */
+  readonly sessionPort: number
+  readonly joinPort: number
   readonly simulated: boolean
   readonly paths: Paths
 }
@@ -111,10 +114,12 @@ export async function joinCloud(
     host: options.host,
     hostIndex: answer.hostIndex,
     roles,
-    parents: [{ host, port: SESSION_PORT, joinPort: port }],
+    parents: [{ host, port: answer.sessionPort || SESSION_PORT, joinPort: port }],
     trunk: options.trunk,
     endpoints: options.endpoints,
     wireguardPort: options.wireguardPort,
+    sessionPort: options.sessionPort,
+    joinPort: options.joinPort,
     capacity: options.capacity,
     simulated: options.simulated,
   })

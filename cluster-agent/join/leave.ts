@@ -2,7 +2,7 @@
 
 import { access, rm, writeFile } from 'node:fs/promises'
 import { systemClock } from '../../common/clock.ts'
-import { MalleeError, messageOf } from '../../common/errors.ts'
+import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
 import { exec } from '../../common/exec.ts'
 import { createLog } from '../../common/log.ts'
 import { sayLeave } from '../../proto/member.ts'
@@ -15,6 +15,7 @@ import { drainFile, readProgress } from '../progress.ts'
 import { runningPid, stopService } from './service.ts'
 
 const LOOK_EVERY_MS = 500
+const INSTEAD = 'terminate them, or leave with --drain or --force'
 
 export interface LeaveOptions {
   readonly paths: Paths
@@ -35,10 +36,7 @@ export async function leaveCloud(
   if (drain) await awaitDrained(paths, timeoutMs, progress)
   const instances = (await readProgress(paths))?.instances ?? 0
   if (instances > 0 && !force) {
-    throw new MalleeError(
-      'Conflict',
-      `${instances} instances are on this host: terminate them, or leave with --drain or --force`,
-    )
+    throw new MalleeError('Conflict', `${instances} instances are on this host: ${INSTEAD}`)
   }
   progress('telling the cloud')
   const identity = await readIdentity(paths)
@@ -46,6 +44,10 @@ export async function leaveCloud(
     const credentials = () => clientCredentials(identity, (peer) => peer.cloud === config.cloud)
     const parents = { endpoints: config.parents, credentials, clock: systemClock }
     await sayLeave(parents, config.host).catch((error: unknown) => {
+      // The cloud has placed instances here that this host may not even know yet.
+      if (codeOf(error) === 'Conflict' && !force) {
+        throw new MalleeError('Conflict', `${messageOf(error)}: ${INSTEAD}`, { cause: error })
+      }
       problems.push(
         `the cloud was not told (${messageOf(error)}): mallee host remove ${config.rack} ${config.host}`,
       )

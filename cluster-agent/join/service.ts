@@ -27,7 +27,7 @@ export async function startService({ exec, paths, clock }: Parts): Promise<void>
   const { simulated } = await readAgentConfig(paths.configFile)
   const kind = simulated ? ['--host', 'simulated'] : []
   const argv = [process.execPath, PROGRAM, ...kind, ...pathFlags(paths)]
-  if (await hasSystemd()) {
+  if (await isManaged(paths)) {
     await writeFile(UNIT_FILE, unitText(argv), { mode: 0o644 })
     await exec(['systemctl', 'daemon-reload'])
     await exec(['systemctl', 'enable', UNIT])
@@ -44,7 +44,7 @@ export async function startService({ exec, paths, clock }: Parts): Promise<void>
 
 /** Ends the agent if it runs; waits until it is gone. */
 export async function stopService({ exec, paths, clock }: Parts): Promise<void> {
-  if (await hasSystemd()) {
+  if (await isManaged(paths)) {
     await exec(['systemctl', 'disable', '--now', UNIT], { okCodes: [0, 1, 5], timeoutMs: 60_000 })
     await rm(UNIT_FILE, { force: true })
     return
@@ -87,7 +87,10 @@ async function startTime(pid: number): Promise<string> {
   return fields[0] === 'Z' ? '' : (fields[19] ?? '')
 }
 
-async function hasSystemd(): Promise<boolean> {
+/** systemd looks after a real host's agent. Simulated ones are many on a machine, and its guests. */
+async function isManaged(paths: Paths): Promise<boolean> {
+  const { simulated } = await readAgentConfig(paths.configFile)
+  if (simulated) return false
   return access('/run/systemd/system').then(
     () => true,
     () => false,

@@ -198,6 +198,13 @@ export declare type JoinResponse = Message<"mallee.v1.JoinResponse"> & {
    * @generated from field: string fabric_prefix = 8;
    */
   fabricPrefix: string;
+
+  /**
+   * Where whoever answered takes sessions; 0 is the usual port.
+   *
+   * @generated from field: uint32 session_port = 9;
+   */
+  sessionPort: number;
 };
 
 /**
