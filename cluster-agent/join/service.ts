@@ -87,7 +87,9 @@ async function startTime(pid: number): Promise<string> {
   return fields[0] === 'Z' ? '' : (fields[19] ?? '')
 }
 
-/** systemd looks after a real host's agent. Simulated ones are many on a machine, and its guests. */
+/**
+ * systemd looks after a real host's agent. Simulated ones are many on a machine, and its guests.
+ */
 async function isManaged(paths: Paths): Promise<boolean> {
   const { simulated } = await readAgentConfig(paths.configFile)
   if (simulated) return false
