@@ -1,9 +1,9 @@
 // Puts an agent together and runs it: state from disk first, so that guests and tunnels are made
 // true with nobody reachable; then the session with the parent, and for a CC its nodes.
 
-import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { chance, randomHex, systemClock } from '../common/clock.ts'
+import { isThere } from '../common/durable-file.ts'
 import type { Log } from '../common/log.ts'
 import { Loop } from '../common/reconcile.ts'
 import { VERSION } from '../common/version.ts'
@@ -62,7 +62,6 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
       board,
       consoleOutput: roles.consoleOutput,
       relay: nodes === null ? null : (command) => nodes.command(command),
-      log,
     }),
     connect: config.parents,
     identity: identity.current,
@@ -110,10 +109,6 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
   }
 
   async function runPass({ name, run }: HostPass): Promise<void> {
-    draining = await access(drainFile(paths)).then(
-      () => true,
-      () => false,
-    )
     const held = state.held()
     try {
       if (held === null) return
@@ -128,8 +123,6 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
     const now = {
       wireguardPublicKey: roles.wireguardPublicKey(),
       wireguardEndpoints: roles.wireguardEndpoints(),
-      // The host's own record must not change with every generation: only what others act on.
-      generation: 0,
       trouble: trouble(),
       draining,
     }
@@ -155,6 +148,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
   }
 
   async function tell(): Promise<void> {
+    await lookForDrain()
     const own = roles.statuses()
     const tunnels = own.flatMap(({ body }) => (body.case === 'tunnel' ? [body.value] : []))
     await writeProgress(paths, {
@@ -174,6 +168,14 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
         receivedBytes: Number(one.receivedBytes),
       })),
     }).catch((error: unknown) => log.warn('progress not written', { error }))
+  }
+
+  /** The operator's wish lies there as a file; a host without passes must see it too. */
+  async function lookForDrain(): Promise<void> {
+    const wished = await isThere(drainFile(paths))
+    if (wished === draining) return
+    draining = wished
+    publish()
   }
 
   async function stop(): Promise<void> {

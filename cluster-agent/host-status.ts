@@ -19,7 +19,6 @@ export interface HostNow {
   /** Empty without the role cc, or before the first pass. */
   readonly wireguardPublicKey: string
   readonly wireguardEndpoints: readonly string[]
-  readonly generation: number
   readonly trouble: string
   readonly draining: boolean
 }
@@ -40,7 +39,6 @@ export function hostStatus(config: AgentConfig, facts: HostFacts, now: HostNow):
     wireguardPublicKey: now.wireguardPublicKey,
     wireguardEndpoints: [...now.wireguardEndpoints],
     connected: true,
-    acceptedGeneration: BigInt(now.generation),
     trouble: now.trouble,
     draining: now.draining,
   })

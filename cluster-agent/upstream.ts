@@ -1,7 +1,6 @@
 // This agent's end of the session with its parent: what it holds, what it says, what it is asked.
 
 import { MalleeError } from '../common/errors.ts'
-import type { Log } from '../common/log.ts'
 import type { Command, CommandResult } from '../proto/gen/mallee/v1/session_pb.js'
 import type { AgentEnd } from '../proto/session.ts'
 import type { AgentState } from './state.ts'
@@ -15,7 +14,6 @@ export interface UpstreamParts {
   readonly consoleOutput: ((id: string, maxBytes: number) => Promise<Uint8Array>) | null
   /** Passes a command on to a node; null without the role cc. */
   readonly relay: ((command: Command) => Promise<CommandResult>) | null
-  readonly log: Log
 }
 
 const MAX_CONSOLE_BYTES = 64 << 10

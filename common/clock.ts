@@ -3,6 +3,9 @@
 
 import { randomBytes } from 'node:crypto'
 
+/** How far a host's clock may be from its gateway's when it joins, in milliseconds. */
+export const MAX_JOIN_SKEW_MS = 5 * 60_000
+
 export interface Clock {
   /** Milliseconds since 1970, UTC. */
   readonly nowMs: () => number

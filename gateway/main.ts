@@ -12,6 +12,7 @@ import { memberService } from '../proto/member.ts'
 import { membershipService } from '../proto/membership-server.ts'
 import { RenewableServer } from '../proto/renewable-server.ts'
 import { address } from '../proto/service.ts'
+import { SESSION_TIMING } from '../proto/session.ts'
 import { sessionService } from '../proto/session-server.ts'
 import { openAccessKey } from './access-keys.ts'
 import { openBlob, removePartialBlobs } from './blobs.ts'
@@ -50,8 +51,6 @@ export interface GatewayTiming {
   readonly leaseMs: number
 }
 
-const TIMING: GatewayTiming = { heartbeatMs: 5_000, leaseMs: 15_000 }
-
 /** Store and keys of a cloud, for a gateway and for `mallee init`. */
 export async function openCloud(
   config: GatewayConfig,
@@ -78,7 +77,7 @@ export async function openCloud(
 export async function startGateway(
   config: GatewayConfig,
   log: Log,
-  timing: GatewayTiming = TIMING,
+  timing: GatewayTiming = SESSION_TIMING,
 ): Promise<Gateway> {
   // What was opened, to be closed the other way round.
   const opened: (() => void | Promise<void>)[] = []

@@ -10,6 +10,9 @@ import type { Command, CommandResult, Hello } from './gen/mallee/v1/session_pb.j
 export const PROTOCOL_MIN = 1
 export const PROTOCOL_MAX = 1
 
+/** How often both ends say something, and after how much silence the other one is away. */
+export const SESSION_TIMING = { heartbeatMs: 5_000, leaseMs: 15_000 } as const
+
 /** A step of the desired state towards an agent. */
 export type DesiredUpdate =
   | {

@@ -11,6 +11,7 @@ import { relayMembership } from '../../proto/membership-client.ts'
 import { membershipService } from '../../proto/membership-server.ts'
 import { RenewableServer } from '../../proto/renewable-server.ts'
 import { address } from '../../proto/service.ts'
+import { SESSION_TIMING } from '../../proto/session.ts'
 import { sessionService } from '../../proto/session-server.ts'
 import { clientCredentials, type TlsIdentity } from '../../proto/tls.ts'
 import type { AgentConfig } from '../config.ts'
@@ -18,8 +19,6 @@ import type { HostRoles } from '../host-roles.ts'
 import { isParentOf } from '../parent.ts'
 import type { Nodes } from './nodes.ts'
 
-const HEARTBEAT_MS = 5_000
-const LEASE_MS = 15_000
 const LOOK_EVERY_MS = 60_000
 
 export interface NodeServerParts {
@@ -82,8 +81,7 @@ function makeServer(parts: NodeServerParts): RenewableServer {
       sessionService(nodes.parentEnd(), {
         clock,
         log,
-        heartbeatMs: HEARTBEAT_MS,
-        leaseMs: LEASE_MS,
+        ...SESSION_TIMING,
       }),
       blobService(roles.openImage),
       memberService({

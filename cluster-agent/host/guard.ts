@@ -4,6 +4,7 @@
 
 import type { Exec } from '../../common/exec.ts'
 import type { Reconciler } from '../../common/reconcile.ts'
+import { ascending } from '../../topology/order.ts'
 import { applyRuleset, deleteTable, hookedDevices, readTable } from './nft.ts'
 
 /** Who keeps the ports of one table: the CC its trunk, the NC its taps. */
@@ -34,7 +35,7 @@ export function guardReconciler(options: GuardOptions): Reconciler<GuardSeen, st
     observe: async () => {
       const text = await readTable(exec, 'netdev', table)
       return {
-        wanted: [...(await ports())].sort(byText),
+        wanted: [...(await ports())].sort(ascending),
         guarded: text === null ? null : hookedDevices(text),
       }
     },
@@ -59,7 +60,7 @@ export function guardRules(group: GuardGroup, ports: readonly string[]): string 
   const table = `table netdev ${guardTable(group)}`
   const fresh = `${table}\ndelete ${table}\n`
   if (ports.length === 0) return fresh
-  const devices = [...ports].sort(byText).map((name) => `"${name}"`)
+  const devices = [...ports].sort(ascending).map((name) => `"${name}"`)
   return `${fresh}${table} {
   chain ingress {
     type filter hook ingress devices = { ${devices.join(', ')} } priority 0; policy drop;
@@ -70,8 +71,4 @@ export function guardRules(group: GuardGroup, ports: readonly string[]): string 
 
 function guardTable(group: GuardGroup): string {
   return `mallee_guard_${group}`
-}
-
-function byText(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b)
 }

@@ -3,9 +3,11 @@
 import { connect } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { probeAccelerator } from '../../common/accelerator.ts'
+import { MAX_JOIN_SKEW_MS } from '../../common/clock.ts'
 import { messageOf } from '../../common/errors.ts'
 import type { Exec } from '../../common/exec.ts'
 import { probeMachine } from '../../common/machine.ts'
+import { contains, mustCidr, parseAddress } from '../../topology/cidr.ts'
 import type { Role } from '../role.ts'
 
 export interface Check {
@@ -14,7 +16,6 @@ export interface Check {
   readonly sentence: string
 }
 
-export const MAX_SKEW_MS = 5 * 60_000
 const CONNECT_MS = 5_000
 /** Below it a tunnel cannot carry IPv6's 1280 bytes (RFC 8200, 5) behind 80 of WireGuard. */
 const MIN_UNDERLAY_MTU = 1_360
@@ -90,7 +91,7 @@ export async function checkPort(host: string, port: number): Promise<Check> {
 export function checkClock(theirMs: number, ourMs: number): Check {
   const skewMs = ourMs - theirMs
   const seconds = Math.round(Math.abs(skewMs) / 1000)
-  if (Math.abs(skewMs) <= MAX_SKEW_MS) return fine('clock', `${seconds} s from the gateway's`)
+  if (Math.abs(skewMs) <= MAX_JOIN_SKEW_MS) return fine('clock', `${seconds} s from the gateway's`)
   const [here, there] = [new Date(ourMs), new Date(theirMs)].map((date) => date.toISOString())
   const sentence = `${seconds} s ${skewMs > 0 ? 'ahead of' : 'behind'} the gateway's (here ${here}, there ${there}); set the clock, best by NTP, then join again`
   return failed('clock', sentence)
@@ -113,8 +114,11 @@ export async function checkMtu(exec: Exec, towards: string): Promise<Check> {
 /** Do addresses of this host lie in what the rack would route? */
 export function checkAddresses(fabric: string): Check {
   const own = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
-  const prefix = fabric.split('::')[0] ?? fabric
-  const clash = own.find((one) => one.address.startsWith(`${prefix}:`))
+  const prefix = mustCidr(fabric)
+  const clash = own.find(({ address }) => {
+    const parsed = parseAddress(address)
+    return parsed.ok && contains(prefix, parsed.value)
+  })
   if (clash === undefined) return fine('addresses', `no address of this host is in ${fabric}`)
   return failed('addresses', `${clash.address} of this host is in the cloud's fabric ${fabric}`)
 }

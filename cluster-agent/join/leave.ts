@@ -1,7 +1,8 @@
 // Takes this host out of its cloud, so that nothing of Mallee is left on it.
 
-import { access, rm, writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { systemClock } from '../../common/clock.ts'
+import { isThere } from '../../common/durable-file.ts'
 import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
 import { exec } from '../../common/exec.ts'
 import { createLog } from '../../common/log.ts'
@@ -10,6 +11,7 @@ import { clientCredentials } from '../../proto/tls.ts'
 import { readAgentConfig } from '../config.ts'
 import { readIdentity } from '../identity.ts'
 import { openHostRoles } from '../main-parts.ts'
+import { isParentOf } from '../parent.ts'
 import type { Paths } from '../paths.ts'
 import { drainFile, readProgress } from '../progress.ts'
 import { runningPid, stopService } from './service.ts'
@@ -41,7 +43,7 @@ export async function leaveCloud(
   progress('telling the cloud')
   const identity = await readIdentity(paths)
   if (identity !== null) {
-    const credentials = () => clientCredentials(identity, (peer) => peer.cloud === config.cloud)
+    const credentials = () => clientCredentials(identity, isParentOf(config))
     const parents = { endpoints: config.parents, credentials, clock: systemClock }
     await sayLeave(parents, config.host).catch((error: unknown) => {
       // The cloud has placed instances here that this host may not even know yet.
@@ -100,9 +102,5 @@ async function hasContent(path: string): Promise<boolean> {
   const { stdout } = await exec(['find', path, '-mindepth', '1', '-print', '-quit'], {
     okCodes: [0, 1],
   })
-  const there = await access(path).then(
-    () => true,
-    () => false,
-  )
-  return there && stdout.trim() !== ''
+  return stdout.trim() !== '' && (await isThere(path))
 }

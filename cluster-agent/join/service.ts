@@ -1,10 +1,11 @@
 // The cluster-agent as a service of the host: a systemd unit where systemd runs, else a process of
 // its own with a pid file. Either way guests and switches outlive it.
 
-import { access, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Clock } from '../../common/clock.ts'
+import { isThere } from '../../common/durable-file.ts'
 import { MalleeError } from '../../common/errors.ts'
 import { type Exec, startDaemon } from '../../common/exec.ts'
 import { readAgentConfig } from '../config.ts'
@@ -93,10 +94,7 @@ async function startTime(pid: number): Promise<string> {
 async function isManaged(paths: Paths): Promise<boolean> {
   const { simulated } = await readAgentConfig(paths.configFile)
   if (simulated) return false
-  return access('/run/systemd/system').then(
-    () => true,
-    () => false,
-  )
+  return isThere('/run/systemd/system')
 }
 
 function pathFlags(paths: Paths): string[] {

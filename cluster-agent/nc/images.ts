@@ -6,6 +6,7 @@ import { createReadStream } from 'node:fs'
 import { chmod, mkdir, readdir, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../../common/clock.ts'
+import { isThere } from '../../common/durable-file.ts'
 import { MalleeError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 
@@ -68,11 +69,11 @@ export class Images {
     const { dir, fetch, clock, log } = this.#options
     const file = join(dir, sha256)
     await mkdir(dir, { recursive: true, mode: 0o700 })
-    if (!this.#checked.has(sha256) && (await exists(file)) && (await digestOf(file)) !== sha256) {
+    if (!this.#checked.has(sha256) && (await isThere(file)) && (await digestOf(file)) !== sha256) {
       log.error('cached image is corrupt, fetching it again', { sha256 })
       await rm(file)
     }
-    if (!(await exists(file))) {
+    if (!(await isThere(file))) {
       log.info('fetching image', { sha256 })
       await fetch(sha256, file)
       await chmod(file, 0o400)
@@ -82,13 +83,6 @@ export class Images {
     await utimes(file, now, (await stat(file)).mtime)
     return file
   }
-}
-
-async function exists(file: string): Promise<boolean> {
-  return stat(file).then(
-    () => true,
-    () => false,
-  )
 }
 
 async function digestOf(file: string): Promise<string> {

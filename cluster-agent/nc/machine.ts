@@ -1,8 +1,9 @@
 // One machine: its folder, its QEMU process and the connection to it. Looks and does; what is to be
 // done is machine-plan's matter.
 
-import { mkdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, readFile, rm } from 'node:fs/promises'
 import type { Clock } from '../../common/clock.ts'
+import { isThere } from '../../common/durable-file.ts'
 import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
 import type { Exec } from '../../common/exec.ts'
 import type { Log } from '../../common/log.ts'
@@ -242,13 +243,6 @@ export class Machine {
     if (this.#qmp === null) throw new MalleeError('Unavailable', `${this.id} has no connection`)
     return this.#qmp
   }
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  )
 }
 
 function must(wanted: MachineWanted | null): MachineWanted {

@@ -3,6 +3,7 @@
 
 import { MalleeError } from '../../common/errors.ts'
 import type { Identity } from '../../common/identity.ts'
+import { placedOn } from '../ec2/capacity.ts'
 import { removeSubnet } from '../ec2/networks.ts'
 import { hostIndexPool, RACK_INDEX_POOL } from '../pools.ts'
 import type { HostRecord } from '../store/records.ts'
@@ -26,9 +27,7 @@ export async function withoutHost(
 ): Promise<void> {
   const record = await tx.get('host', rack, host)
   if (record === null) return
-  const placed = view
-    .instancesOf('host', host)
-    .filter((one) => one.rack === rack && one.state !== 'terminated')
+  const placed = placedOn(view, { rack, host })
   if (placed.length > 0) {
     const first = placed[0]?.id
     throw new MalleeError('Conflict', `${placed.length} instances are on ${host}, ${first} for one`)

@@ -9,7 +9,7 @@ import {
   type Resources,
 } from '../../topology/placement.ts'
 import { ApiError } from '../aws/api-error.ts'
-import type { HostRecord } from '../store/records.ts'
+import type { HostRecord, InstanceRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import { instanceType } from './instance-types.ts'
 import { isRackConnected } from './zones.ts'
@@ -96,14 +96,19 @@ function placedOf(view: View, { rack, host }: Place): number {
   return view.get('placed', rack, host)?.count ?? 0
 }
 
+/** The instances that a host has room for: all that are not terminated. */
+export function placedOn(view: View, { rack, host }: Place): InstanceRecord[] {
+  return view
+    .instancesOf('host', host)
+    .filter((one) => one.rack === rack && one.state !== 'terminated')
+}
+
 function nameOf({ rack, host }: Place): string {
   return `${rack}/${host}`
 }
 
 function placeHost(view: View, host: HostRecord, troubleOfRack: string | null): PlaceHost {
-  const instances = view
-    .instancesOf('host', host.host)
-    .filter((one) => one.rack === host.rack && one.state !== 'terminated')
+  const instances = placedOn(view, host)
   const used = { vcpus: 0, memoryMib: 0, diskGib: 0 }
   for (const { type } of instances) {
     const spec = instanceType(type)

@@ -1,5 +1,6 @@
 // May this host join, and as what? Pure: everything that is known comes in as arguments.
 
+import { MAX_JOIN_SKEW_MS } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import { keyFingerprint } from '../../common/pki.ts'
 import { sameSecret } from '../../common/token.ts'
@@ -15,7 +16,6 @@ export type TokenRefusal =
   | 'TokenWrongRole'
 
 /** A certificate of a host whose clock is further off would be refused, or last too long. */
-const MAX_SKEW_MS = 5 * 60_000
 const ROLES: readonly Role[] = ['cc', 'sc', 'nc']
 
 /** Is the request covered by its token? The same key may use its token again. */
@@ -62,7 +62,7 @@ export function refusal(why: TokenRefusal, { tokenId, rack, roles }: JoinRequest
 /** Throws ClockSkew when the host's clock is more than five minutes off. */
 export function checkClock({ clockMs }: JoinRequest, nowMs: number): void {
   const skewMs = Number(clockMs) - nowMs
-  if (Math.abs(skewMs) <= MAX_SKEW_MS) return
+  if (Math.abs(skewMs) <= MAX_JOIN_SKEW_MS) return
   const side = skewMs > 0 ? 'ahead of' : 'behind'
   throw new MalleeError(
     'ClockSkew',

@@ -48,6 +48,17 @@ test('an agent of a simulated host does not start as a real one', async () => {
   await host.leave()
 })
 
+test('rack-join leave --drain takes out a host that has nothing to drain and no part to run', async () => {
+  const cc = simulated(cloud, 's4')
+  const storage = simulated(cloud, 's5')
+  const [sessionPort = 0, joinPort = 0] = await freePorts(2)
+  const ports = ['--session-port', `${sessionPort}`, '--join-port', `${joinPort}`]
+  await cc.join(await token('cc'), cloud.config.joinPort, ['--roles', 'cc', ...ports])
+  await storage.join(await token('sc'), joinPort, ['--roles', 'sc'])
+  await storage.rackJoin(['leave', '--drain', '--wait', '30'])
+  await cc.leave()
+})
+
 async function token(roles: string): Promise<string> {
   const body = { rack: 'lab', roles: roles.split(','), minutes: 5 }
   const answer = await cloud.local({ method: 'POST', path: '/v1/tokens', body })
