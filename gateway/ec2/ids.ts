@@ -1,5 +1,5 @@
 // EC2 ids: how they look, how new ones are made, and AWS's errors for those that are none, unknown
-// or somebody else's. Code names are irregular and follow the EC2 API reference, "Error codes".
+// or somebody else's. What the things are called: nouns.ts.
 
 import { createHash } from 'node:crypto'
 import type { RandomHex } from '../../common/clock.ts'
@@ -7,64 +7,9 @@ import { MalleeError } from '../../common/errors.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { Records } from '../store/records.ts'
 import type { Transaction, View } from '../store/state.ts'
+import { NOUNS, type OwnedKind } from './nouns.ts'
 
-/** Kinds of records that belong to an account and can be named in a request. */
-export type OwnedKind = 'instance' | 'image' | 'vpc' | 'subnet' | 'security-group' | 'interface'
-
-interface Noun {
-  readonly prefix: string
-  /** null: AWS calls an id of a wrong form not found as well. */
-  readonly malformed: string | null
-  readonly notFound: string
-  readonly words: string
-  /** As tags and their filters call it. */
-  readonly resourceType: string
-}
-
-const NOUNS: Readonly<Record<OwnedKind, Noun>> = {
-  instance: {
-    prefix: 'i',
-    malformed: 'InvalidInstanceID.Malformed',
-    notFound: 'InvalidInstanceID.NotFound',
-    words: 'instance ID',
-    resourceType: 'instance',
-  },
-  image: {
-    prefix: 'ami',
-    malformed: 'InvalidAMIID.Malformed',
-    notFound: 'InvalidAMIID.NotFound',
-    words: 'image ID',
-    resourceType: 'image',
-  },
-  vpc: {
-    prefix: 'vpc',
-    malformed: null,
-    notFound: 'InvalidVpcID.NotFound',
-    words: 'vpc ID',
-    resourceType: 'vpc',
-  },
-  subnet: {
-    prefix: 'subnet',
-    malformed: null,
-    notFound: 'InvalidSubnetID.NotFound',
-    words: 'subnet ID',
-    resourceType: 'subnet',
-  },
-  'security-group': {
-    prefix: 'sg',
-    malformed: 'InvalidGroupId.Malformed',
-    notFound: 'InvalidGroup.NotFound',
-    words: 'security group ID',
-    resourceType: 'security-group',
-  },
-  interface: {
-    prefix: 'eni',
-    malformed: 'InvalidNetworkInterfaceId.Malformed',
-    notFound: 'InvalidNetworkInterfaceID.NotFound',
-    words: 'network interface ID',
-    resourceType: 'network-interface',
-  },
-}
+export type { OwnedKind } from './nouns.ts'
 
 const OWNED_KINDS = Object.keys(NOUNS) as OwnedKind[]
 /** Ids in one request. */

@@ -49,6 +49,12 @@ export async function ensureDefaultNetworks(
     ipv4Cidrs: [await takeIpv4Block(tx, cloud)],
     ipv6Cidrs: [await takeIpv6Block(tx, cloud)],
     isDefault: true,
+    dhcpOptions: 'default',
+    mainRouteTable: '',
+    mainAssociation: '',
+    defaultAcl: '',
+    enableDnsSupport: true,
+    enableDnsHostnames: true,
     createdAtMs: nowMs,
   })
   const group = await newId(tx, randomHex, 'security-group')
@@ -58,6 +64,7 @@ export async function ensureDefaultNetworks(
     vpc: id,
     name: DEFAULT_GROUP,
     description: 'default VPC security group',
+    rules: [],
     createdAtMs: nowMs,
   })
 }
@@ -132,6 +139,17 @@ async function addDefaultSubnet(
     ipv6Cidr: formatCidr(ipv6),
     vlanTag: await take(tx, VLAN_TAG_POOL, VLAN_TAGS, 'VLAN tag'),
     vni: await take(tx, VNI_POOL, VNIS, 'VNI'),
+    rackTags: {},
+    routeTable: '',
+    routeTableAssociation: '',
+    acl: '',
+    aclAssociation: '',
+    mapPublicIpOnLaunch: false,
+    assignIpv6OnCreation: true,
+    hostnameType: 'ip-name',
+    resourceNameDnsA: false,
+    resourceNameDnsAaaa: false,
+    enableDns64: false,
     isDefault: true,
     createdAtMs: nowMs,
   })

@@ -5,6 +5,7 @@ import type { Clock, RandomHex } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import { isName } from '../../common/identity.ts'
 import { mintToken } from '../federation/membership.ts'
+import { EVERY_RACK } from '../store/network-records.ts'
 import type { Role } from '../store/records.ts'
 import type { State } from '../store/state.ts'
 
@@ -48,6 +49,10 @@ export function addTokenRoutes(app: FastifyInstance, parts: TokenParts): void {
         'BadArgument',
         `rack name ${JSON.stringify(rack)} is not 1 to 63 lower-case letters, digits and inner hyphens`,
       )
+    }
+    if (rack === EVERY_RACK) {
+      const sentence = `a rack cannot be named ${EVERY_RACK}: its zone is that of stretched subnets`
+      throw new MalleeError('BadArgument', sentence)
     }
     const token = await mintToken(parts, { rack, roles, ttlMs: minutes * MINUTE_MS })
     return { token, rack, roles, expiresAtMs: parts.clock.nowMs() + minutes * MINUTE_MS }

@@ -2,18 +2,13 @@
 // from the mirror; nobody else writes here.
 
 import { MalleeError } from '../../common/errors.ts'
+import { INDEXED, type IndexedKind, type IndexField } from './indexes.ts'
 import { Ordered } from './ordered.ts'
 import type { Kind, Records } from './records.ts'
 import type { View } from './state.ts'
 import type { Change } from './store.ts'
 
 type Index = Map<string, Ordered<unknown>>
-
-const INDEXED: { readonly [kind: string]: readonly string[] } = {
-  instance: ['account', 'rack', 'host'],
-  interface: ['account', 'rack', 'instance', 'subnet'],
-  subnet: ['account', 'rack', 'vpc'],
-}
 
 /** Keys of the number pools are no records: only transactions read them. */
 const POOL_PREFIX = 'pool/'
@@ -54,6 +49,10 @@ export class MemoryView implements View {
 
   subnetsOf(by: 'account' | 'rack' | 'vpc', id: string): readonly Records['subnet'][] {
     return this.#indexed('subnet', by, id)
+  }
+
+  by<K extends IndexedKind>(kind: K, field: IndexField<K>, value: string): readonly Records[K][] {
+    return this.#indexed(kind, field, value)
   }
 
   #indexed<K extends Kind>(kind: K, by: string, id: string): readonly Records[K][] {
@@ -98,20 +97,20 @@ export class MemoryView implements View {
   }
 
   #reindex(kind: string, id: string, before: unknown, after: unknown): void {
-    for (const by of INDEXED[kind] ?? []) {
+    for (const by of fieldsOf(kind)) {
       const name = `${kind}/${by}`
       const index: Index = this.#indexes.get(name) ?? new Map()
       this.#indexes.set(name, index)
-      const from = fieldOf(before, by)
-      const to = fieldOf(after, by)
-      if (from !== null && from !== to) {
+      const to = new Set(valuesOf(after, by))
+      for (const from of valuesOf(before, by)) {
+        if (to.has(from)) continue
         const bucket = index.get(from)
         bucket?.delete(id)
         if (bucket?.size === 0) index.delete(from)
       }
-      if (to !== null) {
-        const bucket = index.get(to) ?? new Ordered()
-        index.set(to, bucket)
+      for (const value of to) {
+        const bucket = index.get(value) ?? new Ordered()
+        index.set(value, bucket)
         bucket.set(id, after)
       }
     }
@@ -134,9 +133,15 @@ export function parseRecord(key: string, value: string): object {
   throw new MalleeError('BadMessage', `what the store holds at ${key} is no record`)
 }
 
-function fieldOf(record: unknown, name: string): string | null {
+function fieldsOf(kind: string): readonly string[] {
+  return Object.hasOwn(INDEXED, kind) ? INDEXED[kind as IndexedKind] : []
+}
+
+/** A field of texts is indexed under each of them. */
+function valuesOf(record: unknown, name: string): readonly string[] {
   const value = (record as Record<string, unknown> | null | undefined)?.[name]
-  return typeof value === 'string' ? value : null
+  if (typeof value === 'string') return [value]
+  return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : []
 }
 
 function textOf(record: unknown): string | null {

@@ -1,5 +1,14 @@
 // Every kind of record in the store: its key and its shape. A record is JSON; keys are
-// `<kind>/<id>`. Times are milliseconds since 1970.
+// `<kind>/<id>`. Times are milliseconds since 1970. Those of tenants' networks: network-records.ts.
+
+import type * as network from './network-records.ts'
+
+export type {
+  InterfaceRecord,
+  SecurityGroupRecord,
+  SubnetRecord,
+  VpcRecord,
+} from './network-records.ts'
 
 export interface CloudRecord {
   readonly name: string
@@ -9,6 +18,8 @@ export interface CloudRecord {
   /** Pool of tenants' IPv6: a /40. */
   readonly ipv6Pool: string
   readonly ipv4Pools: readonly string[]
+  /** `rack`: a tag belongs to one rack, so that a cloud may have more networks than tags. */
+  readonly vlanScope?: 'cloud' | 'rack'
   readonly createdAtMs: number
 }
 
@@ -71,6 +82,24 @@ export interface AccountRecord {
   readonly id: string
   readonly name: string
   readonly createdAtMs: number
+  /** What its launches get that say nothing of it; absent fields are the cloud's own. */
+  readonly metadataDefaults?: Partial<MetadataOptions>
+}
+
+/** AWS EC2 user guide, "Instance metadata options". */
+export interface MetadataOptions {
+  readonly httpEndpoint: boolean
+  readonly httpProtocolIpv6: boolean
+  readonly httpTokens: 'optional' | 'required'
+  /** 1 to 64. */
+  readonly hopLimit: number
+  readonly instanceTags: boolean
+}
+
+/** What signs instances' identity documents. The key is sealed like an access key's secret. */
+export interface IdentitySignerRecord {
+  readonly certificatePem: string
+  readonly sealedKey: string
 }
 
 export interface AccessKeyRecord {
@@ -79,37 +108,6 @@ export interface AccessKeyRecord {
   /** Sealed with the cloud's master key, which is not in the store. */
   readonly sealedSecret: string
   readonly status: 'Active' | 'Inactive'
-  readonly createdAtMs: number
-}
-
-export interface VpcRecord {
-  readonly id: string
-  readonly account: string
-  readonly ipv4Cidrs: readonly string[]
-  readonly ipv6Cidrs: readonly string[]
-  readonly isDefault: boolean
-  readonly createdAtMs: number
-}
-
-export interface SubnetRecord {
-  readonly id: string
-  readonly account: string
-  readonly vpc: string
-  readonly rack: string
-  readonly ipv4Cidr: string
-  readonly ipv6Cidr: string
-  readonly vlanTag: number
-  readonly vni: number
-  readonly isDefault: boolean
-  readonly createdAtMs: number
-}
-
-export interface SecurityGroupRecord {
-  readonly id: string
-  readonly account: string
-  readonly vpc: string
-  readonly name: string
-  readonly description: string
   readonly createdAtMs: number
 }
 
@@ -165,6 +163,9 @@ export interface InstanceRecord {
   readonly userData: string
   readonly clientToken: string
   readonly keyName: string
+  /** The key as it was at launch: deleting the pair takes nothing from the instance. */
+  readonly publicKey: string
+  readonly metadataOptions: MetadataOptions
   readonly state: InstanceStateName
   /** What the user wants; the state follows. */
   readonly desired: 'running' | 'stopped' | 'terminated'
@@ -175,24 +176,6 @@ export interface InstanceRecord {
   readonly terminatedAtMs: number | null
   /** The host's last word. */
   readonly observed: { readonly state: string; readonly sinceMs: number } | null
-}
-
-export interface InterfaceRecord {
-  readonly id: string
-  readonly account: string
-  readonly instance: string
-  readonly attachment: string
-  readonly deviceIndex: number
-  readonly vpc: string
-  readonly subnet: string
-  readonly rack: string
-  readonly host: string
-  readonly mac: string
-  readonly ipv4: string
-  readonly ipv6: string
-  readonly hostname: string
-  readonly securityGroups: readonly string[]
-  readonly createdAtMs: number
 }
 
 /** Tags of one resource. They live as long as it is visible. */
@@ -267,13 +250,29 @@ export interface Records {
   token: TokenRecord
   account: AccountRecord
   'access-key': AccessKeyRecord
-  vpc: VpcRecord
-  subnet: SubnetRecord
-  'security-group': SecurityGroupRecord
+  'identity-signer': IdentitySignerRecord
+  vpc: network.VpcRecord
+  subnet: network.SubnetRecord
+  'route-table': network.RouteTableRecord
+  'internet-gateway': network.InternetGatewayRecord
+  'egress-only-gateway': network.EgressOnlyGatewayRecord
+  'nat-gateway': network.NatGatewayRecord
+  'dhcp-options': network.DhcpOptionsRecord
+  'security-group': network.SecurityGroupRecord
+  'prefix-list': network.PrefixListRecord
+  'network-acl': network.NetworkAclRecord
+  address: network.AddressRecord
+  'public-pool': network.PublicPoolRecord
+  peering: network.PeeringRecord
+  'key-pair': network.KeyPairRecord
+  block: network.BlockRecord
+  'private-address': network.PrivateAddressRecord
+  'insights-path': network.InsightsPathRecord
+  'insights-analysis': network.InsightsAnalysisRecord
   image: ImageRecord
   blob: BlobRecord
   instance: InstanceRecord
-  interface: InterfaceRecord
+  interface: network.InterfaceRecord
   tags: TagsRecord
   'client-token': ClientTokenRecord
   'preshared-key': PresharedKeyRecord

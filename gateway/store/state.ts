@@ -1,6 +1,7 @@
 // The records as programs use them: a mirror of the store in memory for reading, and transactions
 // with compare-and-set for writing. Contract here; mirror.ts and update.ts make it.
 
+import type { IndexedKind, IndexField } from './indexes.ts'
 import type { Kind, Records } from './records.ts'
 import type { Change } from './store.ts'
 
@@ -13,6 +14,8 @@ export interface View {
   all<K extends Kind>(kind: K): readonly Records[K][]
   /** All of a kind whose id starts with `prefix` (for `host`: 'a/'). */
   withPrefix<K extends Kind>(kind: K, prefix: string): readonly Records[K][]
+  /** `by('interface', 'vpc', id)`: through a kept index (indexes.ts), in order of ids. */
+  by<K extends IndexedKind>(kind: K, field: IndexField<K>, value: string): readonly Records[K][]
   /** Kept indexes, so that a host's or an account's things cost no walk over everybody's. */
   instancesOf(by: 'account' | 'rack' | 'host', id: string): readonly Records['instance'][]
   interfacesOf(

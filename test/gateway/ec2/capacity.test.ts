@@ -22,6 +22,7 @@ function before(view: View): View {
     revision: 0,
     get: (kind, ...id) => (kind === 'placed' ? null : view.get(kind, ...id)),
     all: (kind) => view.all(kind),
+    by: () => [],
     withPrefix: (kind, prefix) => view.withPrefix(kind, prefix),
     instancesOf: () => [],
     interfacesOf: () => [],

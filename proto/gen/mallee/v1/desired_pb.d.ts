@@ -7,6 +7,7 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { Acl, Elastic, Group, InstanceMetadata, Member, Nat, Routing, Station } from "./tenants_pb.js";
 
 /**
  * Describes the file mallee/v1/desired.proto.
@@ -18,7 +19,9 @@ export declare const file_mallee_v1_desired: GenFile;
  */
 export declare type Resource = Message<"mallee.v1.Resource"> & {
   /**
-   * rack, vpc/<id>, network/<id>, interface/<id>, image/<id>, instance/<id>, tunnel/<rack>/<host>
+   * rack, vpc/<id>, network/<id>, interface/<id>, image/<id>, instance/<id>, tunnel/<rack>/<host>,
+   * and those of tenants.proto: routing/<subnet>, group/<id>, member/<group>/<interface>, acl/<id>,
+   * elastic/<allocation>, nat/<id>, station/<interface>
    *
    * @generated from field: string key = 1;
    */
@@ -69,6 +72,48 @@ export declare type Resource = Message<"mallee.v1.Resource"> & {
      */
     value: Tunnel;
     case: "tunnel";
+  } | {
+    /**
+     * @generated from field: mallee.v1.Routing routing = 9;
+     */
+    value: Routing;
+    case: "routing";
+  } | {
+    /**
+     * @generated from field: mallee.v1.Group group = 10;
+     */
+    value: Group;
+    case: "group";
+  } | {
+    /**
+     * @generated from field: mallee.v1.Member member = 11;
+     */
+    value: Member;
+    case: "member";
+  } | {
+    /**
+     * @generated from field: mallee.v1.Acl acl = 12;
+     */
+    value: Acl;
+    case: "acl";
+  } | {
+    /**
+     * @generated from field: mallee.v1.Elastic elastic = 13;
+     */
+    value: Elastic;
+    case: "elastic";
+  } | {
+    /**
+     * @generated from field: mallee.v1.Nat nat = 14;
+     */
+    value: Nat;
+    case: "nat";
+  } | {
+    /**
+     * @generated from field: mallee.v1.Station station = 15;
+     */
+    value: Station;
+    case: "station";
   } | { case: undefined; value?: undefined };
 };
 
@@ -124,9 +169,9 @@ export declare type RackConfig = Message<"mallee.v1.RackConfig"> & {
   /**
    * The rack's hosts. A CC has sessions with nobody else.
    *
-   * @generated from field: repeated mallee.v1.Member members = 8;
+   * @generated from field: repeated mallee.v1.RackMember members = 8;
    */
-  members: Member[];
+  members: RackMember[];
 };
 
 /**
@@ -136,9 +181,9 @@ export declare type RackConfig = Message<"mallee.v1.RackConfig"> & {
 export declare const RackConfigSchema: GenMessage<RackConfig>;
 
 /**
- * @generated from message mallee.v1.Member
+ * @generated from message mallee.v1.RackMember
  */
-export declare type Member = Message<"mallee.v1.Member"> & {
+export declare type RackMember = Message<"mallee.v1.RackMember"> & {
   /**
    * @generated from field: string host = 1;
    */
@@ -153,13 +198,13 @@ export declare type Member = Message<"mallee.v1.Member"> & {
 };
 
 /**
- * Describes the message mallee.v1.Member.
- * Use `create(MemberSchema)` to create a new message.
+ * Describes the message mallee.v1.RackMember.
+ * Use `create(RackMemberSchema)` to create a new message.
  */
-export declare const MemberSchema: GenMessage<Member>;
+export declare const RackMemberSchema: GenMessage<RackMember>;
 
 /**
- * The prefixes that may talk to each other.
+ * The prefixes that may talk to each other: its own, and its own with each peer's.
  *
  * @generated from message mallee.v1.Vpc
  */
@@ -178,6 +223,13 @@ export declare type Vpc = Message<"mallee.v1.Vpc"> & {
    * @generated from field: repeated string ipv6_cidrs = 3;
    */
   ipv6Cidrs: string[];
+
+  /**
+   * VPCs with an active peering.
+   *
+   * @generated from field: repeated mallee.v1.VpcPeer peers = 4;
+   */
+  peers: VpcPeer[];
 };
 
 /**
@@ -185,6 +237,32 @@ export declare type Vpc = Message<"mallee.v1.Vpc"> & {
  * Use `create(VpcSchema)` to create a new message.
  */
 export declare const VpcSchema: GenMessage<Vpc>;
+
+/**
+ * @generated from message mallee.v1.VpcPeer
+ */
+export declare type VpcPeer = Message<"mallee.v1.VpcPeer"> & {
+  /**
+   * @generated from field: string vpc_id = 1;
+   */
+  vpcId: string;
+
+  /**
+   * @generated from field: repeated string ipv4_cidrs = 2;
+   */
+  ipv4Cidrs: string[];
+
+  /**
+   * @generated from field: repeated string ipv6_cidrs = 3;
+   */
+  ipv6Cidrs: string[];
+};
+
+/**
+ * Describes the message mallee.v1.VpcPeer.
+ * Use `create(VpcPeerSchema)` to create a new message.
+ */
+export declare const VpcPeerSchema: GenMessage<VpcPeer>;
 
 /**
  * @generated from message mallee.v1.Network
@@ -211,7 +289,8 @@ export declare type Network = Message<"mallee.v1.Network"> & {
   vni: number;
 
   /**
-   * Prefixes with length; the gateway address is the prefix's first one (EC2: network + 1).
+   * Prefixes with length, empty without that family; the gateway address is the prefix's first one
+   * (EC2: network + 1).
    *
    * @generated from field: string ipv4_cidr = 5;
    */
@@ -241,6 +320,37 @@ export declare type Network = Message<"mallee.v1.Network"> & {
    * @generated from field: string domain = 10;
    */
   domain: string;
+
+  /**
+   * One layer 2 over several racks: by VXLAN between their CCs, to stations only.
+   *
+   * @generated from field: bool stretched = 11;
+   */
+  stretched: boolean;
+
+  /**
+   * What DHCP tells; empty name servers are the cloud's own at 169.254.169.253.
+   *
+   * @generated from field: repeated string name_servers = 12;
+   */
+  nameServers: string[];
+
+  /**
+   * @generated from field: repeated string ntp_servers = 13;
+   */
+  ntpServers: string[];
+
+  /**
+   * False: no DNS of the cloud's own answers here.
+   *
+   * @generated from field: bool dns = 14;
+   */
+  dns: boolean;
+
+  /**
+   * @generated from field: string acl_id = 15;
+   */
+  aclId: string;
 };
 
 /**
@@ -289,11 +399,40 @@ export declare type Interface = Message<"mallee.v1.Interface"> & {
   hostname: string;
 
   /**
-   * The host whose NC has the port.
+   * The host whose NC has the port; empty while it is attached to nothing.
    *
    * @generated from field: string host = 8;
    */
   host: string;
+
+  /**
+   * Secondary addresses.
+   *
+   * @generated from field: repeated string ipv4_more = 9;
+   */
+  ipv4More: string[];
+
+  /**
+   * @generated from field: repeated string ipv6_more = 10;
+   */
+  ipv6More: string[];
+
+  /**
+   * @generated from field: repeated string group_ids = 11;
+   */
+  groupIds: string[];
+
+  /**
+   * False: it may send and get what is from and for others (an appliance).
+   *
+   * @generated from field: bool source_dest_check = 12;
+   */
+  sourceDestCheck: boolean;
+
+  /**
+   * @generated from field: uint32 device_index = 13;
+   */
+  deviceIndex: number;
 };
 
 /**
@@ -399,6 +538,11 @@ export declare type Instance = Message<"mallee.v1.Instance"> & {
    * @generated from field: string account = 11;
    */
   account: string;
+
+  /**
+   * @generated from field: mallee.v1.InstanceMetadata metadata = 12;
+   */
+  metadata?: InstanceMetadata | undefined;
 };
 
 /**

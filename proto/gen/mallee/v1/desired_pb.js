@@ -6,12 +6,13 @@
 /* eslint-disable */
 
 import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { file_mallee_v1_tenants } from "./tenants_pb.js";
 
 /**
  * Describes the file mallee/v1/desired.proto.
  */
 export const file_mallee_v1_desired = /*@__PURE__*/
-  fileDesc("ChdtYWxsZWUvdjEvZGVzaXJlZC5wcm90bxIJbWFsbGVlLnYxIqgCCghSZXNvdXJjZRILCgNrZXkYASABKAkSJQoEcmFjaxgCIAEoCzIVLm1hbGxlZS52MS5SYWNrQ29uZmlnSAASHQoDdnBjGAMgASgLMg4ubWFsbGVlLnYxLlZwY0gAEiUKB25ldHdvcmsYBCABKAsyEi5tYWxsZWUudjEuTmV0d29ya0gAEikKCWludGVyZmFjZRgFIAEoCzIULm1hbGxlZS52MS5JbnRlcmZhY2VIABIhCgVpbWFnZRgGIAEoCzIQLm1hbGxlZS52MS5JbWFnZUgAEicKCGluc3RhbmNlGAcgASgLMhMubWFsbGVlLnYxLkluc3RhbmNlSAASIwoGdHVubmVsGAggASgLMhEubWFsbGVlLnYxLlR1bm5lbEgAQgYKBGJvZHkiqQEKClJhY2tDb25maWcSDQoFY2xvdWQYASABKAkSDgoGcmVnaW9uGAIgASgJEgwKBHJhY2sYAyABKAkSEgoKcmFja19pbmRleBgEIAEoDRIUCgxjbG91ZF9mYWJyaWMYBSABKAkSEwoLcmFja19mYWJyaWMYBiABKAkSCwoDbXR1GAcgASgNEiIKB21lbWJlcnMYCCADKAsyES5tYWxsZWUudjEuTWVtYmVyIi8KBk1lbWJlchIMCgRob3N0GAEgASgJEhcKD2tleV9maW5nZXJwcmludBgCIAEoCSI5CgNWcGMSCgoCaWQYASABKAkSEgoKaXB2NF9jaWRycxgCIAMoCRISCgppcHY2X2NpZHJzGAMgAygJIrMBCgdOZXR3b3JrEgoKAmlkGAEgASgJEg4KBnZwY19pZBgCIAEoCRIQCgh2bGFuX3RhZxgDIAEoDRILCgN2bmkYBCABKA0SEQoJaXB2NF9jaWRyGAUgASgJEhQKDGlwdjRfZ2F0ZXdheRgGIAEoCRIRCglpcHY2X2NpZHIYByABKAkSFAoMaXB2Nl9nYXRld2F5GAggASgJEgsKA210dRgJIAEoDRIOCgZkb21haW4YCiABKAkiiQEKCUludGVyZmFjZRIKCgJpZBgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRISCgpuZXR3b3JrX2lkGAMgASgJEgsKA21hYxgEIAEoCRIMCgRpcHY0GAUgASgJEgwKBGlwdjYYBiABKAkSEAoIaG9zdG5hbWUYByABKAkSDAoEaG9zdBgIIAEoCSJHCgVJbWFnZRIKCgJpZBgBIAEoCRIOCgZzaGEyNTYYAiABKAkSEgoKc2l6ZV9ieXRlcxgDIAEoBBIOCgZmb3JtYXQYBCABKAki3wEKCEluc3RhbmNlEgoKAmlkGAEgASgJEgwKBGhvc3QYAiABKAkSEAoIaW1hZ2VfaWQYAyABKAkSDQoFdmNwdXMYBCABKA0SEgoKbWVtb3J5X21pYhgFIAEoDRIQCghkaXNrX2dpYhgGIAEoDRIVCg1pbnRlcmZhY2VfaWRzGAcgAygJEh8KBXBvd2VyGAggASgOMhAubWFsbGVlLnYxLlBvd2VyEhQKDHJlYm9vdF9jb3VudBgJIAEoDRITCgtzbWJpb3NfdXVpZBgKIAEoCRIPCgdhY2NvdW50GAsgASgJIowBCgZUdW5uZWwSDAoEcmFjaxgBIAEoCRIMCgRob3N0GAIgASgJEhIKCnB1YmxpY19rZXkYAyABKAkSFQoNcHJlc2hhcmVkX2tleRgEIAEoDBIRCgllbmRwb2ludHMYBSADKAkSEwoLYWxsb3dlZF9pcHMYBiADKAkSEwoLa2VlcGFsaXZlX3MYByABKA0qWgoFUG93ZXISFQoRUE9XRVJfVU5TUEVDSUZJRUQQABIRCg1QT1dFUl9SVU5OSU5HEAESEQoNUE9XRVJfU1RPUFBFRBACEhQKEFBPV0VSX1RFUk1JTkFURUQQA2IGcHJvdG8z");
+  fileDesc("ChdtYWxsZWUvdjEvZGVzaXJlZC5wcm90bxIJbWFsbGVlLnYxIqMECghSZXNvdXJjZRILCgNrZXkYASABKAkSJQoEcmFjaxgCIAEoCzIVLm1hbGxlZS52MS5SYWNrQ29uZmlnSAASHQoDdnBjGAMgASgLMg4ubWFsbGVlLnYxLlZwY0gAEiUKB25ldHdvcmsYBCABKAsyEi5tYWxsZWUudjEuTmV0d29ya0gAEikKCWludGVyZmFjZRgFIAEoCzIULm1hbGxlZS52MS5JbnRlcmZhY2VIABIhCgVpbWFnZRgGIAEoCzIQLm1hbGxlZS52MS5JbWFnZUgAEicKCGluc3RhbmNlGAcgASgLMhMubWFsbGVlLnYxLkluc3RhbmNlSAASIwoGdHVubmVsGAggASgLMhEubWFsbGVlLnYxLlR1bm5lbEgAEiUKB3JvdXRpbmcYCSABKAsyEi5tYWxsZWUudjEuUm91dGluZ0gAEiEKBWdyb3VwGAogASgLMhAubWFsbGVlLnYxLkdyb3VwSAASIwoGbWVtYmVyGAsgASgLMhEubWFsbGVlLnYxLk1lbWJlckgAEh0KA2FjbBgMIAEoCzIOLm1hbGxlZS52MS5BY2xIABIlCgdlbGFzdGljGA0gASgLMhIubWFsbGVlLnYxLkVsYXN0aWNIABIdCgNuYXQYDiABKAsyDi5tYWxsZWUudjEuTmF0SAASJQoHc3RhdGlvbhgPIAEoCzISLm1hbGxlZS52MS5TdGF0aW9uSABCBgoEYm9keSKtAQoKUmFja0NvbmZpZxINCgVjbG91ZBgBIAEoCRIOCgZyZWdpb24YAiABKAkSDAoEcmFjaxgDIAEoCRISCgpyYWNrX2luZGV4GAQgASgNEhQKDGNsb3VkX2ZhYnJpYxgFIAEoCRITCgtyYWNrX2ZhYnJpYxgGIAEoCRILCgNtdHUYByABKA0SJgoHbWVtYmVycxgIIAMoCzIVLm1hbGxlZS52MS5SYWNrTWVtYmVyIjMKClJhY2tNZW1iZXISDAoEaG9zdBgBIAEoCRIXCg9rZXlfZmluZ2VycHJpbnQYAiABKAkiXAoDVnBjEgoKAmlkGAEgASgJEhIKCmlwdjRfY2lkcnMYAiADKAkSEgoKaXB2Nl9jaWRycxgDIAMoCRIhCgVwZWVycxgEIAMoCzISLm1hbGxlZS52MS5WcGNQZWVyIkEKB1ZwY1BlZXISDgoGdnBjX2lkGAEgASgJEhIKCmlwdjRfY2lkcnMYAiADKAkSEgoKaXB2Nl9jaWRycxgDIAMoCSKOAgoHTmV0d29yaxIKCgJpZBgBIAEoCRIOCgZ2cGNfaWQYAiABKAkSEAoIdmxhbl90YWcYAyABKA0SCwoDdm5pGAQgASgNEhEKCWlwdjRfY2lkchgFIAEoCRIUCgxpcHY0X2dhdGV3YXkYBiABKAkSEQoJaXB2Nl9jaWRyGAcgASgJEhQKDGlwdjZfZ2F0ZXdheRgIIAEoCRILCgNtdHUYCSABKA0SDgoGZG9tYWluGAogASgJEhEKCXN0cmV0Y2hlZBgLIAEoCBIUCgxuYW1lX3NlcnZlcnMYDCADKAkSEwoLbnRwX3NlcnZlcnMYDSADKAkSCwoDZG5zGA4gASgIEg4KBmFjbF9pZBgPIAEoCSLzAQoJSW50ZXJmYWNlEgoKAmlkGAEgASgJEhMKC2luc3RhbmNlX2lkGAIgASgJEhIKCm5ldHdvcmtfaWQYAyABKAkSCwoDbWFjGAQgASgJEgwKBGlwdjQYBSABKAkSDAoEaXB2NhgGIAEoCRIQCghob3N0bmFtZRgHIAEoCRIMCgRob3N0GAggASgJEhEKCWlwdjRfbW9yZRgJIAMoCRIRCglpcHY2X21vcmUYCiADKAkSEQoJZ3JvdXBfaWRzGAsgAygJEhkKEXNvdXJjZV9kZXN0X2NoZWNrGAwgASgIEhQKDGRldmljZV9pbmRleBgNIAEoDSJHCgVJbWFnZRIKCgJpZBgBIAEoCRIOCgZzaGEyNTYYAiABKAkSEgoKc2l6ZV9ieXRlcxgDIAEoBBIOCgZmb3JtYXQYBCABKAkijgIKCEluc3RhbmNlEgoKAmlkGAEgASgJEgwKBGhvc3QYAiABKAkSEAoIaW1hZ2VfaWQYAyABKAkSDQoFdmNwdXMYBCABKA0SEgoKbWVtb3J5X21pYhgFIAEoDRIQCghkaXNrX2dpYhgGIAEoDRIVCg1pbnRlcmZhY2VfaWRzGAcgAygJEh8KBXBvd2VyGAggASgOMhAubWFsbGVlLnYxLlBvd2VyEhQKDHJlYm9vdF9jb3VudBgJIAEoDRITCgtzbWJpb3NfdXVpZBgKIAEoCRIPCgdhY2NvdW50GAsgASgJEi0KCG1ldGFkYXRhGAwgASgLMhsubWFsbGVlLnYxLkluc3RhbmNlTWV0YWRhdGEijAEKBlR1bm5lbBIMCgRyYWNrGAEgASgJEgwKBGhvc3QYAiABKAkSEgoKcHVibGljX2tleRgDIAEoCRIVCg1wcmVzaGFyZWRfa2V5GAQgASgMEhEKCWVuZHBvaW50cxgFIAMoCRITCgthbGxvd2VkX2lwcxgGIAMoCRITCgtrZWVwYWxpdmVfcxgHIAEoDSpaCgVQb3dlchIVChFQT1dFUl9VTlNQRUNJRklFRBAAEhEKDVBPV0VSX1JVTk5JTkcQARIRCg1QT1dFUl9TVE9QUEVEEAISFAoQUE9XRVJfVEVSTUlOQVRFRBADYgZwcm90bzM", [file_mallee_v1_tenants]);
 
 /**
  * Describes the message mallee.v1.Resource.
@@ -28,10 +29,10 @@ export const RackConfigSchema = /*@__PURE__*/
   messageDesc(file_mallee_v1_desired, 1);
 
 /**
- * Describes the message mallee.v1.Member.
- * Use `create(MemberSchema)` to create a new message.
+ * Describes the message mallee.v1.RackMember.
+ * Use `create(RackMemberSchema)` to create a new message.
  */
-export const MemberSchema = /*@__PURE__*/
+export const RackMemberSchema = /*@__PURE__*/
   messageDesc(file_mallee_v1_desired, 2);
 
 /**
@@ -42,39 +43,46 @@ export const VpcSchema = /*@__PURE__*/
   messageDesc(file_mallee_v1_desired, 3);
 
 /**
+ * Describes the message mallee.v1.VpcPeer.
+ * Use `create(VpcPeerSchema)` to create a new message.
+ */
+export const VpcPeerSchema = /*@__PURE__*/
+  messageDesc(file_mallee_v1_desired, 4);
+
+/**
  * Describes the message mallee.v1.Network.
  * Use `create(NetworkSchema)` to create a new message.
  */
 export const NetworkSchema = /*@__PURE__*/
-  messageDesc(file_mallee_v1_desired, 4);
+  messageDesc(file_mallee_v1_desired, 5);
 
 /**
  * Describes the message mallee.v1.Interface.
  * Use `create(InterfaceSchema)` to create a new message.
  */
 export const InterfaceSchema = /*@__PURE__*/
-  messageDesc(file_mallee_v1_desired, 5);
+  messageDesc(file_mallee_v1_desired, 6);
 
 /**
  * Describes the message mallee.v1.Image.
  * Use `create(ImageSchema)` to create a new message.
  */
 export const ImageSchema = /*@__PURE__*/
-  messageDesc(file_mallee_v1_desired, 6);
+  messageDesc(file_mallee_v1_desired, 7);
 
 /**
  * Describes the message mallee.v1.Instance.
  * Use `create(InstanceSchema)` to create a new message.
  */
 export const InstanceSchema = /*@__PURE__*/
-  messageDesc(file_mallee_v1_desired, 7);
+  messageDesc(file_mallee_v1_desired, 8);
 
 /**
  * Describes the message mallee.v1.Tunnel.
  * Use `create(TunnelSchema)` to create a new message.
  */
 export const TunnelSchema = /*@__PURE__*/
-  messageDesc(file_mallee_v1_desired, 8);
+  messageDesc(file_mallee_v1_desired, 9);
 
 /**
  * Describes the enum mallee.v1.Power.

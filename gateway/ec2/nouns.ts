@@ -1,0 +1,112 @@
+// What EC2 calls its things: the prefixes of their ids, and the codes for ids that are none or
+// unknown. Code names are irregular and follow the EC2 API reference, "Error codes".
+
+/** Kinds of records that belong to an account and can be named in a request. */
+export type OwnedKind =
+  | 'instance'
+  | 'image'
+  | 'vpc'
+  | 'subnet'
+  | 'security-group'
+  | 'interface'
+  | 'route-table'
+  | 'internet-gateway'
+  | 'egress-only-gateway'
+  | 'nat-gateway'
+  | 'dhcp-options'
+  | 'prefix-list'
+  | 'network-acl'
+  | 'address'
+  | 'key-pair'
+  | 'insights-path'
+  | 'insights-analysis'
+
+export interface Noun {
+  readonly prefix: string
+  /** null: AWS calls an id of a wrong form not found as well. */
+  readonly malformed: string | null
+  readonly notFound: string
+  readonly words: string
+  /** As tags and their filters call it. */
+  readonly resourceType: string
+}
+
+function noun(
+  prefix: string,
+  words: string,
+  resourceType: string,
+  notFound: string,
+  malformed: string | null = null,
+): Noun {
+  return { prefix, words, resourceType, notFound, malformed }
+}
+
+export const NOUNS: Readonly<Record<OwnedKind, Noun>> = {
+  instance: noun(
+    'i',
+    'instance ID',
+    'instance',
+    'InvalidInstanceID.NotFound',
+    'InvalidInstanceID.Malformed',
+  ),
+  image: noun('ami', 'image ID', 'image', 'InvalidAMIID.NotFound', 'InvalidAMIID.Malformed'),
+  vpc: noun('vpc', 'vpc ID', 'vpc', 'InvalidVpcID.NotFound'),
+  subnet: noun('subnet', 'subnet ID', 'subnet', 'InvalidSubnetID.NotFound'),
+  'security-group': noun(
+    'sg',
+    'security group ID',
+    'security-group',
+    'InvalidGroup.NotFound',
+    'InvalidGroupId.Malformed',
+  ),
+  interface: noun(
+    'eni',
+    'network interface ID',
+    'network-interface',
+    'InvalidNetworkInterfaceID.NotFound',
+    'InvalidNetworkInterfaceId.Malformed',
+  ),
+  'route-table': noun('rtb', 'routeTable ID', 'route-table', 'InvalidRouteTableID.NotFound'),
+  'internet-gateway': noun(
+    'igw',
+    'internetGateway ID',
+    'internet-gateway',
+    'InvalidInternetGatewayID.NotFound',
+  ),
+  'egress-only-gateway': noun(
+    'eigw',
+    'egress only internet gateway ID',
+    'egress-only-internet-gateway',
+    'InvalidGatewayID.NotFound',
+  ),
+  'nat-gateway': noun(
+    'nat',
+    'NAT gateway ID',
+    'natgateway',
+    'NatGatewayNotFound',
+    'NatGatewayMalformed',
+  ),
+  'dhcp-options': noun('dopt', 'dhcpOption ID', 'dhcp-options', 'InvalidDhcpOptionID.NotFound'),
+  'prefix-list': noun(
+    'pl',
+    'prefix list ID',
+    'prefix-list',
+    'InvalidPrefixListID.NotFound',
+    'InvalidPrefixListId.Malformed',
+  ),
+  'network-acl': noun('acl', 'networkAcl ID', 'network-acl', 'InvalidNetworkAclID.NotFound'),
+  address: noun('eipalloc', 'allocation ID', 'elastic-ip', 'InvalidAllocationID.NotFound'),
+  'key-pair': noun('key', 'key pair ID', 'key-pair', 'InvalidKeyPair.NotFound'),
+  'insights-path': noun(
+    'nip',
+    'network insights path ID',
+    'network-insights-path',
+    'InvalidNetworkInsightsPathId.NotFound',
+  ),
+  'insights-analysis': noun(
+    'nia',
+    'network insights analysis ID',
+    'network-insights-analysis',
+    'InvalidNetworkInsightsAnalysisId.NotFound',
+  ),
+}

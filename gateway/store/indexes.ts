@@ -1,0 +1,27 @@
+// By which fields the mirror finds records without a walk over all of them. A field of several
+// texts finds its record under each.
+
+import type { Kind } from './records.ts'
+
+export const INDEXED = {
+  instance: ['account', 'rack', 'host', 'vpc'],
+  interface: ['account', 'rack', 'instance', 'subnet', 'vpc', 'securityGroups'],
+  subnet: ['account', 'rack', 'vpc', 'routeTable', 'acl'],
+  vpc: ['account', 'dhcpOptions'],
+  'route-table': ['account', 'vpc'],
+  'internet-gateway': ['account', 'vpc'],
+  'egress-only-gateway': ['account', 'vpc'],
+  'nat-gateway': ['account', 'vpc', 'subnet', 'rack', 'interface'],
+  'dhcp-options': ['account'],
+  'security-group': ['account', 'vpc'],
+  'prefix-list': ['account'],
+  'network-acl': ['account', 'vpc'],
+  address: ['account', 'interface', 'publicIp', 'pool'],
+  'key-pair': ['account'],
+  'private-address': ['subnet', 'interface'],
+  'insights-path': ['account'],
+  'insights-analysis': ['account', 'path'],
+} as const satisfies { readonly [K in Kind]?: readonly string[] }
+
+export type IndexedKind = keyof typeof INDEXED
+export type IndexField<K extends IndexedKind> = (typeof INDEXED)[K][number]

@@ -1,0 +1,295 @@
+// The records of tenants' networks. Keys and the table of all kinds: records.ts. Where a field
+// names another record it holds that one's id; '' is none.
+
+export interface VpcRecord {
+  readonly id: string
+  readonly account: string
+  readonly ipv4Cidrs: readonly string[]
+  readonly ipv6Cidrs: readonly string[]
+  readonly isDefault: boolean
+  /** `default` is what nobody made: the cloud's own name servers and domain. */
+  readonly dhcpOptions: string
+  /** The route table of subnets that name none, and the id of its association. */
+  readonly mainRouteTable: string
+  readonly mainAssociation: string
+  readonly defaultAcl: string
+  readonly enableDnsSupport: boolean
+  readonly enableDnsHostnames: boolean
+  readonly createdAtMs: number
+}
+
+/** The rack of a stretched subnet, one layer 2 in all racks; no real rack has this name. */
+export const EVERY_RACK = 'any'
+
+export interface SubnetRecord {
+  readonly id: string
+  readonly account: string
+  readonly vpc: string
+  /** EVERY_RACK for a stretched one. */
+  readonly rack: string
+  /** '' for an IPv6-native one. */
+  readonly ipv4Cidr: string
+  /** '' without IPv6. */
+  readonly ipv6Cidr: string
+  /** The same in all racks, but for those in `rackTags`. */
+  readonly vlanTag: number
+  /** Tags of a stretched subnet by rack, when tags are the racks' own. */
+  readonly rackTags: Readonly<Record<string, number>>
+  readonly vni: number
+  readonly isDefault: boolean
+  /** '' for the VPC's main one. */
+  readonly routeTable: string
+  readonly routeTableAssociation: string
+  readonly acl: string
+  readonly aclAssociation: string
+  readonly mapPublicIpOnLaunch: boolean
+  readonly assignIpv6OnCreation: boolean
+  readonly hostnameType: 'ip-name' | 'resource-name'
+  readonly resourceNameDnsA: boolean
+  readonly resourceNameDnsAaaa: boolean
+  readonly enableDns64: boolean
+  readonly createdAtMs: number
+}
+
+export type RouteTarget =
+  | 'internet-gateway'
+  | 'egress-only-gateway'
+  | 'nat-gateway'
+  | 'interface'
+  | 'peering'
+
+/** The routes to the VPC's own blocks are in every table and not written down. */
+export interface RouteRecord {
+  /** A prefix of either family, or the id of a prefix list. */
+  readonly destination: string
+  readonly target: RouteTarget
+  readonly targetId: string
+}
+
+export interface RouteTableRecord {
+  readonly id: string
+  readonly account: string
+  readonly vpc: string
+  readonly routes: readonly RouteRecord[]
+  readonly createdAtMs: number
+}
+
+export interface InternetGatewayRecord {
+  readonly id: string
+  readonly account: string
+  /** At most one internet gateway names a VPC. */
+  readonly vpc: string
+}
+
+export interface EgressOnlyGatewayRecord {
+  readonly id: string
+  readonly account: string
+  readonly vpc: string
+}
+
+export interface NatGatewayRecord {
+  readonly id: string
+  readonly account: string
+  readonly vpc: string
+  readonly subnet: string
+  readonly rack: string
+  readonly connectivity: 'public' | 'private'
+  /** The network interface that it has in its subnet. */
+  readonly interface: string
+  /** The elastic IP; '' when private. */
+  readonly allocation: string
+  readonly state: 'pending' | 'available' | 'deleting' | 'deleted' | 'failed'
+  readonly clientToken: string
+  readonly createdAtMs: number
+  readonly deletedAtMs: number | null
+}
+
+export interface DhcpOptionsRecord {
+  readonly id: string
+  readonly account: string
+  readonly options: readonly { readonly key: string; readonly values: readonly string[] }[]
+}
+
+/** Exactly one of the four says who is at the other end; the others are ''. */
+export interface RulePeer {
+  readonly ipv4: string
+  readonly ipv6: string
+  readonly group: string
+  readonly prefixList: string
+}
+
+export interface SecurityGroupRule extends RulePeer {
+  readonly id: string
+  readonly egress: boolean
+  /** `tcp`, `udp`, `icmp`, `icmpv6`, a number as text, or `-1` for all. */
+  readonly protocol: string
+  /** Ports, or the ICMP type and code; -1 is all of them. */
+  readonly fromPort: number
+  readonly toPort: number
+  readonly description: string
+}
+
+export interface SecurityGroupRecord {
+  readonly id: string
+  readonly account: string
+  readonly vpc: string
+  readonly name: string
+  readonly description: string
+  readonly rules: readonly SecurityGroupRule[]
+  readonly createdAtMs: number
+}
+
+export interface PrefixListRecord {
+  readonly id: string
+  readonly account: string
+  readonly name: string
+  readonly family: 4 | 6
+  readonly maxEntries: number
+  readonly version: number
+  readonly entries: readonly { readonly cidr: string; readonly description: string }[]
+  /** The entries of earlier versions, the newest last. */
+  readonly history: readonly { readonly version: number; readonly cidrs: readonly string[] }[]
+}
+
+export interface NetworkAclEntry {
+  /** 1 to 32766; the lowest that fits decides. What none fits is refused. */
+  readonly number: number
+  readonly egress: boolean
+  /** The IANA number as text, or `-1`. */
+  readonly protocol: string
+  readonly action: 'allow' | 'deny'
+  readonly cidr: string
+  readonly fromPort: number
+  readonly toPort: number
+  readonly icmpType: number
+  readonly icmpCode: number
+}
+
+export interface NetworkAclRecord {
+  readonly id: string
+  readonly account: string
+  readonly vpc: string
+  readonly isDefault: boolean
+  readonly entries: readonly NetworkAclEntry[]
+}
+
+export interface InterfaceRecord {
+  readonly id: string
+  readonly account: string
+  /** '' while it is attached to nothing; so are `attachment` and `host`. */
+  readonly instance: string
+  readonly attachment: string
+  readonly deviceIndex: number
+  readonly attachedAtMs: number
+  readonly deleteOnTermination: boolean
+  readonly vpc: string
+  readonly subnet: string
+  /** Where it is; in a stretched subnet EVERY_RACK until it is attached. */
+  readonly rack: string
+  readonly host: string
+  readonly mac: string
+  /** The primary addresses; '' without one of that family. */
+  readonly ipv4: string
+  readonly ipv6: string
+  /** Secondary addresses. */
+  readonly ipv4More: readonly string[]
+  readonly ipv6More: readonly string[]
+  readonly hostname: string
+  readonly securityGroups: readonly string[]
+  readonly sourceDestCheck: boolean
+  readonly description: string
+  /** `nat-gateway` ones belong to a NAT gateway and have no port. */
+  readonly type: 'interface' | 'nat-gateway'
+  readonly createdAtMs: number
+}
+
+/** Who has a private address: no two interfaces have the same one. Key: the address. */
+export interface PrivateAddressRecord {
+  readonly address: string
+  readonly subnet: string
+  readonly interface: string
+}
+
+/** An elastic IP, or with `auto` the public address of a launch. Key: its id. */
+export interface AddressRecord {
+  readonly id: string
+  readonly account: string
+  readonly publicIp: string
+  /** The id of its PublicPoolRecord. */
+  readonly pool: string
+  readonly auto: boolean
+  /** What it is associated with: '' or all three. */
+  readonly association: string
+  readonly interface: string
+  readonly privateIp: string
+  readonly createdAtMs: number
+}
+
+/** Public addresses that the operator gave the cloud. */
+export interface PublicPoolRecord {
+  readonly id: string
+  readonly cidr: string
+  /** The racks whose CCs can announce them; empty for all. */
+  readonly racks: readonly string[]
+  readonly createdAtMs: number
+}
+
+export interface PeeringSide {
+  readonly account: string
+  readonly vpc: string
+}
+
+export interface PeeringRecord {
+  readonly id: string
+  readonly requester: PeeringSide
+  readonly accepter: PeeringSide
+  readonly state: 'pending-acceptance' | 'active' | 'rejected' | 'failed' | 'expired' | 'deleted'
+  readonly message: string
+  readonly createdAtMs: number
+  readonly expiresAtMs: number
+  readonly endedAtMs: number | null
+  readonly requesterDnsResolution: boolean
+  readonly accepterDnsResolution: boolean
+}
+
+export interface KeyPairRecord {
+  readonly id: string
+  readonly account: string
+  readonly name: string
+  readonly type: 'rsa' | 'ed25519'
+  readonly fingerprint: string
+  /** One line as sshd reads it. */
+  readonly publicKey: string
+  readonly createdAtMs: number
+}
+
+/** A block of a space of prefixes: taken, or at rest. Key: space, the block with `_` for `/`. */
+export interface BlockRecord {
+  readonly space: string
+  readonly cidr: string
+  /** '' when it was given back. */
+  readonly holder: string
+  readonly freedAtMs: number | null
+}
+
+export interface InsightsPathRecord {
+  readonly id: string
+  readonly account: string
+  readonly source: string
+  readonly destination: string
+  readonly sourceIp: string
+  readonly destinationIp: string
+  readonly protocol: 'tcp' | 'udp'
+  readonly destinationPort: number | null
+  readonly createdAtMs: number
+}
+
+export interface InsightsAnalysisRecord {
+  readonly id: string
+  readonly account: string
+  readonly path: string
+  readonly startedAtMs: number
+  readonly reachable: boolean
+  /** What `mallee why` said, as JSON. */
+  readonly findings: string
+}
