@@ -18,6 +18,7 @@ import {
 } from '../../topology/ranges.ts'
 import type { CloudRecord, SubnetRecord, VpcRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
+import { defaultGroupRules } from './group-rules.ts'
 import { newId } from './ids.ts'
 import { subnetPool, VLAN_TAG_POOL, VNI_POOL, VPC_IPV4_POOL, VPC_IPV6_POOL } from './pools.ts'
 
@@ -64,7 +65,7 @@ export async function ensureDefaultNetworks(
     vpc: id,
     name: DEFAULT_GROUP,
     description: 'default VPC security group',
-    rules: [],
+    rules: defaultGroupRules(group, randomHex, true),
     createdAtMs: nowMs,
   })
 }
