@@ -39,6 +39,7 @@ export const RACK_FABRIC_LENGTH = 64
 export const DEFAULT_VPC_LENGTH = 20
 export const DEFAULT_SUBNET_LENGTH = 24
 /** EC2 takes IPv4 blocks from /16 to /28 (AWS, "VPC CIDR blocks"). */
+export const SHORTEST_SUBNET_LENGTH = 16
 export const LONGEST_SUBNET_LENGTH = 28
 /** A tenant pool: fd and 32 random bits. */
 export const IPV6_POOL_LENGTH = 40

@@ -97,8 +97,12 @@ export async function removeSubnet(tx: Transaction, subnet: SubnetRecord): Promi
 
 /** Addresses that no interface has. Those in quarantine count as free, and are not given yet. */
 export function freeAddresses(view: View, subnet: SubnetRecord): number {
+  if (subnet.ipv4Cidr === '') return 0
   const { first, last } = ipv4Hosts(mustCidr(subnet.ipv4Cidr))
-  return Math.max(0, last - first + 1 - view.interfacesOf('subnet', subnet.id).length)
+  const used = view
+    .interfacesOf('subnet', subnet.id)
+    .reduce((sum, one) => sum + (one.ipv4 === '' ? 0 : 1) + one.ipv4More.length, 0)
+  return Math.max(0, last - first + 1 - used)
 }
 
 function missingSubnets(view: View): { vpc: string; rack: string }[] {

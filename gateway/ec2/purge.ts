@@ -1,9 +1,10 @@
 // What fades after a while: instances that were terminated an hour ago, client tokens of yesterday,
-// deregistered images that nothing runs from.
+// deregistered images that nothing runs from, private addresses that have rested.
 
 import type { ImageRecord, InstanceRecord } from '../store/records.ts'
 import type { State, View } from '../store/state.ts'
 import { forgetToken, TOKEN_MS } from './client-tokens.ts'
+import { isFree } from './private-addresses.ts'
 import { releaseInterfaces } from './release.ts'
 
 /** EC2 shows a terminated instance for about an hour. */
@@ -17,6 +18,7 @@ export async function purgeTerminated(state: State, nowMs: number): Promise<void
   const instances = view.all('instance').filter((one) => isDue(one, nowMs))
   const tokens = view.all('client-token').filter((one) => nowMs - one.createdAtMs > TOKEN_MS)
   const images = unusedImages(view)
+  const addresses = view.all('private-address').filter((one) => isFree(one, nowMs))
   for (const batch of batches(instances)) {
     await state.update(async (tx) => {
       for (const { id } of batch) {
@@ -31,6 +33,16 @@ export async function purgeTerminated(state: State, nowMs: number): Promise<void
   for (const batch of batches(tokens)) {
     await state.update(async (tx) => {
       for (const token of batch) await forgetToken(tx, token)
+    })
+  }
+  for (const batch of batches(addresses)) {
+    await state.update(async (tx) => {
+      for (const { address } of batch) {
+        const record = await tx.get('private-address', address)
+        if (record !== null && isFree(record, tx.nowMs())) {
+          await tx.delete('private-address', address)
+        }
+      }
     })
   }
   for (const batch of batches(images)) {

@@ -1,8 +1,8 @@
 // Gives back what an instance's interfaces hold.
 
-import type { InstanceRecord } from '../store/records.ts'
+import type { InstanceRecord, InterfaceRecord } from '../store/records.ts'
 import type { Transaction } from '../store/state.ts'
-import { ipv4Offset, ipv4Pool } from './pools.ts'
+import { releasePrivateAddress } from './private-addresses.ts'
 
 /**
  * Deletes the instance's interfaces; their addresses rest in quarantine before somebody else gets
@@ -15,9 +15,13 @@ export async function releaseInterfaces(tx: Transaction, instance: InstanceRecor
     if (one === null) continue
     const subnet = await tx.get('subnet', one.subnet)
     if (subnet !== null) {
-      await tx.pool(ipv4Pool(subnet.id)).give(ipv4Offset(subnet.ipv4Cidr, one.ipv4))
+      for (const address of addressesOf(one)) await releasePrivateAddress(tx, subnet, address)
     }
     await tx.delete('interface', id)
     await tx.delete('tags', id)
   }
+}
+
+function addressesOf({ ipv4, ipv6, ipv4More, ipv6More }: InterfaceRecord): string[] {
+  return [ipv4, ipv6, ...ipv4More, ...ipv6More].filter((address) => address !== '')
 }

@@ -2,10 +2,7 @@
 // writes the instances down as pending. The hosts learn of them from the store.
 
 import type { RandomHex } from '../../common/clock.ts'
-import { mustCidr } from '../../topology/cidr.ts'
 import type { Place } from '../../topology/placement.ts'
-import { ipv4Of, ipv6Of, macOf } from '../../topology/plan.ts'
-import { MACS } from '../../topology/ranges.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { CallContext, Ec2Handlers, Ec2Inputs, Ec2Outputs } from '../aws/handlers.ts'
 import type { InstanceRecord, InterfaceRecord, SubnetRecord } from '../store/records.ts'
@@ -16,7 +13,7 @@ import { newId, randomId } from './ids.ts'
 import { endDryRun } from './input.ts'
 import { hostnameOf, instanceOf, reservationsOf } from './instance-shape.ts'
 import { freeAddresses } from './networks.ts'
-import { ipv4Band, ipv4Pool, MAC_POOL } from './pools.ts'
+import { takeIpv6Beside, takeMac, takePrivateAddress } from './private-addresses.ts'
 import { parseRun, type RunRequest } from './run-request.ts'
 import { findTargets, type Targets } from './run-targets.ts'
 import { addTags } from './tagging.ts'
@@ -98,11 +95,11 @@ async function launchOne(
 ): Promise<boolean> {
   const subnet = subnets.get(rack)
   if (subnet === undefined) throw new RangeError(`rack ${rack} was not asked for`)
-  const addresses = await takeAddresses(tx, subnet)
-  if (addresses === null) return false
   const { account } = context.caller
   const id = await newId(tx, randomHex, 'instance')
   const eni = await newId(tx, randomHex, 'interface')
+  const addresses = await takeAddresses(tx, subnet, eni)
+  if (addresses === null) return false
   const where = { account, vpc: subnet.vpc, subnet: subnet.id, rack, host }
   const securityGroups = groups.map((group) => group.id)
   const card: InterfaceRecord = {
@@ -165,17 +162,19 @@ async function launchOne(
 
 type Addresses = Pick<InterfaceRecord, 'ipv4' | 'ipv6' | 'mac'>
 
-/** Both families have the same offset in the subnet, so that one pool serves both. */
-async function takeAddresses(tx: Transaction, subnet: SubnetRecord): Promise<Addresses | null> {
-  const ipv4 = mustCidr(subnet.ipv4Cidr)
-  const offset = await tx.pool(ipv4Pool(subnet.id)).take(ipv4Band(ipv4))
-  if (offset === null) return null
-  const mac = await tx.pool(MAC_POOL).take(MACS)
-  if (mac === null) throw new ApiError('InternalError', 'The cloud has no MAC address left', 500)
-  return {
-    ipv4: ipv4Of(ipv4, offset),
-    ipv6: ipv6Of(mustCidr(subnet.ipv6Cidr), offset),
-    mac: macOf(mac),
+/** null when the subnet is full. */
+async function takeAddresses(
+  tx: Transaction,
+  subnet: SubnetRecord,
+  holder: string,
+): Promise<Addresses | null> {
+  try {
+    const ipv4 = await takePrivateAddress(tx, subnet, holder)
+    const ipv6 = await takeIpv6Beside(tx, subnet, holder, ipv4)
+    return { ipv4, ipv6, mac: await takeMac(tx) }
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 'InsufficientFreeAddressesInSubnet') return null
+    throw error
   }
 }
 

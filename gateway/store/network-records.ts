@@ -207,7 +207,11 @@ export interface InterfaceRecord {
 export interface PrivateAddressRecord {
   readonly address: string
   readonly subnet: string
+  /** '' while it rests after its interface gave it back. */
   readonly interface: string
+  /** Its number was taken from the subnet's pool and goes back there. */
+  readonly pooled: boolean
+  readonly freedAtMs: number | null
 }
 
 /** An elastic IP, or with `auto` the public address of a launch. Key: its id. */

@@ -5,6 +5,7 @@ import type * as network from './network-records.ts'
 
 export type {
   InterfaceRecord,
+  PrivateAddressRecord,
   SecurityGroupRecord,
   SubnetRecord,
   VpcRecord,

@@ -33,6 +33,8 @@ export interface Transaction {
   delete(kind: Kind, ...id: readonly string[]): Promise<void>
   /** A number pool, for example `pool('mac')`: take and give back within this transaction. */
   pool(name: string): Pool
+  /** The time by which pools let numbers rest. */
+  nowMs(): number
 }
 
 /** Numbers of a band: lowest never used first, else the one freed longest ago, after a while. */

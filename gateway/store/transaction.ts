@@ -54,6 +54,10 @@ export class StoreTransaction implements Transaction {
     }
   }
 
+  nowMs(): number {
+    return this.#parts.nowMs()
+  }
+
   /** Everything that was read, as it was read. */
   async conditions(): Promise<readonly Compare[]> {
     const entries = [...this.#reads].map(async ([at, entry]) => ({
