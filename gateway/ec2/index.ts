@@ -8,6 +8,7 @@ import { instanceTypeHandlers } from './describe-instance-types.ts'
 import { describeInstanceHandlers } from './describe-instances.ts'
 import { imageHandlers } from './images.ts'
 import { type ConsoleOutput, instanceActionHandlers } from './instance-actions.ts'
+import { keyPairHandlers } from './key-pairs.ts'
 import { runInstancesHandler } from './run-instances.ts'
 import { securityGroupHandlers } from './security-groups.ts'
 import { tagHandlers } from './tags.ts'
@@ -40,6 +41,7 @@ export function ec2Handlers({
     RunInstances: runInstancesHandler({ state, randomHex, region }),
     ...describeInstanceHandlers({ state, region }),
     ...instanceActionHandlers({ state, region, consoleOutput }),
+    ...keyPairHandlers({ state, randomHex }),
     ...tagHandlers({ state }),
   }
 }
