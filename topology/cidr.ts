@@ -46,14 +46,19 @@ export function formatAddress({ family, value }: Address): string {
 
 /** `address/length`. HostBits: the address is inside the prefix and not its first. */
 export function parseCidr(text: string): Result<Cidr, 'BadCidr' | 'HostBits'> {
-  const match = /^([^/]+)\/(0|[1-9]\d{0,2})$/.exec(text)
-  if (match?.[1] === undefined) return no('BadCidr')
-  const address = parseAddress(match[1])
-  const length = Number(match[2])
-  if (!address.ok || length > BITS[address.value.family]) return no('BadCidr')
-  const { family, value } = address.value
-  if ((value & hostMask(family, length)) !== 0n) return no('HostBits')
-  return ok({ family, base: value, length })
+  const read = readCidr(text)
+  if (read === null) return no('BadCidr')
+  const { address, length } = read
+  if ((address.value & hostMask(address.family, length)) !== 0n) return no('HostBits')
+  return ok({ family: address.family, base: address.value, length })
+}
+
+/** The same for where AWS takes any address of the prefix: its first is meant. */
+export function parseLooseCidr(text: string): Result<Cidr, 'BadCidr'> {
+  const read = readCidr(text)
+  if (read === null) return no('BadCidr')
+  const { family, value } = read.address
+  return ok({ family, base: value & ~hostMask(family, read.length), length: read.length })
 }
 
 export function formatCidr({ family, base, length }: Cidr): string {
@@ -130,6 +135,15 @@ function checkLength(family: Family, length: number): void {
   if (!Number.isInteger(length) || length < 0 || length > BITS[family]) {
     throw new RangeError(`/${length} is no length of an IPv${family} prefix`)
   }
+}
+
+function readCidr(text: string): { address: Address; length: number } | null {
+  const match = /^([^/]+)\/(0|[1-9]\d{0,2})$/.exec(text)
+  if (match?.[1] === undefined) return null
+  const address = parseAddress(match[1])
+  const length = Number(match[2])
+  if (!address.ok || length > BITS[address.value.family]) return null
+  return { address: address.value, length }
 }
 
 function hostMask(family: Family, length: number): bigint {

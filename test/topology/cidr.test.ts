@@ -18,6 +18,7 @@ import {
   overlaps,
   parseAddress,
   parseCidr,
+  parseLooseCidr,
   single,
   size,
 } from '../../topology/cidr.ts'
@@ -217,3 +218,18 @@ test('single has the one address and no other', () => {
     }),
   )
 })
+
+for (const [text, want] of [
+  ['10.1.2.3/8', '10.0.0.0/8'],
+  ['10.1.2.3/32', '10.1.2.3/32'],
+  ['1.2.3.4/0', '0.0.0.0/0'],
+  ['2001:DB8::1/32', '2001:db8::/32'],
+  ['10.1.2.3', 'BadCidr'],
+  ['10.1.2.3/33', 'BadCidr'],
+  ['::/129', 'BadCidr'],
+] as const) {
+  test(`parseLooseCidr of ${text} says ${want}`, () => {
+    const parsed = parseLooseCidr(text)
+    assert.equal(parsed.ok ? formatCidr(parsed.value) : parsed.why, want)
+  })
+}
