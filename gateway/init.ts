@@ -98,7 +98,7 @@ export async function initState(
     })
     await tx.put('account', [account], { id: account, name: 'admin', createdAtMs: nowMs })
     await tx.put('access-key', [key.record.id], key.record)
-    await ensureDefaultNetworks(tx, account, { nowMs, randomHex })
+    await ensureDefaultNetworks(tx, state, account, { nowMs, randomHex })
   })
   const { name: cloud, region } = request
   return { cloud, region, account, accessKeyId: key.record.id, secretAccessKey: key.secret }

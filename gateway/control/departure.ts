@@ -4,7 +4,8 @@
 import { MalleeError } from '../../common/errors.ts'
 import type { Identity } from '../../common/identity.ts'
 import { placedOn } from '../ec2/capacity.ts'
-import { removeSubnet } from '../ec2/networks.ts'
+import { forgetDefaultSubnets } from '../ec2/networks.ts'
+import { removeSubnet } from '../ec2/subnet-records.ts'
 import { hostIndexPool, RACK_INDEX_POOL } from '../pools.ts'
 import type { HostRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
@@ -64,7 +65,14 @@ async function forgetHost(tx: Transaction, { rack, host, index }: HostRecord): P
 async function withoutEmptyRack(tx: Transaction, view: View, name: string): Promise<void> {
   const rack = await tx.get('rack', name)
   if (rack === null) return
-  for (const subnet of view.subnetsOf('rack', name)) await removeSubnet(tx, subnet)
+  const subnets = view.subnetsOf('rack', name)
+  const held = subnets.flatMap((subnet) => view.interfacesOf('subnet', subnet.id))
+  if (held.length > 0) {
+    const sentence = `rack ${name} has ${held.length} network interfaces, delete them first`
+    throw new MalleeError('Conflict', `${sentence}: ${held[0]?.id}`)
+  }
+  for (const subnet of subnets) await removeSubnet(tx, subnet)
+  await forgetDefaultSubnets(tx, view, name)
   for (const { pair } of view.all('preshared-key')) {
     if (pair.split('|').includes(name)) await tx.delete('preshared-key', pair)
   }

@@ -4,13 +4,17 @@ import type { RandomHex } from '../../common/clock.ts'
 import type { Ec2Handlers } from '../aws/handlers.ts'
 import type { State } from '../store/state.ts'
 import { accountHandlers } from './account-attributes.ts'
+import { createVpcHandlers } from './create-vpc.ts'
 import { instanceTypeHandlers } from './describe-instance-types.ts'
 import { describeInstanceHandlers } from './describe-instances.ts'
+import { describeSubnetHandlers } from './describe-subnets.ts'
 import { imageHandlers } from './images.ts'
 import { type ConsoleOutput, instanceActionHandlers } from './instance-actions.ts'
+import { ipamHandlers } from './ipam.ts'
 import { keyPairHandlers } from './key-pairs.ts'
 import { runInstancesHandler } from './run-instances.ts'
 import { securityGroupHandlers } from './security-groups.ts'
+import { subnetHandlers } from './subnets.ts'
 import { tagHandlers } from './tags.ts'
 import { vpcHandlers } from './vpcs.ts'
 import { zoneHandlers } from './zones.ts'
@@ -36,7 +40,11 @@ export function ec2Handlers({
     ...accountHandlers({ state }),
     ...instanceTypeHandlers({ state, region }),
     ...imageHandlers({ state, randomHex }),
+    ...ipamHandlers({ state, region }),
     ...vpcHandlers({ state, region }),
+    ...createVpcHandlers({ state, randomHex, region }),
+    ...describeSubnetHandlers({ state, region }),
+    ...subnetHandlers({ state, randomHex, region }),
     ...securityGroupHandlers({ state, region }),
     RunInstances: runInstancesHandler({ state, randomHex, region }),
     ...describeInstanceHandlers({ state, region }),

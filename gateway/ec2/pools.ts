@@ -13,13 +13,6 @@ import {
 export const VLAN_TAG_POOL = 'vlan-tag'
 export const VNI_POOL = 'vni'
 export const MAC_POOL = 'mac'
-export const VPC_IPV4_POOL = 'vpc-block'
-export const VPC_IPV6_POOL = 'vpc-ipv6'
-
-/** Numbers of a VPC's subnets. */
-export function subnetPool(vpc: string): string {
-  return `subnet-${vpc}`
-}
 
 /** Offsets of a subnet's IPv4 addresses. */
 export function ipv4Pool(subnet: string): string {

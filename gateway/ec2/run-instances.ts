@@ -12,10 +12,10 @@ import { answeredBefore, keepAnswer } from './client-tokens.ts'
 import { newId, randomId } from './ids.ts'
 import { endDryRun } from './input.ts'
 import { hostnameOf, instanceOf, reservationsOf } from './instance-shape.ts'
-import { freeAddresses } from './networks.ts'
 import { takeIpv6Beside, takeMac, takePrivateAddress } from './private-addresses.ts'
 import { parseRun, type RunRequest } from './run-request.ts'
 import { findTargets, type Targets } from './run-targets.ts'
+import { freeAddresses } from './subnet-records.ts'
 import { addTags } from './tagging.ts'
 
 export interface RunParts {

@@ -3,13 +3,16 @@
 import type { AvailabilityZone, Region } from '@aws-sdk/client-ec2'
 import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Handlers } from '../aws/handlers.ts'
+import { EVERY_RACK } from '../store/network-records.ts'
 import type { HostRecord, RackRecord } from '../store/records.ts'
 import type { State, View } from '../store/state.ts'
 import { absent, type Filterable, matching } from './filters.ts'
-import { endDryRun, isAsked } from './input.ts'
+import { badValue, endDryRun, isAsked } from './input.ts'
 
 type ZoneHandlers = Required<Pick<Ec2Handlers, 'DescribeRegions' | 'DescribeAvailabilityZones'>>
 
+/** Zones that a message lists. */
+const MAX_NAMED_ZONES = 20
 const OPT_IN = 'opt-in-not-required'
 
 const ZONE_FILTERS: Filterable<AvailabilityZone> = {
@@ -43,10 +46,39 @@ export function zoneId(region: string, rack: RackRecord): string {
   return `${region}-az${rack.index}`
 }
 
-/** The id of the zone of a rack that may be gone by now. */
+/** The id of the zone of a rack that may be gone by now. No rack has the index 0. */
 export function zoneIdOf(view: View, region: string, rack: string): string | undefined {
+  if (rack === EVERY_RACK) return `${region}-az0`
   const record = view.get('rack', rack)
   return record === null ? undefined : zoneId(region, record)
+}
+
+/**
+ * The rack of a zone that a request names by name, id or both; EVERY_RACK for stretched subnets'
+ * zone, null when it names none.
+ */
+export function rackOfZone(
+  view: View,
+  region: string,
+  { name, id }: { name: string | undefined; id: string | undefined },
+): string | null {
+  const racks = [...view.all('rack').map((rack) => rack.name), EVERY_RACK]
+  const byName = racks.find((rack) => zoneName(region, rack) === name)
+  const byId = racks.find((rack) => zoneIdOf(view, region, rack) === id)
+  if (name !== undefined && byName === undefined) throw badZone(view, region, name)
+  if (id !== undefined && byId === undefined) throw badZone(view, region, id)
+  if (byName !== undefined && byId !== undefined && byName !== byId) {
+    const text = `The availability zone ${name} does not have the ID ${id}`
+    throw new ApiError('InvalidParameterCombination', text)
+  }
+  return byName ?? byId ?? null
+}
+
+function badZone(view: View, region: string, given: string): ApiError {
+  const zones = view.all('rack').map((rack) => zoneName(region, rack.name))
+  const shown = [...zones.slice(0, MAX_NAMED_ZONES), zoneName(region, EVERY_RACK)].join(', ')
+  const why = `Subnets can currently only be created in the following availability zones: ${shown}.`
+  return badValue('availabilityZone', given, why)
 }
 
 /** Does the rack have a CC whose session is open? Without one nothing reaches its hosts. */

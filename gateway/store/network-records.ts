@@ -31,7 +31,7 @@ export interface SubnetRecord {
   readonly ipv4Cidr: string
   /** '' without IPv6. */
   readonly ipv6Cidr: string
-  /** The same in all racks, but for those in `rackTags`. */
+  /** The same in all racks, but for those in `rackTags`; 0: only in those. */
   readonly vlanTag: number
   /** Tags of a stretched subnet by rack, when tags are the racks' own. */
   readonly rackTags: Readonly<Record<string, number>>
@@ -265,15 +265,6 @@ export interface KeyPairRecord {
   /** One line as sshd reads it. */
   readonly publicKey: string
   readonly createdAtMs: number
-}
-
-/** A block of a space of prefixes: taken, or at rest. Key: space, the block with `_` for `/`. */
-export interface BlockRecord {
-  readonly space: string
-  readonly cidr: string
-  /** '' when it was given back. */
-  readonly holder: string
-  readonly freedAtMs: number | null
 }
 
 export interface InsightsPathRecord {

@@ -2,6 +2,7 @@
 // `<kind>/<id>`. Times are milliseconds since 1970. Those of tenants' networks: network-records.ts.
 
 import type * as network from './network-records.ts'
+import type * as number from './number-records.ts'
 
 export type {
   InterfaceRecord,
@@ -266,7 +267,9 @@ export interface Records {
   'public-pool': network.PublicPoolRecord
   peering: network.PeeringRecord
   'key-pair': network.KeyPairRecord
-  block: network.BlockRecord
+  block: number.BlockRecord
+  'block-space': number.BlockSpaceRecord
+  'resting-tag': number.RestingTagRecord
   'private-address': network.PrivateAddressRecord
   'insights-path': network.InsightsPathRecord
   'insights-analysis': network.InsightsAnalysisRecord

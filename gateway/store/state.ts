@@ -1,6 +1,7 @@
 // The records as programs use them: a mirror of the store in memory for reading, and transactions
 // with compare-and-set for writing. Contract here; mirror.ts and update.ts make it.
 
+import type { Freed } from '../../topology/pool.ts'
 import type { IndexedKind, IndexField } from './indexes.ts'
 import type { Kind, Records } from './records.ts'
 import type { Change } from './store.ts'
@@ -42,6 +43,10 @@ export interface Pool {
   /** A free number in first..last, or null when all are held (or still in quarantine). */
   take(band: { first: number; last: number; quarantineMs: number }): Promise<number | null>
   give(n: number): Promise<void>
+  /** Nobody takes or gives between this and the commit, or the change runs again. */
+  watch(): Promise<void>
+  /** Those that were given back and not taken again, the longest resting one first. */
+  freed(): Promise<readonly Freed[]>
 }
 
 export interface State {

@@ -51,6 +51,8 @@ export class StoreTransaction implements Transaction {
     return {
       take: (band) => this.#inTurn(() => this.#take(at, band)),
       give: (n) => this.#inTurn(() => this.#give(at, n)),
+      watch: () => this.#inTurn(async () => void (await this.#read(at))),
+      freed: () => this.#inTurn(() => this.#freed(at)),
     }
   }
 
@@ -123,6 +125,16 @@ export class StoreTransaction implements Transaction {
     const { head, slot, freed } = planGive(await this.#head(at), n, this.#parts.nowMs())
     await this.#write(at, JSON.stringify(head))
     await this.#write(`${at}/freed/${slot}`, JSON.stringify(freed))
+  }
+
+  async #freed(at: string): Promise<Freed[]> {
+    const { freedHead, freedTail } = await this.#head(at)
+    const freed: Freed[] = []
+    for (let slot = freedHead; slot < freedTail; slot++) {
+      const value = await this.#read(`${at}/freed/${slot}`)
+      if (value !== null) freed.push(parseRecord(at, value) as Freed)
+    }
+    return freed
   }
 
   async #head(at: string): Promise<PoolHead> {

@@ -6,8 +6,9 @@ import { randomHex } from '../../../common/clock.ts'
 import {
   ensureDefaultNetworks,
   ensureDefaultSubnets,
-  removeSubnet,
+  forgetDefaultSubnets,
 } from '../../../gateway/ec2/networks.ts'
+import { removeSubnet } from '../../../gateway/ec2/subnet-records.ts'
 import type { SubnetRecord } from '../../../gateway/store/records.ts'
 import { covers, mustCidr, overlaps } from '../../../topology/cidr.ts'
 import {
@@ -31,7 +32,7 @@ test('ensureDefaultSubnets makes one subnet for every default VPC and rack, and 
   assert.equal(subnets.length, 6)
   const { revision } = await cloud.state.fresh()
   await ensureDefaultSubnets(cloud.state, OPTIONS)
-  await cloud.state.update((tx) => ensureDefaultNetworks(tx, ACCOUNT, OPTIONS))
+  await cloud.state.update((tx) => ensureDefaultNetworks(tx, cloud.state, ACCOUNT, OPTIONS))
   assert.equal((await cloud.state.fresh()).revision, revision)
   assertDistinct(subnets)
 })
@@ -68,7 +69,9 @@ test('ensureDefaultSubnets leaves out what there are no numbers for and makes th
   const racks = Array.from({ length: 17 }, (_, i) => `rack${i}`)
   const cloud = await openCloud(t, { racks, pools: ['10.0.0.0/19'] })
   assert.equal(cloud.state.view().all('subnet').length, 32)
-  const third = cloud.state.update((tx) => ensureDefaultNetworks(tx, '777788889999', OPTIONS))
+  const third = cloud.state.update((tx) =>
+    ensureDefaultNetworks(tx, cloud.state, '777788889999', OPTIONS),
+  )
   await assert.rejects(third, /every IPv4 block of the cloud is taken/)
 })
 
@@ -77,6 +80,7 @@ test('removeSubnet lets a rack of the same name have subnets again, with other n
   const before = [...cloud.state.view().all('subnet')]
   await cloud.state.update(async (tx) => {
     for (const subnet of before) await removeSubnet(tx, subnet)
+    await forgetDefaultSubnets(tx, cloud.state.view(), 'a')
   })
   assert.deepEqual((await cloud.state.fresh()).all('subnet'), [])
   await ensureDefaultSubnets(cloud.state, OPTIONS)

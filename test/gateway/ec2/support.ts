@@ -180,6 +180,16 @@ export async function refusal(call: Promise<unknown>): Promise<string> {
   throw outcome
 }
 
+/** The code and the sentence of AWS that a call is refused with. */
+export async function refused(call: Promise<unknown>): Promise<{ code: string; message: string }> {
+  const outcome = await call.then(
+    () => null,
+    (error: unknown) => error,
+  )
+  assert.ok(outcome instanceof ApiError, `${String(outcome)} is no refusal`)
+  return { code: outcome.code, message: outcome.message }
+}
+
 export async function addRack(state: State, rack: string, index: number, vcpus = 8): Promise<void> {
   await state.update(async (tx) => {
     await tx.put('rack', [rack], { name: rack, index, state: 'joined', createdAtMs: START_MS })
@@ -221,11 +231,13 @@ async function fill(
       format: 'qcow2',
       createdAtMs: START_MS,
     })
-    for (const id of [ACCOUNT, OTHER_ACCOUNT]) {
-      await tx.put('account', [id], { id, name: `account-${id}`, createdAtMs: START_MS })
-      await ensureDefaultNetworks(tx, id, { nowMs: START_MS, randomHex })
-    }
   })
+  for (const id of [ACCOUNT, OTHER_ACCOUNT]) {
+    await state.update(async (tx) => {
+      await tx.put('account', [id], { id, name: `account-${id}`, createdAtMs: START_MS })
+      await ensureDefaultNetworks(tx, state, id, { nowMs: START_MS, randomHex })
+    })
+  }
   for (const [i, rack] of racks.entries()) await addRack(state, rack, i + 1, vcpus)
 }
 
