@@ -102,8 +102,13 @@ export async function releasePrivateAddress(
   if (record.pooled) {
     await tx.pool(ipv4Pool(subnet.id)).give(Number(offsetOf(subnet.ipv4Cidr, address)))
   }
-  const resting = { ...record, interface: '', pooled: false, freedAtMs: tx.nowMs() }
-  await tx.put('private-address', [address], resting)
+  await tx.put('private-address', [address], {
+    ...record,
+    interface: '',
+    publicAddress: '',
+    pooled: false,
+    freedAtMs: tx.nowMs(),
+  })
 }
 
 /** A MAC address that no interface ever had. */
@@ -161,8 +166,14 @@ async function hold(
   address: string,
   pooled: boolean,
 ): Promise<void> {
-  const record = { address, subnet: subnet.id, interface: holder, pooled, freedAtMs: null }
-  await tx.put('private-address', [address], record)
+  await tx.put('private-address', [address], {
+    address,
+    subnet: subnet.id,
+    interface: holder,
+    publicAddress: '',
+    pooled,
+    freedAtMs: null,
+  })
 }
 
 function ipv6CidrOf(subnet: SubnetRecord): Cidr {

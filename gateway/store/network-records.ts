@@ -94,7 +94,6 @@ export interface NatGatewayRecord {
   readonly subnet: string
   readonly rack: string
   readonly connectivity: 'public' | 'private'
-  /** The network interface that it has in its subnet. */
   readonly interface: string
   /** The elastic IP; '' when private. */
   readonly allocation: string
@@ -209,7 +208,9 @@ export interface PrivateAddressRecord {
   readonly subnet: string
   /** '' while it rests after its interface gave it back. */
   readonly interface: string
-  /** Its number was taken from the subnet's pool and goes back there. */
+  /** The id of the AddressRecord associated with it. */
+  readonly publicAddress: string
+  /** Is its number to go back to the subnet's pool? */
   readonly pooled: boolean
   readonly freedAtMs: number | null
 }
@@ -219,7 +220,6 @@ export interface AddressRecord {
   readonly id: string
   readonly account: string
   readonly publicIp: string
-  /** The id of its PublicPoolRecord. */
   readonly pool: string
   readonly auto: boolean
   /** What it is associated with: '' or all three. */
