@@ -63,5 +63,7 @@ export const ADDRESS_QUARANTINE_MS: number = 5 * MINUTE_MS
 export const WIREGUARD_PORT = 51_820
 /** An Ethernet's 1500 less IPv6, UDP and WireGuard headers: 40 + 8 + 32 (wg-quick(8)). */
 export const TENANT_MTU = 1420
+/** Less an inner Ethernet, VXLAN, UDP and IPv6 header: 14 + 8 + 8 + 40 (RFC 7348, 4.3). */
+export const STRETCHED_MTU = 1350
 /** Shorter than the UDP timeouts of NAT (wg(8), PersistentKeepalive). */
 export const TUNNEL_KEEPALIVE_S = 25

@@ -1,11 +1,11 @@
 // The latest changes in order of revision, so that an agent that was away for a moment gets what it
 // missed instead of everything.
 
-import type { Change } from './store.ts'
+import type { AppliedChange } from './state.ts'
 
 export class ChangeWindow {
   readonly #limit: number
-  #changes: Change[] = []
+  #changes: AppliedChange[] = []
   #floor = 0
 
   /** Holds at least `limit` changes once there were so many, at most twice that. */
@@ -24,7 +24,7 @@ export class ChangeWindow {
     this.#floor = revision
   }
 
-  push(changes: readonly Change[]): void {
+  push(changes: readonly AppliedChange[]): void {
     for (const change of changes) this.#changes.push(change)
     if (this.#changes.length <= 2 * this.#limit) return
     // A revision is kept whole or not at all.
@@ -33,19 +33,19 @@ export class ChangeWindow {
   }
 
   /** Puts what happened after `floor` and up to the old floor in front. */
-  prepend(changes: readonly Change[], floor: number): void {
+  prepend(changes: readonly AppliedChange[], floor: number): void {
     this.#changes = [...changes, ...this.#changes]
     this.#floor = floor
   }
 
   /** Changes with a higher revision, or null when the window begins later. */
-  since(revision: number): readonly Change[] | null {
+  since(revision: number): readonly AppliedChange[] | null {
     if (revision < this.#floor) return null
     return this.#changes.slice(firstAfter(this.#changes, revision))
   }
 }
 
-function firstAfter(changes: readonly Change[], revision: number): number {
+function firstAfter(changes: readonly AppliedChange[], revision: number): number {
   let low = 0
   let high = changes.length
   while (low < high) {

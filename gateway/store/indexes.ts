@@ -11,7 +11,7 @@ export const INDEXED = {
   'route-table': ['account', 'vpc'],
   'internet-gateway': ['account', 'vpc'],
   'egress-only-gateway': ['account', 'vpc'],
-  'nat-gateway': ['account', 'vpc', 'subnet', 'rack', 'interface'],
+  'nat-gateway': ['account', 'vpc', 'subnet', 'rack', 'interface', 'allocation'],
   'dhcp-options': ['account'],
   'security-group': ['account', 'vpc'],
   'prefix-list': ['account'],

@@ -5,7 +5,7 @@ import { MalleeError } from '../../common/errors.ts'
 import { INDEXED, type IndexedKind, type IndexField } from './indexes.ts'
 import { Ordered } from './ordered.ts'
 import type { Kind, Records } from './records.ts'
-import type { View } from './state.ts'
+import type { AppliedChange, View } from './state.ts'
 import type { Change } from './store.ts'
 
 type Index = Map<string, Ordered<unknown>>
@@ -60,37 +60,49 @@ export class MemoryView implements View {
     return (bucket?.all() as readonly Records[K][] | undefined) ?? []
   }
 
-  /** Takes changes in, all of them or, when it throws BadMessage for one's value, none. */
-  apply(changes: readonly Change[], revision: number): void {
-    const parsed = changes.filter(isRecord).map(({ key, value }) => ({
-      key,
-      record: value === null ? null : parseRecord(key, value),
+  /**
+   * Takes changes in, all of them or, when it throws BadMessage for one's value, none. Returns
+   * those of records.
+   */
+  apply(changes: readonly Change[], revision: number): AppliedChange[] {
+    const parsed = changes.filter(isRecord).map((change) => ({
+      change,
+      record: change.value === null ? null : parseRecord(change.key, change.value),
     }))
-    for (const { key, record } of parsed) this.#set(key, record)
+    const applied = parsed.map(({ change, record }) => ({
+      ...change,
+      before: this.#set(change.key, record),
+    }))
     this.revision = revision
+    return applied
   }
 
-  #set(key: string, record: object | null): void {
+  /** What was there before. */
+  #set(key: string, record: object | null): object | null {
     const slash = key.indexOf('/')
     const kind = key.slice(0, slash)
     const id = key.slice(slash + 1)
     const records = this.#kinds.get(kind) ?? new Ordered()
     this.#kinds.set(kind, records)
-    this.#reindex(kind, id, records.get(id), record)
+    const before = records.get(id)
+    this.#reindex(kind, id, before, record)
     if (record === null) records.delete(id)
     else records.set(id, record)
+    return (before as object | undefined) ?? null
   }
 
   /** What turns `this` into `next`, as changes at its revision, keys in order within a kind. */
-  differences(next: MemoryView): readonly Change[] {
-    const changes: Change[] = []
+  differences(next: MemoryView): readonly AppliedChange[] {
+    const changes: AppliedChange[] = []
     for (const kind of new Set([...this.#kinds.keys(), ...next.#kinds.keys()])) {
       const before = this.#kinds.get(kind) ?? new Ordered()
       const after = next.#kinds.get(kind) ?? new Ordered()
       for (const id of new Set([...before.idsFrom(''), ...after.idsFrom('')])) {
         const value = textOf(after.get(id))
-        if (value === textOf(before.get(id))) continue
-        changes.push({ revision: next.revision, key: `${kind}/${id}`, value })
+        const was = before.get(id) ?? null
+        if (value === (was === null ? null : textOf(was))) continue
+        const key = `${kind}/${id}`
+        changes.push({ revision: next.revision, key, value, before: was as object | null })
       }
     }
     return changes

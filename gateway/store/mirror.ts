@@ -6,7 +6,7 @@ import type { Log } from '../../common/log.ts'
 import { ChangeWindow } from './change-window.ts'
 import { loadView, revisionsTo } from './load.ts'
 import { isRecord, type MemoryView } from './memory-view.ts'
-import type { State, View } from './state.ts'
+import type { AppliedChange, State, View } from './state.ts'
 import { type Change, Compacted, type Store } from './store.ts'
 import { Updater } from './update.ts'
 
@@ -113,7 +113,7 @@ class Mirror {
     return () => void this.#listeners.delete(own)
   }
 
-  async changesSince(revision: number): Promise<readonly Change[] | null> {
+  async changesSince(revision: number): Promise<readonly AppliedChange[] | null> {
     if (revision > this.#view.revision) return null
     if (revision < this.#window.floor) {
       while (this.#extending !== null) await this.#extending
@@ -159,8 +159,7 @@ class Mirror {
 
   #apply(changes: readonly Change[]): void {
     const revision = changes[0]?.revision ?? this.#view.revision
-    this.#view.apply(changes, revision)
-    const records = changes.filter(isRecord)
+    const records = this.#view.apply(changes, revision)
     this.#window.push(records)
     this.#tell(records)
   }
@@ -183,7 +182,7 @@ class Mirror {
     }
   }
 
-  #tell(changes: readonly Change[]): void {
+  #tell(changes: readonly AppliedChange[]): void {
     for (const listener of [...this.#listeners]) {
       try {
         listener(changes, this.#view.revision)

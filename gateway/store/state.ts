@@ -6,6 +6,12 @@ import type { IndexedKind, IndexField } from './indexes.ts'
 import type { Kind, Records } from './records.ts'
 import type { Change } from './store.ts'
 
+/** A change as the mirror took it in. */
+export interface AppliedChange extends Change {
+  /** The record that it replaced; undefined when it is known from the store's log only. */
+  readonly before?: object | null
+}
+
 /** Everything at one revision. Does not change within one turn of the event loop. */
 export interface View {
   readonly revision: number
@@ -62,9 +68,9 @@ export interface State {
    */
   update<T>(change: (tx: Transaction) => Promise<T>): Promise<T>
   /** Called after the mirror applied one revision. Returns the function that ends it. */
-  onChange(listener: (changes: readonly Change[], revision: number) => void): () => void
+  onChange(listener: (changes: readonly AppliedChange[], revision: number) => void): () => void
   /** Changes since a revision of this epoch, or null when the log does not reach back. */
-  changesSince(revision: number): Promise<readonly Change[] | null>
+  changesSince(revision: number): Promise<readonly AppliedChange[] | null>
   epoch(): string
   close(): Promise<void>
 }
