@@ -53,15 +53,34 @@ export function pairName(a: string, b: string): string {
   return [a, b].sort(ascending).join('|')
 }
 
-function tunnelsTo(rack: OverlayRack): TunnelPlan[] {
-  const keyed = rack.gateways.filter((gateway) => gateway.publicKey !== '')
+/**
+ * The gateway of a rack that does one thing, for example announces an address: the same for
+ * everybody who asks. Null when none has a key.
+ */
+export function gatewayFor<T extends Pick<OverlayGateway, 'host' | 'publicKey' | 'connected'>>(
+  rack: string,
+  thing: string,
+  gateways: readonly T[],
+): T | null {
+  return chosen(rack, thing, speakersOf(gateways))
+}
+
+function speakersOf<T extends Pick<OverlayGateway, 'publicKey' | 'connected'>>(
+  gateways: readonly T[],
+): T[] {
+  const keyed = gateways.filter((gateway) => gateway.publicKey !== '')
   const connected = keyed.filter((gateway) => gateway.connected)
   // Silence of all of them removes nothing: they may well go on without us.
-  const speakers = connected.length > 0 ? connected : keyed
+  return connected.length > 0 ? connected : keyed
+}
+
+function tunnelsTo(rack: OverlayRack): TunnelPlan[] {
+  const keyed = rack.gateways.filter((gateway) => gateway.publicKey !== '')
+  const speakers = speakersOf(keyed)
   const spokenFor = new Map<string, string[]>()
   for (const prefix of new Set([rack.fabric, ...rack.prefixes])) {
-    const host = speakerOf(rack.name, prefix, speakers)
-    if (host !== null) spokenFor.set(host, [...(spokenFor.get(host) ?? []), prefix])
+    const host = chosen(rack.name, prefix, speakers)?.host
+    if (host !== undefined) spokenFor.set(host, [...(spokenFor.get(host) ?? []), prefix])
   }
   return keyed.map(({ host, index, publicKey, endpoints }) => {
     const prefixes = spokenFor.get(host) ?? []
@@ -76,19 +95,19 @@ function tunnelsTo(rack: OverlayRack): TunnelPlan[] {
  * Rendezvous hashing: everybody who asks gets the same answer, and when a gateway comes or goes
  * only the prefixes move that it gains or had.
  */
-function speakerOf(
+function chosen<T extends { readonly host: string }>(
   rack: string,
-  prefix: string,
-  speakers: readonly OverlayGateway[],
-): string | null {
-  let best: { host: string; weight: number } | null = null
-  for (const { host } of speakers) {
-    const weight = hash32(`${prefix} ${rack} ${host}`)
+  thing: string,
+  speakers: readonly T[],
+): T | null {
+  let best: { one: T; weight: number } | null = null
+  for (const one of speakers) {
+    const weight = hash32(`${thing} ${rack} ${one.host}`)
     const wins =
-      best === null || weight > best.weight || (weight === best.weight && host < best.host)
-    if (wins) best = { host, weight }
+      best === null || weight > best.weight || (weight === best.weight && one.host < best.one.host)
+    if (wins) best = { one, weight }
   }
-  return best?.host ?? null
+  return best?.one ?? null
 }
 
 /** FNV-1a with the finalizer of MurmurHash3: even, and the same in every process for ever. */
