@@ -28,6 +28,7 @@ import { Sessions } from './federation/sessions.ts'
 import { filesOf, type GatewayConfig } from './files.ts'
 import { createAdminServer } from './http/admin-server.ts'
 import { createApiServer } from './http/server.ts'
+import { openIdentitySigner } from './identity-signer.ts'
 import { startLocalServer } from './local/server.ts'
 import { createMetrics } from './metrics.ts'
 import { measured, watchGauges } from './observe.ts'
@@ -129,7 +130,9 @@ async function openGateway(
   const sessions = new Sessions()
   const openKey = (pair: string, sealed: string): Uint8Array =>
     Buffer.from(sealer.open(sealed, `preshared-key/${pair}`), 'base64')
-  const parent = gatewayParent({ state, sessions, openKey, cloud: cloud.name, clock, log })
+  const sign = await openIdentitySigner({ state, sealer, clock, cloud: cloud.name })
+  const secrets = { openKey, sign }
+  const parent = gatewayParent({ state, sessions, secrets, cloud: cloud.name, clock, log })
   const members = { state, ca, clock, log }
   const blobsDir = filesOf(config.stateDir).blobs
   await removePartialBlobs(blobsDir)

@@ -4,12 +4,15 @@
 import type { Resource } from '../../proto/gen/mallee/v1/desired_pb.js'
 import type { Desired } from '../../proto/resources.ts'
 
-/** May the node `host` hold this resource? Tunnels and VPC policy stay with the CC. */
+/** May the node `host` hold this resource? What the rack's edge does stays with the CC. */
 export function isFor(host: string, { body }: Resource): boolean {
   switch (body.case) {
     case 'rack':
     case 'network':
     case 'image':
+    case 'group':
+    case 'member':
+    case 'acl':
       return true
     case 'interface':
     case 'instance':

@@ -1,57 +1,160 @@
 // Which resources of which racks a change of a record touches. Together with resourceAt this makes
 // a delta: property-tested against the whole desired state.
 
-import type { Records } from '../store/records.ts'
-import type { View } from '../store/state.ts'
-import type { Change } from '../store/store.ts'
+import { EVERY_RACK } from '../store/network-records.ts'
+import type { Kind, Records } from '../store/records.ts'
+import type { AppliedChange, View } from '../store/state.ts'
+import * as tenants from './affected-tenants.ts'
+import { gatewaysOf, isGateway } from './desired-tunnels.ts'
+import { type Batch, differs, inRacks, type Seen, type Touched, versions } from './touched.ts'
 
-export interface Touched {
-  readonly key: string
-  /** The only rack that may hold it, or null when any may. */
-  readonly rack: string | null
+/** Of these a change says what it touches only together with the record that it replaced. */
+const NEEDS_BEFORE: ReadonlySet<string> = new Set([
+  'subnet',
+  'vpc',
+  'interface',
+  'address',
+  'internet-gateway',
+  'egress-only-gateway',
+  'nat-gateway',
+  'peering',
+  'security-group',
+  'network-acl',
+  'route-table',
+])
+
+/** False when it is not known well enough what these changes touch: then all may be. */
+export function canTell(changes: readonly AppliedChange[]): boolean {
+  return changes.every(
+    ({ key, before }) => before !== undefined || !NEEDS_BEFORE.has(key.split('/')[0] ?? ''),
+  )
 }
 
-/** Keys that a change may have changed; more than really changed is allowed, fewer is not. */
-export function touchedBy(view: View, change: Change): Touched[] {
+/**
+ * Keys that changes may have changed; more than really changed is allowed, fewer is not. `view` is
+ * what they led to, and all of one revision are given together. See canTell.
+ */
+export function touchedBy(view: View, changes: readonly AppliedChange[]): Touched[] {
+  const kinds = new Set(changes.map(({ key }) => key.split('/')[0]))
+  const batch: Batch = {
+    view,
+    keys: new Set(changes.map(({ key }) => key)),
+    // Then racks that had a VPC may have it no more, and must hear of what was in it.
+    movesVpcs: kinds.has('subnet') || kinds.has('peering'),
+  }
+  return changes.flatMap((change) => touchedByOne(batch, change))
+}
+
+function touchedByOne(batch: Batch, change: AppliedChange): Touched[] {
+  const { view } = batch
   const [kind = '', id = '', more = ''] = change.key.split('/')
   switch (kind) {
     case 'cloud':
+      return [{ key: 'rack', rack: null }, ...allTunnels(view)]
     case 'rack':
-      // Rare, and both ends of every tunnel of the rack hang on it.
-      return [{ key: 'rack', rack: kind === 'rack' ? id : null }, ...allTunnels(view)]
+      return touchedByRack(view, id, seen(view, change, 'rack', id))
     case 'host':
-      // The rack's own resource names its members.
-      return [
-        { key: 'rack', rack: id },
-        { key: `tunnel/${id}/${more}`, rack: null },
-        ...tunnelsTo(view, id),
-      ]
-    case 'subnet':
-      return touchedBySubnet(view, id, change)
+      return touchedByHost(view, [id, more], seen(view, change, 'host', id, more))
     case 'preshared-key':
       return id.split('|').flatMap((rack) => tunnelsTo(view, rack))
-    case 'vpc':
     case 'image':
-      return [{ key: `${kind}/${id}`, rack: null }]
-    case 'interface':
+      return [{ key: change.key, rack: null }]
     case 'instance':
-      return [{ key: `${kind}/${id}`, rack: rackIn(change) }]
+      return touchedByInstance(seen(view, change, 'instance', id))
+    case 'tags':
+      return tenants.touchedByTags(view, id)
+    case 'subnet': {
+      const subnet = seen(view, change, 'subnet', id)
+      return [...tenants.touchedBySubnet(batch, subnet), ...tunnelsWith(view, subnet)]
+    }
+    case 'interface': {
+      const one = seen(view, change, 'interface', id)
+      const racks = tenants.movedRacks(view, one)
+      return [
+        ...tenants.touchedByInterface(batch, one),
+        ...racks.flatMap((rack) => tunnelsTo(view, rack)),
+      ]
+    }
+    case 'vpc':
+      return tenants.touchedByVpc(batch, seen(view, change, 'vpc', id))
+    case 'peering':
+      return tenants.touchedByPeering(batch, seen(view, change, 'peering', id))
+    case 'security-group':
+      return tenants.touchedByGroup(batch, seen(view, change, 'security-group', id))
+    case 'prefix-list':
+      return tenants.touchedByPrefixList(batch, id)
+    case 'network-acl':
+      return tenants.touchedByAcl(batch, seen(view, change, 'network-acl', id))
+    case 'dhcp-options':
+      return tenants.touchedByDhcpOptions(batch, id)
+    case 'route-table':
+      return tenants.touchedByRouteTable(batch, seen(view, change, 'route-table', id))
+    case 'internet-gateway':
+    case 'egress-only-gateway':
+      return tenants.touchedByTarget(batch, seen(view, change, kind, id))
+    case 'nat-gateway':
+      return tenants.touchedByNat(batch, seen(view, change, kind, id))
+    case 'address':
+      return tenants.touchedByAddress(batch, seen(view, change, 'address', id))
     default:
       return []
   }
 }
 
-function touchedBySubnet(view: View, id: string, change: Change): Touched[] {
-  if (change.value === null) {
-    const vpcs = view.all('vpc').map((vpc) => ({ key: `vpc/${vpc.id}`, rack: null }))
-    return [{ key: `network/${id}`, rack: null }, ...vpcs, ...allTunnels(view)]
+function seen<K extends Kind>(
+  view: View,
+  { before }: AppliedChange,
+  kind: K,
+  ...id: readonly string[]
+): Seen<Records[K]> {
+  return {
+    id: id.at(-1) ?? '',
+    before: before as Records[K] | null | undefined,
+    after: view.get(kind, ...id),
   }
-  const subnet = JSON.parse(change.value) as Records['subnet']
-  return [
-    { key: `network/${id}`, rack: subnet.rack },
-    { key: `vpc/${subnet.vpc}`, rack: subnet.rack },
-    ...tunnelsTo(view, subnet.rack),
+}
+
+function touchedByInstance(change: Seen<Records['instance']>): Touched[] {
+  const isKnown = change.before !== undefined
+  const racks = isKnown ? versions(change).map(({ rack }) => rack) : null
+  return inRacks(racks, `instance/${change.id}`)
+}
+
+function touchedByRack(view: View, rack: string, change: Seen<Records['rack']>): Touched[] {
+  // Rare, and both ends of every tunnel of the rack hang on it.
+  const own = [{ key: 'rack', rack }, ...allTunnels(view)]
+  if (!differs(change, ['index'])) return own
+  const instances = view
+    .instancesOf('rack', rack)
+    .map(({ id }) => ({ key: `instance/${id}`, rack }))
+  return [...own, ...instances, ...tenants.touchedByEdge(view, rack)]
+}
+
+function touchedByHost(
+  view: View,
+  [rack, host]: readonly [string, string],
+  change: Seen<Records['host']>,
+): Touched[] {
+  // The rack's own resource names its members.
+  const own = [
+    { key: 'rack', rack },
+    { key: `tunnel/${rack}/${host}`, rack: null },
+    ...tunnelsTo(view, rack),
   ]
+  const isAlone = gatewaysOf(view, rack).every((one) => one.host === host)
+  const edge = (one: Records['host'] | null | undefined): string =>
+    one === null || one === undefined || !isGateway(one)
+      ? ''
+      : `${one.index} ${isAlone ? '' : one.status?.connected}`
+  const isSame = change.before !== undefined && edge(change.before) === edge(change.after)
+  return isSame ? own : [...own, ...tenants.touchedByEdge(view, rack)]
+}
+
+/** Tunnels whose allowed prefixes have the subnet or what is in it. */
+function tunnelsWith(view: View, change: Seen<Records['subnet']>): Touched[] {
+  if (!differs(change, ['ipv4Cidr', 'ipv6Cidr'])) return []
+  const rack = rackOf(change)
+  return rack === null || rack === EVERY_RACK ? allTunnels(view) : tunnelsTo(view, rack)
 }
 
 function allTunnels(view: View): Touched[] {
@@ -68,8 +171,7 @@ function tunnelsOf(hosts: readonly Records['host'][]): Touched[] {
     .map(({ rack, host }) => ({ key: `tunnel/${rack}/${host}`, rack: null }))
 }
 
-/** A deleted record no longer says where it was: then every rack is told. */
-function rackIn(change: Change): string | null {
-  if (change.value === null) return null
-  return (JSON.parse(change.value) as { rack: string }).rack
+/** Null when a deleted record no longer says where it was: then every rack is told. */
+function rackOf({ before, after }: Seen<{ readonly rack: string }>): string | null {
+  return (after ?? before)?.rack ?? null
 }

@@ -11,9 +11,16 @@ export function checkDesired(desired: Desired): string[] {
     ...twice('VLAN tag', networks, (one) => [[String(one.vlanTag), one.id]]),
     ...twice('VNI', networks, (one) => [[String(one.vni), one.id]]),
     ...twice('MAC', interfaces, (one) => [[one.mac, one.id]]),
-    ...twice('address', interfaces, (one) => [
-      [one.ipv4, one.id],
-      [one.ipv6, one.id],
+    ...twice('address', interfaces, (one) =>
+      [one.ipv4, ...one.ipv4More, one.ipv6, ...one.ipv6More]
+        .filter((address) => address !== '')
+        .map((address) => [address, one.id]),
+    ),
+    ...twice('public address', [...bodies(desired, 'elastic'), ...bodies(desired, 'nat')], (one) =>
+      one.publicIp === '' ? [] : [[one.publicIp, one.id]],
+    ),
+    ...twice('elastic private address', bodies(desired, 'elastic'), (one) => [
+      [one.privateIp, one.id],
     ]),
     ...twice('allowed IP', bodies(desired, 'tunnel'), (one) =>
       one.allowedIps.map((ip) => [ip, `${one.rack}/${one.host}`]),

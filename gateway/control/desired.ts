@@ -1,27 +1,15 @@
-// What a rack's agent shall hold, as a pure function of the view: one resource by its key, all of
-// them, and which keys a change touches. The last is what makes a change cost what it changes.
+// What a rack's agent shall hold, as a pure function of the view: one resource by its key, and all
+// of them. Which keys a change touches is in affected.ts; that makes a change cost what it changes.
 
-import { create } from '@bufbuild/protobuf'
-import {
-  ImageSchema,
-  InstanceSchema,
-  InterfaceSchema,
-  NetworkSchema,
-  Power,
-  RackConfigSchema,
-  type Resource,
-  TunnelSchema,
-  VpcSchema,
-} from '../../proto/gen/mallee/v1/desired_pb.js'
-import { resource } from '../../proto/resources.ts'
-import { formatCidr, mustCidr } from '../../topology/cidr.ts'
-import type { OverlayRack } from '../../topology/overlay.ts'
-import { pairName, planTunnels } from '../../topology/overlay.ts'
-import { gatewayIpv4, gatewayIpv6, rackFabric } from '../../topology/plan.ts'
-import { TENANT_MTU, TUNNEL_KEEPALIVE_S } from '../../topology/ranges.ts'
-import { instanceType } from '../ec2/instance-types.ts'
-import type { HostRecord, InstanceRecord } from '../store/records.ts'
+import type { Resource } from '../../proto/gen/mallee/v1/desired_pb.js'
+import { EVERY_RACK } from '../store/network-records.ts'
 import type { View } from '../store/state.ts'
+import type { SignIdentity } from './desired-metadata.ts'
+import { imageAt, instanceAt, interfaceAt, networkAt, rackAt, vpcAt } from './desired-rack.ts'
+import { routingAt } from './desired-routes.ts'
+import { aclAt, elasticAt, groupAt, memberAt, natAt, stationAt } from './desired-tenants.ts'
+import { type OpenKey, tunnelAt } from './desired-tunnels.ts'
+import { peersOf, subnetsIn } from './presence.ts'
 
 /** The agent a desired state is for: a CC of a rack. */
 export interface AgentName {
@@ -29,14 +17,17 @@ export interface AgentName {
   readonly host: string
 }
 
-/** Opens a sealed pre-shared key of a pair of racks. */
-export type OpenKey = (pair: string, sealed: string) => Uint8Array
+/** What needs the cloud's keys. */
+export interface Secrets {
+  readonly openKey: OpenKey
+  readonly sign: SignIdentity
+}
 
 /** Everything of one agent, by key. */
-export function rackDesired(view: View, agent: AgentName, openKey: OpenKey): Map<string, Resource> {
+export function rackDesired(view: View, agent: AgentName, secrets: Secrets): Map<string, Resource> {
   const found = new Map<string, Resource>()
-  for (const key of keysOf(view, agent)) {
-    const one = resourceAt(view, agent, key, openKey)
+  for (const key of keysOf(view, agent.rack)) {
+    const one = resourceAt(view, agent, key, secrets)
     if (one !== null) found.set(key, one)
   }
   return found
@@ -47,217 +38,81 @@ export function resourceAt(
   view: View,
   agent: AgentName,
   key: string,
-  openKey: OpenKey,
+  { openKey, sign }: Secrets,
 ): Resource | null {
   const [kind = '', id = '', more = ''] = key.split('/')
+  const { rack } = agent
   switch (kind) {
     case 'rack':
-      return rackAt(view, agent)
+      return rackAt(view, rack)
     case 'vpc':
-      return vpcAt(view, agent, id)
+      return vpcAt(view, rack, id)
     case 'network':
-      return networkAt(view, agent, id)
+      return networkAt(view, rack, id)
     case 'interface':
-      return interfaceAt(view, agent, id)
+      return interfaceAt(view, rack, id)
     case 'image':
       return imageAt(view, id)
     case 'instance':
-      return instanceAt(view, agent, id)
+      return instanceAt(view, rack, id, sign)
     case 'tunnel':
       return tunnelAt(view, agent, id, more, openKey)
+    case 'routing':
+      return routingAt(view, rack, id)
+    case 'group':
+      return groupAt(view, rack, id)
+    case 'member':
+      return memberAt(view, rack, id, more)
+    case 'acl':
+      return aclAt(view, rack, id)
+    case 'elastic':
+      return elasticAt(view, rack, id)
+    case 'nat':
+      return natAt(view, rack, id)
+    case 'station':
+      return stationAt(view, rack, id)
     default:
       throw new RangeError(`unknown resource key ${key}`)
   }
 }
 
-function keysOf(view: View, agent: AgentName): string[] {
-  const keys = ['rack']
-  const subnets = view.subnetsOf('rack', agent.rack)
-  for (const vpc of new Set(subnets.map((subnet) => subnet.vpc))) keys.push(`vpc/${vpc}`)
-  for (const subnet of subnets) keys.push(`network/${subnet.id}`)
-  for (const image of view.all('image')) keys.push(`image/${image.id}`)
-  for (const one of view.interfacesOf('rack', agent.rack)) keys.push(`interface/${one.id}`)
-  for (const one of view.instancesOf('rack', agent.rack)) keys.push(`instance/${one.id}`)
+/** Every key that the rack may have something under. */
+function keysOf(view: View, rack: string): Set<string> {
+  const keys = new Set(['rack'])
+  const subnets = subnetsIn(view, rack)
+  const vpcs = new Set(subnets.map((subnet) => subnet.vpc))
+  for (const subnet of subnets) keys.add(`network/${subnet.id}`)
+  for (const vpc of vpcs) {
+    keys.add(`vpc/${vpc}`)
+    for (const { id } of view.by('network-acl', 'vpc', vpc)) keys.add(`acl/${id}`)
+    for (const { id } of view.subnetsOf('vpc', vpc)) keys.add(`routing/${id}`)
+  }
+  const reached = new Set([...vpcs].flatMap((vpc) => [vpc, ...peersOf(view, vpc)]))
+  for (const key of [...reached].flatMap((vpc) => guardKeys(view, vpc))) keys.add(key)
+  for (const image of view.all('image')) keys.add(`image/${image.id}`)
+  for (const { id } of view.interfacesOf('rack', rack)) {
+    keys.add(`interface/${id}`)
+    for (const address of view.by('address', 'interface', id)) keys.add(`elastic/${address.id}`)
+  }
+  for (const { id } of view.by('nat-gateway', 'rack', rack)) keys.add(`nat/${id}`)
+  for (const { id } of view.subnetsOf('rack', EVERY_RACK)) {
+    for (const one of view.interfacesOf('subnet', id)) keys.add(`station/${one.id}`)
+  }
+  for (const one of view.instancesOf('rack', rack)) keys.add(`instance/${one.id}`)
   for (const host of view.all('host')) {
-    if (host.rack !== agent.rack && host.roles.includes('cc')) {
-      keys.push(`tunnel/${host.rack}/${host.host}`)
+    if (host.rack !== rack && host.roles.includes('cc')) {
+      keys.add(`tunnel/${host.rack}/${host.host}`)
     }
   }
   return keys
 }
 
-function rackAt(view: View, agent: AgentName): Resource | null {
-  const cloud = view.get('cloud', 'self')
-  const rack = view.get('rack', agent.rack)
-  if (cloud === null || rack === null) return null
-  const value = create(RackConfigSchema, {
-    cloud: cloud.name,
-    region: cloud.region,
-    rack: rack.name,
-    rackIndex: rack.index,
-    cloudFabric: cloud.fabricPrefix,
-    rackFabric: fabricOf(cloud.fabricPrefix, rack.index),
-    mtu: TENANT_MTU,
-    members: view
-      .withPrefix('host', `${rack.name}/`)
-      .map(({ host, keyFingerprint }) => ({ host, keyFingerprint })),
-  })
-  return resource('rack', { case: 'rack', value })
-}
-
-function vpcAt(view: View, agent: AgentName, id: string): Resource | null {
-  const vpc = view.get('vpc', id)
-  if (vpc === null) return null
-  const here = view.subnetsOf('vpc', id).some((one) => one.rack === agent.rack)
-  if (!here) return null
-  const value = create(VpcSchema, {
-    id,
-    ipv4Cidrs: [...vpc.ipv4Cidrs],
-    ipv6Cidrs: [...vpc.ipv6Cidrs],
-  })
-  return resource(`vpc/${id}`, { case: 'vpc', value })
-}
-
-function networkAt(view: View, agent: AgentName, id: string): Resource | null {
-  const subnet = view.get('subnet', id)
-  const cloud = view.get('cloud', 'self')
-  if (subnet === null || cloud === null || subnet.rack !== agent.rack) return null
-  const value = create(NetworkSchema, {
-    id,
-    vpcId: subnet.vpc,
-    vlanTag: subnet.vlanTag,
-    vni: subnet.vni,
-    ipv4Cidr: subnet.ipv4Cidr,
-    ipv4Gateway: gatewayIpv4(mustCidr(subnet.ipv4Cidr)),
-    ipv6Cidr: subnet.ipv6Cidr,
-    ipv6Gateway: gatewayIpv6(mustCidr(subnet.ipv6Cidr)),
-    mtu: TENANT_MTU,
-    domain: `${cloud.region}-${subnet.rack}.internal`,
-  })
-  return resource(`network/${id}`, { case: 'network', value })
-}
-
-function interfaceAt(view: View, agent: AgentName, id: string): Resource | null {
-  const one = view.get('interface', id)
-  if (one === null || one.rack !== agent.rack) return null
-  const value = create(InterfaceSchema, {
-    id,
-    instanceId: one.instance,
-    networkId: one.subnet,
-    mac: one.mac,
-    ipv4: one.ipv4,
-    ipv6: one.ipv6,
-    hostname: one.hostname,
-    host: one.host,
-  })
-  return resource(`interface/${id}`, { case: 'interface', value })
-}
-
-function imageAt(view: View, id: string): Resource | null {
-  const image = view.get('image', id)
-  if (image === null) return null
-  const { sha256, format } = image
-  const value = create(ImageSchema, { id, sha256, sizeBytes: BigInt(image.sizeBytes), format })
-  return resource(`image/${id}`, { case: 'image', value })
-}
-
-function instanceAt(view: View, agent: AgentName, id: string): Resource | null {
-  const one = view.get('instance', id)
-  if (one === null || one.rack !== agent.rack || one.state === 'terminated') return null
-  const type = instanceType(one.type)
-  if (type === null) throw new RangeError(`${id} has the unknown instance type ${one.type}`)
-  const value = create(InstanceSchema, {
-    id,
-    host: one.host,
-    imageId: one.image,
-    vcpus: type.vcpus,
-    memoryMib: type.memoryMib,
-    diskGib: type.diskGib,
-    interfaceIds: [...one.interfaces],
-    power: powerOf(one),
-    rebootCount: one.rebootCount,
-    smbiosUuid: smbiosUuid(id),
-    account: one.account,
-  })
-  return resource(`instance/${id}`, { case: 'instance', value })
-}
-
-function powerOf(one: InstanceRecord): Power {
-  switch (one.desired) {
-    case 'running':
-      return Power.RUNNING
-    case 'stopped':
-      return Power.STOPPED
-    case 'terminated':
-      return Power.TERMINATED
-  }
-}
-
-/** cloud-init knows EC2 by a system UUID that starts with ec2; the rest is the instance's id. */
-function smbiosUuid(instanceId: string): string {
-  const hex = `ec2${instanceId.replace(/^i-/, '')}`.padEnd(32, '0').slice(0, 32)
-  const cuts = [0, 8, 12, 16, 20, 32]
-  return cuts
-    .slice(1)
-    .map((end, i) => hex.slice(cuts[i], end))
-    .join('-')
-}
-
-function tunnelAt(
-  view: View,
-  agent: AgentName,
-  rack: string,
-  host: string,
-  openKey: OpenKey,
-): Resource | null {
-  if (rack === agent.rack) return null
-  const here = overlayRack(view, agent.rack)
-  const there = overlayRack(view, rack)
-  const pair = pairName(agent.rack, rack)
-  const sealed = view.get('preshared-key', pair)
-  if (here === null || there === null || sealed === null) return null
-  const tunnel = planTunnels([here, there], agent).find((one) => one.host === host)
-  if (tunnel === undefined) return null
-  const value = create(TunnelSchema, {
-    rack,
-    host,
-    publicKey: tunnel.publicKey,
-    presharedKey: openKey(pair, sealed.sealedKey),
-    endpoints: [...tunnel.endpoints],
-    allowedIps: [...tunnel.allowedIps],
-    keepaliveS: TUNNEL_KEEPALIVE_S,
-  })
-  return resource(`tunnel/${rack}/${host}`, { case: 'tunnel', value })
-}
-
-function overlayRack(view: View, name: string): OverlayRack | null {
-  const cloud = view.get('cloud', 'self')
-  const rack = view.get('rack', name)
-  if (cloud === null || rack === null) return null
-  const subnets = view.subnetsOf('rack', name)
-  return {
-    name,
-    index: rack.index,
-    fabric: fabricOf(cloud.fabricPrefix, rack.index),
-    prefixes: subnets.flatMap((subnet) => [subnet.ipv4Cidr, subnet.ipv6Cidr]),
-    gateways: view.withPrefix('host', `${name}/`).filter(isGateway).map(gatewayOf),
-  }
-}
-
-function isGateway(host: HostRecord): boolean {
-  return host.roles.includes('cc') && (host.status?.wireguardPublicKey ?? '') !== ''
-}
-
-function gatewayOf(host: HostRecord): OverlayRack['gateways'][number] {
-  return {
-    host: host.host,
-    index: host.index,
-    publicKey: host.status?.wireguardPublicKey ?? '',
-    endpoints: host.status?.wireguardEndpoints ?? [],
-    connected: host.status?.connected ?? false,
-  }
-}
-
-function fabricOf(cloudFabric: string, rackIndex: number): string {
-  return formatCidr(rackFabric(mustCidr(cloudFabric), rackIndex))
+/** The security groups of a VPC and who is in them. */
+export function guardKeys(view: View, vpc: string): string[] {
+  return [
+    ...view.by('security-group', 'vpc', vpc).map(({ id }) => `group/${id}`),
+    ...view
+      .by('interface', 'vpc', vpc)
+      .flatMap((one) => one.securityGroups.map((group) => `member/${group}/${one.id}`)),
+  ]
 }

@@ -5,18 +5,17 @@ import { MalleeError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import type { Resource } from '../../proto/gen/mallee/v1/desired_pb.js'
 import type { DesiredUpdate } from '../../proto/session.ts'
-import { touchedBy } from '../control/affected.ts'
+import { canTell, touchedBy } from '../control/affected.ts'
 import { checkDesired } from '../control/check.ts'
-import { type AgentName, type OpenKey, rackDesired, resourceAt } from '../control/desired.ts'
-import type { State } from '../store/state.ts'
-import type { Change } from '../store/store.ts'
+import { type AgentName, rackDesired, resourceAt, type Secrets } from '../control/desired.ts'
+import type { AppliedChange, State } from '../store/state.ts'
 
 /** A quiet rack's cursor is moved on after so many revisions, or it would need everything anew. */
 const CURSOR_LAG = 5_000
 
 interface Parts {
   readonly state: State
-  readonly openKey: OpenKey
+  readonly secrets: Secrets
   readonly log: Log
 }
 
@@ -26,7 +25,7 @@ export interface Held {
 }
 
 export async function* desiredUpdates(
-  { state, openKey, log }: Parts,
+  { state, secrets, log }: Parts,
   agent: AgentName,
   held: Held | null,
   signal: AbortSignal,
@@ -41,20 +40,17 @@ export async function* desiredUpdates(
   })
   signal.addEventListener('abort', () => wake(), { once: true })
 
-  function note(changes: readonly Change[]): void {
-    const view = state.view()
-    for (const change of changes) {
-      for (const { key, rack } of touchedBy(view, change)) {
-        if (rack === null || rack === agent.rack) dirty.add(key)
-      }
+  function note(changes: readonly AppliedChange[]): void {
+    for (const { key, rack } of touchedBy(state.view(), changes)) {
+      if (rack === null || rack === agent.rack) dirty.add(key)
     }
   }
 
   let generation = held?.generation ?? 0
   try {
     const missed = held?.epoch === epoch ? await state.changesSince(generation) : null
-    if (held === null || missed === null || generation > state.view().revision) {
-      const snapshot = wholeState({ state, openKey, log }, agent)
+    if (missed === null || !canTell(missed) || generation > state.view().revision) {
+      const snapshot = wholeState({ state, secrets, log }, agent)
       generation = snapshot.generation
       dirty.clear()
       yield snapshot
@@ -88,7 +84,7 @@ export async function* desiredUpdates(
     const upserts: Resource[] = []
     const removals: string[] = []
     for (const key of keys) {
-      const one = resourceAt(view, to, key, openKey)
+      const one = resourceAt(view, to, key, secrets)
       if (one === null) removals.push(key)
       else upserts.push(one)
     }
@@ -98,7 +94,7 @@ export async function* desiredUpdates(
 
 function wholeState(parts: Parts, agent: AgentName): DesiredUpdate & { kind: 'snapshot' } {
   const view = parts.state.view()
-  const desired = rackDesired(view, agent, parts.openKey)
+  const desired = rackDesired(view, agent, parts.secrets)
   const problems = checkDesired(desired)
   if (problems.length > 0) {
     parts.log.error('desired state is wrong, not sent', {

@@ -8,7 +8,7 @@ import type { Log } from '../../common/log.ts'
 import type { Status } from '../../proto/gen/mallee/v1/observed_pb.js'
 import type { Hello } from '../../proto/gen/mallee/v1/session_pb.js'
 import type { OpenSession, ParentEnd } from '../../proto/session.ts'
-import type { AgentName, OpenKey } from '../control/desired.ts'
+import type { AgentName, Secrets } from '../control/desired.ts'
 import type { State } from '../store/state.ts'
 import { desiredUpdates } from './feed.ts'
 import { recordReport } from './reports.ts'
@@ -27,20 +27,20 @@ const PASSING: readonly (Code | null)[] = [
 export interface GatewayParentParts {
   readonly state: State
   readonly sessions: Sessions
-  readonly openKey: OpenKey
+  readonly secrets: Secrets
   readonly cloud: string
   readonly clock: Clock
   readonly log: Log
 }
 
 export function gatewayParent(parts: GatewayParentParts): ParentEnd {
-  const { state, sessions, openKey, cloud, clock, log } = parts
+  const { state, sessions, secrets, cloud, clock, log } = parts
   return {
     cloud,
     epoch: () => state.epoch(),
     admit: (agent, hello, fingerprint) => admit(state, agent, hello, fingerprint),
     desired: (agent, held, signal) =>
-      desiredUpdates({ state, openKey, log }, agentName(agent), held, signal),
+      desiredUpdates({ state, secrets, log }, agentName(agent), held, signal),
     report: (agent, full, statuses) => report(agent, full, statuses),
     acknowledged: (agent, generation) => sessions.acknowledged(agentName(agent), generation),
     opened: (agent, hello, session) => opened(agent, hello, session),

@@ -1,5 +1,7 @@
 // Records for tests of the control plane: whole ones from the few fields that a test is about.
 
+import type { Secrets } from '../../../gateway/control/desired.ts'
+import { MemoryView } from '../../../gateway/store/memory-view.ts'
 import type {
   HostRecord,
   InstanceRecord,
@@ -7,6 +9,14 @@ import type {
   Records,
   SubnetRecord,
 } from '../../../gateway/store/records.ts'
+import type { Change } from '../../../gateway/store/store.ts'
+
+export const SECRETS: Secrets = {
+  openKey: () => new Uint8Array(32).fill(7),
+  sign: (document) => ({ signature: `signed ${document.length}`, signedData: '' }),
+}
+
+export type Write = readonly [string, object | null]
 
 export const CLOUD: Records['cloud'] = {
   name: 'test',
@@ -145,4 +155,49 @@ export function networkInterface(
     securityGroups: [],
     createdAtMs: 0,
   }
+}
+
+export function vpc(id: string, n: number, more: Partial<Records['vpc']> = {}): Records['vpc'] {
+  return {
+    id,
+    account: '1',
+    ipv4Cidrs: [`10.${n}.0.0/20`],
+    ipv6Cidrs: [`fd98:7654:3200:${n}00::/56`],
+    isDefault: false,
+    dhcpOptions: 'default',
+    mainRouteTable: `rtb-${id}`,
+    mainAssociation: '',
+    defaultAcl: `acl-${id}`,
+    enableDnsSupport: true,
+    enableDnsHostnames: true,
+    createdAtMs: 0,
+    ...more,
+  }
+}
+
+const START: readonly Write[] = [
+  ['cloud/self', CLOUD],
+  ['rack/a', rack('a', 1)],
+  ['rack/b', rack('b', 2)],
+  ['host/a/a1', host('a', 'a1', 1, 'A')],
+  ['host/b/b1', host('b', 'b1', 1, 'B')],
+  ['vpc/vpc-1', vpc('vpc-1', 0)],
+  ['subnet/subnet-1', subnet('subnet-1', 'a', 0)],
+  ['subnet/subnet-2', subnet('subnet-2', 'b', 1)],
+  ['preshared-key/a|b', { pair: 'a|b', sealedKey: 'x' }],
+]
+
+/** Two racks with a subnet each of one VPC, and what is written on top. */
+export function startView(...more: readonly Write[]): MemoryView {
+  const view = new MemoryView()
+  view.apply(changesOf([...START, ...more], 1), 1)
+  return view
+}
+
+export function changesOf(records: readonly Write[], revision: number): Change[] {
+  return records.map(([key, record]) => ({
+    revision,
+    key,
+    value: record === null ? null : JSON.stringify(record),
+  }))
 }

@@ -1,0 +1,177 @@
+// What every rack has: its own configuration, VPCs, networks, interfaces, images and instances.
+
+import { create } from '@bufbuild/protobuf'
+import {
+  ImageSchema,
+  InstanceSchema,
+  InterfaceSchema,
+  NetworkSchema,
+  Power,
+  RackConfigSchema,
+  type Resource,
+  VpcSchema,
+} from '../../proto/gen/mallee/v1/desired_pb.js'
+import { resource } from '../../proto/resources.ts'
+import { mustCidr } from '../../topology/cidr.ts'
+import { gatewayIpv4, gatewayIpv6 } from '../../topology/plan.ts'
+import { STRETCHED_MTU, TENANT_MTU } from '../../topology/ranges.ts'
+import { instanceType } from '../ec2/instance-types.ts'
+import { EVERY_RACK } from '../store/network-records.ts'
+import type { InstanceRecord } from '../store/records.ts'
+import type { View } from '../store/state.ts'
+import { dhcpOption, domainOf, metadataOf, type SignIdentity } from './desired-metadata.ts'
+import { hasPort } from './desired-routes.ts'
+import { fabricOf } from './desired-tunnels.ts'
+import { hasVpc, isIn, peersOf, tagIn } from './presence.ts'
+
+/** What EC2 calls the cloud's own name servers, and where they are (overlay of every network). */
+const OWN_NAME_SERVERS = 'AmazonProvidedDNS'
+const OWN_NAME_SERVER = '169.254.169.253'
+
+export function rackAt(view: View, name: string): Resource | null {
+  const cloud = view.get('cloud', 'self')
+  const rack = view.get('rack', name)
+  if (cloud === null || rack === null) return null
+  const value = create(RackConfigSchema, {
+    cloud: cloud.name,
+    region: cloud.region,
+    rack: rack.name,
+    rackIndex: rack.index,
+    cloudFabric: cloud.fabricPrefix,
+    rackFabric: fabricOf(cloud.fabricPrefix, rack.index),
+    mtu: TENANT_MTU,
+    members: view
+      .withPrefix('host', `${rack.name}/`)
+      .map(({ host, keyFingerprint }) => ({ host, keyFingerprint })),
+  })
+  return resource('rack', { case: 'rack', value })
+}
+
+export function vpcAt(view: View, rack: string, id: string): Resource | null {
+  const vpc = view.get('vpc', id)
+  if (vpc === null || !hasVpc(view, rack, id)) return null
+  const peers = peersOf(view, id)
+    .map((peer) => view.get('vpc', peer))
+    .filter((peer) => peer !== null)
+  const value = create(VpcSchema, {
+    id,
+    ipv4Cidrs: [...vpc.ipv4Cidrs],
+    ipv6Cidrs: [...vpc.ipv6Cidrs],
+    peers: peers.map((peer) => ({
+      vpcId: peer.id,
+      ipv4Cidrs: [...peer.ipv4Cidrs],
+      ipv6Cidrs: [...peer.ipv6Cidrs],
+    })),
+  })
+  return resource(`vpc/${id}`, { case: 'vpc', value })
+}
+
+export function networkAt(view: View, rack: string, id: string): Resource | null {
+  const subnet = view.get('subnet', id)
+  const cloud = view.get('cloud', 'self')
+  if (subnet === null || cloud === null || !isIn(subnet, rack)) return null
+  const { ipv4Cidr, ipv6Cidr } = subnet
+  const vpc = view.get('vpc', subnet.vpc)
+  const isStretched = subnet.rack === EVERY_RACK
+  const value = create(NetworkSchema, {
+    id,
+    vpcId: subnet.vpc,
+    vlanTag: tagIn(subnet, rack),
+    vni: subnet.vni,
+    ipv4Cidr,
+    ipv4Gateway: ipv4Cidr === '' ? '' : gatewayIpv4(mustCidr(ipv4Cidr)),
+    ipv6Cidr,
+    ipv6Gateway: ipv6Cidr === '' ? '' : gatewayIpv6(mustCidr(ipv6Cidr)),
+    mtu: isStretched ? STRETCHED_MTU : TENANT_MTU,
+    domain: domainOf(view, cloud.region, subnet),
+    stretched: isStretched,
+    nameServers: nameServersOf(view, subnet.vpc),
+    ntpServers: [...dhcpOption(view, subnet.vpc, 'ntp-servers')],
+    dns: vpc?.enableDnsSupport ?? true,
+    aclId: subnet.acl === '' ? (vpc?.defaultAcl ?? '') : subnet.acl,
+  })
+  return resource(`network/${id}`, { case: 'network', value })
+}
+
+function nameServersOf(view: View, vpc: string): string[] {
+  const named = dhcpOption(view, vpc, 'domain-name-servers')
+  if (named.every((one) => one === OWN_NAME_SERVERS)) return []
+  return named.map((one) => (one === OWN_NAME_SERVERS ? OWN_NAME_SERVER : one))
+}
+
+export function interfaceAt(view: View, rack: string, id: string): Resource | null {
+  const one = view.get('interface', id)
+  if (one === null || one.rack !== rack || !hasPort(one)) return null
+  const value = create(InterfaceSchema, {
+    id,
+    instanceId: one.instance,
+    networkId: one.subnet,
+    mac: one.mac,
+    ipv4: one.ipv4,
+    ipv6: one.ipv6,
+    hostname: one.hostname,
+    host: one.host,
+    ipv4More: [...one.ipv4More],
+    ipv6More: [...one.ipv6More],
+    groupIds: [...one.securityGroups],
+    sourceDestCheck: one.sourceDestCheck,
+    deviceIndex: one.deviceIndex,
+  })
+  return resource(`interface/${id}`, { case: 'interface', value })
+}
+
+export function imageAt(view: View, id: string): Resource | null {
+  const image = view.get('image', id)
+  if (image === null) return null
+  const { sha256, format } = image
+  const value = create(ImageSchema, { id, sha256, sizeBytes: BigInt(image.sizeBytes), format })
+  return resource(`image/${id}`, { case: 'image', value })
+}
+
+export function instanceAt(
+  view: View,
+  rack: string,
+  id: string,
+  sign: SignIdentity,
+): Resource | null {
+  const one = view.get('instance', id)
+  if (one === null || one.rack !== rack || one.state === 'terminated') return null
+  const type = instanceType(one.type)
+  if (type === null) throw new RangeError(`${id} has the unknown instance type ${one.type}`)
+  const value = create(InstanceSchema, {
+    id,
+    host: one.host,
+    imageId: one.image,
+    vcpus: type.vcpus,
+    memoryMib: type.memoryMib,
+    diskGib: type.diskGib,
+    interfaceIds: [...one.interfaces],
+    power: powerOf(one),
+    rebootCount: one.rebootCount,
+    smbiosUuid: smbiosUuid(id),
+    account: one.account,
+    metadata: metadataOf(view, one, sign),
+  })
+  return resource(`instance/${id}`, { case: 'instance', value })
+}
+
+function powerOf(one: InstanceRecord): Power {
+  switch (one.desired) {
+    case 'running':
+      return Power.RUNNING
+    case 'stopped':
+      return Power.STOPPED
+    case 'terminated':
+      return Power.TERMINATED
+  }
+}
+
+/** cloud-init knows EC2 by a system UUID that starts with ec2; the rest is the instance's id. */
+function smbiosUuid(instanceId: string): string {
+  const hex = `ec2${instanceId.replace(/^i-/, '')}`.padEnd(32, '0').slice(0, 32)
+  const cuts = [0, 8, 12, 16, 20, 32]
+  return cuts
+    .slice(1)
+    .map((end, i) => hex.slice(cuts[i], end))
+    .join('-')
+}

@@ -1,0 +1,155 @@
+// A subnet's routes as a rack must know them.
+
+import { create } from '@bufbuild/protobuf'
+import type { Resource } from '../../proto/gen/mallee/v1/desired_pb.js'
+import { RouteKind, RoutingSchema, type TenantRoute } from '../../proto/gen/mallee/v1/tenants_pb.js'
+import { resource } from '../../proto/resources.ts'
+import { never } from '../../topology/result.ts'
+import {
+  type Hop,
+  type ResolvedRoute,
+  resolveRoutes,
+  type WantedRoute,
+} from '../../topology/routes.ts'
+import type {
+  InterfaceRecord,
+  RouteRecord,
+  RouteTableRecord,
+  SubnetRecord,
+} from '../store/network-records.ts'
+import type { View } from '../store/state.ts'
+import { ccAddress } from './desired-tunnels.ts'
+import { hasVpc, isIn, tagIn } from './presence.ts'
+
+/** A route as plain data; the message's type name is the schema's business. */
+type PlainRoute = Pick<TenantRoute, 'destination' | 'kind' | 'nextHop' | 'natId'>
+
+/** Of a subnet elsewhere only the routes that end in this rack; null when there are none. */
+export function routingAt(view: View, rack: string, id: string): Resource | null {
+  const subnet = view.get('subnet', id)
+  if (subnet === null || !hasVpc(view, rack, subnet.vpc)) return null
+  const all = routesOf(view, subnet)
+  const routes = isIn(subnet, rack) ? all : all.filter(({ to }) => endsIn(to, rack))
+  if (routes.length === 0) return null
+  const value = create(RoutingSchema, {
+    subnetId: id,
+    ipv4Cidr: subnet.ipv4Cidr,
+    ipv6Cidr: subnet.ipv6Cidr,
+    vlanTag: tagIn(subnet, rack),
+    routes: routes.map((route) => routeIn(view, rack, route)),
+  })
+  return resource(`routing/${id}`, { case: 'routing', value })
+}
+
+/** The subnet's own route table or its VPC's main one. */
+export function tableOf(view: View, subnet: SubnetRecord): RouteTableRecord | null {
+  const main = view.get('vpc', subnet.vpc)?.mainRouteTable ?? ''
+  const table = view.get('route-table', subnet.routeTable === '' ? main : subnet.routeTable)
+  return table?.vpc === subnet.vpc ? table : null
+}
+
+/** All routes of a subnet, the longest prefix first. */
+export function routesOf(view: View, subnet: SubnetRecord): ResolvedRoute[] {
+  const vpc = view.get('vpc', subnet.vpc)
+  if (vpc === null) return []
+  const routes = tableOf(view, subnet)?.routes ?? []
+  const wanted = routes
+    .filter((route) => !isList(route))
+    .map((route) => ({
+      destination: route.destination,
+      to: targetOf(view, subnet.vpc, route),
+    }))
+  // A route of its own goes before one of a prefix list (AWS, "Route priority").
+  const listed = routes.filter(isList).flatMap((route) => {
+    const to = targetOf(view, subnet.vpc, route)
+    const entries = view.get('prefix-list', route.destination)?.entries ?? []
+    return entries.map(({ cidr }) => ({ destination: cidr, to }))
+  })
+  return resolveRoutes([...vpc.ipv4Cidrs, ...vpc.ipv6Cidrs], [...wanted, ...listed])
+}
+
+function isList({ destination }: RouteRecord): boolean {
+  return !destination.includes('/')
+}
+
+function endsIn(to: Hop, rack: string): boolean {
+  return (to.kind === 'nat' || to.kind === 'interface') && to.rack === rack
+}
+
+function targetOf(
+  view: View,
+  vpc: string,
+  { target, targetId: id }: RouteRecord,
+): WantedRoute['to'] {
+  const gone = (why: string): Hop => ({ kind: 'blackhole', id, why })
+  switch (target) {
+    case 'internet-gateway': {
+      const isAttached = view.get('internet-gateway', id)?.vpc === vpc
+      return isAttached ? { kind: 'internet', id } : gone('it is not attached to the VPC')
+    }
+    case 'egress-only-gateway': {
+      const isThere = view.get('egress-only-gateway', id)?.vpc === vpc
+      return isThere ? { kind: 'egress-only', id } : gone('it does not exist')
+    }
+    case 'nat-gateway': {
+      const nat = view.get('nat-gateway', id)
+      if (nat?.vpc !== vpc) return gone('it does not exist')
+      if (!isAlive(nat)) return gone(`it is ${nat.state}`)
+      return { kind: 'nat', id, rack: nat.rack }
+    }
+    case 'interface': {
+      const one = view.get('interface', id)
+      if (one?.vpc !== vpc) return gone('it does not exist')
+      if (!hasPort(one)) return gone('it is not attached')
+      return { kind: 'interface', id, rack: one.rack, ipv4: one.ipv4, ipv6: one.ipv6 }
+    }
+    case 'peering': {
+      const peering = view.get('peering', id)
+      if (peering === null) return gone('it does not exist')
+      if (peering.state !== 'active') return gone(`it is ${peering.state}`)
+      const { requester, accepter } = peering
+      const peer = view.get('vpc', requester.vpc === vpc ? accepter.vpc : requester.vpc)
+      return { kind: 'peer', id, cidrs: [...(peer?.ipv4Cidrs ?? []), ...(peer?.ipv6Cidrs ?? [])] }
+    }
+    default:
+      return never(target)
+  }
+}
+
+export function isAlive({ state }: { readonly state: string }): boolean {
+  return state === 'pending' || state === 'available'
+}
+
+/** Is it attached to an instance? */
+export function hasPort({ instance, type }: InterfaceRecord): boolean {
+  return instance !== '' && type === 'interface'
+}
+
+function routeIn(view: View, rack: string, { destination, to }: ResolvedRoute): PlainRoute {
+  const route = { destination, nextHop: '', natId: '' }
+  const blackhole = { ...route, kind: RouteKind.BLACKHOLE }
+  switch (to.kind) {
+    case 'local':
+      return { ...route, kind: RouteKind.LOCAL }
+    case 'internet':
+      return { ...route, kind: RouteKind.INTERNET }
+    case 'egress-only':
+      return { ...route, kind: RouteKind.EGRESS_ONLY }
+    case 'nat':
+      if (to.rack === rack) return { ...route, kind: RouteKind.NAT, natId: to.id }
+      break
+    case 'interface':
+      if (to.rack !== rack) break
+      return {
+        ...route,
+        kind: RouteKind.INTERFACE,
+        nextHop: destination.includes(':') ? to.ipv6 : to.ipv4,
+      }
+    case 'blackhole':
+      return blackhole
+    default:
+      return never(to)
+  }
+  const nextHop = ccAddress(view, to.rack, to.id)
+  return nextHop === null ? blackhole : { ...route, kind: RouteKind.RACK, nextHop }
+}

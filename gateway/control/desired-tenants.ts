@@ -1,0 +1,118 @@
+// What guards and translates tenants' packets: security groups and their members, network ACLs,
+// public addresses, NAT gateways, and the stations of stretched networks.
+
+import { create } from '@bufbuild/protobuf'
+import type { Resource } from '../../proto/gen/mallee/v1/desired_pb.js'
+import {
+  AclSchema,
+  ElasticSchema,
+  GroupSchema,
+  MemberSchema,
+  NatSchema,
+  StationSchema,
+} from '../../proto/gen/mallee/v1/tenants_pb.js'
+import { resource } from '../../proto/resources.ts'
+import { EVERY_RACK, type SecurityGroupRule } from '../store/network-records.ts'
+import type { View } from '../store/state.ts'
+import { hasPort, isAlive } from './desired-routes.ts'
+import { addressesOf, ccAddress, ccFor } from './desired-tunnels.ts'
+import { hasVpc, reachesVpc } from './presence.ts'
+
+/** IANA protocol numbers of the names that rules may use. */
+const PROTOCOLS: ReadonlyMap<string, number> = new Map([
+  ['icmp', 1],
+  ['tcp', 6],
+  ['udp', 17],
+  ['icmpv6', 58],
+])
+
+export function groupAt(view: View, rack: string, id: string): Resource | null {
+  const group = view.get('security-group', id)
+  if (group === null || !reachesVpc(view, rack, group.vpc)) return null
+  const rules = group.rules
+    .map((rule) => ({
+      egress: rule.egress,
+      protocol: protocolNumber(rule.protocol),
+      fromPort: rule.fromPort,
+      toPort: rule.toPort,
+      cidrs: cidrsOf(view, rule),
+      groupId: rule.group,
+    }))
+    // A prefix list that is empty or gone is nobody, and a rule without a peer would be everybody.
+    .filter(({ cidrs, groupId }) => cidrs.length > 0 || groupId !== '')
+  return resource(`group/${id}`, { case: 'group', value: create(GroupSchema, { id, rules }) })
+}
+
+/** Hangs on the interface and its VPC alone, so that a change of one member touches no other. */
+export function memberAt(view: View, rack: string, group: string, id: string): Resource | null {
+  const one = view.get('interface', id)
+  if (one === null || !hasPort(one) || !one.securityGroups.includes(group)) return null
+  if (!reachesVpc(view, rack, one.vpc)) return null
+  const addresses = addressesOf(one)
+  const value = create(MemberSchema, { groupId: group, interfaceId: id, addresses })
+  return resource(`member/${group}/${id}`, { case: 'member', value })
+}
+
+export function aclAt(view: View, rack: string, id: string): Resource | null {
+  const acl = view.get('network-acl', id)
+  if (acl === null || !hasVpc(view, rack, acl.vpc)) return null
+  const entries = acl.entries
+    .map(({ action, protocol, ...entry }) => ({
+      ...entry,
+      protocol: protocolNumber(protocol),
+      allow: action === 'allow',
+    }))
+    .sort((a, b) => a.number - b.number || Number(a.egress) - Number(b.egress))
+  return resource(`acl/${id}`, { case: 'acl', value: create(AclSchema, { id, entries }) })
+}
+
+export function elasticAt(view: View, rack: string, id: string): Resource | null {
+  const address = view.get('address', id)
+  const one = address === null ? null : view.get('interface', address.interface)
+  if (address === null || one === null || one.rack !== rack || !hasPort(one)) return null
+  const host = ccFor(view, rack, id)
+  if (host === null) return null
+  const { publicIp, privateIp } = address
+  const value = create(ElasticSchema, { id, publicIp, privateIp, interfaceId: one.id, host })
+  return resource(`elastic/${id}`, { case: 'elastic', value })
+}
+
+export function natAt(view: View, rack: string, id: string): Resource | null {
+  const nat = view.get('nat-gateway', id)
+  if (nat === null || nat.rack !== rack || !isAlive(nat)) return null
+  const host = ccFor(view, rack, id)
+  const privateIp = view.get('interface', nat.interface)?.ipv4 ?? ''
+  const publicIp = nat.allocation === '' ? '' : view.get('address', nat.allocation)?.publicIp
+  // Without its address it would translate to another one.
+  if (host === null || publicIp === undefined || privateIp === '') return null
+  const value = create(NatSchema, { id, publicIp, privateIp, interfaceId: nat.interface, host })
+  return resource(`nat/${id}`, { case: 'nat', value })
+}
+
+export function stationAt(view: View, rack: string, id: string): Resource | null {
+  const one = view.get('interface', id)
+  if (one === null || !hasPort(one) || one.rack === rack) return null
+  if (view.get('subnet', one.subnet)?.rack !== EVERY_RACK) return null
+  const fabricAddress = ccAddress(view, one.rack, id)
+  if (fabricAddress === null) return null
+  const value = create(StationSchema, {
+    networkId: one.subnet,
+    interfaceId: id,
+    mac: one.mac,
+    addresses: addressesOf(one),
+    fabricAddress,
+  })
+  return resource(`station/${id}`, { case: 'station', value })
+}
+
+function cidrsOf(view: View, { ipv4, ipv6, prefixList }: SecurityGroupRule): string[] {
+  const listed = view.get('prefix-list', prefixList)?.entries.map(({ cidr }) => cidr) ?? []
+  return [ipv4, ipv6, ...listed].filter((cidr) => cidr !== '')
+}
+
+/** RangeError for what the API never writes. */
+export function protocolNumber(protocol: string): number {
+  const number = PROTOCOLS.get(protocol) ?? Number(protocol)
+  if (protocol !== '' && Number.isInteger(number) && number >= -1 && number <= 255) return number
+  throw new RangeError(`${JSON.stringify(protocol)} is no IP protocol`)
+}

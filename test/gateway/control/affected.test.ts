@@ -1,0 +1,130 @@
+// A delta made of touched keys ends where the whole desired state would, whatever changed; and the
+// change of one thing touches few.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { toJson } from '@bufbuild/protobuf'
+import fc from 'fast-check'
+import { canTell, touchedBy } from '../../../gateway/control/affected.ts'
+import { rackDesired, resourceAt } from '../../../gateway/control/desired.ts'
+import { type Resource, ResourceSchema } from '../../../proto/gen/mallee/v1/desired_pb.js'
+import { someChange } from './changes.ts'
+import {
+  changesOf,
+  instance,
+  networkInterface,
+  SECRETS,
+  startView,
+  subnet,
+  type Write,
+} from './records.ts'
+
+const AGENTS = ['a', 'b', 'c'].map((rack) => ({ rack, host: `${rack}1` }))
+
+function plain(desired: ReadonlyMap<string, Resource>): object {
+  const entries = [...desired].map(([key, one]) => [key, toJson(ResourceSchema, one)] as const)
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+function reaches(start: readonly Write[], steps: readonly (readonly Write[])[]): void {
+  const view = startView(...start)
+  const held = AGENTS.map((agent) => new Map(rackDesired(view, agent, SECRETS)))
+  for (const [i, step] of steps.entries()) {
+    const touched = touchedBy(view, view.apply(changesOf(step, i + 2), i + 2))
+    for (const [which, agent] of AGENTS.entries()) {
+      for (const { key, rack: only } of touched) {
+        if (only !== null && only !== agent.rack) continue
+        const one = resourceAt(view, agent, key, SECRETS)
+        if (one === null) held[which]?.delete(key)
+        else held[which]?.set(key, one)
+      }
+      assert.deepEqual(
+        plain(held[which] ?? new Map()),
+        plain(rackDesired(view, agent, SECRETS)),
+        `${agent.rack} after ${JSON.stringify(step)}`,
+      )
+    }
+  }
+}
+
+test('touchedBy names every key that a change changes: deltas end where the whole state does', () => {
+  const steps = fc.array(fc.array(someChange, { minLength: 1, maxLength: 4 }), { maxLength: 12 })
+  const start = fc.array(someChange, { maxLength: 60 })
+  fc.assert(fc.property(start, steps, reaches), { numRuns: 400 })
+})
+
+test('touchedBy is told what many changes one after the other did', () => {
+  // An agent that was away gets them at once, with the records that each of them replaced.
+  const steps = fc.array(someChange, { minLength: 10, maxLength: 40 })
+  const start = fc.array(someChange, { maxLength: 60 })
+  fc.assert(
+    fc.property(start, steps, (before, step) => reaches(before, [step])),
+    { numRuns: 200 },
+  )
+})
+
+test('canTell wants the record that was replaced, but not for what hosts report', () => {
+  const lost = { revision: 2, key: 'interface/eni-1', value: null }
+  assert.equal(canTell([lost]), false)
+  assert.equal(canTell([{ ...lost, before: null }]), true)
+  assert.equal(canTell([{ revision: 2, key: 'host/a/a1', value: null }]), true)
+})
+
+const CROWD = 500
+const net = subnet('subnet-1', 'a', 0)
+const crowd = Array.from({ length: CROWD }, (_, n): Write[] => [
+  [
+    `interface/eni-${n}`,
+    {
+      ...networkInterface(`eni-${n}`, net, 'a1', n % 200),
+      instance: `i-${n}`,
+      securityGroups: ['sg-1', 'sg-2'],
+    },
+  ],
+  [`instance/i-${n}`, { ...instance(`i-${n}`, 'a', 'a1'), interfaces: [`eni-${n}`] }],
+  [`address/eipalloc-${n}`, address(`eipalloc-${n}`, `eni-${n}`)],
+])
+const group = {
+  id: 'sg-1',
+  account: '1',
+  vpc: 'vpc-1',
+  name: 'web',
+  description: '',
+  rules: [],
+  createdAtMs: 0,
+}
+
+function address(id: string, of: string) {
+  return {
+    id,
+    account: '1',
+    publicIp: '192.0.2.1',
+    pool: 'pool-1',
+    auto: false,
+    association: of === '' ? '' : 'eipassoc-1',
+    interface: of,
+    privateIp: '',
+    createdAtMs: 0,
+  }
+}
+
+const CHEAP: readonly (readonly [string, Write, number])[] = [
+  ['an address that moves', ['address/eipalloc-1', address('eipalloc-1', 'eni-2')], 4],
+  [
+    'an interface in two groups',
+    ['interface/eni-1', { ...networkInterface('eni-1', net, 'a1', 7), securityGroups: ['sg-1'] }],
+    12,
+  ],
+  ['an instance', ['instance/i-1', { ...instance('i-1', 'a', 'a1'), rebootCount: 1 }], 1],
+  ['a tag', ['tags/i-1', { resource: 'i-1', tags: { a: 'b' } }], 1],
+  ['the rules of a group', ['security-group/sg-1', { ...group, rules: [] }], 4],
+]
+
+for (const [what, write, most] of CHEAP) {
+  test(`touchedBy finds few keys for ${what} among ${CROWD}`, () => {
+    const view = startView(...crowd.flat(), ['security-group/sg-1', group])
+    const touched = touchedBy(view, view.apply(changesOf([write], 2), 2))
+    const keys = new Set(touched.map(({ key, rack }) => `${key} ${rack}`))
+    assert.ok(keys.size <= most && keys.size > 0, `${keys.size}: ${[...keys].join(', ')}`)
+  })
+}
