@@ -69,8 +69,8 @@ export async function initFiles(
 }
 
 /**
- * The cloud's record, first account and its key, in one transaction. Throws Conflict when the store
- * holds a cloud.
+ * The cloud's record, first account and its key, in one transaction; then its default VPC. Throws
+ * Conflict when the store holds a cloud.
  */
 export async function initState(
   {
@@ -98,8 +98,9 @@ export async function initState(
     })
     await tx.put('account', [account], { id: account, name: 'admin', createdAtMs: nowMs })
     await tx.put('access-key', [key.record.id], key.record)
-    await ensureDefaultNetworks(tx, state, account, { nowMs, randomHex })
   })
+  // What a block is taken from is read from the cloud's record as it stands in the store.
+  await state.update((tx) => ensureDefaultNetworks(tx, state, account, { nowMs, randomHex }))
   const { name: cloud, region } = request
   return { cloud, region, account, accessKeyId: key.record.id, secretAccessKey: key.secret }
 }
