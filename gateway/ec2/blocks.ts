@@ -19,8 +19,10 @@ export const VPC_IPV6_SPACE = 'vpc-ipv6'
 
 /** Blocks of a VPC's subnets, of both families. */
 export function subnetSpace(vpc: string): string {
-  return `subnet-${vpc}`
+  return `${SUBNET_SPACE}${vpc}`
 }
+
+const SUBNET_SPACE = 'subnet-'
 
 export interface Taker {
   readonly space: string
@@ -39,6 +41,7 @@ export interface Ground {
 const MAX_RESTED = 4_096
 /** Of those beyond it, how many one take forgets. */
 const FORGOTTEN_AT_ONCE = 16
+const FORGOTTEN_BATCH = 500
 
 /**
  * Takes a free block of /`length`; null when there is none. A transaction takes one block of a
@@ -89,6 +92,20 @@ export async function giveBlock(tx: Transaction, space: string, cidr: string): P
   if (record === null || record.freedAtMs !== null) return
   const freed = { ...record, holder: '', freedAtMs: tx.nowMs() }
   await tx.put('block', blockKey(space, cidr), freed)
+}
+
+/** Deletes the spaces of VPCs that are gone. */
+export async function forgetSpaces(state: State): Promise<void> {
+  const view = state.view()
+  const isGone = ({ space }: { space: string }): boolean =>
+    space.startsWith(SUBNET_SPACE) && view.get('vpc', space.slice(SUBNET_SPACE.length)) === null
+  const blocks = view.all('block').filter(isGone).slice(0, FORGOTTEN_BATCH)
+  const spaces = view.all('block-space').filter(isGone).slice(0, FORGOTTEN_BATCH)
+  if (blocks.length + spaces.length === 0) return
+  await state.update(async (tx) => {
+    for (const { space, cidr } of blocks) await tx.delete('block', ...blockKey(space, cidr))
+    for (const { space } of spaces) await tx.delete('block-space', space)
+  })
 }
 
 /** A block of /`length` that nobody has or had, for a message; null when there is none. */

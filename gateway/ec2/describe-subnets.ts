@@ -99,17 +99,21 @@ export function subnetOf(view: View, region: string, subnet: SubnetRecord): Subn
   }
 }
 
-export function ipv6AssociationOf(
+export function subnetAssociationId({ id, ipv6Cidr }: SubnetRecord): string {
+  return derivedId('subnet-cidr-assoc', id, ipv6Cidr)
+}
+
+export function subnetAssociationOf(
   subnet: SubnetRecord,
   state: 'associated' | 'disassociated',
 ): SubnetIpv6CidrBlockAssociation {
   return {
-    AssociationId: derivedId('subnet-cidr-assoc', subnet.id, subnet.ipv6Cidr),
+    AssociationId: subnetAssociationId(subnet),
     Ipv6CidrBlock: subnet.ipv6Cidr,
     Ipv6CidrBlockState: { State: state },
   }
 }
 
 function ipv6AssociationsOf(subnet: SubnetRecord): SubnetIpv6CidrBlockAssociation[] {
-  return subnet.ipv6Cidr === '' ? [] : [ipv6AssociationOf(subnet, 'associated')]
+  return subnet.ipv6Cidr === '' ? [] : [subnetAssociationOf(subnet, 'associated')]
 }

@@ -8,14 +8,18 @@ import { createVpcHandlers } from './create-vpc.ts'
 import { instanceTypeHandlers } from './describe-instance-types.ts'
 import { describeInstanceHandlers } from './describe-instances.ts'
 import { describeSubnetHandlers } from './describe-subnets.ts'
+import { dhcpOptionsHandlers } from './dhcp-options.ts'
 import { imageHandlers } from './images.ts'
 import { type ConsoleOutput, instanceActionHandlers } from './instance-actions.ts'
 import { ipamHandlers } from './ipam.ts'
 import { keyPairHandlers } from './key-pairs.ts'
 import { runInstancesHandler } from './run-instances.ts'
 import { securityGroupHandlers } from './security-groups.ts'
+import { subnetAttributeHandlers } from './subnet-attributes.ts'
 import { subnetHandlers } from './subnets.ts'
 import { tagHandlers } from './tags.ts'
+import { vpcAssociationHandlers } from './vpc-associations.ts'
+import { vpcAttributeHandlers } from './vpc-attributes.ts'
 import { vpcHandlers } from './vpcs.ts'
 import { zoneHandlers } from './zones.ts'
 
@@ -44,6 +48,10 @@ export function ec2Handlers({
     ...vpcHandlers({ state, region }),
     ...createVpcHandlers({ state, randomHex, region }),
     ...describeSubnetHandlers({ state, region }),
+    ...vpcAttributeHandlers({ state }),
+    ...vpcAssociationHandlers({ state, randomHex, region }),
+    ...dhcpOptionsHandlers({ state, randomHex }),
+    ...subnetAttributeHandlers({ state }),
     ...subnetHandlers({ state, randomHex, region }),
     ...securityGroupHandlers({ state, region }),
     RunInstances: runInstancesHandler({ state, randomHex, region }),

@@ -9,7 +9,7 @@ import { DEFAULT_SUBNET_LENGTH, SUBNET_IPV6_LENGTH } from '../../topology/ranges
 import { ApiError } from '../aws/api-error.ts'
 import type { SubnetRecord, VpcRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
-import { subnetSpace, takeFreeBlock } from './blocks.ts'
+import { forgetSpaces, subnetSpace, takeFreeBlock } from './blocks.ts'
 import { newId } from './ids.ts'
 import { createSubnetRecord } from './subnet-records.ts'
 import { addRackTag, forgetRestedTags, tagless } from './vlan-tags.ts'
@@ -74,6 +74,7 @@ export async function ensureDefaultSubnets(state: State, options: NetworkOptions
     )
   }
   await forgetRestedTags(state, options.nowMs)
+  await forgetSpaces(state)
 }
 
 /** A /24 and a /64 of the VPC, which gets another block of a family when its own are full. */

@@ -1,13 +1,18 @@
 // The VLAN tag and the VNI of a network. In scope `cloud` a tag means the same network in every
 // rack; in scope `rack` every rack has tags of its own, and a network is told by its VNI.
 
-import { PREFIX_QUARANTINE_MS, VLAN_TAGS, VNIS } from '../../topology/ranges.ts'
+import { VLAN_TAGS, VNIS } from '../../topology/ranges.ts'
 import { ApiError } from '../aws/api-error.ts'
 import { EVERY_RACK } from '../store/network-records.ts'
 import type { SubnetRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import { cloudOf } from './cloud.ts'
 import { VLAN_TAG_POOL, VNI_POOL } from './pools.ts'
+
+/** What one transaction may carry over: of more, those that have rested longest rest no more. */
+const MAX_RESTING = 1_000
+/** Records of one transaction. */
+const BATCH = 500
 
 export type NetworkNumbers = Pick<SubnetRecord, 'vlanTag' | 'rackTags' | 'vni'>
 
@@ -47,7 +52,7 @@ export async function useRackTags(tx: Transaction): Promise<void> {
   const cloud = await cloudOf(tx)
   if (cloud.vlanScope === 'rack') return
   await tx.put('cloud', ['self'], { ...cloud, vlanScope: 'rack' })
-  for (const { n, freedAtMs } of await tx.pool(VLAN_TAG_POOL).freed()) {
+  for (const { n, freedAtMs } of await tx.pool(VLAN_TAG_POOL).freed(MAX_RESTING)) {
     if (tx.nowMs() - freedAtMs < VLAN_TAGS.quarantineMs) {
       await tx.put('resting-tag', [EVERY_RACK, String(n)], { rack: EVERY_RACK, tag: n, freedAtMs })
     }
@@ -84,12 +89,13 @@ export async function forgetRestedTags(state: State, nowMs: number): Promise<voi
   const due = state
     .view()
     .all('resting-tag')
-    .filter((one) => nowMs - one.freedAtMs >= PREFIX_QUARANTINE_MS)
+    .filter((one) => nowMs - one.freedAtMs >= VLAN_TAGS.quarantineMs)
+    .slice(0, BATCH)
   if (due.length === 0) return
   await state.update(async (tx) => {
     for (const { rack, tag } of due) {
       const now = await tx.get('resting-tag', rack, String(tag))
-      if (now !== null && nowMs - now.freedAtMs >= PREFIX_QUARANTINE_MS) {
+      if (now !== null && nowMs - now.freedAtMs >= VLAN_TAGS.quarantineMs) {
         await tx.delete('resting-tag', rack, String(tag))
       }
     }

@@ -8,7 +8,7 @@ import { DEFAULT_VPC_LENGTH, VPC_IPV6_LENGTH } from '../../topology/ranges.ts'
 import type { NetworkAclEntry } from '../store/network-records.ts'
 import type { VpcRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
-import { blockKey, blocksOf, giveBlock, subnetSpace, takeFreeBlock } from './blocks.ts'
+import { giveBlock, takeFreeBlock } from './blocks.ts'
 import { defaultGroupRules } from './group-rules.ts'
 import { newId, randomId } from './ids.ts'
 import { type VpcFamily, vpcGround, vpcSpace } from './vpc-ground.ts'
@@ -64,7 +64,10 @@ export async function createVpcRecords(
   return vpc
 }
 
-/** Deletes the VPC and what came with it; its blocks rest. Nothing else may be in it any more. */
+/**
+ * Deletes the VPC and what came with it; its blocks rest. Nothing else may be in it any more. What
+ * is known of its subnets' blocks may be more than a transaction takes: forgetSpaces deletes it.
+ */
 export async function deleteVpcRecords(tx: Transaction, view: View, vpc: VpcRecord): Promise<void> {
   const groups = view.by('security-group', 'vpc', vpc.id).map((group) => group.id)
   for (const [kind, ids] of [
@@ -80,9 +83,6 @@ export async function deleteVpcRecords(tx: Transaction, view: View, vpc: VpcReco
   }
   for (const cidr of vpc.ipv4Cidrs) await giveBlock(tx, vpcSpace(4), cidr)
   for (const cidr of vpc.ipv6Cidrs) await giveBlock(tx, vpcSpace(6), cidr)
-  const space = subnetSpace(vpc.id)
-  for (const { cidr } of blocksOf(view, space)) await tx.delete('block', ...blockKey(space, cidr))
-  await tx.delete('block-space', space)
   for (const name of defaultSubnetNames(view, vpc.id)) await tx.delete('name', ...name)
 }
 

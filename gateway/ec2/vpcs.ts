@@ -1,6 +1,6 @@
 // DescribeVpcs, and how a VPC is shown.
 
-import type { Vpc } from '@aws-sdk/client-ec2'
+import type { Vpc, VpcCidrBlockAssociation, VpcIpv6CidrBlockAssociation } from '@aws-sdk/client-ec2'
 import type { Ec2Handlers } from '../aws/handlers.ts'
 import type { VpcRecord } from '../store/records.ts'
 import type { State, View } from '../store/state.ts'
@@ -38,7 +38,7 @@ const VPC_FILTERS: Filterable<Vpc> = {
 }
 
 /** What Ipv6Pool says of the cloud's own addresses; Amazon's are `Amazon`. */
-export const IPV6_POOL_NAME = 'Mallee'
+const IPV6_POOL_NAME = 'Mallee'
 
 export function vpcAssociationId(vpc: string, cidr: string): string {
   return derivedId('vpc-cidr-assoc', vpc, cidr)
@@ -84,18 +84,39 @@ export function vpcOf(view: View, region: string, vpc: VpcRecord): Vpc {
     InstanceTenancy: 'default',
     DhcpOptionsId: vpc.dhcpOptions,
     CidrBlock: vpc.ipv4Cidrs[0],
-    CidrBlockAssociationSet: vpc.ipv4Cidrs.map((cidr) => ({
-      AssociationId: vpcAssociationId(vpc.id, cidr),
-      CidrBlock: cidr,
-      CidrBlockState: { State: 'associated' },
-    })),
-    Ipv6CidrBlockAssociationSet: vpc.ipv6Cidrs.map((cidr) => ({
-      AssociationId: vpcAssociationId(vpc.id, cidr),
-      Ipv6CidrBlock: cidr,
-      Ipv6CidrBlockState: { State: 'associated' },
-      Ipv6Pool: IPV6_POOL_NAME,
-      NetworkBorderGroup: region,
-    })),
+    CidrBlockAssociationSet: vpc.ipv4Cidrs.map((cidr) =>
+      ipv4AssociationOf(vpc.id, cidr, 'associated'),
+    ),
+    Ipv6CidrBlockAssociationSet: vpc.ipv6Cidrs.map((cidr) =>
+      ipv6AssociationOf(vpc.id, region, cidr, 'associated'),
+    ),
     Tags: tagList(view, vpc.id),
+  }
+}
+
+export function ipv4AssociationOf(
+  vpc: string,
+  cidr: string,
+  state: 'associated' | 'disassociated',
+): VpcCidrBlockAssociation {
+  return {
+    AssociationId: vpcAssociationId(vpc, cidr),
+    CidrBlock: cidr,
+    CidrBlockState: { State: state },
+  }
+}
+
+export function ipv6AssociationOf(
+  vpc: string,
+  region: string,
+  cidr: string,
+  state: 'associated' | 'disassociated',
+): VpcIpv6CidrBlockAssociation {
+  return {
+    AssociationId: vpcAssociationId(vpc, cidr),
+    Ipv6CidrBlock: cidr,
+    Ipv6CidrBlockState: { State: state },
+    Ipv6Pool: IPV6_POOL_NAME,
+    NetworkBorderGroup: region,
   }
 }

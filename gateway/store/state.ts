@@ -51,8 +51,8 @@ export interface Pool {
   give(n: number): Promise<void>
   /** Nobody takes or gives between this and the commit, or the change runs again. */
   watch(): Promise<void>
-  /** Those that were given back and not taken again, the longest resting one first. */
-  freed(): Promise<readonly Freed[]>
+  /** Those that were given back last and not taken again, `most` at most, the newest last. */
+  freed(most: number): Promise<readonly Freed[]>
 }
 
 export interface State {

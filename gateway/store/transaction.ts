@@ -52,7 +52,7 @@ export class StoreTransaction implements Transaction {
       take: (band) => this.#inTurn(() => this.#take(at, band)),
       give: (n) => this.#inTurn(() => this.#give(at, n)),
       watch: () => this.#inTurn(async () => void (await this.#read(at))),
-      freed: () => this.#inTurn(() => this.#freed(at)),
+      freed: (most) => this.#inTurn(() => this.#freed(at, most)),
     }
   }
 
@@ -127,10 +127,10 @@ export class StoreTransaction implements Transaction {
     await this.#write(`${at}/freed/${slot}`, JSON.stringify(freed))
   }
 
-  async #freed(at: string): Promise<Freed[]> {
+  async #freed(at: string, most: number): Promise<Freed[]> {
     const { freedHead, freedTail } = await this.#head(at)
     const freed: Freed[] = []
-    for (let slot = freedHead; slot < freedTail; slot++) {
+    for (let slot = Math.max(freedHead, freedTail - most); slot < freedTail; slot++) {
       const value = await this.#read(`${at}/freed/${slot}`)
       if (value !== null) freed.push(parseRecord(at, value) as Freed)
     }

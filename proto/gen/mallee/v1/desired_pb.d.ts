@@ -351,6 +351,25 @@ export declare type Network = Message<"mallee.v1.Network"> & {
    * @generated from field: string acl_id = 15;
    */
   aclId: string;
+
+  /**
+   * @generated from field: repeated string netbios_name_servers = 16;
+   */
+  netbiosNameServers: string[];
+
+  /**
+   * 1, 2, 4 or 8; 0: DHCP does not tell it.
+   *
+   * @generated from field: uint32 netbios_node_type = 17;
+   */
+  netbiosNodeType: number;
+
+  /**
+   * How long an IPv6 address of a lease is preferred, in seconds; 0: as long as the lease.
+   *
+   * @generated from field: uint32 ipv6_preferred_s = 18;
+   */
+  ipv6PreferredS: number;
 };
 
 /**
