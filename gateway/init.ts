@@ -9,7 +9,7 @@ import { createCa } from '../common/pki.ts'
 import { type Cidr, formatCidr, overlaps, parseCidr } from '../topology/cidr.ts'
 import { fabricPrefix, ipv6Pool } from '../topology/plan.ts'
 import { DEFAULT_VPC_LENGTH } from '../topology/ranges.ts'
-import { createAccessKey } from './access-keys.ts'
+import { putAccount } from './accounts.ts'
 import { ensureDefaultNetworks } from './ec2/networks.ts'
 import { filesOf } from './files.ts'
 import type { Sealer } from './secrets.ts'
@@ -29,7 +29,7 @@ export interface InitAnswer {
   readonly secretAccessKey: string
 }
 
-const DEFAULT_ACCOUNT_DIGITS = 12
+const FIRST_ACCOUNT = 'admin'
 
 /** Throws BadArgument for names and pools that do not fit. */
 export function checkInit({ name, region, ipv4Pools }: InitRequest): void {
@@ -82,9 +82,7 @@ export async function initState(
   request: InitRequest,
 ): Promise<InitAnswer> {
   const nowMs = clock.nowMs()
-  const account = accountNumber(randomHex)
-  const key = createAccessKey({ sealer, randomHex, nowMs }, account)
-  await state.update(async (tx) => {
+  const key = await state.update(async (tx) => {
     if ((await tx.get('cloud', 'self')) !== null) {
       throw new MalleeError('Conflict', 'the store holds a cloud already, nothing was changed')
     }
@@ -96,19 +94,11 @@ export async function initState(
       ipv4Pools: request.ipv4Pools,
       createdAtMs: nowMs,
     })
-    await tx.put('account', [account], { id: account, name: 'admin', createdAtMs: nowMs })
-    await tx.put('access-key', [key.record.id], key.record)
+    return putAccount(tx, { sealer, clock, randomHex }, FIRST_ACCOUNT)
   })
   // What a block is taken from is read from the cloud's record as it stands in the store.
-  await state.update((tx) => ensureDefaultNetworks(tx, state, account, { nowMs, randomHex }))
-  const { name: cloud, region } = request
-  return { cloud, region, account, accessKeyId: key.record.id, secretAccessKey: key.secret }
-}
-
-/** Twelve decimal digits, the first not 0, as AWS account ids are. */
-function accountNumber(randomHex: RandomHex): string {
-  const span = 9n * 10n ** BigInt(DEFAULT_ACCOUNT_DIGITS - 1)
-  return String((BigInt(`0x${randomHex(12)}`) % span) + span / 9n)
+  await state.update((tx) => ensureDefaultNetworks(tx, state, key.account, { nowMs, randomHex }))
+  return { cloud: request.name, region: request.region, ...key }
 }
 
 function bad(what: string, value: string, fits: string): MalleeError {

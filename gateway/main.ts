@@ -197,7 +197,7 @@ async function openGateway(
   onStop(() => admin.close())
   await admin.listen({ host: config.listenHost, port: config.adminPort })
   const local = await startLocalServer(config.socket, {
-    ...{ state, sessions, clock, randomHex, blobsDir, log },
+    ...{ state, sealer, sessions, clock, randomHex, blobsDir, log },
     caDigest: caDigest(ca.certificatePem),
     certificateEnds: certificate.ends,
   })

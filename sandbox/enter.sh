@@ -8,7 +8,7 @@ shift
 pid=$({ ip netns pids "mallee-$host" 2>/dev/null || true; } | sort -n | head -n 1)
 if [[ -z $pid ]]; then
   printf 'mallee: no host %s runs; hosts: %s\n' "$host" \
-    "$(ip netns list | sed -n 's/^mallee-\([^ ]*\).*/\1/p' | tr '\n' ' ')" >&2
+    "$(ip netns list 2>/dev/null | sed -n 's/^mallee-\([^ ]*\).*/\1/p' | tr '\n' ' ')" >&2
   exit 1
 fi
 export PATH=$root/bin:$root/node_modules/.bin:$PATH:/usr/sbin:/sbin

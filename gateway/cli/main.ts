@@ -2,6 +2,7 @@
 
 import { buildRouteMap } from '@stricli/core'
 import { runCli } from '../../common/cli.ts'
+import { accountRoutes, keyRoutes } from './account.ts'
 import { doctorCommand } from './doctor.ts'
 import { gatewayCommand } from './gateway.ts'
 import { imageRoutes } from './image.ts'
@@ -17,6 +18,8 @@ const root = buildRouteMap({
     token: tokenRoutes,
     rack: rackRoutes,
     host: hostRoutes,
+    account: accountRoutes,
+    key: keyRoutes,
     image: imageRoutes,
     doctor: doctorCommand,
   },

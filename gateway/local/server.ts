@@ -6,11 +6,13 @@ import { dirname } from 'node:path'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { type Code, codeOf, MalleeError, messageOf } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
+import type { AccountParts } from '../accounts.ts'
+import { addAccountRoutes } from './accounts.ts'
 import { addBlobRoutes } from './blobs.ts'
 import { addRackRoutes, type RackParts } from './racks.ts'
 import { addTokenRoutes, type TokenParts } from './tokens.ts'
 
-export interface LocalParts extends RackParts, TokenParts {
+export interface LocalParts extends RackParts, TokenParts, AccountParts {
   readonly blobsDir: string
   readonly log: Log
 }
@@ -47,6 +49,7 @@ export function createLocalServer(parts: LocalParts): FastifyInstance {
     if (codeOf(error) === null && !isTheirs) parts.log.error('local call failed', { error })
     return reply.status(statusOf(code)).send({ code, message: messageOf(error) })
   })
+  addAccountRoutes(app, parts)
   addTokenRoutes(app, parts)
   addRackRoutes(app, parts)
   addBlobRoutes(app, parts)
