@@ -109,6 +109,13 @@ export function ipv4Hosts(subnet: Cidr): { first: number; last: number } {
   return { first: RESERVED_FIRST, last: Number(size(subnet)) - 1 - RESERVED_LAST }
 }
 
+/** Offsets of what a block of public addresses has to give: all but its network and broadcast. */
+export function publicHosts(block: Cidr): { first: number; last: number } {
+  const last = Number(size(block)) - 1
+  // RFC 3021: a /31 has neither; a /32 is one address.
+  return block.length >= 31 ? { first: 0, last } : { first: 1, last: last - 1 }
+}
+
 /** The interface address at an offset of ipv4Hosts. */
 export function ipv4Of(subnet: Cidr, n: number): string {
   check('IPv4 offset', ipv4Hosts(subnet), n)

@@ -24,6 +24,11 @@ export function ipv6Pool(subnet: string): string {
   return `ipv6-${subnet}`
 }
 
+/** Offsets of a public pool's addresses. */
+export function publicPool(pool: string): string {
+  return `public-${pool}`
+}
+
 export function ipv4Band(subnet: Cidr): Band {
   return { ...ipv4Hosts(subnet), quarantineMs: ADDRESS_QUARANTINE_MS }
 }

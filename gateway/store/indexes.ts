@@ -18,6 +18,7 @@ export const INDEXED = {
   'network-acl': ['account', 'vpc'],
   address: ['account', 'interface', 'publicIp', 'pool'],
   'key-pair': ['account'],
+  'public-address': ['pool'],
   'private-address': ['subnet', 'interface'],
   'insights-path': ['account'],
   'insights-analysis': ['account', 'path'],

@@ -1,6 +1,8 @@
 // The records of tenants' networks. Keys and the table of all kinds: records.ts. Where a field
 // names another record it holds that one's id; '' is none.
 
+export type { AddressRecord, PublicAddressRecord, PublicPoolRecord } from './public-records.ts'
+
 export interface VpcRecord {
   readonly id: string
   readonly account: string
@@ -213,29 +215,6 @@ export interface PrivateAddressRecord {
   /** Is its number to go back to the subnet's pool? */
   readonly pooled: boolean
   readonly freedAtMs: number | null
-}
-
-/** An elastic IP, or with `auto` the public address of a launch. Key: its id. */
-export interface AddressRecord {
-  readonly id: string
-  readonly account: string
-  readonly publicIp: string
-  readonly pool: string
-  readonly auto: boolean
-  /** What it is associated with: '' or all three. */
-  readonly association: string
-  readonly interface: string
-  readonly privateIp: string
-  readonly createdAtMs: number
-}
-
-/** Public addresses that the operator gave the cloud. */
-export interface PublicPoolRecord {
-  readonly id: string
-  readonly cidr: string
-  /** The racks whose CCs can announce them; empty for all. */
-  readonly racks: readonly string[]
-  readonly createdAtMs: number
 }
 
 export interface PeeringSide {

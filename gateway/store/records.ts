@@ -265,6 +265,7 @@ export interface Records {
   'network-acl': network.NetworkAclRecord
   address: network.AddressRecord
   'public-pool': network.PublicPoolRecord
+  'public-address': network.PublicAddressRecord
   peering: network.PeeringRecord
   'key-pair': network.KeyPairRecord
   block: number.BlockRecord

@@ -251,7 +251,14 @@ test('a default subnet that its owner deleted comes back by CreateDefaultSubnet 
 test('default subnets map public addresses exactly where the cloud has some', async (t) => {
   const cloud = await openCloud(t, { racks: ['a'] })
   await cloud.state.update(async (tx) => {
-    const pool = { id: 'p', cidr: '203.0.113.0/24', racks: ['b'], createdAtMs: 0 }
+    const pool = {
+      id: 'p',
+      cidr: '203.0.113.0/24',
+      racks: ['b'],
+      excluded: [],
+      closing: false,
+      createdAtMs: 0,
+    }
     await tx.put('public-pool', ['p'], pool)
   })
   await addRack(cloud.state, 'b', 2)

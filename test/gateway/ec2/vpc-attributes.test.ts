@@ -87,7 +87,14 @@ test('AssociateVpcCidrBlock with IPv6 opens the default group as for IPv4', asyn
 test('the IPAM calls show the pools of the cloud and what the caller has of them', async (t) => {
   const cloud = await openCloud(t, { racks: [], pools: ['10.0.0.0/8', '192.168.0.0/16'] })
   await cloud.state.update(async (tx) => {
-    const pool = { id: 'p', cidr: '203.0.113.0/24', racks: [], createdAtMs: 0 }
+    const pool = {
+      id: 'p',
+      cidr: '203.0.113.0/24',
+      racks: [],
+      excluded: [],
+      closing: false,
+      createdAtMs: 0,
+    }
     await tx.put('public-pool', ['p'], pool)
   })
   const { Ipams } = await cloud.call('DescribeIpams', {})

@@ -71,7 +71,8 @@ for (const [input, code] of [
   test(`CreateVpc of ${JSON.stringify(input)} says ${code}`, async (t) => {
     const cloud = await openCloud(t, { racks: ['a'] })
     await cloud.state.update(async (tx) => {
-      const pool = { id: 'p', cidr: '203.0.113.0/24', racks: [], createdAtMs: 0 }
+      const cidr = '203.0.113.0/24'
+      const pool = { id: 'p', cidr, racks: [], excluded: [], closing: false, createdAtMs: 0 }
       await tx.put('public-pool', ['p'], pool)
       const host = await tx.get('host', 'a', 'a0')
       assert.ok(host?.status)
