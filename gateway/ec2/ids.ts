@@ -7,23 +7,23 @@ import { MalleeError } from '../../common/errors.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { Records } from '../store/records.ts'
 import type { Transaction, View } from '../store/state.ts'
-import { NOUNS, type OwnedKind } from './nouns.ts'
+import { NOUNS, type OwnedKind, type TaggedKind } from './nouns.ts'
 
-export type { OwnedKind } from './nouns.ts'
+export type { OwnedKind, TaggedKind } from './nouns.ts'
 
-const OWNED_KINDS = Object.keys(NOUNS) as OwnedKind[]
+const TAGGED_KINDS = Object.keys(NOUNS) as TaggedKind[]
 /** Ids in one request. */
 const MAX_IDS = 1_000
 const ID_DIGITS = 17
 const NEW_ID_TRIES = 5
 
-export function resourceTypeOf(kind: OwnedKind): string {
+export function resourceTypeOf(kind: TaggedKind): string {
   return NOUNS[kind].resourceType
 }
 
 /** The kind that an id of any kind is of, by its prefix; null when it has the form of none. */
-export function kindOfId(id: string): OwnedKind | null {
-  return OWNED_KINDS.find((kind) => hasForm(kind, id)) ?? null
+export function kindOfId(id: string): TaggedKind | null {
+  return TAGGED_KINDS.find((kind) => hasForm(kind, id)) ?? null
 }
 
 /** A random `<prefix>-` and 17 hex digits. */
@@ -79,7 +79,7 @@ export async function namedInStore<K extends OwnedKind>(
   return present(kind, unique, records, account)
 }
 
-export function notFound(kind: OwnedKind, ids: readonly string[]): ApiError {
+export function notFound(kind: TaggedKind, ids: readonly string[]): ApiError {
   const { notFound: code, words } = NOUNS[kind]
   const text =
     ids.length === 1
@@ -93,7 +93,8 @@ export function isVisible(record: Records[OwnedKind], account: string): boolean 
   return record.account === account || ('isPublic' in record && record.isPublic)
 }
 
-function checkIds(kind: OwnedKind, ids: readonly string[]): string[] {
+/** Once each, all of the right form. */
+export function checkIds(kind: TaggedKind, ids: readonly string[]): string[] {
   if (ids.length > MAX_IDS) {
     throw new ApiError(
       'InvalidParameterValue',
@@ -109,7 +110,7 @@ function checkIds(kind: OwnedKind, ids: readonly string[]): string[] {
 }
 
 /** 17 hex digits; 8 were the form before 2016. */
-function hasForm(kind: OwnedKind, id: string): boolean {
+function hasForm(kind: TaggedKind, id: string): boolean {
   const start = `${NOUNS[kind].prefix}-`
   return id.startsWith(start) && /^(?:[0-9a-f]{8}|[0-9a-f]{17})$/.test(id.slice(start.length))
 }

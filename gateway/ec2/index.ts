@@ -9,6 +9,8 @@ import { instanceTypeHandlers } from './describe-instance-types.ts'
 import { describeInstanceHandlers } from './describe-instances.ts'
 import { describeSubnetHandlers } from './describe-subnets.ts'
 import { dhcpOptionsHandlers } from './dhcp-options.ts'
+import { groupRuleHandlers } from './group-rule-actions.ts'
+import { groupRuleQueryHandlers } from './group-rule-queries.ts'
 import { imageHandlers } from './images.ts'
 import { type ConsoleOutput, instanceActionHandlers } from './instance-actions.ts'
 import { ipamHandlers } from './ipam.ts'
@@ -53,7 +55,9 @@ export function ec2Handlers({
     ...dhcpOptionsHandlers({ state, randomHex }),
     ...subnetAttributeHandlers({ state }),
     ...subnetHandlers({ state, randomHex, region }),
-    ...securityGroupHandlers({ state, region }),
+    ...securityGroupHandlers({ state, randomHex, region }),
+    ...groupRuleHandlers({ state, randomHex, region }),
+    ...groupRuleQueryHandlers({ state, region }),
     RunInstances: runInstancesHandler({ state, randomHex, region }),
     ...describeInstanceHandlers({ state, region }),
     ...instanceActionHandlers({ state, region, consoleOutput }),

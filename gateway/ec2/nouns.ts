@@ -21,6 +21,9 @@ export type OwnedKind =
   | 'insights-path'
   | 'insights-analysis'
 
+/** What tags may be on: records, and rules, which are parts of their group's record. */
+export type TaggedKind = OwnedKind | 'security-group-rule'
+
 export interface Noun {
   readonly prefix: string
   /** null: AWS calls an id of a wrong form not found as well. */
@@ -41,7 +44,7 @@ function noun(
   return { prefix, words, resourceType, notFound, malformed }
 }
 
-export const NOUNS: Readonly<Record<OwnedKind, Noun>> = {
+export const NOUNS: Readonly<Record<TaggedKind, Noun>> = {
   instance: noun(
     'i',
     'instance ID',
@@ -58,6 +61,13 @@ export const NOUNS: Readonly<Record<OwnedKind, Noun>> = {
     'security-group',
     'InvalidGroup.NotFound',
     'InvalidGroupId.Malformed',
+  ),
+  'security-group-rule': noun(
+    'sgr',
+    'security group rule ID',
+    'security-group-rule',
+    'InvalidSecurityGroupRuleId.NotFound',
+    'InvalidSecurityGroupRuleId.Malformed',
   ),
   interface: noun(
     'eni',

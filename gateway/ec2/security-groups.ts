@@ -1,118 +1,228 @@
-// DescribeSecurityGroups: the default group of every VPC, with EC2's default rules: everything from
-// the group itself comes in, everything goes out.
+// CreateSecurityGroup, DeleteSecurityGroup, DescribeSecurityGroups, GetSecurityGroupsForVpc. A name
+// is held by one group of its VPC: the `name` record makes two requests at once meet.
 
-import type { IpPermission, SecurityGroup } from '@aws-sdk/client-ec2'
+import { createHash } from 'node:crypto'
+import type { SecurityGroup, SecurityGroupForVpc } from '@aws-sdk/client-ec2'
+import type { RandomHex } from '../../common/clock.ts'
 import { ApiError } from '../aws/api-error.ts'
-import type { Ec2Handlers } from '../aws/handlers.ts'
-import type { SecurityGroupRecord } from '../store/records.ts'
-import type { State, View } from '../store/state.ts'
-import { type Field, type Filterable, matching } from './filters.ts'
-import { endDryRun } from './input.ts'
+import type { CallContext, Ec2Handlers, Ec2Inputs, Ec2Outputs } from '../aws/handlers.ts'
+import type { SecurityGroupRecord, VpcRecord } from '../store/network-records.ts'
+import type { State, Transaction, View } from '../store/state.ts'
+import { matching } from './filters.ts'
+import { GROUPS_FOR_VPC, groupFilters } from './group-filters.ts'
+import { newGroupRules } from './group-rules.ts'
+import { groupArn, groupOf } from './group-shape.ts'
+import { namedInStore, namedInView, newId, notFound } from './ids.ts'
+import { badValue, endDryRun, required } from './input.ts'
+
 import { pageOf } from './paging.ts'
-import { tagList } from './tagging.ts'
+import { removeUnused } from './removal.ts'
+import { groupByName } from './rule-peers.ts'
+import { parseText } from './rule-request.ts'
+import { addTags, parseTagSpecifications, tagList } from './tagging.ts'
+import { DEFAULT_GROUP, holdVpc } from './vpc-records.ts'
 import { ownedOrNamed } from './vpcs.ts'
 
-type GroupHandlers = Required<Pick<Ec2Handlers, 'DescribeSecurityGroups'>>
+type GroupHandlers = Required<
+  Pick<
+    Ec2Handlers,
+    | 'CreateSecurityGroup'
+    | 'DeleteSecurityGroup'
+    | 'DescribeSecurityGroups'
+    | 'GetSecurityGroupsForVpc'
+  >
+>
 
-const FILTERABLE: Filterable<SecurityGroup> = {
-  fields: {
-    ...ruleFields('ip-permission.', (group) => group.IpPermissions),
-    ...ruleFields('egress.ip-permission.', (group) => group.IpPermissionsEgress),
-    description: (group) => group.Description,
-    'group-id': (group) => group.GroupId,
-    'group-name': (group) => group.GroupName,
-    'owner-id': (group) => group.OwnerId,
-    'vpc-id': (group) => group.VpcId,
-  },
-  tags: (group) => group.Tags,
+export interface GroupParts {
+  readonly state: State
+  readonly randomHex: RandomHex
+  readonly region: string
 }
 
-export function securityGroupHandlers({
-  state,
-  region,
-}: {
-  state: State
-  region: string
-}): GroupHandlers {
+/** EC2's quota of a region. */
+const MAX_GROUPS = 2_500
+
+export function securityGroupHandlers(parts: GroupParts): GroupHandlers {
+  const { state, region } = parts
   return {
+    CreateSecurityGroup: (context, input) => create(parts, context, input),
+
+    DeleteSecurityGroup: async ({ caller }, input) => {
+      const group = namedGroup(await state.fresh(), caller.account, input)
+      if (group.name === DEFAULT_GROUP) {
+        const text = `the specified group: "${group.id}" name: "${group.name}" cannot be deleted by`
+        throw new ApiError('CannotDelete', `${text} a user`)
+      }
+      await removeUnused(
+        state,
+        input,
+        (view) => checkUnused(view, group),
+        async (tx) => {
+          const [now] = await namedInStore(tx, 'security-group', [group.id], caller.account)
+          return await remove(tx, now ?? group)
+        },
+      )
+      return { Return: true, GroupId: group.id }
+    },
+
     DescribeSecurityGroups: async (context, input) => {
       const view = await state.fresh()
-      const { account } = context.caller
-      const groups = ownedOrNamed(view, 'security-group', input.GroupIds, account).filter((group) =>
-        isNamed(group, input.GroupNames),
-      )
-      checkNames(groups, input.GroupNames)
+      const groups = askedFor(view, context.caller.account, input)
       endDryRun(input)
       const shown = groups.map((group) => groupOf(view, region, group))
-      const found = matching(shown, input.Filters, FILTERABLE)
+      const found = matching(shown, input.Filters, groupFilters(view))
       const cursor = (group: SecurityGroup): string => group.GroupId ?? ''
       const { items, nextToken } = pageOf(context, 'DescribeSecurityGroups', input, found, cursor)
       return { SecurityGroups: [...items], NextToken: nextToken }
     },
+
+    GetSecurityGroupsForVpc: async (context, input) => {
+      const view = await state.fresh()
+      const [vpc] = namedInView(
+        view,
+        'vpc',
+        [required('VpcId', input.VpcId)],
+        context.caller.account,
+      )
+      endDryRun(input)
+      const shown = view.by('security-group', 'vpc', vpc?.id ?? '').map((group) => ({
+        GroupId: group.id,
+        GroupName: group.name,
+        Description: group.description,
+        OwnerId: group.account,
+        PrimaryVpcId: group.vpc,
+        Tags: tagList(view, group.id),
+      }))
+      const found = matching<SecurityGroupForVpc>(shown, input.Filters, GROUPS_FOR_VPC)
+      const cursor = (group: SecurityGroupForVpc): string => group.GroupId ?? ''
+      const { items, nextToken } = pageOf(context, 'GetSecurityGroupsForVpc', input, found, cursor)
+      return { SecurityGroupForVpcs: [...items], NextToken: nextToken }
+    },
   }
 }
 
-function isNamed(group: SecurityGroupRecord, names: readonly string[] | undefined): boolean {
-  return names === undefined || names.length === 0 || names.includes(group.name)
-}
-
-function checkNames(
-  groups: readonly SecurityGroupRecord[],
-  names: readonly string[] | undefined,
-): void {
-  const missing = names?.find((name) => !groups.some((group) => group.name === name))
-  if (missing === undefined) return
-  throw new ApiError('InvalidGroup.NotFound', `The security group '${missing}' does not exist`)
-}
-
-function ruleFields(
-  prefix: string,
-  rulesOf: (group: SecurityGroup) => readonly IpPermission[] | undefined,
-): Record<string, Field<SecurityGroup>> {
-  const values: Record<string, (rule: IpPermission) => readonly (string | number | undefined)[]> = {
-    cidr: (rule) => rule.IpRanges?.map((range) => range.CidrIp) ?? [],
-    'ipv6-cidr': (rule) => rule.Ipv6Ranges?.map((range) => range.CidrIpv6) ?? [],
-    'prefix-list-id': (rule) => rule.PrefixListIds?.map((list) => list.PrefixListId) ?? [],
-    'from-port': (rule) => [rule.FromPort],
-    'to-port': (rule) => [rule.ToPort],
-    protocol: (rule) => [rule.IpProtocol],
-    'group-id': (rule) => rule.UserIdGroupPairs?.map((pair) => pair.GroupId) ?? [],
-    'group-name': (rule) => rule.UserIdGroupPairs?.map((pair) => pair.GroupName) ?? [],
-    'user-id': (rule) => rule.UserIdGroupPairs?.map((pair) => pair.UserId) ?? [],
+/** The group that a request names by its id or, in the default VPC, by its name. */
+export function namedGroup(
+  view: View,
+  account: string,
+  {
+    GroupId: id,
+    GroupName: name,
+  }: { GroupId?: string | undefined; GroupName?: string | undefined },
+): SecurityGroupRecord {
+  if (id === undefined && name === undefined) {
+    const text = 'The request must contain the parameter GroupName or GroupId'
+    throw new ApiError('MissingParameter', text)
   }
-  return Object.fromEntries(
-    Object.entries(values).map(([name, valuesOf]) => [
-      `${prefix}${name}`,
-      (group: SecurityGroup) => rulesOf(group)?.flatMap(valuesOf),
-    ]),
-  )
+  if (id !== undefined) {
+    const [group] = namedInView(view, 'security-group', [id], account)
+    if (group !== undefined && (name === undefined || group.name === name)) return group
+    const text = `The security group ${id} is not called '${name ?? ''}'`
+    throw new ApiError('InvalidParameterCombination', text)
+  }
+  return groupByName(view, defaultVpc(view, account).id, name ?? '')
 }
 
-function groupOf(view: View, region: string, group: SecurityGroupRecord): SecurityGroup {
-  const all = { IpProtocol: '-1', PrefixListIds: [] }
-  return {
-    GroupId: group.id,
-    GroupName: group.name,
-    Description: group.description,
-    OwnerId: group.account,
-    VpcId: group.vpc,
-    SecurityGroupArn: `arn:aws:ec2:${region}:${group.account}:security-group/${group.id}`,
-    IpPermissions: [
-      {
-        ...all,
-        IpRanges: [],
-        Ipv6Ranges: [],
-        UserIdGroupPairs: [{ GroupId: group.id, UserId: group.account }],
-      },
-    ],
-    IpPermissionsEgress: [
-      {
-        ...all,
-        IpRanges: [{ CidrIp: '0.0.0.0/0' }],
-        Ipv6Ranges: [{ CidrIpv6: '::/0' }],
-        UserIdGroupPairs: [],
-      },
-    ],
-    Tags: tagList(view, group.id),
+async function create(
+  { state, randomHex, region }: GroupParts,
+  { caller: { account }, nowMs }: CallContext,
+  input: Ec2Inputs['CreateSecurityGroup'],
+): Promise<Ec2Outputs['CreateSecurityGroup']> {
+  const name = nameOf(required('GroupName', input.GroupName))
+  const described = required('GroupDescription', input.Description)
+  if (described === '') required('GroupDescription', undefined)
+  const description = parseText('GroupDescription', described)
+  const tags = parseTagSpecifications(input.TagSpecifications, ['security-group'])
+  const view = await state.fresh()
+  const vpcId = input.VpcId ?? defaultVpc(view, account).id
+  const count = view.by('security-group', 'account', account).length
+  const group = await state.update(async (tx) => {
+    const [vpc] = await namedInStore(tx, 'vpc', [vpcId], account)
+    if (vpc === undefined) throw notFound('vpc', [vpcId])
+    if ((await tx.get('name', ...nameKey(vpcId, name))) !== null) {
+      const text = `The security group '${name}' already exists for VPC '${vpcId}'`
+      throw new ApiError('InvalidGroup.Duplicate', text)
+    }
+    if (count >= MAX_GROUPS) {
+      const text = `The account has ${count} security groups; at most ${MAX_GROUPS} are allowed.`
+      throw new ApiError('SecurityGroupLimitExceeded', text)
+    }
+    endDryRun(input)
+    const id = await newId(tx, randomHex, 'security-group')
+    const rules = newGroupRules(randomHex, vpc.ipv6Cidrs.length > 0)
+    const times = { createdAtMs: nowMs }
+    const record = { id, account, vpc: vpcId, name, description, rules, ...times }
+    await holdVpc(tx, vpc)
+    await tx.put('name', nameKey(vpcId, name), { name, holder: id })
+    await tx.put('security-group', [id], record)
+    const given = tags.get('security-group') ?? new Map()
+    await addTags(tx, { kind: 'security-group', id, account }, given)
+    return record
+  })
+  const Tags = tagList(await state.fresh(), group.id)
+  return { GroupId: group.id, SecurityGroupArn: groupArn(region, group), Tags }
+}
+
+async function remove(
+  tx: Transaction,
+  group: SecurityGroupRecord,
+): Promise<(tx: Transaction) => Promise<void>> {
+  const name = nameKey(group.vpc, group.name)
+  const ids = [group.id, ...group.rules.map((rule) => rule.id)]
+  const tags = await Promise.all(ids.map((id) => tx.get('tags', id)))
+  for (const record of tags) if (record !== null) await tx.delete('tags', record.resource)
+  await tx.delete('name', ...name)
+  await tx.delete('security-group', group.id)
+  return async (again) => {
+    await again.put('security-group', [group.id], group)
+    await again.put('name', name, { name: group.name, holder: group.id })
+    for (const one of tags) if (one !== null) await again.put('tags', [one.resource], one)
   }
+}
+
+/** Rules in other VPCs do not hold a group: they become stale, as in EC2. */
+function checkUnused(view: View, group: SecurityGroupRecord): void {
+  const [user] = view.by('interface', 'securityGroups', group.id)
+  const namedBy = view
+    .by('security-group', 'vpc', group.vpc)
+    .find((one) => one.id !== group.id && one.rules.some((rule) => rule.group === group.id))
+  const why =
+    user === undefined
+      ? namedBy && `a rule of ${namedBy.id} names it`
+      : `the network interface ${user.id} is in it`
+  if (why === undefined) return
+  const text = `resource ${group.id} has a dependent object: ${why}`
+  throw new ApiError('DependencyViolation', text)
+}
+
+function askedFor(
+  view: View,
+  account: string,
+  { GroupIds: ids, GroupNames: names }: Ec2Inputs['DescribeSecurityGroups'],
+): readonly SecurityGroupRecord[] {
+  const owned = ownedOrNamed(view, 'security-group', ids, account)
+  if (names === undefined || names.length === 0) return owned
+  const vpc = defaultVpc(view, account).id
+  const named = new Set(names.map((name) => groupByName(view, vpc, name).id))
+  return owned.filter((group) => named.has(group.id))
+}
+
+function defaultVpc(view: View, account: string): VpcRecord {
+  const vpc = view.by('vpc', 'account', account).find((one) => one.isDefault)
+  if (vpc !== undefined) return vpc
+  throw new ApiError('VPCIdNotSpecified', 'No default VPC for this user')
+}
+
+function nameOf(name: string): string {
+  if (name === DEFAULT_GROUP || name.startsWith('sg-')) {
+    const text = `Cannot use reserved security group name: ${name.slice(0, 255)}`
+    throw new ApiError('InvalidGroup.Reserved', text)
+  }
+  if (name.trim() !== '') return parseText('GroupName', name)
+  throw badValue('GroupName', name, 'A name has 1 to 255 characters.')
+}
+
+/** A name may have a slash: its digest is the key. */
+function nameKey(vpc: string, name: string): [string, string, string] {
+  return ['security-group', vpc, createHash('sha256').update(name).digest('hex')]
 }

@@ -5,7 +5,7 @@ import type { Tag, TagSpecification } from '@aws-sdk/client-ec2'
 import { ApiError } from '../aws/api-error.ts'
 import type { TagsRecord } from '../store/records.ts'
 import type { Transaction, View } from '../store/state.ts'
-import { type OwnedKind, resourceTypeOf } from './ids.ts'
+import { resourceTypeOf, type TaggedKind } from './ids.ts'
 import { unsupported } from './input.ts'
 import { compareText } from './paging.ts'
 
@@ -17,7 +17,7 @@ const MAX_VALUE_CHARS = 256
 const RESERVED = /^aws:/i
 
 export interface TagOwner {
-  readonly kind: OwnedKind
+  readonly kind: TaggedKind
   readonly id: string
   readonly account: string
 }
@@ -48,11 +48,11 @@ export function checkKey(key: string): void {
 }
 
 /** TagSpecification.N of an action that makes `kinds`: the tags of each kind. */
-export function parseTagSpecifications(
+export function parseTagSpecifications<K extends TaggedKind>(
   specifications: readonly TagSpecification[] | undefined,
-  kinds: readonly OwnedKind[],
-): ReadonlyMap<OwnedKind, Tags> {
-  const parsed = new Map<OwnedKind, Tags>()
+  kinds: readonly K[],
+): ReadonlyMap<K, Tags> {
+  const parsed = new Map<K, Tags>()
   for (const { ResourceType: type, Tags: tags } of specifications ?? []) {
     const kind = kinds.find((one) => resourceTypeOf(one) === type)
     if (kind === undefined) {

@@ -3,8 +3,9 @@
 import type { Tag, TagDescription } from '@aws-sdk/client-ec2'
 import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Handlers } from '../aws/handlers.ts'
-import type { State, Transaction } from '../store/state.ts'
+import type { State, Transaction, View } from '../store/state.ts'
 import { type Filterable, matching } from './filters.ts'
+import { groupOfRule } from './group-rules.ts'
 import { kindOfId, namedInStore, notFound } from './ids.ts'
 import { endDryRun, required } from './input.ts'
 import { pageOf } from './paging.ts'
@@ -29,8 +30,10 @@ export function tagHandlers({ state }: { state: State }): TagHandlers {
   return {
     CreateTags: async ({ caller }, input) => {
       const tags = parseTags(required('Tag', input.Tags))
+      const view = await state.fresh()
       await state.update(async (tx) => {
-        const owners = await ownersOf(tx, required('ResourceId', input.Resources), caller.account)
+        const asked = required('ResourceId', input.Resources)
+        const owners = await ownersOf(tx, view, asked, caller.account)
         endDryRun(input)
         for (const owner of owners) await addTags(tx, owner, tags)
       })
@@ -39,8 +42,10 @@ export function tagHandlers({ state }: { state: State }): TagHandlers {
 
     DeleteTags: async ({ caller }, input) => {
       const goes = deletion(input.Tags)
+      const view = await state.fresh()
       await state.update(async (tx) => {
-        const owners = await ownersOf(tx, required('ResourceId', input.Resources), caller.account)
+        const asked = required('ResourceId', input.Resources)
+        const owners = await ownersOf(tx, view, asked, caller.account)
         endDryRun(input)
         for (const owner of owners) await removeTags(tx, owner, goes)
       })
@@ -70,6 +75,7 @@ export function tagHandlers({ state }: { state: State }): TagHandlers {
 
 async function ownersOf(
   tx: Transaction,
+  view: View,
   ids: readonly string[],
   account: string,
 ): Promise<TagOwner[]> {
@@ -81,11 +87,23 @@ async function ownersOf(
   for (const id of new Set(ids)) {
     const kind = kindOfId(id)
     if (kind === null) throw new ApiError('InvalidID', `The ID '${id}' is not valid`)
-    const [record] = await namedInStore(tx, kind, [id], account)
-    if (record?.account !== account) throw notFound(kind, [id])
+    if (kind === 'security-group-rule') await checkRule(tx, view, id, account)
+    else {
+      const [record] = await namedInStore(tx, kind, [id], account)
+      if (record?.account !== account) throw notFound(kind, [id])
+    }
     owners.push({ kind, id, account })
   }
   return owners
+}
+
+/** A rule is a part of its group: that this is there and has it is the condition. */
+async function checkRule(tx: Transaction, view: View, id: string, account: string): Promise<void> {
+  const holder = groupOfRule(view, account, id)
+  const group = holder === null ? null : await tx.get('security-group', holder.id)
+  if (group?.rules.some((rule) => rule.id === id) !== true) {
+    throw notFound('security-group-rule', [id])
+  }
 }
 
 /** No tags: all go. A tag without a value goes whatever its value is, else only with that one. */
