@@ -4,7 +4,7 @@ import type { AccountAttribute } from '@aws-sdk/client-ec2'
 import type { Ec2Handlers } from '../aws/handlers.ts'
 import type { State, View } from '../store/state.ts'
 import { endDryRun, isAsked } from './input.ts'
-import { MAX_GROUPS } from './run-request.ts'
+import { MAX_GROUPS } from './interface-groups.ts'
 
 type AccountHandlers = Required<Pick<Ec2Handlers, 'DescribeAccountAttributes'>>
 

@@ -11,6 +11,9 @@ import { compareText } from './paging.ts'
 /** A token is known for so long at least. */
 export const TOKEN_MS = 24 * 3_600_000
 
+/** EC2 API reference, "Ensuring idempotency": up to 64 ASCII characters. */
+const CLIENT_TOKEN = /^[\x21-\x7e]{1,64}$/
+
 /** Parameters that may differ between a request and its repetition. */
 const NOT_ASKED = new Set(['ClientToken', 'DryRun'])
 
@@ -19,6 +22,12 @@ export interface TokenUse {
   readonly action: string
   /** '' is no token: every request is a new one. */
   readonly token: string
+}
+
+/** '' when there is none. */
+export function parseClientToken(token: string | undefined): string {
+  if (token === undefined || token === '' || CLIENT_TOKEN.test(token)) return token ?? ''
+  throw new ApiError('InvalidClientToken', 'A client token is 1 to 64 ASCII characters')
 }
 
 /**

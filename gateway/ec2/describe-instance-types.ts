@@ -133,7 +133,8 @@ function locationsOf(view: View, region: string, type: string): string[] {
 }
 
 /** Only what is true: features that the real type of that name has and this cloud lacks say no. */
-function infoOf({ name, vcpus, memoryMib, diskGib, current }: InstanceTypeSpec): InstanceTypeInfo {
+function infoOf(type: InstanceTypeSpec): InstanceTypeInfo {
+  const { name, vcpus, memoryMib, diskGib, current } = type
   return {
     InstanceType: name as _InstanceType,
     CurrentGeneration: current,
@@ -158,11 +159,11 @@ function infoOf({ name, vcpus, memoryMib, diskGib, current }: InstanceTypeSpec):
       NvmeSupport: 'unsupported',
     },
     NetworkInfo: {
-      MaximumNetworkInterfaces: 1,
+      MaximumNetworkInterfaces: type.interfaces,
       MaximumNetworkCards: 1,
       DefaultNetworkCardIndex: 0,
-      Ipv4AddressesPerInterface: 1,
-      Ipv6AddressesPerInterface: 1,
+      Ipv4AddressesPerInterface: type.addresses,
+      Ipv6AddressesPerInterface: type.addresses,
       Ipv6Supported: true,
       EnaSupport: 'unsupported',
       EfaSupported: false,

@@ -9,7 +9,7 @@ import { absent, type Filterable, matching } from './filters.ts'
 import { namedInView } from './ids.ts'
 import { endDryRun } from './input.ts'
 import { INSTANCE_FILTERS, type ShownInstance } from './instance-filters.ts'
-import { instanceOf, reservationsOf, stateOf } from './instance-shape.ts'
+import { reservationsOf, shownOf, stateOf } from './instance-shape.ts'
 import { type PageRequest, pageOf } from './paging.ts'
 import { isRackConnected, zoneIdOf, zoneName } from './zones.ts'
 
@@ -58,10 +58,7 @@ export function describeInstanceHandlers({
       const view = await state.fresh()
       const records = recordsAsked(view, context.caller.account, input)
       endDryRun(input)
-      const shown = records.map((record) => ({
-        record,
-        instance: instanceOf(view, region, record),
-      }))
+      const shown = records.map((record) => shownOf(view, region, record))
       const found = matching<ShownInstance>(shown, input.Filters, INSTANCE_FILTERS)
       const { items, nextToken } = pageOf(context, 'DescribeInstances', input, found, cursorOf)
       return { Reservations: reservationsOf(items), NextToken: nextToken }

@@ -13,8 +13,14 @@ import { groupRuleHandlers } from './group-rule-actions.ts'
 import { groupRuleQueryHandlers } from './group-rule-queries.ts'
 import { imageHandlers } from './images.ts'
 import { type ConsoleOutput, instanceActionHandlers } from './instance-actions.ts'
+import { instanceAttributeHandlers } from './instance-attributes.ts'
+import { interfaceAddressHandlers } from './interface-addresses.ts'
+import { attachmentHandlers } from './interface-attachments.ts'
+import { interfaceAttributeHandlers } from './interface-attributes.ts'
+import { interfaceHandlers } from './interfaces.ts'
 import { ipamHandlers } from './ipam.ts'
 import { keyPairHandlers } from './key-pairs.ts'
+import { metadataHandlers } from './metadata-options.ts'
 import { runInstancesHandler } from './run-instances.ts'
 import { securityGroupHandlers } from './security-groups.ts'
 import { subnetAttributeHandlers } from './subnet-attributes.ts'
@@ -61,6 +67,12 @@ export function ec2Handlers({
     RunInstances: runInstancesHandler({ state, randomHex, region }),
     ...describeInstanceHandlers({ state, region }),
     ...instanceActionHandlers({ state, region, consoleOutput }),
+    ...instanceAttributeHandlers({ state }),
+    ...interfaceHandlers({ state, randomHex, region }),
+    ...interfaceAddressHandlers({ state, randomHex, region }),
+    ...interfaceAttributeHandlers({ state, randomHex, region }),
+    ...attachmentHandlers({ state, randomHex, region }),
+    ...metadataHandlers({ state }),
     ...keyPairHandlers({ state, randomHex }),
     ...tagHandlers({ state }),
   }

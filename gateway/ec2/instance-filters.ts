@@ -1,13 +1,16 @@
 // The filters of DescribeInstances (EC2 API reference, DescribeInstances, "Filters"), over the
 // instance as it is shown: what a caller sees is what a filter finds.
 
-import type { Instance, InstanceNetworkInterface } from '@aws-sdk/client-ec2'
+import type { Instance, NetworkInterface } from '@aws-sdk/client-ec2'
 import type { InstanceRecord } from '../store/records.ts'
 import { absent, type Field, type Filterable } from './filters.ts'
+import { INTERFACE_FILTERS } from './interface-filters.ts'
 
 export interface ShownInstance {
   readonly record: InstanceRecord
   readonly instance: Instance
+  /** Its network interfaces, with more than DescribeInstances shows of them. */
+  readonly cards: readonly NetworkInterface[]
 }
 
 /** What this cloud's instances have none of. */
@@ -24,23 +27,7 @@ const ABSENT = absent(
   'iam-instance-profile.id',
   'iam-instance-profile.name',
   'instance-lifecycle',
-  'ip-address',
   'kernel-id',
-  'network-interface.addresses.association.allocation-id',
-  'network-interface.addresses.association.association-id',
-  'network-interface.addresses.association.carrier-ip',
-  'network-interface.addresses.association.customer-owned-ip',
-  'network-interface.addresses.association.ip-owner-id',
-  'network-interface.addresses.association.public-dns-name',
-  'network-interface.addresses.association.public-ip',
-  'network-interface.association.allocation-id',
-  'network-interface.association.association-id',
-  'network-interface.association.ip-owner-id',
-  'network-interface.association.public-ip',
-  'network-interface.outpost-arn',
-  'network-interface.requester-id',
-  'network-interface.tag-key',
-  'network-interface.tag-value',
   'outpost-arn',
   'placement-group-name',
   'placement-partition-number',
@@ -53,32 +40,13 @@ const ABSENT = absent(
   'tpm-support',
 )
 
-/** Fields of every network interface, behind `network-interface.`. */
-const INTERFACE_FIELDS: Readonly<Record<string, Field<InstanceNetworkInterface>>> = {
-  'addresses.primary': (one) => one.PrivateIpAddresses?.map((address) => address.Primary),
-  'addresses.private-ip-address': (one) =>
-    one.PrivateIpAddresses?.map((address) => address.PrivateIpAddress),
-  'attachment.attach-time': (one) => timeOf(one.Attachment?.AttachTime),
-  'attachment.attachment-id': (one) => one.Attachment?.AttachmentId,
-  'attachment.delete-on-termination': (one) => one.Attachment?.DeleteOnTermination,
-  'attachment.device-index': (one) => one.Attachment?.DeviceIndex,
-  'attachment.status': (one) => one.Attachment?.Status,
-  description: (one) => one.Description,
-  'group-id': (one) => one.Groups?.map((group) => group.GroupId),
-  'group-name': (one) => one.Groups?.map((group) => group.GroupName),
+/** Fields of every network interface that DescribeNetworkInterfaces has no filter for. */
+const INTERFACE_FIELDS: Readonly<Record<string, Field<NetworkInterface>>> = {
   'ipv6-address': (one) => one.Ipv6Addresses?.map((address) => address.Ipv6Address),
-  'ipv6-addresses.ipv6-address': (one) => one.Ipv6Addresses?.map((address) => address.Ipv6Address),
   'ipv6-addresses.is-primary-ipv6': (one) =>
     one.Ipv6Addresses?.map((address) => address.IsPrimaryIpv6),
-  'mac-address': (one) => one.MacAddress,
-  'network-interface-id': (one) => one.NetworkInterfaceId,
-  'owner-id': (one) => one.OwnerId,
-  'private-dns-name': (one) => one.PrivateDnsName,
-  'private-ip-address': (one) => one.PrivateIpAddress,
-  'source-dest-check': (one) => one.SourceDestCheck,
-  status: (one) => one.Status,
-  'subnet-id': (one) => one.SubnetId,
-  'vpc-id': (one) => one.VpcId,
+  'tag-key': (one) => one.TagSet?.map((tag) => tag.Key),
+  'tag-value': (one) => one.TagSet?.map((tag) => tag.Value),
 }
 
 /** Fields of the instance itself. */
@@ -104,13 +72,14 @@ const INSTANCE_FIELDS: Readonly<Record<string, Field<Instance>>> = {
   'instance-type': (one) => one.InstanceType,
   'instance.group-id': (one) => one.SecurityGroups?.map((group) => group.GroupId),
   'instance.group-name': (one) => one.SecurityGroups?.map((group) => group.GroupName),
+  'ip-address': (one) => one.PublicIpAddress,
   'ipv6-address': (one) => one.Ipv6Address,
   'key-name': (one) => one.KeyName,
   'launch-index': (one) => one.AmiLaunchIndex,
   'launch-time': (one) => timeOf(one.LaunchTime),
   'maintenance-options.auto-recovery': (one) => one.MaintenanceOptions?.AutoRecovery,
   'metadata-options.http-endpoint': (one) => one.MetadataOptions?.HttpEndpoint,
-  'metadata-options.http-protocol-ipv4': () => 'disabled',
+  'metadata-options.http-protocol-ipv4': (one) => one.MetadataOptions?.HttpEndpoint,
   'metadata-options.http-protocol-ipv6': (one) => one.MetadataOptions?.HttpProtocolIpv6,
   'metadata-options.http-put-response-hop-limit': (one) =>
     one.MetadataOptions?.HttpPutResponseHopLimit,
@@ -146,17 +115,9 @@ export const INSTANCE_FILTERS: Filterable<ShownInstance> = {
     ...lifted('', INSTANCE_FIELDS, ({ instance }) => [instance]),
     ...lifted(
       'network-interface.',
-      INTERFACE_FIELDS,
-      ({ instance }) => instance.NetworkInterfaces ?? [],
+      { ...INTERFACE_FILTERS.fields, ...INTERFACE_FIELDS },
+      ({ cards }) => cards,
     ),
-    'network-interface.availability-zone': ({ instance }) =>
-      instance.NetworkInterfaces?.map(() => instance.Placement?.AvailabilityZone),
-    'network-interface.attachment.instance-id': ({ instance }) =>
-      instance.NetworkInterfaces?.map(() => instance.InstanceId),
-    'network-interface.attachment.instance-owner-id': ({ record, instance }) =>
-      instance.NetworkInterfaces?.map(() => record.account),
-    'network-interface.requester-managed': ({ instance }) =>
-      instance.NetworkInterfaces?.map(() => false),
     'owner-id': ({ record }) => record.account,
     'reservation-id': ({ record }) => record.reservation,
   },

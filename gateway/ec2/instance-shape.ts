@@ -5,13 +5,19 @@ import type {
   _InstanceType,
   Instance,
   InstanceNetworkInterface,
+  InstanceNetworkInterfaceAssociation,
   InstanceState,
+  NetworkInterface,
+  NetworkInterfaceAssociation,
   Reservation,
 } from '@aws-sdk/client-ec2'
 import type { InstanceRecord, InstanceStateName, InterfaceRecord } from '../store/records.ts'
 import type { View } from '../store/state.ts'
 import { ROOT_DEVICE_NAME } from './images.ts'
+import type { ShownInstance } from './instance-filters.ts'
 import { instanceType } from './instance-types.ts'
+import { associationOf, groupList, interfaceOf, privateDnsName } from './interface-shape.ts'
+import { metadataOptionsOf } from './metadata-options.ts'
 import { tagList } from './tagging.ts'
 import { zoneIdOf, zoneName } from './zones.ts'
 
@@ -34,14 +40,9 @@ export function transitionTime(ms: number): string {
   return `${new Date(ms).toISOString().replace('T', ' ').slice(0, 19)} GMT`
 }
 
-/** `ip-10-0-0-4`. */
-export function hostnameOf(ipv4: string): string {
-  return `ip-${ipv4.replaceAll('.', '-')}`
-}
-
 /** Reservations of instances in the order in which they first appear. */
 export function reservationsOf(
-  shown: readonly { readonly record: InstanceRecord; readonly instance: Instance }[],
+  shown: readonly Pick<ShownInstance, 'record' | 'instance'>[],
 ): Reservation[] {
   const found = new Map<string, Reservation & { Instances: Instance[] }>()
   for (const { record, instance } of shown) {
@@ -59,11 +60,21 @@ export function reservationsOf(
   return [...found.values()]
 }
 
-export function instanceOf(view: View, region: string, record: InstanceRecord): Instance {
+export function shownOf(view: View, region: string, record: InstanceRecord): ShownInstance {
   const interfaces = record.interfaces
     .map((id) => view.get('interface', id))
     .filter((one) => one !== null)
-  const [first] = interfaces
+  const cards = interfaces.map((one) => interfaceOf(view, region, one))
+  return { record, cards, instance: instanceOf(view, region, record, interfaces[0], cards) }
+}
+
+function instanceOf(
+  view: View,
+  region: string,
+  record: InstanceRecord,
+  first: InterfaceRecord | undefined,
+  cards: readonly NetworkInterface[],
+): Instance {
   return {
     InstanceId: record.id,
     ImageId: record.image,
@@ -80,7 +91,8 @@ export function instanceOf(view: View, region: string, record: InstanceRecord): 
     StateTransitionReason: record.stateTransitionReason,
     Tags: tagList(view, record.id),
     ...networkOf(view, region, record, first),
-    NetworkInterfaces: interfaces.map((one) => interfaceOf(view, region, record, one)),
+    NetworkInterfaces: cards.map(cardOf),
+    PrivateDnsNameOptions: nameOptionsOf(view, record),
     Placement: {
       AvailabilityZone: zoneName(region, record.rack),
       AvailabilityZoneId: zoneIdOf(view, region, record.rack),
@@ -103,45 +115,65 @@ function networkOf(
   return {
     ...names,
     VpcId: record.vpc,
-    SubnetId: record.subnet,
-    PrivateIpAddress: first.ipv4,
+    SubnetId: first.subnet,
+    PrivateIpAddress: first.ipv4 === '' ? undefined : first.ipv4,
     PrivateDnsName: privateDnsName(region, first),
-    Ipv6Address: first.ipv6,
-    SourceDestCheck: true,
-    SecurityGroups: groupsOf(view, record.securityGroups),
+    PublicIpAddress: associationOf(view, first, first.ipv4)?.PublicIp,
+    Ipv6Address: first.ipv6 === '' ? undefined : first.ipv6,
+    SourceDestCheck: first.sourceDestCheck,
+    SecurityGroups: groupList(view, first.securityGroups),
   }
 }
 
-function interfaceOf(
-  view: View,
-  region: string,
-  record: InstanceRecord,
-  one: InterfaceRecord,
-): InstanceNetworkInterface {
-  const dnsName = privateDnsName(region, one)
+/** An instance's interface says less of itself than one that is asked for by name. */
+function cardOf(card: NetworkInterface): InstanceNetworkInterface {
   return {
-    NetworkInterfaceId: one.id,
+    NetworkInterfaceId: card.NetworkInterfaceId,
     InterfaceType: 'interface',
-    OwnerId: one.account,
-    Status: 'in-use',
-    VpcId: one.vpc,
-    SubnetId: one.subnet,
-    Description: '',
-    MacAddress: one.mac,
-    PrivateIpAddress: one.ipv4,
-    PrivateDnsName: dnsName,
-    PrivateIpAddresses: [{ Primary: true, PrivateIpAddress: one.ipv4, PrivateDnsName: dnsName }],
-    Ipv6Addresses: [{ Ipv6Address: one.ipv6, IsPrimaryIpv6: false }],
-    Groups: groupsOf(view, one.securityGroups),
-    SourceDestCheck: true,
+    OwnerId: card.OwnerId,
+    Status: card.Status,
+    VpcId: card.VpcId,
+    SubnetId: card.SubnetId,
+    Description: card.Description,
+    MacAddress: card.MacAddress,
+    PrivateIpAddress: card.PrivateIpAddress,
+    PrivateDnsName: card.PrivateDnsName,
+    PrivateIpAddresses: card.PrivateIpAddresses?.map((one) => ({
+      ...one,
+      Association: publicOf(one.Association),
+    })),
+    Ipv6Addresses: card.Ipv6Addresses?.map(({ Ipv6Address, IsPrimaryIpv6 }) => ({
+      Ipv6Address,
+      IsPrimaryIpv6,
+    })),
+    Groups: card.Groups,
+    SourceDestCheck: card.SourceDestCheck,
+    Association: publicOf(card.Association),
     Attachment: {
-      AttachmentId: one.attachment,
-      AttachTime: new Date(one.createdAtMs),
-      DeleteOnTermination: true,
-      DeviceIndex: one.deviceIndex,
-      NetworkCardIndex: 0,
-      Status: record.state === 'pending' ? 'attaching' : 'attached',
+      AttachmentId: card.Attachment?.AttachmentId,
+      AttachTime: card.Attachment?.AttachTime,
+      DeleteOnTermination: card.Attachment?.DeleteOnTermination,
+      DeviceIndex: card.Attachment?.DeviceIndex,
+      NetworkCardIndex: card.Attachment?.NetworkCardIndex,
+      Status: card.Attachment?.Status,
     },
+  }
+}
+
+function publicOf(
+  association: NetworkInterfaceAssociation | undefined,
+): InstanceNetworkInterfaceAssociation | undefined {
+  if (association === undefined) return undefined
+  const { IpOwnerId, PublicIp, PublicDnsName } = association
+  return { IpOwnerId, PublicIp, PublicDnsName }
+}
+
+function nameOptionsOf(view: View, record: InstanceRecord): Instance['PrivateDnsNameOptions'] {
+  const subnet = view.get('subnet', record.subnet)
+  return {
+    HostnameType: subnet?.hostnameType ?? 'ip-name',
+    EnableResourceNameDnsARecord: subnet?.resourceNameDnsA ?? false,
+    EnableResourceNameDnsAAAARecord: subnet?.resourceNameDnsAaaa ?? false,
   }
 }
 
@@ -167,29 +199,6 @@ function sameForAll(record: InstanceRecord): Instance {
     EnclaveOptions: { Enabled: false },
     MaintenanceOptions: { AutoRecovery: 'disabled' },
     CapacityReservationSpecification: { CapacityReservationPreference: 'none' },
-    PrivateDnsNameOptions: {
-      HostnameType: 'ip-name',
-      EnableResourceNameDnsARecord: false,
-      EnableResourceNameDnsAAAARecord: false,
-    },
-    MetadataOptions: {
-      State: 'applied',
-      HttpEndpoint: 'disabled',
-      HttpTokens: 'required',
-      HttpPutResponseHopLimit: 1,
-      HttpProtocolIpv6: 'disabled',
-      InstanceMetadataTags: 'disabled',
-    },
+    MetadataOptions: metadataOptionsOf(record),
   }
-}
-
-function groupsOf(
-  view: View,
-  ids: readonly string[],
-): { GroupId: string; GroupName: string | undefined }[] {
-  return ids.map((id) => ({ GroupId: id, GroupName: view.get('security-group', id)?.name }))
-}
-
-function privateDnsName(region: string, { hostname, rack }: InterfaceRecord): string {
-  return `${hostname}.${zoneName(region, rack)}.internal`
 }

@@ -6,6 +6,9 @@ export interface InstanceTypeSpec {
   readonly vcpus: number
   readonly memoryMib: number
   readonly diskGib: number
+  /** Network interfaces that an instance can have, and addresses of each family of each. */
+  readonly interfaces: number
+  readonly addresses: number
   /** Is it of a family that AWS still offers to new users? */
   readonly current: boolean
 }
@@ -49,6 +52,34 @@ const PREVIOUS = [
 /** What RunInstances takes when no type is named (EC2 API reference, RunInstances). */
 export const DEFAULT_INSTANCE_TYPE = 'm1.small'
 
+/** Of any type: what an interface that is attached to nothing can have. */
+export const MAX_ADDRESSES = 50
+
+// AWS, "Maximum IP addresses per network interface".
+const LIMITS = {
+  't3.nano': [2, 2],
+  't3.micro': [2, 2],
+  't3.small': [3, 4],
+  't3.medium': [3, 6],
+  't3.large': [3, 12],
+  'm1.small': [2, 4],
+  'm1.medium': [2, 6],
+  'm1.large': [3, 10],
+} as const
+/** The same for all families that have the size. */
+const LIMITS_OF_SIZE = {
+  large: [3, 10],
+  xlarge: [4, 15],
+  '2xlarge': [4, 15],
+  '4xlarge': [8, 30],
+  '8xlarge': [8, 30],
+  '9xlarge': [8, 30],
+  '12xlarge': [8, 30],
+  '16xlarge': [15, 50],
+  '18xlarge': [15, 50],
+  '24xlarge': [15, MAX_ADDRESSES],
+} as const
+
 const SPECS: ReadonlyMap<string, InstanceTypeSpec> = new Map([
   ...CURRENT.map((row) => specOf(row, true)),
   ...PREVIOUS.map((row) => specOf(row, false)),
@@ -64,9 +95,18 @@ export function instanceTypes(): InstanceTypeSpec[] {
   return [...SPECS.values()]
 }
 
+type Row = (typeof CURRENT | typeof PREVIOUS)[number]
+
 function specOf(
-  [name, vcpus, memoryMib, diskGib]: readonly [string, number, number, number],
+  [name, vcpus, memoryMib, diskGib]: Row,
   current: boolean,
 ): [string, InstanceTypeSpec] {
-  return [name, { name, vcpus, memoryMib, diskGib, current }]
+  const [interfaces, addresses] = limitsOf(name)
+  return [name, { name, vcpus, memoryMib, diskGib, interfaces, addresses, current }]
+}
+
+function limitsOf(name: Row[0]): readonly [number, number] {
+  if (name in LIMITS) return LIMITS[name as keyof typeof LIMITS]
+  const size = name.slice(name.indexOf('.') + 1)
+  return LIMITS_OF_SIZE[size as keyof typeof LIMITS_OF_SIZE]
 }

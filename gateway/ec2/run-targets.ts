@@ -1,21 +1,54 @@
-// What a RunInstances request names, looked up: image, subnets by rack, security groups. Reads
-// through the transaction, so that nothing goes away before the instances are there.
+// What a RunInstances request names, looked up: image, key pair, subnets by rack, security groups,
+// interfaces that are there already. Reads through the transaction, so that nothing goes away
+// before the instances are there.
 
 import { ApiError } from '../aws/api-error.ts'
-import type { ImageRecord, SecurityGroupRecord, SubnetRecord } from '../store/records.ts'
+import { EVERY_RACK } from '../store/network-records.ts'
+import type {
+  ImageRecord,
+  InterfaceRecord,
+  MetadataOptions,
+  SubnetRecord,
+} from '../store/records.ts'
 import type { Transaction, View } from '../store/state.ts'
+import { checkAddressCount, checkAttachable, checkInterfaceCount } from './attaching.ts'
 import { namedInStore } from './ids.ts'
 import { unavailable } from './images.ts'
 import { badValue } from './input.ts'
 import type { InstanceTypeSpec } from './instance-types.ts'
+import { groupsFor } from './interface-groups.ts'
+import { interfaceNamed } from './interfaces.ts'
+import { keyPairFor } from './key-pairs.ts'
+import type { CardRequest } from './run-cards.ts'
 import type { RunRequest } from './run-request.ts'
 import { zoneId, zoneName } from './zones.ts'
 
+export interface CardTarget {
+  readonly request: CardRequest
+  readonly existing: InterfaceRecord | null
+  /** By rack: where an instance may go, and in which subnet its interface is there. */
+  readonly subnets: ReadonlyMap<string, SubnetRecord>
+  readonly groups: readonly string[]
+}
+
 export interface Targets {
   readonly image: ImageRecord
-  /** By rack: where an instance may go, and in which subnet it is there. */
-  readonly subnets: ReadonlyMap<string, SubnetRecord>
-  readonly groups: readonly SecurityGroupRecord[]
+  /** '' without a key pair. */
+  readonly publicKey: string
+  readonly vpc: string
+  readonly metadataDefaults: Partial<MetadataOptions> | undefined
+  readonly cards: readonly CardTarget[]
+  /** Racks that have a subnet for every interface. */
+  readonly racks: readonly string[]
+}
+
+interface Asker {
+  readonly tx: Transaction
+  readonly view: View
+  readonly region: string
+  readonly account: string
+  /** EVERY_RACK: the zone of stretched subnets. */
+  readonly rack: string | null
 }
 
 /** Throws what AWS answers when a named thing is not there or does not fit. */
@@ -26,17 +59,22 @@ export async function findTargets(
   request: RunRequest,
 ): Promise<Targets> {
   const image = await imageFor(tx, request, account)
-  const rack = rackAsked(view, region, request)
-  const subnets =
-    request.subnet === null
-      ? await defaultSubnets(tx, view, region, account, rack)
-      : [await subnetFor(tx, region, account, request.subnet, rack)]
-  const vpc = subnets[0]?.vpc ?? ''
-  return {
-    image,
-    subnets: new Map(subnets.map((subnet) => [subnet.rack, subnet])),
-    groups: await groupsFor(tx, view, account, vpc, request),
+  const { keyName } = request
+  const publicKey = keyName === '' ? '' : (await keyPairFor(tx, account, keyName)).publicKey
+  const asker = { tx, view, region, account, rack: rackAsked(view, region, request) }
+  checkInterfaceCount(request.type, request.cards.length)
+  const cards: CardTarget[] = []
+  for (const card of request.cards) cards.push(await cardFor(asker, card, request.type, cards[0]))
+  const [first] = cards
+  const racks = [...(first?.subnets.keys() ?? [])].filter((rack) =>
+    cards.every(({ subnets }) => subnets.has(rack)),
+  )
+  if (racks.length === 0) {
+    const text = 'The network interfaces of one instance must be in the same availability zone'
+    throw new ApiError('InvalidParameterCombination', text)
   }
+  const metadataDefaults = (await tx.get('account', account))?.metadataDefaults
+  return { image, publicKey, vpc: vpcOf(first), metadataDefaults, cards, racks }
 }
 
 async function imageFor(
@@ -61,6 +99,7 @@ function checkSize(image: ImageRecord, type: InstanceTypeSpec): void {
 
 /** The rack of the zone that the request names, null when it names none. */
 function rackAsked(view: View, region: string, { zone, zoneId: id }: RunRequest): string | null {
+  if (zone === zoneName(region, EVERY_RACK) && id === null) return EVERY_RACK
   const racks = view.all('rack')
   const byName = racks.find((rack) => zoneName(region, rack.name) === zone)
   if (zone !== null && byName === undefined) throw badZone(zone)
@@ -74,30 +113,68 @@ function badZone(zone: string): ApiError {
   return new ApiError('InvalidParameterValue', `Invalid availability zone: [${zone}]`)
 }
 
-async function subnetFor(
-  tx: Transaction,
-  region: string,
-  account: string,
-  id: string,
-  rack: string | null,
-): Promise<SubnetRecord> {
+async function cardFor(
+  asker: Asker,
+  request: CardRequest,
+  type: InstanceTypeSpec,
+  first: CardTarget | undefined,
+): Promise<CardTarget> {
+  const { tx, view, account } = asker
+  const existing =
+    request.existing === null ? null : await interfaceNamed(tx, request.existing, account)
+  const subnetId = existing?.subnet ?? request.subnet
+  const subnets =
+    subnetId === null ? await defaultSubnets(asker) : [await subnetFor(asker, subnetId)]
+  const target = { request, existing, subnets: byRack(asker, subnets), groups: [] }
+  const vpc = vpcOf(target)
+  if (first !== undefined && vpcOf(first) !== vpc) {
+    const text =
+      'The network interfaces of one instance must be in one VPC, not in both ' +
+      `${vpcOf(first)} and ${vpc}`
+    throw new ApiError('InvalidParameterCombination', text)
+  }
+  if (existing !== null) {
+    checkAttachable(existing, vpc, null)
+    checkAddressCount(existing, type.name)
+    return { ...target, groups: existing.securityGroups }
+  }
+  const asked = { ids: request.groupIds, names: request.groupNames }
+  return { ...target, groups: await groupsFor(tx, view, account, vpc, asked) }
+}
+
+/** A stretched subnet is in every rack that the request lets it be in. */
+function byRack(
+  { view, rack }: Asker,
+  subnets: readonly SubnetRecord[],
+): ReadonlyMap<string, SubnetRecord> {
+  const there = new Map<string, SubnetRecord>()
+  for (const subnet of subnets) {
+    const isStretched = subnet.rack === EVERY_RACK
+    const racks = isStretched ? view.all('rack').map(({ name }) => name) : [subnet.rack]
+    for (const name of racks) {
+      if (rack === null || rack === EVERY_RACK || rack === name) there.set(name, subnet)
+    }
+  }
+  return there
+}
+
+function vpcOf(card: CardTarget | undefined): string {
+  const [subnet] = card?.subnets.values() ?? []
+  return subnet?.vpc ?? ''
+}
+
+async function subnetFor({ tx, region, account, rack }: Asker, id: string): Promise<SubnetRecord> {
   const [subnet] = await namedInStore(tx, 'subnet', [id], account)
   if (subnet === undefined) throw new RangeError(`subnet ${id} was found and is not there`)
-  if (rack !== null && rack !== subnet.rack) {
+  if (rack !== null && rack !== subnet.rack && subnet.rack !== EVERY_RACK) {
     const why = `Subnet '${id}' is in the availability zone ${zoneName(region, subnet.rack)}.`
     throw badValue('availabilityZone', zoneName(region, rack), why)
   }
   return subnet
 }
 
-async function defaultSubnets(
-  tx: Transaction,
-  view: View,
-  region: string,
-  account: string,
-  rack: string | null,
-): Promise<SubnetRecord[]> {
-  const vpc = view.all('vpc').find((one) => one.account === account && one.isDefault)
+async function defaultSubnets({ tx, view, region, account, rack }: Asker): Promise<SubnetRecord[]> {
+  const vpc = view.by('vpc', 'account', account).find((one) => one.isDefault)
   if (vpc === undefined) {
     throw new ApiError('VPCIdNotSpecified', 'No default VPC for this user')
   }
@@ -110,28 +187,4 @@ async function defaultSubnets(
   const where = rack === null ? '' : ` in the availability zone ${zoneName(region, rack)}`
   const text = `No subnets found for the default VPC '${vpc.id}'${where}`
   throw new ApiError('MissingInput', text)
-}
-
-async function groupsFor(
-  tx: Transaction,
-  view: View,
-  account: string,
-  vpc: string,
-  { groupIds, groupNames }: RunRequest,
-): Promise<SecurityGroupRecord[]> {
-  const there = view.all('security-group').filter((group) => group.vpc === vpc)
-  const names = groupIds.length + groupNames.length === 0 ? ['default'] : groupNames
-  const named = names.map((name) => {
-    const group = there.find((one) => one.name === name && one.account === account)
-    if (group !== undefined) return group.id
-    const text = `The security group '${name}' does not exist in VPC '${vpc}'`
-    throw new ApiError('InvalidGroup.NotFound', text)
-  })
-  const groups = await namedInStore(tx, 'security-group', [...groupIds, ...named], account)
-  const foreign = groups.find((group) => group.vpc !== vpc)
-  if (foreign !== undefined) {
-    const text = `Security group ${foreign.id} and the subnet belong to different networks.`
-    throw new ApiError('InvalidParameter', text)
-  }
-  return groups
 }

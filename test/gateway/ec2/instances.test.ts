@@ -46,7 +46,14 @@ test('DescribeInstances shows a whole instance, and nothing that is not true', a
   assert.equal(instance?.LaunchTime?.getTime(), START_MS)
   assert.equal(instance?.RootDeviceType, 'instance-store')
   assert.equal(instance?.EbsOptimized, false)
-  assert.equal(instance?.MetadataOptions?.HttpEndpoint, 'disabled')
+  assert.deepEqual(instance?.MetadataOptions, {
+    State: 'applied',
+    HttpTokens: 'required',
+    HttpPutResponseHopLimit: 2,
+    HttpEndpoint: 'enabled',
+    HttpProtocolIpv6: 'disabled',
+    InstanceMetadataTags: 'disabled',
+  })
   assert.equal(instance?.SourceDestCheck, true)
   assert.equal(instance?.ClientToken, 'token')
   assert.deepEqual(instance?.Tags, [{ Key: 'Name', Value: 'web' }])

@@ -112,6 +112,8 @@ test('instanceType knows the types that old and new scripts start', () => {
     vcpus: 2,
     memoryMib: 512,
     diskGib: 4,
+    interfaces: 2,
+    addresses: 2,
     current: true,
   })
   assert.equal(instanceType('m1.small')?.vcpus, 1)
