@@ -19,6 +19,7 @@ export interface InitRequest {
   readonly name: string
   readonly region: string
   readonly ipv4Pools: readonly string[]
+  readonly vlanScope?: 'cloud' | 'rack'
 }
 
 export interface InitAnswer {
@@ -92,6 +93,7 @@ export async function initState(
       fabricPrefix: formatCidr(fabricPrefix(randomHex(5))),
       ipv6Pool: formatCidr(ipv6Pool(randomHex(4))),
       ipv4Pools: request.ipv4Pools,
+      vlanScope: request.vlanScope ?? 'cloud',
       createdAtMs: nowMs,
     })
     return putAccount(tx, { sealer, clock, randomHex }, FIRST_ACCOUNT)

@@ -20,6 +20,7 @@ import { GatewayCertificate, keepCertificate, readCa, readTls } from './certific
 import { consoleOutput, serveCommands } from './control/commands.ts'
 import { departHost } from './control/departure.ts'
 import { startHousekeeping } from './control/housekeeping.ts'
+import { upgradeRecords } from './control/upgrade.ts'
 import { ec2Handlers } from './ec2/index.ts'
 import { checkJoin, joinHost } from './federation/membership.ts'
 import { gatewayParent } from './federation/parent.ts'
@@ -117,6 +118,7 @@ async function openGateway(
   if (cloud === null) {
     throw new MalleeError('BadConfig', `${config.store} holds no cloud, run 'mallee init' first`)
   }
+  await upgradeRecords({ state, randomHex, log })
   const { stateDir } = config
   const certificate = await GatewayCertificate.open({
     stateDir,

@@ -14,6 +14,7 @@ interface Flags {
   readonly name: string
   readonly region: string
   readonly ipv4Pool: readonly string[]
+  readonly vlanScope: 'cloud' | 'rack'
   readonly stateDir: string
   readonly store?: string
   readonly config: string
@@ -50,6 +51,12 @@ export const initCommand = buildCommand<Flags>({
         variadic: ',',
         default: ['10.0.0.0/8'],
       },
+      vlanScope: {
+        kind: 'enum',
+        values: ['cloud', 'rack'],
+        brief: 'Whose the VLAN tags are: 4093 networks in the cloud, or in each rack',
+        default: 'cloud',
+      },
       stateDir: {
         kind: 'parsed',
         parse: String,
@@ -72,7 +79,7 @@ export const initCommand = buildCommand<Flags>({
 })
 
 async function init(flags: Flags): Promise<void> {
-  const { name, region, ipv4Pool: ipv4Pools, stateDir, store } = flags
+  const { name, region, ipv4Pool: ipv4Pools, vlanScope, stateDir, store } = flags
   checkInit({ name, region, ipv4Pools })
   const settings = { stateDir, ...(store === undefined ? {} : { store }) }
   const config = await readConfig(flags.config, settings, process.env)
@@ -81,7 +88,7 @@ async function init(flags: Flags): Promise<void> {
   const { state, sealer, close } = await openCloud(config, log, { create: true })
   try {
     const parts = { state, sealer, clock: systemClock, randomHex }
-    const answer = await initState(parts, { name, region, ipv4Pools })
+    const answer = await initState(parts, { name, region, ipv4Pools, vlanScope })
     await writeDurably(flags.config, `${JSON.stringify(settings, null, 2)}\n`)
     const text = [
       `Cloud ${answer.cloud}, region ${answer.region}, account ${answer.account}.`,

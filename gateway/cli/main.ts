@@ -3,6 +3,7 @@
 import { buildRouteMap } from '@stricli/core'
 import { runCli } from '../../common/cli.ts'
 import { accountRoutes, keyRoutes } from './account.ts'
+import { cloudRoutes } from './cloud.ts'
 import { doctorCommand } from './doctor.ts'
 import { gatewayCommand } from './gateway.ts'
 import { imageRoutes } from './image.ts'
@@ -21,6 +22,7 @@ const root = buildRouteMap({
     account: accountRoutes,
     key: keyRoutes,
     image: imageRoutes,
+    cloud: cloudRoutes,
     doctor: doctorCommand,
   },
   docs: {

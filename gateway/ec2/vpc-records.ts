@@ -23,17 +23,19 @@ export interface NewVpc {
   readonly ipv6Cidrs: readonly string[]
   readonly isDefault: boolean
   readonly nowMs: number
+  /** The id of its default group; a new one when it is absent. */
+  readonly group?: string | undefined
 }
 
 /** Writes the VPC whole; its blocks are taken already. */
 export async function createVpcRecords(
   tx: Transaction,
   randomHex: RandomHex,
-  { id, account, ipv4Cidrs, ipv6Cidrs, isDefault, nowMs }: NewVpc,
+  { id, account, ipv4Cidrs, ipv6Cidrs, isDefault, nowMs, ...given }: NewVpc,
 ): Promise<VpcRecord> {
   const table = await newId(tx, randomHex, 'route-table')
   const acl = await newId(tx, randomHex, 'network-acl')
-  const group = await newId(tx, randomHex, 'security-group')
+  const group = given.group ?? (await newId(tx, randomHex, 'security-group'))
   const own = { account, vpc: id }
   const routes = isDefault ? await openGateway(tx, randomHex, own) : []
   await tx.put('route-table', [table], { ...own, id: table, routes, createdAtMs: nowMs })

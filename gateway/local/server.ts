@@ -9,6 +9,7 @@ import type { Log } from '../../common/log.ts'
 import type { AccountParts } from '../accounts.ts'
 import { addAccountRoutes } from './accounts.ts'
 import { addBlobRoutes } from './blobs.ts'
+import { addCloudRoutes } from './cloud.ts'
 import { addRackRoutes, type RackParts } from './racks.ts'
 import { addTokenRoutes, type TokenParts } from './tokens.ts'
 
@@ -53,6 +54,7 @@ export function createLocalServer(parts: LocalParts): FastifyInstance {
   addTokenRoutes(app, parts)
   addRackRoutes(app, parts)
   addBlobRoutes(app, parts)
+  addCloudRoutes(app, parts)
   return app
 }
 

@@ -1,0 +1,33 @@
+// Settings of the whole cloud, for operators.
+
+import type { FastifyInstance } from 'fastify'
+import { MalleeError } from '../../common/errors.ts'
+import { cloudOf } from '../ec2/cloud.ts'
+import { useRackTags } from '../ec2/vlan-tags.ts'
+import type { State } from '../store/state.ts'
+
+const BODY = {
+  type: 'object',
+  required: ['vlanScope'],
+  additionalProperties: false,
+  properties: { vlanScope: { enum: ['cloud', 'rack'] } },
+} as const
+
+interface CloudBody {
+  readonly vlanScope: 'cloud' | 'rack'
+}
+
+export function addCloudRoutes(app: FastifyInstance, { state }: { state: State }): void {
+  app.put<{ Body: CloudBody }>('/v1/cloud', { schema: { body: BODY } }, async ({ body }) => {
+    await state.update(async (tx) => {
+      const { vlanScope = 'cloud' } = await cloudOf(tx)
+      if (body.vlanScope === vlanScope) return
+      if (body.vlanScope === 'cloud') {
+        const why = 'racks may have different networks under one tag by now'
+        throw new MalleeError('Conflict', `the VLAN scope cannot go back to cloud: ${why}`)
+      }
+      await useRackTags(tx)
+    })
+    return { vlanScope: body.vlanScope }
+  })
+}

@@ -1,0 +1,37 @@
+// PUT /v1/cloud: the VLAN scope goes one way.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { randomHex, systemClock } from '../../../common/clock.ts'
+import { silentLog } from '../../../common/log.ts'
+import { Sessions } from '../../../gateway/federation/sessions.ts'
+import { createLocalServer } from '../../../gateway/local/server.ts'
+import { openCloud } from '../ec2/support.ts'
+
+test('PUT /v1/cloud gives racks tags of their own, keeps those there are, and never goes back', async (t) => {
+  const cloud = await openCloud(t, { racks: ['a'] })
+  const { state } = cloud
+  const app = createLocalServer({
+    ...{ state, sessions: new Sessions(), clock: systemClock, randomHex, log: silentLog },
+    ...{ blobsDir: '/nonexistent', caDigest: '', sealer: { seal: notNeeded, open: notNeeded } },
+    certificateEnds: () => ({ ca: 0, gateway: 0 }),
+  })
+  t.after(() => app.close())
+  const put = async (payload: object): Promise<number> =>
+    (await app.inject({ method: 'PUT', url: '/v1/cloud', payload })).statusCode
+  const [gone, kept] = state.view().all('subnet')
+  await cloud.call('DeleteSubnet', { SubnetId: gone?.id ?? '' }, { account: gone?.account ?? '' })
+  assert.equal(await put({ vlanScope: 'cloud' }), 200)
+  assert.equal(await put({ vlanScope: 'rack' }), 200)
+  assert.equal(await put({ vlanScope: 'rack' }), 200)
+  assert.equal(await put({ vlanScope: 'cloud' }), 409)
+  assert.equal(await put({ vlanScope: 'vpc' }), 400)
+  const view = await state.fresh()
+  assert.equal(view.get('cloud', 'self')?.vlanScope, 'rack')
+  assert.deepEqual(view.get('subnet', kept?.id ?? ''), kept)
+  assert.ok(view.get('resting-tag', 'any', String(gone?.vlanTag)))
+})
+
+function notNeeded(): never {
+  throw new Error('no secret is needed for settings of the cloud')
+}
