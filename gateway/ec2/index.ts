@@ -21,6 +21,7 @@ import { interfaceHandlers } from './interfaces.ts'
 import { ipamHandlers } from './ipam.ts'
 import { keyPairHandlers } from './key-pairs.ts'
 import { metadataHandlers } from './metadata-options.ts'
+import { networkAclHandlers } from './network-acls.ts'
 import { runInstancesHandler } from './run-instances.ts'
 import { securityGroupHandlers } from './security-groups.ts'
 import { subnetAttributeHandlers } from './subnet-attributes.ts'
@@ -64,6 +65,7 @@ export function ec2Handlers({
     ...securityGroupHandlers({ state, randomHex, region }),
     ...groupRuleHandlers({ state, randomHex, region }),
     ...groupRuleQueryHandlers({ state, region }),
+    ...networkAclHandlers({ state, randomHex, region }),
     RunInstances: runInstancesHandler({ state, randomHex, region }),
     ...describeInstanceHandlers({ state, region }),
     ...instanceActionHandlers({ state, region, consoleOutput }),
