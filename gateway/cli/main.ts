@@ -8,6 +8,7 @@ import { doctorCommand } from './doctor.ts'
 import { gatewayCommand } from './gateway.ts'
 import { imageRoutes } from './image.ts'
 import { initCommand } from './init.ts'
+import { poolRoutes } from './pool.ts'
 import { hostRoutes, rackRoutes, statusCommand } from './rack.ts'
 import { tokenRoutes } from './token.ts'
 
@@ -23,6 +24,7 @@ const root = buildRouteMap({
     key: keyRoutes,
     image: imageRoutes,
     cloud: cloudRoutes,
+    pool: poolRoutes,
     doctor: doctorCommand,
   },
   docs: {

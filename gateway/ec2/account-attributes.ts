@@ -3,6 +3,7 @@
 import type { AccountAttribute } from '@aws-sdk/client-ec2'
 import type { Ec2Handlers } from '../aws/handlers.ts'
 import type { State, View } from '../store/state.ts'
+import { MAX_ELASTIC_IPS } from './addresses.ts'
 import { endDryRun, isAsked } from './input.ts'
 import { MAX_GROUPS } from './interface-groups.ts'
 
@@ -27,8 +28,8 @@ function attributesOf(view: View, account: string): AccountAttribute[] {
     attribute('supported-platforms', 'VPC'),
     attribute('default-vpc', vpc?.id ?? 'none'),
     attribute('vpc-max-security-groups-per-interface', String(MAX_GROUPS)),
-    attribute('max-elastic-ips', '0'),
-    attribute('vpc-max-elastic-ips', '0'),
+    attribute('max-elastic-ips', String(MAX_ELASTIC_IPS)),
+    attribute('vpc-max-elastic-ips', String(MAX_ELASTIC_IPS)),
   ]
 }
 

@@ -79,6 +79,18 @@ export async function namedInStore<K extends OwnedKind>(
   return present(kind, unique, records, account)
 }
 
+/** The same of one thing. */
+export async function oneInStore<K extends OwnedKind>(
+  tx: Transaction,
+  kind: K,
+  id: string,
+  account: string,
+): Promise<Records[K]> {
+  const [record] = await namedInStore(tx, kind, [id], account)
+  if (record === undefined) throw notFound(kind, [id])
+  return record
+}
+
 export function notFound(kind: TaggedKind, ids: readonly string[]): ApiError {
   const { notFound: code, words } = NOUNS[kind]
   const text =

@@ -4,7 +4,10 @@ import type { RandomHex } from '../../common/clock.ts'
 import type { Ec2Handlers } from '../aws/handlers.ts'
 import type { State } from '../store/state.ts'
 import { accountHandlers } from './account-attributes.ts'
+import { associationHandlers } from './address-associations.ts'
+import { addressHandlers } from './addresses.ts'
 import { createVpcHandlers } from './create-vpc.ts'
+import { describeAddressHandlers } from './describe-addresses.ts'
 import { instanceTypeHandlers } from './describe-instance-types.ts'
 import { describeInstanceHandlers } from './describe-instances.ts'
 import { describeSubnetHandlers } from './describe-subnets.ts'
@@ -22,6 +25,7 @@ import { ipamHandlers } from './ipam.ts'
 import { keyPairHandlers } from './key-pairs.ts'
 import { metadataHandlers } from './metadata-options.ts'
 import { networkAclHandlers } from './network-acls.ts'
+import { publicPoolHandlers } from './public-pools.ts'
 import { runInstancesHandler } from './run-instances.ts'
 import { securityGroupHandlers } from './security-groups.ts'
 import { subnetAttributeHandlers } from './subnet-attributes.ts'
@@ -76,6 +80,10 @@ export function ec2Handlers({
     ...attachmentHandlers({ state, randomHex, region }),
     ...metadataHandlers({ state }),
     ...keyPairHandlers({ state, randomHex }),
+    ...publicPoolHandlers({ state, region }),
+    ...addressHandlers({ state, randomHex, region }),
+    ...associationHandlers({ state, randomHex, region }),
+    ...describeAddressHandlers({ state, region }),
     ...tagHandlers({ state }),
   }
 }

@@ -10,6 +10,7 @@ import type { AccountParts } from '../accounts.ts'
 import { addAccountRoutes } from './accounts.ts'
 import { addBlobRoutes } from './blobs.ts'
 import { addCloudRoutes } from './cloud.ts'
+import { addPoolRoutes } from './pools.ts'
 import { addRackRoutes, type RackParts } from './racks.ts'
 import { addTokenRoutes, type TokenParts } from './tokens.ts'
 
@@ -55,6 +56,7 @@ export function createLocalServer(parts: LocalParts): FastifyInstance {
   addRackRoutes(app, parts)
   addBlobRoutes(app, parts)
   addCloudRoutes(app, parts)
+  addPoolRoutes(app, parts)
   return app
 }
 

@@ -1,0 +1,104 @@
+// `mallee pool …`: public addresses that the cloud may give to instances.
+
+import { buildCommand, buildRouteMap } from '@stricli/core'
+import { answering, print, table } from '../../common/cli.ts'
+import type { PublicPoolRecord } from '../store/network-records.ts'
+import { callLocal } from './client.ts'
+import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+
+interface Flags extends LocalFlags {
+  readonly cidr: string
+  readonly racks?: readonly string[]
+  readonly exclude?: readonly string[]
+}
+
+interface Listed extends PublicPoolRecord {
+  readonly out: number
+  readonly available: number
+}
+
+const createPoolCommand = buildCommand<Flags>({
+  docs: {
+    brief: 'Give the cloud a block of public IPv4 addresses',
+    fullDescription: [
+      'Give the cloud a block of public IPv4 addresses, for elastic IPs and launches. The upstream',
+      'router must have the block on the link where the CCs of the racks have their public side.',
+      '',
+      'Examples:',
+      '  mallee pool create --cidr 203.0.113.0/24 --exclude 203.0.113.1',
+      '  mallee pool create --cidr 198.51.100.0/28 --racks a,b',
+    ].join('\n'),
+  },
+  parameters: {
+    flags: {
+      cidr: { kind: 'parsed', parse: String, brief: 'IPv4 prefix, /8 to /32', placeholder: 'cidr' },
+      racks: {
+        kind: 'parsed',
+        parse: String,
+        brief: 'Racks whose CCs can announce it; all without',
+        placeholder: 'racks',
+        variadic: ',',
+        optional: true,
+      },
+      exclude: {
+        kind: 'parsed',
+        parse: String,
+        brief: "Addresses that nobody gets, for example the router's and the CCs' own",
+        placeholder: 'addresses',
+        variadic: ',',
+        optional: true,
+      },
+      socket: socketFlag,
+      json: jsonFlag,
+    },
+  },
+  func: (flags) => answering(flags.json, () => createPool(flags)),
+})
+
+const listPoolsCommand = buildCommand<LocalFlags>({
+  docs: { brief: 'Public pools and how much of them is out' },
+  parameters: { flags: { socket: socketFlag, json: jsonFlag } },
+  func: (flags) => answering(flags.json, () => listPools(flags)),
+})
+
+const deletePoolCommand = buildCommand<LocalFlags, [string]>({
+  docs: { brief: 'Take a pool back of which no address is out' },
+  parameters: {
+    flags: { socket: socketFlag, json: jsonFlag },
+    positional: {
+      kind: 'tuple',
+      parameters: [{ brief: 'Id of the pool', parse: String, placeholder: 'id' }],
+    },
+  },
+  func: ({ socket, json }, id) =>
+    answering(json, async () => {
+      const path = `/v1/pools/${encodeURIComponent(id)}`
+      print(json, await callLocal(socket, { method: 'DELETE', path }), `${id}: deleted`)
+    }),
+})
+
+export const poolRoutes = buildRouteMap({
+  routes: { create: createPoolCommand, list: listPoolsCommand, delete: deletePoolCommand },
+  docs: { brief: 'Pools of public addresses' },
+})
+
+async function createPool({ cidr, racks, exclude, socket, json }: Flags): Promise<void> {
+  const body = { cidr, racks: racks ?? [], exclude: exclude ?? [] }
+  const call = { method: 'POST', path: '/v1/pools', body } as const
+  const pool = await callLocal<PublicPoolRecord>(socket, call)
+  print(json, pool, `${pool.id}: ${pool.cidr}`)
+}
+
+async function listPools({ socket, json }: LocalFlags): Promise<void> {
+  const call = { method: 'GET', path: '/v1/pools' } as const
+  const { pools } = await callLocal<{ pools: readonly Listed[] }>(socket, call)
+  const rows = pools.map((pool) => [
+    pool.id,
+    pool.cidr,
+    pool.racks.join(',') || 'all',
+    String(pool.out),
+    String(pool.available),
+    pool.excluded.join(','),
+  ])
+  print(json, pools, table(['POOL', 'CIDR', 'RACKS', 'OUT', 'AVAILABLE', 'EXCLUDED'], rows))
+}

@@ -1,0 +1,71 @@
+// Public pools: what an operator may give, and that nothing goes that is in use.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { randomHex } from '../../common/clock.ts'
+import { codeOf } from '../../common/errors.ts'
+import { createPublicPool, deletePublicPool } from '../../gateway/public-pools.ts'
+import { type Cloud, openCloud, START_MS } from './ec2/support.ts'
+
+const create = (cloud: Cloud, cidr: string, exclude: string[] = [], racks: string[] = []) =>
+  createPublicPool({ state: cloud.state, randomHex, nowMs: START_MS }, { cidr, exclude, racks })
+
+async function codeFrom(call: Promise<unknown>): Promise<string | null> {
+  const error = await call.then(
+    () => null,
+    (reason: unknown) => reason,
+  )
+  return error === null ? null : codeOf(error)
+}
+
+for (const [cidr, exclude, racks, code] of [
+  ['203.0.113.0/24', ['203.0.113.1'], ['a'], null],
+  ['203.0.113.7/32', [], [], null],
+  ['203.0.113.1/24', [], [], 'BadArgument'],
+  ['12.0.0.0/7', [], [], 'BadArgument'],
+  ['2001:db8::/64', [], [], 'BadArgument'],
+  ['224.0.0.0/24', [], [], 'BadArgument'],
+  ['203.0.113.0/24', ['198.51.100.1'], [], 'BadArgument'],
+  ['203.0.113.0/24', [], ['nowhere'], 'RackNotFound'],
+  ['10.3.0.0/16', [], [], 'Conflict'],
+  ['172.31.8.0/24', [], [], 'Conflict'],
+  ['198.51.100.0/28', [], [], 'Conflict'],
+  ['192.0.2.0/24', [], [], 'Conflict'],
+  ['192.0.2.0/24', ['192.0.2.9'], [], null],
+] as const) {
+  test(`createPublicPool of ${cidr} without [${exclude}] in [${racks}]: ${code}`, async (t) => {
+    const cloud = await openCloud(t)
+    await create(cloud, '198.51.100.0/24')
+    await cloud.call('CreateVpc', { CidrBlock: '172.31.0.0/16' })
+    await cloud.state.update(async (tx) => {
+      const host = await tx.get('host', 'a', 'a0')
+      assert.ok(host?.status)
+      const status = { ...host.status, wireguardEndpoints: ['192.0.2.9:51820'] }
+      await tx.put('host', ['a', 'a0'], { ...host, status })
+    })
+    assert.equal(await codeFrom(create(cloud, cidr, [...exclude], [...racks])), code)
+  })
+}
+
+test('createPublicPool does not make two pools that overlap at once', async (t) => {
+  const cloud = await openCloud(t)
+  const made = await Promise.allSettled([
+    create(cloud, '203.0.113.0/24'),
+    create(cloud, '203.0.113.128/25'),
+  ])
+  assert.equal(made.filter(({ status }) => status === 'fulfilled').length, 1)
+})
+
+test('deletePublicPool refuses while an address is out, and goes on giving them', async (t) => {
+  const cloud = await openCloud(t)
+  const { id } = await create(cloud, '203.0.113.0/24')
+  const { AllocationId } = await cloud.call('AllocateAddress', {})
+  assert.equal(await codeFrom(deletePublicPool(cloud.state, id)), 'Conflict')
+  const other = await cloud.call('AllocateAddress', {})
+  for (const one of [AllocationId, other.AllocationId]) {
+    await cloud.call('ReleaseAddress', { AllocationId: one })
+  }
+  await deletePublicPool(cloud.state, id)
+  assert.deepEqual((await cloud.call('DescribePublicIpv4Pools', {})).PublicIpv4Pools, [])
+  assert.equal(await codeFrom(deletePublicPool(cloud.state, id)), 'NotFound')
+})
