@@ -6,19 +6,24 @@ import type { View } from '../store/state.ts'
 /** Active peerings by VPC. The view hands out the same list until a peering changes. */
 const byVpc = new WeakMap<readonly PeeringRecord[], ReadonlyMap<string, readonly PeeringRecord[]>>()
 
-/** Is the subnet in this rack? A stretched one is in all of them. */
+/** Is the subnet in this rack? A stretched one is in all of them that it has a tag in. */
 export function isIn(subnet: SubnetRecord, rack: string): boolean {
-  return subnet.rack === rack || subnet.rack === EVERY_RACK
+  return subnet.rack === rack || (subnet.rack === EVERY_RACK && ownTag(subnet, rack) > 0)
 }
 
 /** The subnets that a rack has. */
 export function subnetsIn(view: View, rack: string): SubnetRecord[] {
-  return [...view.subnetsOf('rack', rack), ...view.subnetsOf('rack', EVERY_RACK)]
+  const stretched = view.subnetsOf('rack', EVERY_RACK).filter((one) => isIn(one, rack))
+  return [...view.subnetsOf('rack', rack), ...stretched]
 }
 
 /** The tag that a subnet has in a rack; 0 where it is not. */
 export function tagIn(subnet: SubnetRecord, rack: string): number {
-  return isIn(subnet, rack) ? (subnet.rackTags[rack] ?? subnet.vlanTag) : 0
+  return isIn(subnet, rack) ? ownTag(subnet, rack) : 0
+}
+
+function ownTag({ rackTags, vlanTag }: SubnetRecord, rack: string): number {
+  return rackTags[rack] ?? vlanTag
 }
 
 export function hasVpc(view: View, rack: string, vpc: string): boolean {

@@ -71,11 +71,14 @@ export async function createVpcRecords(
  * is known of its subnets' blocks may be more than a transaction takes: forgetSpaces deletes it.
  */
 export async function deleteVpcRecords(tx: Transaction, view: View, vpc: VpcRecord): Promise<void> {
-  const groups = view.by('security-group', 'vpc', vpc.id).map((group) => group.id)
+  const groups = view.by('security-group', 'vpc', vpc.id)
+  for (const rule of groups.flatMap((group) => group.rules)) {
+    if (view.get('tags', rule.id) !== null) await tx.delete('tags', rule.id)
+  }
   for (const [kind, ids] of [
     ['route-table', [vpc.mainRouteTable]],
     ['network-acl', [vpc.defaultAcl]],
-    ['security-group', groups],
+    ['security-group', groups.map((group) => group.id)],
     ['vpc', [vpc.id]],
   ] as const) {
     for (const id of ids) {
