@@ -1,5 +1,6 @@
 // An agent's configuration: written by rack-join, checked when the agent starts.
 
+import { isIP } from 'node:net'
 import { readIfThere } from '../common/durable-file.ts'
 import { MalleeError } from '../common/errors.ts'
 import { isName } from '../common/identity.ts'
@@ -19,6 +20,8 @@ export interface AgentConfig {
   readonly parents: readonly Parent[]
   /** The NIC that joins this host to the rack's trunk; null on a rack of one host. */
   readonly trunk: string | null
+  /** A CC's way to the world for tenants; null for the host's own default routes. */
+  readonly public: PublicInterface | null
   /** Where other racks reach this CC's WireGuard; empty to find out. */
   readonly endpoints: readonly string[]
   readonly wireguardPort: number
@@ -30,6 +33,13 @@ export interface AgentConfig {
   /** What instances may use; null for what the machine has. */
   readonly capacity: Capacity | null
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
+}
+
+/** A device and the routers behind it; null without that family. */
+export interface PublicInterface {
+  readonly device: string
+  readonly ipv4NextHop: string | null
+  readonly ipv6NextHop: string | null
 }
 
 export interface Parent {
@@ -47,6 +57,7 @@ export interface Capacity {
 
 export const CONFIG_DEFAULTS = {
   trunk: null,
+  public: null,
   endpoints: [],
   wireguardPort: WIREGUARD_PORT,
   sessionPort: SESSION_PORT,
@@ -90,8 +101,11 @@ export function checkAgentConfig(file: string, config: AgentConfig): AgentConfig
     if (!isIntegerIn(config[field], 1, 65_535)) say(field, 'a number from 1 to 65535')
   }
   if (!Array.isArray(config.parents) || config.parents.length === 0) say('parents', 'a list')
-  if (config.trunk !== null && !/^[\w.@-]{1,15}$/.test(config.trunk)) {
+  if (config.trunk !== null && !isDeviceName(config.trunk)) {
     say('trunk', 'the name of a network interface, or null')
+  }
+  if (config.public !== null && !isPublicInterface(config.public)) {
+    say('public', 'null, or device with ipv4NextHop and ipv6NextHop, each an address or null')
   }
   if (config.capacity !== null) {
     const { vcpus, memoryMib, diskGib } = config.capacity
@@ -100,6 +114,15 @@ export function checkAgentConfig(file: string, config: AgentConfig): AgentConfig
     }
   }
   return Object.freeze(config)
+}
+
+function isPublicInterface({ device, ipv4NextHop, ipv6NextHop }: PublicInterface): boolean {
+  const fits = (hop: string | null, family: 4 | 6): boolean => hop === null || isIP(hop) === family
+  return isDeviceName(device) && fits(ipv4NextHop, 4) && fits(ipv6NextHop, 6)
+}
+
+function isDeviceName(name: unknown): boolean {
+  return typeof name === 'string' && /^[\w.@-]{1,15}$/.test(name)
 }
 
 function isIntegerIn(value: unknown, first: number, last: number): boolean {

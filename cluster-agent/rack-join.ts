@@ -8,7 +8,7 @@ import { MalleeError } from '../common/errors.ts'
 import { exec } from '../common/exec.ts'
 import { isName } from '../common/identity.ts'
 import { parseInvitation } from '../common/token.ts'
-import type { Capacity } from './config.ts'
+import type { Capacity, PublicInterface } from './config.ts'
 import { CONFIG_DEFAULTS } from './config.ts'
 import { type PathFlags, pathFlags, pathsOf } from './flags.ts'
 import { awaitReady } from './join/await-ready.ts'
@@ -25,6 +25,9 @@ interface JoinFlags extends PathFlags {
   readonly roles: readonly Role[]
   readonly hostName?: string
   readonly trunk?: string
+  readonly publicInterface?: string
+  readonly publicGateway?: string
+  readonly publicGateway6?: string
   readonly endpoint?: readonly string[]
   readonly capacity?: Capacity
   readonly wireguardPort: number
@@ -83,6 +86,9 @@ const joinCommand = buildCommand<JoinFlags, [string]>({
       },
       hostName: text("The host's name in the cloud; the machine's own when not given", 'name'),
       trunk: text("The NIC that joins the rack's hosts, for tenants' VLANs only", 'interface'),
+      publicInterface: text("A CC's NIC for tenants' public addresses", 'interface'),
+      publicGateway: text('The router behind it; IPv4', 'address'),
+      publicGateway6: text('The router behind it; IPv6', 'address'),
       endpoint: {
         kind: 'parsed',
         parse: String,
@@ -180,6 +186,7 @@ async function run(flags: JoinFlags, invitation: string): Promise<void> {
     host,
     roles: ROLES.filter((role) => flags.roles.includes(role)),
     trunk: flags.trunk ?? null,
+    public: publicOf(flags),
     endpoints: flags.endpoint ?? [],
     capacity: flags.capacity ?? null,
     wireguardPort: flags.wireguardPort,
@@ -226,6 +233,20 @@ async function readInvitation(): Promise<string> {
 
 function say(sentence: string): void {
   process.stderr.write(`${sentence}\n`)
+}
+
+function publicOf(flags: JoinFlags): PublicInterface | null {
+  const { publicInterface: device, publicGateway, publicGateway6 } = flags
+  if (device !== undefined) {
+    if (publicGateway === undefined && publicGateway6 === undefined) {
+      const what = '--public-gateway, --public-gateway6 or both'
+      throw new MalleeError('BadArgument', `--public-interface ${device} needs ${what}`)
+    }
+    const ipv4NextHop = publicGateway ?? null
+    return { device, ipv4NextHop, ipv6NextHop: publicGateway6 ?? null }
+  }
+  if (publicGateway === undefined && publicGateway6 === undefined) return null
+  throw new MalleeError('BadArgument', '--public-gateway needs --public-interface')
 }
 
 function parseRole(role: string): Role {

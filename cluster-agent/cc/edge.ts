@@ -1,136 +1,119 @@
-// What the CC's host forwards and answers: only between prefixes of one VPC, only with a sender's
-// own address, and to itself little more than DHCP and ping. Owns the nft table `inet mallee`.
+// What the CC's host forwards, translates and answers: the nft table `inet mallee`. A change of
+// tenants changes elements of sets; only other chains replace the table.
 
 import { createHash } from 'node:crypto'
 import type { Exec } from '../../common/exec.ts'
 import type { Reconciler } from '../../common/reconcile.ts'
-import type { Network, Vpc } from '../../proto/gen/mallee/v1/desired_pb.js'
 import { ascending } from '../../topology/order.ts'
-import { applyRuleset, readTable, tableComment } from '../host/nft.ts'
-import { EDGE_TABLE, gatewayPort, TUNNEL_DEVICE } from './names.ts'
+import { applyRuleset, readTable, tableComment, tableElements } from '../host/nft.ts'
+import { edgeChains } from './edge-chains.ts'
+import { type EdgeSet, edgeSets } from './edge-sets.ts'
+import { EDGE_TABLE } from './names.ts'
+import type { Tenants } from './tenants.ts'
 
-export interface EdgeDesired {
-  /** The cloud's /48: its CCs may ping each other inside of the tunnels. */
-  readonly fabric: string
-  readonly vpcs: readonly Vpc[]
-  readonly networks: readonly Network[]
+export interface EdgeSeen {
+  /** The digest of the chains; null without a table. */
+  readonly digest: string | null
+  readonly elements: ReadonlyMap<string, readonly string[]>
 }
 
-/** The table carries its own digest as comment: a table with another one is replaced as a whole. */
-export function edgeReconciler(
-  exec: Exec,
-  desired: EdgeDesired,
-): Reconciler<string | null, string> {
-  const { digest, ruleset } = edgeRules(desired)
+export interface EdgeStep {
+  readonly ruleset: string
+  /** What to load when the kernel refuses the change: it may lack what a newer one has. */
+  readonly otherwise: string
+}
+
+/** The kernel's own messages have a limit; so has what one transaction may take. */
+const MAX_ELEMENTS_PER_COMMAND = 1_000
+
+export function edgeReconciler(exec: Exec, tenants: Tenants): Reconciler<EdgeSeen, EdgeStep> {
   return {
     name: 'edge',
-    observe: async () => tableComment((await readTable(exec, 'inet', EDGE_TABLE)) ?? ''),
-    plan: (seen) => (seen === digest ? [] : [ruleset]),
-    apply: (step) => applyRuleset(exec, step),
+    observe: async () => {
+      const text = (await readTable(exec, 'inet', EDGE_TABLE, { elements: true })) ?? ''
+      return { digest: tableComment(text), elements: tableElements(text) }
+    },
+    plan: (seen) => planEdge(tenants, seen),
+    apply: async ({ ruleset, otherwise }) => {
+      await applyRuleset(exec, ruleset).catch(() => applyRuleset(exec, otherwise))
+    },
   }
+}
+
+export function planEdge(tenants: Tenants, seen: EdgeSeen): EdgeStep[] {
+  const { digest, ruleset, sets } = edgeRules(tenants)
+  if (seen.digest !== digest) return [{ ruleset, otherwise: ruleset }]
+  const gone: string[] = []
+  const fresh: string[] = []
+  for (const { name, elements } of sets) {
+    const have = new Set(seen.elements.get(name))
+    const wanted = new Set(elements)
+    gone.push(
+      ...commands(
+        'delete',
+        name,
+        [...have].filter((one) => !wanted.has(one)),
+      ),
+    )
+    fresh.push(
+      ...commands(
+        'add',
+        name,
+        [...wanted].filter((one) => !have.has(one)),
+      ),
+    )
+  }
+  if (gone.length + fresh.length === 0) return []
+  return [{ ruleset: `${[...gone, ...fresh].join('\n')}\n`, otherwise: ruleset }]
 }
 
 /** One transaction: the old table goes, the new one comes; running connections stay. */
-export function edgeRules({ fabric, vpcs, networks }: EdgeDesired): {
-  digest: string
-  ruleset: string
+export function edgeRules(tenants: Tenants): {
+  readonly digest: string
+  readonly ruleset: string
+  readonly sets: readonly EdgeSet[]
 } {
-  const body = `
-${set(
-  'pairs4',
-  'ipv4_addr . ipv4_addr',
-  vpcs.flatMap((vpc) => pairs(vpc.ipv4Cidrs)),
-)}
-${set(
-  'pairs6',
-  'ipv6_addr . ipv6_addr',
-  vpcs.flatMap((vpc) => pairs(vpc.ipv6Cidrs)),
-)}
-${set(
-  'senders4',
-  'ifname . ipv4_addr',
-  networks.flatMap((one) => sender(one, one.ipv4Cidr)),
-)}
-${set(
-  'senders6',
-  'ifname . ipv6_addr',
-  networks.flatMap((one) => sender(one, one.ipv6Cidr)),
-)}
-${chains(fabric)}`
-  const digest = createHash('sha256').update(body).digest('hex').slice(0, 32)
+  const hopLimits = [...new Set(tenants.hopLimits.values())].sort(ascending)
+  const sets = [...edgeSets(tenants), ...hopLimits.flatMap((limit) => hopSets(tenants, limit))]
+  const chains = edgeChains({
+    fabric: tenants.fabric,
+    publicDevice: tenants.publicSide?.device ?? null,
+    hopLimits,
+  })
+  const heads = sets.map(({ name, head }) => `${name} ${head}`)
+  const digest = createHash('sha256')
+    .update([...heads, chains].join('\n'))
+    .digest('hex')
+  const comment = digest.slice(0, 32)
   const table = `table inet ${EDGE_TABLE}`
+  const body = `${sets.map(setText).join('\n')}\n${chains}`
   return {
-    digest,
-    ruleset: `${table}\ndelete ${table}\n${table} {\n  comment "${digest}"\n${body}}\n`,
+    digest: comment,
+    ruleset: `${table}\ndelete ${table}\n${table} {\n  comment "${comment}"\n\n${body}}\n`,
+    sets,
   }
 }
 
-// What came in by the tunnel has been checked already: WireGuard takes from a peer only what its
-// allowed-ips say. Both directions must be ours: without the way out, a packet whose tunnel is not
-// there yet would leave by the default route, in clear. The limits are for all senders together.
-function chains(fabric: string): string {
-  const limit = 'limit rate 1000/second burst 1000 packets accept'
-  return `  chain forward {
-    type filter hook forward priority filter; policy drop;
-    iifname "gw*" jump own_address
-    ct state established,related accept
-    ct state invalid drop
-    iifname "gw*" oifname { "gw*", "${TUNNEL_DEVICE}" } jump same_vpc
-    iifname "${TUNNEL_DEVICE}" oifname "gw*" jump same_vpc
-  }
-
-  chain input {
-    type filter hook input priority filter; policy accept;
-    iifname "gw*" goto from_tenant
-    iifname "${TUNNEL_DEVICE}" goto from_tunnel
-  }
-
-  chain own_address {
-    meta nfproto ipv4 iifname . ip saddr != @senders4 drop
-    meta nfproto ipv6 iifname . ip6 saddr != @senders6 drop
-  }
-
-  chain same_vpc {
-    ip saddr . ip daddr @pairs4 accept
-    ip6 saddr . ip6 daddr @pairs6 accept
-  }
-
-  chain from_tenant {
-    udp sport 68 udp dport 67 accept
-    ip6 saddr fe80::/10 udp sport 546 udp dport 547 accept
-    icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } \\
-      ip6 hoplimit 255 accept
-    ip6 saddr fe80::/10 ip6 daddr fe80::/10 icmpv6 type echo-request ${limit}
-    ip6 saddr fe80::/10 ip6 daddr fe80::/10 icmpv6 type echo-reply accept
-    jump own_address
-    goto ping
-  }
-
-  chain from_tunnel {
-    ip6 saddr ${fabric} ip6 daddr ${fabric} icmpv6 type echo-request ${limit}
-    goto ping
-  }
-
-  chain ping {
-    ct state established,related ct direction reply accept
-    ip saddr . ip daddr @pairs4 icmp type echo-request ${limit}
-    ip6 saddr . ip6 daddr @pairs6 icmpv6 type echo-request ${limit}
-    drop
-  }
-`
+function hopSets({ hopLimits }: Tenants, limit: number): EdgeSet[] {
+  const with_ = [...hopLimits].filter(([, one]) => one === limit).map(([address]) => address)
+  return ([4, 6] as const).map((family) => ({
+    name: `hops${family}_${limit}`,
+    head: `type ipv${family}_addr`,
+    elements: with_.filter((one) => one.includes(':') === (family === 6)).sort(ascending),
+  }))
 }
 
-function set(name: string, type: string, elements: readonly string[]): string {
-  const list = [...new Set(elements)].sort(ascending)
+function setText({ name, head, elements }: EdgeSet): string {
   // An empty list of elements is a syntax error.
-  const given = list.length === 0 ? '' : `    elements = { ${list.join(',\n      ')} }\n`
-  return `  set ${name} {\n    type ${type}\n    flags interval\n${given}  }\n`
+  const given = elements.length === 0 ? '' : `    elements = { ${elements.join(',\n      ')} }\n`
+  return `  ${head.includes(' : ') ? 'map' : 'set'} ${name} {\n    ${head}\n${given}  }\n`
 }
 
-function pairs(cidrs: readonly string[]): string[] {
-  return cidrs.flatMap((from) => cidrs.map((to) => `${from} . ${to}`))
-}
-
-function sender(network: Network, cidr: string): string[] {
-  return cidr === '' ? [] : [`"${gatewayPort(network.vlanTag)}" . ${cidr}`]
+function commands(verb: 'add' | 'delete', name: string, elements: readonly string[]): string[] {
+  const lines: string[] = []
+  for (let from = 0; from < elements.length; from += MAX_ELEMENTS_PER_COMMAND) {
+    const some = elements.slice(from, from + MAX_ELEMENTS_PER_COMMAND)
+    lines.push(`${verb} element inet ${EDGE_TABLE} ${name} { ${some.join(', ')} }`)
+  }
+  return lines
 }

@@ -13,7 +13,7 @@ import type { Status } from '../../proto/gen/mallee/v1/observed_pb.js'
 import { bodies, bodyAt, type Desired } from '../../proto/resources.ts'
 import { formatCidr, mustCidr, single } from '../../topology/cidr.ts'
 import { hostFabric } from '../../topology/plan.ts'
-import { removeGuard } from '../host/guard.ts'
+import { guardReconciler, removeGuard } from '../host/guard.ts'
 import { listLinks } from '../host/ip.ts'
 import { deleteTable } from '../host/nft.ts'
 import { restoreOriginals } from '../host/originals.ts'
@@ -23,13 +23,17 @@ import { keepTrunk } from '../host/trunk.ts'
 import { ensureKey, readDevice } from '../host/wg.ts'
 import type { Paths } from '../paths.ts'
 import type { RoleDriver } from '../role.ts'
+import { announceReconciler, removeAnnounced } from './announce.ts'
 import { dhcpReconciler, removeDhcp } from './dhcp.ts'
 import { edgeReconciler } from './edge.ts'
 import { EDGE_TABLE, TUNNEL_DEVICE } from './names.ts'
 import { gatewayOf, networksReconciler } from './networks.ts'
+import { removeRouting, routingReconciler } from './routing.ts'
 import { newsOf, tunnelStatuses } from './statuses.ts'
+import { tenantsOf } from './tenants.ts'
 import { keyFile, Tunnels } from './tunnels.ts'
-import { endpointsAt, readUnderlay } from './underlay.ts'
+import { endpointsAt, type PublicSide, readUnderlay } from './underlay.ts'
+import { removeVxlans, vxlanDesired, vxlanReconciler } from './vxlan.ts'
 
 export interface CcOptions {
   readonly exec: Exec
@@ -41,12 +45,15 @@ export interface CcOptions {
 }
 
 export interface CcConfig {
+  readonly host: string
   readonly hostIndex: number
   /** The NIC that joins the rack's hosts; null on a rack of one. */
   readonly trunk: string | null
   readonly wireguardPort: number
   /** Where other racks reach us, `host:port`; empty to find out. */
   readonly endpoints: readonly string[]
+  /** Where tenants meet the world; null for where the host's own default routes lead. */
+  readonly public: PublicSide | null
   /** False with the role nc on this host: then that one keeps the switch's flows. */
   readonly ownsFlows: boolean
 }
@@ -111,7 +118,10 @@ export class Cc implements RoleDriver {
     if (rack === null) throw new MalleeError('BadMessage', 'the desired state names no rack')
     const sw = await ensureSwitch(this.#options)
     await this.#switchPass(sw)
-    await this.#networkPass(sw, rack, desired)
+    await this.#edgePass(sw, rack, desired)
+    const networks = bodies(desired, 'network')
+    const interfaces = bodies(desired, 'interface')
+    await this.#once(dhcpReconciler(this.#options, { networks, interfaces }))
     await this.#once(
       this.#tunnels.reconciler({
         address: fabricAddress(rack, config.hostIndex),
@@ -136,6 +146,10 @@ export class Cc implements RoleDriver {
       await exec(['ip', 'link', 'delete', 'dev', TUNNEL_DEVICE])
     }
     await removeDhcp(exec, paths)
+    await removeAnnounced(exec)
+    await removeRouting(exec)
+    await removeVxlans(exec)
+    await removeGuard(exec, 'vxlan')
     await stopSwitch({ exec, paths })
     await removeGuard(exec, 'trunk')
     await restoreOriginals(exec, paths)
@@ -164,16 +178,33 @@ export class Cc implements RoleDriver {
     }
   }
 
-  async #networkPass(sw: Switch, rack: RackConfig, desired: Desired): Promise<void> {
-    const { exec, paths, config } = this.#options
-    const networks = bodies(desired, 'network')
+  // What moves a public address comes first, all of it before what takes its time.
+  async #edgePass(sw: Switch, rack: RackConfig, desired: Desired): Promise<void> {
+    const { exec, paths, config, log } = this.#options
+    const publicSide = await this.#publicSide()
+    const tenants = tenantsOf(desired, config.host, { fabric: rack.cloudFabric, publicSide })
+    const { networks } = tenants
     const host = { rackIndex: rack.rackIndex, hostIndex: config.hostIndex }
+    await this.#once(edgeReconciler(exec, tenants))
     const ports = networks.map((network) => gatewayOf(network, host))
-    const vpcs = bodies(desired, 'vpc')
-    await this.#once(edgeReconciler(exec, { fabric: rack.cloudFabric, vpcs, networks }))
     await this.#once(networksReconciler({ exec, sw }, ports))
-    const interfaces = bodies(desired, 'interface')
-    await this.#once(dhcpReconciler({ exec, paths }, { networks, interfaces }))
+    const [local = ''] = fabricAddress(rack, config.hostIndex).split('/')
+    const vxlans = vxlanDesired(tenants, { local, mtu: rack.mtu })
+    const guarded = sw.datapath === 'netdev' ? [...vxlans.ports.keys()] : []
+    await this.#once(vxlanReconciler({ exec, sw, log }, vxlans))
+    await this.#once(guardReconciler({ exec, group: 'vxlan', ports: () => guarded }))
+    await this.#once(routingReconciler(exec, tenants))
+    await this.#once(announceReconciler({ exec, paths, log }, tenants))
+  }
+
+  async #publicSide(): Promise<PublicSide | null> {
+    const { exec, config } = this.#options
+    if (config.public === null) return (await readUnderlay(exec)).publicSide
+    const device = config.public.device
+    if ((await listLinks(exec)).some(({ name, up }) => name === device && up)) return config.public
+    // Everything else of the rack shall work on.
+    this.#options.log.warn('the public interface is not there or down', { device })
+    return null
   }
 
   async #once<Seen, Step>(reconciler: Reconciler<Seen, Step>): Promise<void> {

@@ -16,8 +16,18 @@ export interface Underlay {
   readonly reachable: Reachable
   /** Global addresses of the links that default routes leave by, IPv6 first; without length. */
   readonly addresses: readonly string[]
+  /** Where the default routes of the host lead, for a CC that was told of no other public side. */
+  readonly publicSide: PublicSide | null
   /** Links whose IPv6 default route comes from router advertisements. */
   readonly advertised: readonly string[]
+}
+
+/** Where tenants meet the world: a device and the routers behind it. */
+export interface PublicSide {
+  readonly device: string
+  /** Null without that family. */
+  readonly ipv4NextHop: string | null
+  readonly ipv6NextHop: string | null
 }
 
 export async function readUnderlay(exec: Exec): Promise<Underlay> {
@@ -37,10 +47,27 @@ export function underlayOf(links: readonly Link[], defaults: readonly Route[]): 
       ipv6: addresses.some(({ family }) => family === 6),
     },
     addresses: addresses.map(({ cidr }) => cidr.slice(0, cidr.indexOf('/'))),
+    publicSide: publicSideOf(defaults),
     advertised: defaults
       .filter(({ destination, protocol }) => destination === '::/0' && protocol === 'ra')
       .map(({ device }) => device),
   }
+}
+
+function publicSideOf(defaults: readonly Route[]): PublicSide | null {
+  const through = (destination: string, device: string | null): Route | null =>
+    defaults.find(
+      (one) =>
+        one.destination === destination &&
+        one.gateway !== '' &&
+        one.device !== TUNNEL_DEVICE &&
+        (device === null || one.device === device),
+    ) ?? null
+  const ipv4 = through('0.0.0.0/0', null)
+  const ipv6 = through('::/0', ipv4?.device ?? null)
+  const device = ipv4?.device ?? ipv6?.device
+  if (device === undefined) return null
+  return { device, ipv4NextHop: ipv4?.gateway ?? null, ipv6NextHop: ipv6?.gateway ?? null }
 }
 
 /** `address:port` as wg writes it, for what the CC reports of itself. */

@@ -7,8 +7,8 @@ import type { Reconciler } from '../../common/reconcile.ts'
 import { ascending } from '../../topology/order.ts'
 import { applyRuleset, deleteTable, hookedDevices, readTable } from './nft.ts'
 
-/** Who keeps the ports of one table: the CC its trunk, the NC its taps. */
-export type GuardGroup = 'trunk' | 'taps'
+/** Who keeps the ports of one table: the CC its trunk and stretched networks, the NC its taps. */
+export type GuardGroup = 'trunk' | 'taps' | 'vxlan'
 
 export interface GuardOptions {
   readonly exec: Exec

@@ -26,6 +26,15 @@ export interface Route {
   readonly destination: string
   readonly device: string
   readonly protocol: string
+  /** The router; empty on the link itself. */
+  readonly gateway: string
+}
+
+export interface Proxy {
+  readonly address: string
+  readonly device: string
+  /** Whose it is; 0 when nobody said so. */
+  readonly protocol: number
 }
 
 const MAX_BYTES = 64 << 20
@@ -56,6 +65,17 @@ export async function listRoutes(exec: Exec, device: string): Promise<Route[]> {
   return await bothFamilies(exec, ['route', 'show', 'dev', device], device)
 }
 
+/** Addresses that the host answers for in IPv6 neighbour discovery, though they are elsewhere. */
+export async function listProxies(exec: Exec): Promise<Proxy[]> {
+  const argv = ['ip', '-6', '-json', 'neigh', 'show', 'proxy']
+  const { stdout } = await exec(argv, { maxBytes: MAX_BYTES })
+  return rows(stdout).map((row) => ({
+    address: text(row['dst']),
+    device: text(row['dev']),
+    protocol: Number(row['protocol'] ?? 0),
+  }))
+}
+
 /** The default routes of both families. */
 export async function listDefaultRoutes(exec: Exec): Promise<Route[]> {
   return await bothFamilies(exec, ['route', 'show', 'default'], '')
@@ -80,6 +100,7 @@ export function parseRoutes(stdout: string, family: 4 | 6, device: string): Rout
       destination: destination === 'default' ? whole : withLength(destination),
       device: text(row['dev']) || device,
       protocol: text(row['protocol']),
+      gateway: text(row['gateway']),
     }
   })
 }
@@ -93,11 +114,12 @@ export function withLength(prefix: string): string {
  * Runs lines of ip's own commands (`address add … dev …`), in one process; it stops at the first
  * line that fails. No line may begin with an option.
  */
-export async function ipBatch(exec: Exec, lines: readonly string[]): Promise<void> {
+export async function ipBatch(exec: Exec, lines: readonly string[], family?: 4 | 6): Promise<void> {
   if (lines.length === 0) return
   const bad = lines.find((line) => /[\n\r\\"'#]/.test(line))
   if (bad !== undefined) throw new MalleeError('BadArgument', `not a line for ip: ${bad}`)
-  await exec(['ip', '-batch', '-'], {
+  // Only rules need to be told their family: addresses say it of themselves.
+  await exec(['ip', ...(family === undefined ? [] : [`-${family}`]), '-batch', '-'], {
     input: `${lines.join('\n')}\n`,
     timeoutMs: BATCH_TIMEOUT_MS,
   })

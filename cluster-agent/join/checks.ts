@@ -1,6 +1,6 @@
 // What rack-join looks at before anything changes: one line a check, and what to do where it fails.
 
-import { connect } from 'node:net'
+import { connect, isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { probeAccelerator } from '../../common/accelerator.ts'
 import { MAX_JOIN_SKEW_MS } from '../../common/clock.ts'
@@ -8,6 +8,8 @@ import { messageOf } from '../../common/errors.ts'
 import type { Exec } from '../../common/exec.ts'
 import { probeMachine } from '../../common/machine.ts'
 import { contains, mustCidr, parseAddress } from '../../topology/cidr.ts'
+import type { PublicInterface } from '../config.ts'
+import { listLinks } from '../host/ip.ts'
 import type { Role } from '../role.ts'
 
 export interface Check {
@@ -21,15 +23,25 @@ const CONNECT_MS = 5_000
 const MIN_UNDERLAY_MTU = 1_360
 
 const PROGRAMS: Readonly<Record<Role, readonly string[]>> = {
-  cc: ['ip', 'wg', 'ovs-vsctl', 'ovs-ofctl', 'nft', 'dnsmasq', 'sysctl'],
+  cc: [
+    ...['ip', 'bridge', 'arping', 'ethtool', 'wg', 'ovs-vsctl', 'ovs-ofctl', 'nft', 'dnsmasq'],
+    'sysctl',
+  ],
   nc: ['ip', 'ovs-vsctl', 'ovs-ofctl', 'nft', 'qemu-system-x86_64', 'qemu-img'],
   sc: [],
+}
+
+export interface HostChecks {
+  readonly roles: readonly Role[]
+  readonly trunk: string | null
+  readonly public: PublicInterface | null
+  readonly runDir: string
 }
 
 /** The host itself: programs, kernel or stand-ins, the trunk NIC. Changes nothing. */
 export async function checkHost(
   exec: Exec,
-  { roles, trunk, runDir }: { roles: readonly Role[]; trunk: string | null; runDir: string },
+  { roles, trunk, public: side, runDir }: HostChecks,
 ): Promise<Check[]> {
   const missing: string[] = []
   for (const program of new Set(roles.flatMap((role) => PROGRAMS[role]))) {
@@ -55,7 +67,35 @@ export async function checkHost(
     checks.push(kind === 'kvm' ? fine('accelerator', 'KVM') : warning('accelerator', sentence))
   }
   if (trunk !== null) checks.push(checkTrunk(trunk))
+  if (side !== null) checks.push(await checkPublic(exec, side, { roles, trunk }))
   return checks
+}
+
+async function checkPublic(
+  exec: Exec,
+  { device, ipv4NextHop, ipv6NextHop }: PublicInterface,
+  { roles, trunk }: Pick<HostChecks, 'roles' | 'trunk'>,
+): Promise<Check> {
+  const name = 'public side'
+  if (!roles.includes('cc')) {
+    return failed(name, `${device}: only a host with the role cc has a public side`)
+  }
+  if (device === trunk) return failed(name, `${device} is the trunk, which is for tenants only`)
+  const link = (await listLinks(exec)).find((one) => one.name === device)
+  if (link === undefined) return failed(name, `there is no network device ${device}`)
+  for (const [hop, family] of [
+    [ipv4NextHop, 4],
+    [ipv6NextHop, 6],
+  ] as const) {
+    if (hop === null) continue
+    if (isIP(hop) !== family) return failed(name, `${hop} is no IPv${family} address`)
+    if (link.addresses.some(({ cidr }) => cidr.startsWith(`${hop}/`))) {
+      return failed(name, `${hop} is this host's own address, it must be its router's`)
+    }
+  }
+  if (!link.up) return warning(name, `${device} is down: nothing goes out until it is up`)
+  const hops = [ipv4NextHop, ipv6NextHop].filter((hop) => hop !== null).join(' and ')
+  return fine(name, `${device}, by ${hops}`)
 }
 
 function checkTrunk(trunk: string): Check {

@@ -32,6 +32,8 @@ export interface JoinOptions {
   readonly host: string
   readonly roles: readonly Role[]
   readonly trunk: string | null
+  /** A CC's; null for where its default routes lead. */
+  readonly public: AgentConfig['public']
   readonly endpoints: readonly string[]
   readonly capacity: AgentConfig['capacity']
   readonly wireguardPort: number
@@ -54,7 +56,7 @@ export async function planJoin(options: JoinOptions): Promise<Plan> {
   const { invitation, paths } = options
   const checks: Check[] = options.simulated
     ? []
-    : await checkHost(exec, { roles: options.roles, trunk: options.trunk, runDir: paths.runDir })
+    : await checkHost(exec, { ...options, runDir: paths.runDir })
   checks.push(await checkPort(invitation.host, invitation.port))
   if ((await readIdentity(paths)) !== null) {
     checks.push(
@@ -116,6 +118,7 @@ export async function joinCloud(
     roles,
     parents: [{ host, port: answer.sessionPort || SESSION_PORT, joinPort: port }],
     trunk: options.trunk,
+    public: options.public,
     endpoints: options.endpoints,
     wireguardPort: options.wireguardPort,
     sessionPort: options.sessionPort,
@@ -146,7 +149,7 @@ async function joinFields(options: JoinOptions, keyPem: string): Promise<JoinFie
   }
 }
 
-function changesOf({ roles, trunk, paths, simulated }: JoinOptions): string[] {
+function changesOf({ roles, trunk, public: side, paths, simulated }: JoinOptions): string[] {
   if (simulated) return [`a simulated host in ${paths.stateDir}, nothing on this machine`]
   const has = (role: Role): boolean => roles.includes(role)
   return [
@@ -157,6 +160,7 @@ function changesOf({ roles, trunk, paths, simulated }: JoinOptions): string[] {
     ...(has('cc')
       ? ['WireGuard interface mallee0, nftables table inet mallee, IP forwarding, one dnsmasq']
       : []),
+    ...(side === null ? [] : [`public addresses of tenants on ${side.device}`]),
     ...(has('nc') ? ['a QEMU process and a tap port for each instance'] : []),
   ]
 }

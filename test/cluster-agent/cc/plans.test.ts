@@ -4,7 +4,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { dhcpFiles, planDhcp } from '../../../cluster-agent/cc/dhcp.ts'
-import { edgeRules } from '../../../cluster-agent/cc/edge.ts'
 import { nextEndpoint, remember } from '../../../cluster-agent/cc/endpoints.ts'
 import { type GatewayPort, gatewayOf, planNetworks } from '../../../cluster-agent/cc/networks.ts'
 import { newsOf, tunnelStatuses } from '../../../cluster-agent/cc/statuses.ts'
@@ -16,7 +15,6 @@ import {
   InterfaceSchema,
   NetworkSchema,
   TunnelSchema,
-  VpcSchema,
 } from '../../../proto/gen/mallee/v1/desired_pb.js'
 
 const NETWORK = create(NetworkSchema, {
@@ -160,15 +158,6 @@ test('planDhcp stops the daemon when no network is left', () => {
   assert.deepEqual(steps, [{ kind: 'stop', daemon: RUNNING }])
 })
 
-test('edgeRules has another digest for another VPC and the same for another order', () => {
-  const vpc = (id: string, cidr: string) => create(VpcSchema, { id, ipv4Cidrs: [cidr] })
-  const digest = (...vpcs: ReturnType<typeof vpc>[]) =>
-    edgeRules({ fabric: 'fd00::/48', vpcs, networks: [] }).digest
-  const [one, two] = [vpc('a', '10.0.0.0/20'), vpc('b', '10.1.0.0/20')]
-  assert.equal(digest(one, two), digest(two, one))
-  assert.notEqual(digest(one), digest(one, two))
-})
-
 const HEARD: WgPeer = {
   publicKey: 'k',
   presharedKey: '',
@@ -214,12 +203,15 @@ test('underlayOf takes global addresses of links with default routes, and no tun
       link('mallee0', ['fd00::1/128', 6, 'global']),
     ],
     [
-      { destination: '0.0.0.0/0', device: 'eth0', protocol: 'dhcp' },
-      { destination: '::/0', device: 'eth1', protocol: 'ra' },
-      { destination: '::/0', device: 'mallee0', protocol: 'static' },
+      { destination: '0.0.0.0/0', device: 'eth0', protocol: 'dhcp', gateway: '192.0.2.1' },
+      { destination: '::/0', device: 'eth1', protocol: 'ra', gateway: 'fe80::9' },
+      { destination: '::/0', device: 'mallee0', protocol: 'static', gateway: '' },
     ],
   )
   assert.deepEqual(underlay.advertised, ['eth1'])
+  // The router of the other device is none of this public side.
+  const publicSide = { device: 'eth0', ipv4NextHop: '192.0.2.1', ipv6NextHop: null }
+  assert.deepEqual(underlay.publicSide, publicSide)
   assert.deepEqual(endpointsAt(underlay.addresses, 51_820), [
     '[2001:db8::2]:51820',
     '192.0.2.2:51820',

@@ -64,6 +64,7 @@ function seen(lines: readonly string[], peers: readonly WgPeer[]): TunnelsSeen {
     underlay: {
       reachable: { ipv4: true, ipv6: !lines.includes('ipv4 only') },
       addresses: [],
+      publicSide: null,
       advertised,
     },
     tries: new Map(

@@ -97,6 +97,7 @@ export function desiredOf(index: 1 | 2, peerKey: string): Desired {
             ipv4: one.ipv4,
             ipv6: one.ipv6,
             hostname: one.name,
+            sourceDestCheck: true,
           }),
         }),
       ),
@@ -178,8 +179,10 @@ async function startRack(host: SimulatedHost, inet: SimulatedHost, index: 1 | 2)
   await host.exec(['ip', '-6', 'route', 'add', 'default', 'via', `${v6}::1`])
   const machine = await probeMachine(host.exec)
   const config = {
+    host: 'h1',
     hostIndex: 1,
     trunk: null,
+    public: null,
     wireguardPort: PORT,
     endpoints: [],
     ownsFlows: true,
