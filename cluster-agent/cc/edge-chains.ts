@@ -66,7 +66,8 @@ function translate(publicDevice: string | null): string {
     publicDevice === null ? '' : `\n    iifname "${publicDevice}" dnat ip to ip daddr map @eip_in`
   return `  chain arrive {
     type nat hook prerouting priority dstnat; policy accept;
-    iifname "gw*" ip daddr ${METADATA_IPV4} tcp dport 80 dnat ip to ${METADATA_IPV4}:${METADATA_PORT}
+    iifname "gw*" ip daddr ${METADATA_IPV4} tcp dport 80 \\
+      dnat ip to ${METADATA_IPV4}:${METADATA_PORT}
     iifname "gw*" ip6 daddr ${METADATA_IPV6} tcp dport 80 \\
       dnat ip6 to [${METADATA_IPV6}]:${METADATA_PORT}${outside}
     ${FROM_TENANTS} ct mark ${WAY.internet} dnat ip to ip daddr map @eip_in
@@ -226,7 +227,7 @@ function services(): string {
   )
 }
 
-// The agent's own answers: a TTL that ends them at the instance keeps them from whom it forwards to.
+// The agent's own answers: a TTL that ends them at the instance keeps them from those behind it.
 function answers(hopLimits: readonly number[]): string {
   const lines = hopLimits
     .toSorted(ascending)

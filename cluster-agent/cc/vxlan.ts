@@ -1,6 +1,6 @@
 // What joins this rack's networks to other racks beside the routes of the main table: the transit
-// device, and a device for each stretched network. Owns every VXLAN device of our names, its entries
-// and its port. Nothing is learned and nothing is flooded: every MAC and address is told.
+// device, and a device for each stretched network. Owns every VXLAN device of our names with its
+// entries and its port. Nothing is learned, nothing is flooded: every MAC and address is told.
 
 import type { Exec } from '../../common/exec.ts'
 import type { Log } from '../../common/log.ts'

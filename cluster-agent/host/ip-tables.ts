@@ -1,5 +1,5 @@
-// Rules and routes of policy routing (ip-rule(8), ip-route(8)) as the lines that would make them, so
-// that what is and what shall be can be compared as texts.
+// Rules and routes of policy routing (ip-rule(8), ip-route(8)) as the lines that would make them:
+// so what is and what shall be can be compared as texts.
 
 import type { Exec } from '../../common/exec.ts'
 import { withLength } from './ip.ts'
