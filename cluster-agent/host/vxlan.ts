@@ -1,5 +1,5 @@
-// VXLAN devices of the kernel as values: ip-link(8) makes them, bridge(8) has where each MAC is, the
-// neighbour table has which MAC an address has.
+// VXLAN devices of the kernel as values: ip-link(8) makes them, bridge(8) has where each MAC is,
+// the neighbour table has which MAC an address has.
 
 import type { Exec } from '../../common/exec.ts'
 
