@@ -11,6 +11,7 @@ import { initCommand } from './init.ts'
 import { poolRoutes } from './pool.ts'
 import { hostRoutes, rackRoutes, statusCommand } from './rack.ts'
 import { tokenRoutes } from './token.ts'
+import { identityCertificateCommand, whyCommand } from './why.ts'
 
 const root = buildRouteMap({
   routes: {
@@ -25,6 +26,8 @@ const root = buildRouteMap({
     image: imageRoutes,
     cloud: cloudRoutes,
     pool: poolRoutes,
+    why: whyCommand,
+    identityCertificate: identityCertificateCommand,
     doctor: doctorCommand,
   },
   docs: {

@@ -12,19 +12,12 @@ import {
   StationSchema,
 } from '../../proto/gen/mallee/v1/tenants_pb.js'
 import { resource } from '../../proto/resources.ts'
+import { protocolNumber } from '../../topology/firewall.ts'
 import { EVERY_RACK, type SecurityGroupRule } from '../store/network-records.ts'
 import type { View } from '../store/state.ts'
 import { hasPort, isAlive } from './desired-routes.ts'
 import { addressesOf, ccAddress, ccFor } from './desired-tunnels.ts'
 import { hasVpc, reachesVpc } from './presence.ts'
-
-/** IANA protocol numbers of the names that rules may use. */
-const PROTOCOLS: ReadonlyMap<string, number> = new Map([
-  ['icmp', 1],
-  ['tcp', 6],
-  ['udp', 17],
-  ['icmpv6', 58],
-])
 
 export function groupAt(view: View, rack: string, id: string): Resource | null {
   const group = view.get('security-group', id)
@@ -108,11 +101,4 @@ export function stationAt(view: View, rack: string, id: string): Resource | null
 function cidrsOf(view: View, { ipv4, ipv6, prefixList }: SecurityGroupRule): string[] {
   const listed = view.get('prefix-list', prefixList)?.entries.map(({ cidr }) => cidr) ?? []
   return [ipv4, ipv6, ...listed].filter((cidr) => cidr !== '')
-}
-
-/** RangeError for what the API never writes. */
-export function protocolNumber(protocol: string): number {
-  const number = PROTOCOLS.get(protocol) ?? Number(protocol)
-  if (protocol !== '' && Number.isInteger(number) && number >= -1 && number <= 255) return number
-  throw new RangeError(`${JSON.stringify(protocol)} is no IP protocol`)
 }

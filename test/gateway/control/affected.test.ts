@@ -50,7 +50,7 @@ function reaches(start: readonly Write[], steps: readonly (readonly Write[])[]):
 test('touchedBy names every key that a change changes: deltas end where the whole state does', () => {
   const steps = fc.array(fc.array(someChange, { minLength: 1, maxLength: 4 }), { maxLength: 12 })
   const start = fc.array(someChange, { maxLength: 60 })
-  fc.assert(fc.property(start, steps, reaches), { numRuns: 400 })
+  fc.assert(fc.property(start, steps, reaches), { numRuns: 200 })
 })
 
 test('touchedBy is told what many changes one after the other did', () => {
@@ -59,7 +59,7 @@ test('touchedBy is told what many changes one after the other did', () => {
   const start = fc.array(someChange, { maxLength: 60 })
   fc.assert(
     fc.property(start, steps, (before, step) => reaches(before, [step])),
-    { numRuns: 200 },
+    { numRuns: 100 },
   )
 })
 

@@ -13,6 +13,7 @@ import {
   changesOf,
   instance,
   networkInterface,
+  rule,
   SECRETS,
   startView,
   subnet,
@@ -166,9 +167,9 @@ test('a subnet of one family has a network of one family', () => {
 test('a group and its members are where the VPC or a peer of it is', () => {
   const other = subnet('subnet-9', 'c', 16)
   const rules = [
-    rule({ protocol: 'tcp', prefixList: 'pl-1' }),
-    rule({ protocol: 'icmpv6', group: 'sg-2' }),
-    rule({ protocol: '47', prefixList: 'pl-gone' }),
+    rule('sgr-0', { protocol: 'tcp', prefixList: 'pl-1' }),
+    rule('sgr-1', { protocol: 'icmpv6', group: 'sg-2' }),
+    rule('sgr-2', { protocol: '47', prefixList: 'pl-gone' }),
   ]
   const list = ['192.0.2.0/24', '198.51.100.0/24'].map((cidr) => ({ cidr, description: '' }))
   const view = startView(
@@ -197,11 +198,6 @@ test('a group and its members are where the VPC or a peer of it is', () => {
   assert.ok(at(view, c, 'member/sg-1/eni-1', 'member'))
   assert.deepEqual(at(view, c, 'vpc/vpc-2', 'vpc')?.peers[0]?.ipv4Cidrs, ['10.0.0.0/20'])
 })
-
-function rule(fields: object): object {
-  const peer = { ipv4: '', ipv6: '', group: '', prefixList: '' }
-  return { egress: false, fromPort: 80, toPort: 80, ...peer, ...fields }
-}
 
 test('networks tell the DHCP options of their VPC', () => {
   const options = [

@@ -2,6 +2,7 @@
 
 import type { Secrets } from '../../../gateway/control/desired.ts'
 import { MemoryView } from '../../../gateway/store/memory-view.ts'
+import type { NetworkAclEntry } from '../../../gateway/store/network-records.ts'
 import type {
   HostRecord,
   InstanceRecord,
@@ -173,6 +174,26 @@ export function vpc(id: string, n: number, more: Partial<Records['vpc']> = {}): 
     createdAtMs: 0,
     ...more,
   }
+}
+
+export function rule(id: string, fields: object): object {
+  const peer = { ipv4: '', ipv6: '', group: '', prefixList: '' }
+  const all = { egress: false, protocol: '-1', fromPort: -1, toPort: -1, description: '' }
+  return { id, ...peer, ...all, ...fields }
+}
+
+export function group(id: string, of: string, rules: readonly object[]): Write {
+  const fields = { account: '1', name: id, description: '', createdAtMs: 0 }
+  return [`security-group/${id}`, { id, vpc: of, rules, ...fields }]
+}
+
+export function acl(id: string, entries: readonly Partial<NetworkAclEntry>[]): Write {
+  const any = { protocol: '-1', cidr: '0.0.0.0/0', fromPort: -1, toPort: -1 }
+  const rest = { icmpType: -1, icmpCode: -1, action: 'allow', egress: false }
+  return [
+    `network-acl/${id}`,
+    { id, vpc: 'vpc-1', entries: entries.map((entry) => ({ ...any, ...rest, ...entry })) },
+  ]
 }
 
 const START: readonly Write[] = [
