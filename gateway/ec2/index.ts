@@ -15,6 +15,8 @@ import { dhcpOptionsHandlers } from './dhcp-options.ts'
 import { groupRuleHandlers } from './group-rule-actions.ts'
 import { groupRuleQueryHandlers } from './group-rule-queries.ts'
 import { imageHandlers } from './images.ts'
+import { insightsAnalysisHandlers } from './insights-analyses.ts'
+import { insightsPathHandlers } from './insights-paths.ts'
 import { type ConsoleOutput, instanceActionHandlers } from './instance-actions.ts'
 import { instanceAttributeHandlers } from './instance-attributes.ts'
 import { interfaceAddressHandlers } from './interface-addresses.ts'
@@ -57,6 +59,8 @@ export function ec2Handlers({
     ...accountHandlers({ state }),
     ...instanceTypeHandlers({ state, region }),
     ...imageHandlers({ state, randomHex }),
+    ...insightsAnalysisHandlers({ state, randomHex, region }),
+    ...insightsPathHandlers({ state, randomHex, region }),
     ...ipamHandlers({ state, region }),
     ...vpcHandlers({ state, region }),
     ...createVpcHandlers({ state, randomHex, region }),
