@@ -13,6 +13,10 @@ import { randomId } from './ids.ts'
  */
 const MAX_RULES = 1_000
 
+/** A record has at most 1 MiB. As many rules as there may be fit with short descriptions. */
+const MAX_RULES_BYTES = 1_000_000
+const LIMIT_EXCEEDED = 'RulesPerSecurityGroupLimitExceeded'
+
 export const NOBODY: RulePeer = { ipv4: '', ipv6: '', group: '', prefixList: '' }
 
 /** Those of a VPC's default group: all from its own members comes in, everything goes out. */
@@ -66,6 +70,10 @@ export async function checkRuleCount(
   tx: Transaction,
   { id, rules }: Pick<SecurityGroupRecord, 'id' | 'rules'>,
 ): Promise<void> {
+  if (Buffer.byteLength(JSON.stringify(rules)) > MAX_RULES_BYTES) {
+    const text = `The rules of the security group '${id}' with their descriptions are too long.`
+    throw new ApiError(LIMIT_EXCEEDED, text)
+  }
   const counts = new Map<string, number>()
   for (const rule of rules) {
     const list = rule.prefixList === '' ? null : await tx.get('prefix-list', rule.prefixList)
@@ -77,8 +85,7 @@ export async function checkRuleCount(
   for (const [which, count] of counts) {
     if (count <= MAX_RULES) continue
     const text = `The security group '${id}' would have ${count} ${which} rules; at most`
-    const code = 'RulesPerSecurityGroupLimitExceeded'
-    throw new ApiError(code, `${text} ${MAX_RULES} are allowed.`)
+    throw new ApiError(LIMIT_EXCEEDED, `${text} ${MAX_RULES} are allowed.`)
   }
 }
 

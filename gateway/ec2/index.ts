@@ -27,6 +27,8 @@ import { ipamHandlers } from './ipam.ts'
 import { keyPairHandlers } from './key-pairs.ts'
 import { metadataHandlers } from './metadata-options.ts'
 import { networkAclHandlers } from './network-acls.ts'
+import { prefixListQueryHandlers } from './prefix-list-queries.ts'
+import { prefixListHandlers } from './prefix-lists.ts'
 import { publicPoolHandlers } from './public-pools.ts'
 import { runInstancesHandler } from './run-instances.ts'
 import { securityGroupHandlers } from './security-groups.ts'
@@ -73,6 +75,8 @@ export function ec2Handlers({
     ...securityGroupHandlers({ state, randomHex, region }),
     ...groupRuleHandlers({ state, randomHex, region }),
     ...groupRuleQueryHandlers({ state, region }),
+    ...prefixListHandlers({ state, randomHex, region }),
+    ...prefixListQueryHandlers({ state, region }),
     ...networkAclHandlers({ state, randomHex, region }),
     RunInstances: runInstancesHandler({ state, randomHex, region }),
     ...describeInstanceHandlers({ state, region }),

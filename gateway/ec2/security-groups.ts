@@ -53,15 +53,18 @@ export function securityGroupHandlers(parts: GroupParts): GroupHandlers {
         const text = `the specified group: "${group.id}" name: "${group.name}" cannot be deleted by`
         throw new ApiError('CannotDelete', `${text} a user`)
       }
+      let removed = group
       await removeUnused(
         state,
         input,
         (view) => checkUnused(view, group),
         async (tx) => {
           const [now] = await namedInStore(tx, 'security-group', [group.id], caller.account)
-          return await remove(tx, now ?? group)
+          removed = now ?? group
+          return await remove(tx, removed)
         },
       )
+      await forgetRuleTags(state, removed)
       return { Return: true, GroupId: group.id }
     },
 
@@ -168,15 +171,22 @@ async function remove(
   group: SecurityGroupRecord,
 ): Promise<(tx: Transaction) => Promise<void>> {
   const name = nameKey(group.vpc, group.name)
-  const ids = [group.id, ...group.rules.map((rule) => rule.id)]
-  const tags = await Promise.all(ids.map((id) => tx.get('tags', id)))
-  for (const record of tags) if (record !== null) await tx.delete('tags', record.resource)
+  const tags = await tx.get('tags', group.id)
+  await tx.delete('tags', group.id)
   await tx.delete('name', ...name)
   await tx.delete('security-group', group.id)
   return async (again) => {
     await again.put('security-group', [group.id], group)
     await again.put('name', name, { name: group.name, holder: group.id })
-    for (const one of tags) if (one !== null) await again.put('tags', [one.resource], one)
+    if (tags !== null) await again.put('tags', [group.id], tags)
+  }
+}
+
+/** After the group, without which nobody tags its rules any more. */
+async function forgetRuleTags(state: State, group: SecurityGroupRecord): Promise<void> {
+  const view = await state.fresh()
+  for (const rule of group.rules) {
+    if (view.get('tags', rule.id) !== null) await state.update((tx) => tx.delete('tags', rule.id))
   }
 }
 
