@@ -1,222 +1,166 @@
-// DHCPv4, DHCPv6 and router advertisements for all networks of this CC: one dnsmasq without memory.
-// Every answer is in its files, so that it can be ended and started at any time.
+// DHCPv4, DHCPv6, router advertisements and DNS for all networks of this CC: one dnsmasq that is
+// told of changes while it runs. Every answer is in its files: it can be ended and started at any
+// time, and no lease is lost.
 
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readIfThere, writeDurably } from '../../common/durable-file.ts'
-import { MalleeError } from '../../common/errors.ts'
 import type { Exec } from '../../common/exec.ts'
 import type { Reconciler } from '../../common/reconcile.ts'
-import type { Interface, Network } from '../../proto/gen/mallee/v1/desired_pb.js'
-import { mustCidr } from '../../topology/cidr.ts'
-import { ascending } from '../../topology/order.ts'
 import { never } from '../../topology/result.ts'
-import { type Dnsmasq, findDnsmasq, startDnsmasq, stopDnsmasq } from '../host/dnsmasq.ts'
+import {
+  type Dnsmasq,
+  findDnsmasq,
+  reloadDnsmasq,
+  startDnsmasq,
+  stopDnsmasq,
+} from '../host/dnsmasq.ts'
 import type { Paths } from '../paths.ts'
-import { gatewayPort } from './names.ts'
-
-export interface DhcpFiles {
-  /** Named by its content: the command line of the process tells what it runs with. */
-  readonly configFile: string
-  readonly config: string
-  /** File name to its one line. */
-  readonly hosts: ReadonlyMap<string, string>
-}
+import {
+  type DhcpDesired,
+  type DhcpFiles,
+  dhcpFiles,
+  dhcpPlaces,
+  type Served,
+} from './dhcp-files.ts'
 
 export interface DhcpSeen {
   readonly running: Dnsmasq | null
-  readonly hosts: ReadonlyMap<string, string>
+  /** What the running daemon was told last; null when that is not known. */
+  readonly told: Told | null
+}
+
+export interface Told {
+  /** Of the texts that it has read. */
+  readonly digest: string
+  /** Since it started. */
+  readonly served: Served
 }
 
 export type DhcpStep =
-  | { readonly kind: 'write'; readonly hosts: ReadonlyMap<string, string> }
-  | { readonly kind: 'delete'; readonly names: readonly string[] }
+  | { readonly kind: 'write'; readonly hosts: string }
   | { readonly kind: 'stop'; readonly daemon: Dnsmasq }
-  | { readonly kind: 'start' }
+  | { readonly kind: 'start'; readonly told: Told }
+  | { readonly kind: 'reload'; readonly daemon: Dnsmasq; readonly told: Told }
 
-/** Its own default is 1,000; more than all tags times a large subnet cannot be. */
-const MAX_LEASES = 1_000_000
-const LEASE = '24h'
-/** Seconds between advertisements, and how long a router counts as one after the last. */
-const RA_INTERVAL_S = 60
-const RA_LIFETIME_S = 1800
+/** Beyond what is in use; a daemon that remembers more starts anew. */
+const MAX_FORMER = 10_000
+const MAX_MACS = 8
 
 export function dhcpReconciler(
   { exec, paths }: { readonly exec: Exec; readonly paths: Paths },
-  desired: { readonly networks: readonly Network[]; readonly interfaces: readonly Interface[] },
+  desired: DhcpDesired,
 ): Reconciler<DhcpSeen, DhcpStep> {
-  const at = places(paths)
+  const at = dhcpPlaces(paths)
   const files = dhcpFiles(paths, desired)
   return { name: 'dhcp', observe, plan: (seen) => planDhcp(files, seen), apply }
 
   async function observe(): Promise<DhcpSeen> {
     const running = await findDnsmasq(exec, at)
-    const hosts = new Map<string, string>()
-    for (const name of await readdir(at.hosts).catch(() => [])) {
-      hosts.set(name, (await readIfThere(join(at.hosts, name))) ?? '')
-    }
-    return { running, hosts }
+    return { running, told: running === null ? null : await readTold(running.pid) }
   }
 
   async function apply(step: DhcpStep): Promise<void> {
     switch (step.kind) {
       case 'write':
-        await makeFolder(at.hosts)
-        for (const [name, line] of step.hosts) await writeHost(join(at.hosts, name), line)
-        return
-      case 'delete':
-        for (const name of step.names) await rm(join(at.hosts, name), { force: true })
-        return
+        await makeFolder(at.dir)
+        // As user nobody reads them.
+        await writeDurably(at.hosts, step.hosts, 0o644)
+        await writeDurably(at.options, files.options, 0o644)
+        return writeDurably(at.names, files.names, 0o644)
       case 'stop':
         await stopDnsmasq(exec, step.daemon)
         if (step.daemon.configFile !== files.configFile) await rm(step.daemon.configFile)
         return
       case 'start':
-        await makeFolder(at.hosts)
         await writeDurably(files.configFile, files.config, 0o644)
-        return startDnsmasq(exec, { configFile: files.configFile, logFile: at.log })
+        await startDnsmasq(exec, { configFile: files.configFile, logFile: at.log })
+        return remember((await findDnsmasq(exec, at))?.pid ?? 0, step.told)
+      case 'reload':
+        await reloadDnsmasq(exec, step.daemon)
+        return remember(step.daemon.pid, step.told)
       default:
         return never(step)
+    }
+  }
+
+  async function remember(pid: number, told: Told): Promise<void> {
+    await writeDurably(at.told, JSON.stringify({ pid, ...told }))
+  }
+
+  async function readTold(pid: number): Promise<Told | null> {
+    try {
+      const kept = JSON.parse((await readIfThere(at.told)) ?? 'null') as
+        | (Told & { readonly pid: number })
+        | null
+      return kept?.pid === pid ? { digest: kept.digest, served: kept.served } : null
+    } catch {
+      return null
     }
   }
 }
 
 /** Ends the daemon; its files go with the run folder's `dhcp`. */
 export async function removeDhcp(exec: Exec, paths: Paths): Promise<void> {
-  const at = places(paths)
+  const at = dhcpPlaces(paths)
   const running = await findDnsmasq(exec, at)
   if (running !== null) await stopDnsmasq(exec, running)
   await rm(at.dir, { recursive: true, force: true })
 }
 
-export function planDhcp(files: DhcpFiles, { running, hosts }: DhcpSeen): DhcpStep[] {
-  const steps: DhcpStep[] = []
-  const fresh = [...files.hosts].filter(([name, line]) => hosts.get(name) !== line)
-  const gone = [...hosts.keys()].filter((name) => !files.hosts.has(name)).sort(ascending)
-  if (fresh.length > 0) steps.push({ kind: 'write', hosts: new Map(fresh) })
-  if (gone.length > 0) steps.push({ kind: 'delete', names: gone })
-  // dnsmasq takes up new files by itself. What it once knew stays in its memory, also the lease
-  // that keeps an address from its next owner, until it starts anew.
-  const stale = gone.length > 0 || fresh.some(([name]) => hosts.has(name))
-  const wanted = files.config !== ''
-  if (running !== null && (!wanted || stale || running.configFile !== files.configFile)) {
-    steps.push({ kind: 'stop', daemon: running })
-    if (wanted) steps.push({ kind: 'start' })
-  } else if (running === null && wanted) {
-    steps.push({ kind: 'start' })
+/**
+ * dnsmasq's memory of leases outlives what its files say. An IPv4 address may pass to its next
+ * owner with the former ones' MACs on its line; an IPv6 address cannot, so then it starts anew, as
+ * it does for another configuration.
+ */
+export function planDhcp(files: DhcpFiles, { running, told }: DhcpSeen): DhcpStep[] {
+  if (files.config === '') return running === null ? [] : [{ kind: 'stop', daemon: running }]
+  const served = merged(told?.served ?? {}, files.owners)
+  const kept = running?.configFile === files.configFile && !isStale(served, files.owners)
+  const known = kept ? served : files.owners
+  const hosts = files.hosts(known)
+  const next = { digest: digestOf([hosts, files.options, files.names]), served: known }
+  if (running !== null && kept) {
+    if (told?.digest === next.digest) return []
+    return [
+      { kind: 'write', hosts },
+      { kind: 'reload', daemon: running, told: next },
+    ]
   }
-  return steps
+  const start: DhcpStep[] = [
+    { kind: 'write', hosts },
+    { kind: 'start', told: next },
+  ]
+  return running === null ? start : [{ kind: 'stop', daemon: running }, ...start]
 }
 
-/** Everything that dnsmasq shall know; `config` is empty without networks: then none runs. */
-export function dhcpFiles(
-  paths: Paths,
-  desired: { readonly networks: readonly Network[]; readonly interfaces: readonly Interface[] },
-): DhcpFiles {
-  const at = places(paths)
-  const networks = desired.networks.toSorted((a, b) => a.vlanTag - b.vlanTag)
-  const known = new Set(networks.map(({ id }) => id))
-  const hosts = desired.interfaces
-    .filter(({ networkId }) => known.has(networkId))
-    .map((one) => [fileName(one.id), hostLine(one)] as const)
-  const config = networks.length === 0 ? '' : configOf(at, networks)
-  const digest = createHash('sha256').update(config).digest('hex').slice(0, 16)
-  return { configFile: join(at.dir, `${digest}.conf`), config, hosts: new Map(hosts) }
-}
-
-function configOf(at: ReturnType<typeof places>, networks: readonly Network[]): string {
-  return `${[
-    // No DNS.
-    'port=0',
-    'no-resolv',
-    'no-hosts',
-    'bind-dynamic',
-    'except-interface=lo',
-    `pid-file=${at.pidFile}`,
-    `log-facility=${at.log}`,
-    'quiet-dhcp',
-    'quiet-dhcp6',
-    'quiet-ra',
-    'leasefile-ro',
-    `dhcp-lease-max=${MAX_LEASES}`,
-    // A request for an address that we do not remember is one from before our start.
-    'dhcp-authoritative',
-    'no-ping',
-    'enable-ra',
-    `dhcp-hostsdir=${at.hosts}`,
-    ...networks.flatMap(networkLines),
-  ].join('\n')}\n`
-}
-
-function networkLines(network: Network): string[] {
-  const { mtu, vlanTag, domain, ipv4Cidr, ipv4Gateway, ipv6Cidr } = network
-  const port = gatewayPort(vlanTag)
-  const lines = [`interface=${port}`]
-  if (ipv4Cidr !== '') {
-    const [base = ''] = ipv4Cidr.split('/')
-    lines.push(
-      `dhcp-range=set:${port},${base},static,${netmask(ipv4Cidr)},${LEASE}`,
-      `dhcp-option=tag:${port},option:router,${ipv4Gateway}`,
-      // Forced: not every client asks for it, and every one needs it.
-      `dhcp-option-force=tag:${port},option:mtu,${mtu}`,
-    )
-    if (domain !== '') lines.push(`dhcp-option=tag:${port},option:domain-name,${checked(domain)}`)
+/** The present owner last. */
+function merged(served: Served, owners: Served): Served {
+  const all: Record<string, readonly string[]> = { ...served }
+  for (const [address, [mac = '']] of Object.entries(owners)) {
+    const former = all[address] ?? []
+    if (former.at(-1) !== mac) all[address] = [...former.filter((one) => one !== mac), mac]
   }
-  if (ipv6Cidr !== '') {
-    const [base, length] = ipv6Cidr.split('/')
-    lines.push(
-      // A static range sets the advertisement's M flag and no A flag: addresses come by DHCPv6
-      // only.
-      `dhcp-range=set:${port},${base},static,${length},${LEASE}`,
-      `ra-param=${port},mtu:${mtu},high,${RA_INTERVAL_S},${RA_LIFETIME_S}`,
-    )
-  }
-  return lines
+  return all
 }
 
-function hostLine({ mac, ipv4, ipv6, hostname }: Interface): string {
-  const parts = [mac, ipv4, ipv6 === '' ? '' : `[${ipv6}]`, hostname]
-  return `${parts
-    .filter((part) => part !== '')
-    .map(checked)
-    .join(',')}\n`
+function isStale(served: Served, owners: Served): boolean {
+  const all = Object.entries(served)
+  if (all.length > Object.keys(owners).length + MAX_FORMER) return true
+  return all.some(([address, macs]) =>
+    address.includes(':') ? macs.length > 1 : macs.length > MAX_MACS,
+  )
 }
 
-// The files have no quoting: a comma or a new line in a value would be another field or line.
-function checked(value: string): string {
-  if (/^[\w.:[\]-]+$/.test(value)) return value
-  throw new MalleeError('BadMessage', `${JSON.stringify(value)} cannot stand in dnsmasq's files`)
-}
-
-function fileName(interfaceId: string): string {
-  if (/^[\w][\w.-]{0,63}$/.test(interfaceId)) return interfaceId
-  throw new MalleeError('BadMessage', `${JSON.stringify(interfaceId)} is no interface id`)
-}
-
-function netmask(cidr: string): string {
-  const bits = 0xffff_ffff_0000_0000n >> BigInt(mustCidr(cidr).length)
-  return [24n, 16n, 8n, 0n].map((shift) => (bits >> shift) & 0xffn).join('.')
-}
-
-// dnsmasq reads the folder as user nobody, and is told of new files: a draft that is renamed would
-// not do, as it would be read under its first name as well.
-async function writeHost(file: string, line: string): Promise<void> {
-  await writeFile(file, line, { mode: 0o644 })
+function digestOf(texts: readonly string[]): string {
+  const hash = createHash('sha256')
+  for (const text of texts) hash.update(text).update('\0')
+  return hash.digest('hex')
 }
 
 async function makeFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true })
   // Whatever the umask is.
   for (const one of [folder, join(folder, '..')]) await chmod(one, 0o755)
-}
-
-function places(paths: Paths): { dir: string; hosts: string; pidFile: string; log: string } {
-  const dir = join(paths.runDir, 'dhcp')
-  return {
-    dir,
-    hosts: join(dir, 'hosts'),
-    pidFile: join(dir, 'dnsmasq.pid'),
-    log: join(dir, 'dnsmasq.log'),
-  }
 }

@@ -119,9 +119,7 @@ export class Cc implements RoleDriver {
     const sw = await ensureSwitch(this.#options)
     await this.#switchPass(sw)
     await this.#edgePass(sw, rack, desired)
-    const networks = bodies(desired, 'network')
-    const interfaces = bodies(desired, 'interface')
-    await this.#once(dhcpReconciler(this.#options, { networks, interfaces }))
+    await this.#servicesPass(rack, desired)
     await this.#once(
       this.#tunnels.reconciler({
         address: fabricAddress(rack, config.hostIndex),
@@ -195,6 +193,16 @@ export class Cc implements RoleDriver {
     await this.#once(guardReconciler({ exec, group: 'vxlan', ports: () => guarded }))
     await this.#once(routingReconciler(exec, tenants))
     await this.#once(announceReconciler({ exec, paths, log }, tenants))
+  }
+
+  async #servicesPass(rack: RackConfig, desired: Desired): Promise<void> {
+    const lists = {
+      networks: bodies(desired, 'network'),
+      interfaces: bodies(desired, 'interface'),
+      members: bodies(desired, 'member'),
+      tunnels: bodies(desired, 'tunnel'),
+    }
+    await this.#once(dhcpReconciler(this.#options, { rack, ...lists }))
   }
 
   async #publicSide(): Promise<PublicSide | null> {

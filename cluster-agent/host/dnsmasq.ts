@@ -1,4 +1,4 @@
-// dnsmasq(8) as a daemon that outlives us: which configuration runs, start and stop.
+// dnsmasq(8) as a daemon that outlives us: which configuration runs, start, reload and stop.
 
 import { readIfThere } from '../../common/durable-file.ts'
 import type { Exec } from '../../common/exec.ts'
@@ -29,6 +29,11 @@ export async function startDnsmasq(
   { configFile, logFile }: { readonly configFile: string; readonly logFile: string },
 ): Promise<void> {
   await exec(['setsid', 'dnsmasq', `${CONFIG_FLAG}${configFile}`], { outputFile: logFile })
+}
+
+/** It reads its hosts, options and names again; leases stay. */
+export async function reloadDnsmasq(exec: Exec, { pid }: Dnsmasq): Promise<void> {
+  await exec(['kill', '-HUP', String(pid)])
 }
 
 /** Ends the process and waits for its end, so that its sockets are free. */

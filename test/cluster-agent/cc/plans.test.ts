@@ -1,21 +1,15 @@
-// The smaller plans of a CC: gateways, DHCP, endpoints, the underlay.
+// The smaller plans of a CC: gateways, endpoints, the underlay.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
-import { dhcpFiles, planDhcp } from '../../../cluster-agent/cc/dhcp.ts'
 import { nextEndpoint, remember } from '../../../cluster-agent/cc/endpoints.ts'
 import { type GatewayPort, gatewayOf, planNetworks } from '../../../cluster-agent/cc/networks.ts'
 import { newsOf, tunnelStatuses } from '../../../cluster-agent/cc/statuses.ts'
 import { endpointsAt, underlayOf } from '../../../cluster-agent/cc/underlay.ts'
 import type { Link } from '../../../cluster-agent/host/ip.ts'
 import type { WgPeer } from '../../../cluster-agent/host/wg.ts'
-import { DEFAULT_PATHS } from '../../../cluster-agent/paths.ts'
-import {
-  InterfaceSchema,
-  NetworkSchema,
-  TunnelSchema,
-} from '../../../proto/gen/mallee/v1/desired_pb.js'
+import { NetworkSchema, TunnelSchema } from '../../../proto/gen/mallee/v1/desired_pb.js'
 
 const NETWORK = create(NetworkSchema, {
   id: 'subnet-1',
@@ -26,14 +20,6 @@ const NETWORK = create(NetworkSchema, {
   ipv6Cidr: 'fd01::/64',
   ipv6Gateway: 'fd01::1',
   mtu: 1420,
-})
-const INTERFACE = create(InterfaceSchema, {
-  id: 'eni-1',
-  networkId: 'subnet-1',
-  mac: '02:00:00:00:00:01',
-  ipv4: '10.0.1.10',
-  ipv6: 'fd01::10',
-  hostname: 'ip-10-0-1-10',
 })
 const HOST = { rackIndex: 1, hostIndex: 2 }
 const GATEWAY = gatewayOf(NETWORK, HOST)
@@ -97,65 +83,6 @@ test('planNetworks takes strange addresses away and adds those that lack', () =>
       ],
     },
   ])
-})
-
-const FILES = dhcpFiles(DEFAULT_PATHS, { networks: [NETWORK], interfaces: [INTERFACE] })
-const LINE = '02:00:00:00:00:01,10.0.1.10,[fd01::10],ip-10-0-1-10\n'
-const RUNNING = { pid: 1, configFile: FILES.configFile }
-const OTHER = { pid: 1, configFile: '/other.conf' }
-
-test('dhcpFiles writes one line per interface of a known network', () => {
-  assert.deepEqual([...FILES.hosts], [['eni-1', LINE]])
-  const foreign = create(InterfaceSchema, { ...INTERFACE, networkId: 'subnet-2' })
-  const files = dhcpFiles(DEFAULT_PATHS, { networks: [NETWORK], interfaces: [foreign] })
-  assert.equal(files.hosts.size, 0)
-})
-
-test('dhcpFiles names a configuration by its content', () => {
-  const same = dhcpFiles(DEFAULT_PATHS, { networks: [NETWORK], interfaces: [] })
-  assert.equal(same.configFile, FILES.configFile)
-  const other = create(NetworkSchema, { ...NETWORK, mtu: 1400 })
-  const changed = dhcpFiles(DEFAULT_PATHS, { networks: [other], interfaces: [] })
-  assert.notEqual(changed.configFile, FILES.configFile)
-})
-
-for (const hostname of ['a,b', 'a\nport=53', 'a b']) {
-  test(`dhcpFiles refuses the host name ${JSON.stringify(hostname)}`, () => {
-    const bad = create(InterfaceSchema, { ...INTERFACE, hostname })
-    const make = () => dhcpFiles(DEFAULT_PATHS, { networks: [NETWORK], interfaces: [bad] })
-    assert.throws(make, { code: 'BadMessage' })
-  })
-}
-
-for (const [what, running, hosts, kinds] of [
-  ['leaves what fits', RUNNING, [['eni-1', LINE]], []],
-  ['adds a host without a restart', RUNNING, [], ['write']],
-  ['restarts for another configuration', OTHER, [['eni-1', LINE]], ['stop', 'start']],
-  [
-    'restarts to forget a host',
-    RUNNING,
-    [
-      ['eni-1', LINE],
-      ['x', ''],
-    ],
-    ['delete', 'stop', 'start'],
-  ],
-  ['restarts for a changed host', RUNNING, [['eni-1', 'old']], ['write', 'stop', 'start']],
-  ['starts it', null, [['eni-1', LINE]], ['start']],
-] as const) {
-  test(`planDhcp ${what}`, () => {
-    const steps = planDhcp(FILES, { running, hosts: new Map(hosts) })
-    assert.deepEqual(
-      steps.map(({ kind }) => kind),
-      kinds,
-    )
-  })
-}
-
-test('planDhcp stops the daemon when no network is left', () => {
-  const none = dhcpFiles(DEFAULT_PATHS, { networks: [], interfaces: [] })
-  const steps = planDhcp(none, { running: RUNNING, hosts: new Map() })
-  assert.deepEqual(steps, [{ kind: 'stop', daemon: RUNNING }])
 })
 
 const HEARD: WgPeer = {

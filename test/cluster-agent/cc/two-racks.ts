@@ -62,6 +62,8 @@ export function desiredOf(index: 1 | 2, peerKey: string): Desired {
     resource('rack', {
       case: 'rack',
       value: create(pb.RackConfigSchema, {
+        region: 'mallee-1',
+        rack: `r${index}`,
         rackIndex: index,
         cloudFabric: FABRIC,
         rackFabric: `fd00:fab:0:${index}::/64`,
