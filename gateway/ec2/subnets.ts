@@ -12,7 +12,7 @@ import { subnetOf } from './describe-subnets.ts'
 import { namedInStore, newId } from './ids.ts'
 import { badValue, endDryRun, refuseUnknown, required, unsupported } from './input.ts'
 import { createDefaultSubnet } from './networks.ts'
-import { MAC_POOL } from './pools.ts'
+import { ipv4Pool, ipv6Pool, MAC_POOL } from './pools.ts'
 import { parseSubnetCidrs, takeSubnetCidr } from './subnet-cidrs.ts'
 import { createSubnetRecord, removeSubnet } from './subnet-records.ts'
 import { addTags, parseTagSpecifications } from './tagging.ts'
@@ -35,6 +35,8 @@ const KNOWN = new Set([
 ])
 /** Dependents that a message names. */
 const MAX_NAMED = 5
+/** Records of one of its pools that go with a subnet in one transaction. */
+const MAX_DROPPED = 1_000
 
 export function subnetHandlers({ state, randomHex, region }: NetworkParts): SubnetHandlers {
   return {
@@ -101,6 +103,7 @@ export function subnetHandlers({ state, randomHex, region }: NetworkParts): Subn
         checkEmpty(await state.fresh(), id)
         endDryRun(input)
         await removeSubnet(tx, subnet)
+        for (const pool of [ipv4Pool(id), ipv6Pool(id)]) await tx.pool(pool).drop(MAX_DROPPED)
       })
       return {}
     },

@@ -46,11 +46,16 @@ export function zoneId(region: string, rack: RackRecord): string {
   return `${region}-az${rack.index}`
 }
 
-/** The id of the zone of a rack that may be gone by now. No rack has the index 0. */
+/** The id of the zone of a rack that may be gone by now. */
 export function zoneIdOf(view: View, region: string, rack: string): string | undefined {
-  if (rack === EVERY_RACK) return `${region}-az0`
+  if (rack === EVERY_RACK) return everyZoneId(region)
   const record = view.get('rack', rack)
   return record === null ? undefined : zoneId(region, record)
+}
+
+/** No rack has the index 0. */
+function everyZoneId(region: string): string {
+  return `${region}-az0`
 }
 
 /**
@@ -113,7 +118,12 @@ export function zoneHandlers({
 
     DescribeAvailabilityZones: async (_context, input) => {
       const view = await state.fresh()
-      const zones = view.all('rack').map((rack) => zoneOf(view, region, rack))
+      const every = everyZone(region)
+      const isNamed =
+        input.ZoneNames?.includes(every.ZoneName ?? '') === true ||
+        input.ZoneIds?.includes(every.ZoneId ?? '') === true
+      const racks = view.all('rack').map((rack) => zoneOf(view, region, rack))
+      const zones = isNamed ? [...racks, every] : racks
       checkNamed(
         'zone name',
         input.ZoneNames,
@@ -151,6 +161,21 @@ function zoneOf(view: View, region: string, rack: RackRecord): AvailabilityZone 
     RegionName: region,
     ZoneName: name,
     ZoneId: zoneId(region, rack),
+    GroupName: region,
+    NetworkBorderGroup: region,
+    ZoneType: 'availability-zone',
+  }
+}
+
+/** Of stretched subnets. Shown by name only: many clients put something into every zone shown. */
+function everyZone(region: string): AvailabilityZone {
+  return {
+    State: 'available',
+    OptInStatus: OPT_IN,
+    Messages: [{ Message: 'Subnets in this zone span all racks.' }],
+    RegionName: region,
+    ZoneName: zoneName(region, EVERY_RACK),
+    ZoneId: everyZoneId(region),
     GroupName: region,
     NetworkBorderGroup: region,
     ZoneType: 'availability-zone',

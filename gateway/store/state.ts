@@ -49,6 +49,11 @@ export interface Pool {
   /** A free number in first..last, or null when all are held (or still in quarantine). */
   take(band: { first: number; last: number; quarantineMs: number }): Promise<number | null>
   give(n: number): Promise<void>
+  /**
+   * Forgets the pool, and of the numbers that were given back the `most` newest: those of a pool
+   * whose name nobody uses again need no more than the place that they take.
+   */
+  drop(most: number): Promise<void>
   /** Nobody takes or gives between this and the commit, or the change runs again. */
   watch(): Promise<void>
   /** Those that were given back last and not taken again, `most` at most, the newest last. */

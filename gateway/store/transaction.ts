@@ -52,6 +52,7 @@ export class StoreTransaction implements Transaction {
       take: (band) => this.#inTurn(() => this.#take(at, band)),
       give: (n) => this.#inTurn(() => this.#give(at, n)),
       watch: () => this.#inTurn(async () => void (await this.#read(at))),
+      drop: (most) => this.#inTurn(() => this.#drop(at, most)),
       freed: (most) => this.#inTurn(() => this.#freed(at, most)),
     }
   }
@@ -135,6 +136,14 @@ export class StoreTransaction implements Transaction {
       if (value !== null) freed.push(parseRecord(at, value) as Freed)
     }
     return freed
+  }
+
+  async #drop(at: string, most: number): Promise<void> {
+    const { freedHead, freedTail } = await this.#head(at)
+    for (let slot = Math.max(freedHead, freedTail - most); slot < freedTail; slot++) {
+      await this.#write(`${at}/freed/${slot}`, null)
+    }
+    await this.#write(at, null)
   }
 
   async #head(at: string): Promise<PoolHead> {

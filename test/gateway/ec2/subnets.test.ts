@@ -13,6 +13,7 @@ import {
   refusal,
   refused,
   registerImage,
+  report,
   run,
 } from './support.ts'
 import { openVpc } from './vpc-support.ts'
@@ -127,6 +128,11 @@ test('CreateSubnet in the zone of all racks makes a stretched subnet', async (t)
   assert.equal(cloud.state.view().get('subnet', Subnet?.SubnetId ?? '')?.rack, 'any')
   const { AvailabilityZones } = await cloud.call('DescribeAvailabilityZones', {})
   assert.ok(!AvailabilityZones?.some((zone) => zone.ZoneName === ANY))
+  const named = await cloud.call('DescribeAvailabilityZones', { ZoneNames: [ANY] })
+  assert.deepEqual(
+    named.AvailabilityZones?.map((zone) => zone.ZoneId),
+    [`${REGION}-az0`],
+  )
   const call = cloud.call('CreateDefaultSubnet', { AvailabilityZone: ANY })
   assert.equal(await refusal(call), 'InvalidParameterValue')
 })
@@ -202,6 +208,13 @@ test('DeleteSubnet refuses while an interface is in it and frees its block after
   assert.equal(code, 'DependencyViolation')
   const eni = cloud.state.view().get('instance', id)?.interfaces[0]
   assert.match(message, new RegExp(eni ?? '-'))
+  await report(cloud.state, id, 'terminated')
+  await cloud.call('DeleteSubnet', { SubnetId })
+  // Nothing of it is left, also where the mirror does not look.
+  await cloud.state.update(async (tx) => {
+    assert.deepEqual(await tx.pool(`ipv4-${SubnetId}`).freed(10), [])
+    assert.equal(await tx.pool(`ipv4-${SubnetId}`).take({ first: 4, last: 9, quarantineMs: 0 }), 4)
+  })
   const empty = (await cloud.call('CreateSubnet', { ...make, CidrBlock: '172.16.1.0/24' })).Subnet
   await cloud.call('DeleteSubnet', { SubnetId: empty?.SubnetId ?? '' })
   await cloud.call('CreateSubnet', { ...make, CidrBlock: '172.16.1.0/25' })

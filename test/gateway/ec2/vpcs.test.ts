@@ -2,10 +2,20 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { randomHex } from '../../../common/clock.ts'
 import type { Ec2Inputs } from '../../../gateway/aws/handlers.ts'
+import { ensureDefaultSubnets } from '../../../gateway/ec2/networks.ts'
 import { mustCidr, overlaps } from '../../../topology/cidr.ts'
 import { PREFIX_QUARANTINE_MS } from '../../../topology/ranges.ts'
-import { type Cloud, OTHER_ACCOUNT, openCloud, REGION, refusal, refused } from './support.ts'
+import {
+  type Cloud,
+  OTHER_ACCOUNT,
+  openCloud,
+  REGION,
+  refusal,
+  refused,
+  START_MS,
+} from './support.ts'
 
 async function createVpc(cloud: Cloud, input: Ec2Inputs['CreateVpc']): Promise<string> {
   return (await cloud.call('CreateVpc', input)).Vpc?.VpcId ?? ''
@@ -147,6 +157,29 @@ test('CreateVpc by two gateways at once never gives overlapping blocks', async (
   }
 })
 
+test('two gateways that take from the pool at once get different blocks', async (t) => {
+  const cloud = await openCloud(t, { racks: [] })
+  const other = await cloud.otherGateway()
+  const { IpamPools } = await cloud.call('DescribeIpamPools', {})
+  const pool = IpamPools?.find((one) => one.AddressFamily === 'ipv4')?.IpamPoolId ?? ''
+  const made = await Promise.all(
+    [cloud.call, other, cloud.call, other, cloud.call, other].map((call, i) =>
+      call('CreateVpc', {
+        Ipv4IpamPoolId: pool,
+        Ipv4NetmaskLength: 20 + i,
+        AmazonProvidedIpv6CidrBlock: true,
+      }),
+    ),
+  )
+  const cidrs = made.flatMap(({ Vpc }) => [
+    mustCidr(Vpc?.CidrBlock ?? ''),
+    mustCidr(Vpc?.Ipv6CidrBlockAssociationSet?.[0]?.Ipv6CidrBlock ?? ''),
+  ])
+  for (const [i, one] of cidrs.entries()) {
+    assert.ok(!cidrs.slice(i + 1).some((two) => overlaps(one, two)))
+  }
+})
+
 test('DeleteVpc takes what came with the VPC and lets its block rest', async (t) => {
   const cloud = await openCloud(t, { racks: ['a'] })
   const before = await cloud.state.fresh()
@@ -191,6 +224,11 @@ test('DeleteVpc names what is in the VPC', async (t) => {
   assert.equal(await refusal(foreign), 'InvalidVpcID.NotFound')
   await cloud.call('DeleteSubnet', { SubnetId: Subnet?.SubnetId ?? '' })
   await cloud.call('DeleteVpc', { VpcId })
+  const space = `subnet-${VpcId}`
+  assert.equal(cloud.state.view().withPrefix('block', `${space}/`).length, 1)
+  await ensureDefaultSubnets(cloud.state, { nowMs: START_MS, randomHex })
+  assert.equal(cloud.state.view().withPrefix('block', `${space}/`).length, 0)
+  assert.equal(cloud.state.view().get('block-space', space), null)
 })
 
 test('DeleteVpc and CreateSubnet at once leave no subnet without its VPC', async (t) => {
