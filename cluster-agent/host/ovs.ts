@@ -30,6 +30,8 @@ export interface Port {
   readonly tag: number | null
   readonly trunk: boolean
   readonly internal: boolean
+  /** Empty while there is no device. */
+  readonly mac: string
   /** OpenFlow number; -1 while the switch cannot open the device. */
   readonly ofport: number
   readonly externalIds: Readonly<Record<string, string>>
@@ -69,7 +71,7 @@ export async function listPorts(exec: Exec, sw: Switch): Promise<Port[]> {
     ['--format=json'],
     ['--', '--columns=ports', 'list', 'Bridge', sw.bridge],
     ['--', '--columns=_uuid,name,tag,external_ids', 'list', 'Port'],
-    ['--', '--columns=name,type,ofport', 'list', 'Interface'],
+    ['--', '--columns=name,type,ofport,mac_in_use', 'list', 'Interface'],
   ].flat()
   return parsePorts(await vsctl(exec, sw, args))
 }
@@ -98,15 +100,42 @@ export async function deletePorts(exec: Exec, sw: Switch, names: readonly string
 
 /**
  * Makes `flows` the bridge's whole table, atomically; what is there already is not touched. A flow
- * of our own in the last table carries their digest, which `flowsInstalled` asks for.
+ * of our own in the last table carries their digest, which `readMarker` finds.
  */
 export async function replaceFlows(
   exec: Exec,
   sw: Switch,
   flows: readonly string[],
+  digest: bigint = flowsDigest(flows),
 ): Promise<void> {
-  const input = `${[...flows, markerFlow(flows)].join('\n')}\n`
-  await ofctl(exec, sw, ['--bundle', 'replace-flows', sw.mgmt, '-'], input)
+  const input = `${[...flows, markerFlow(digest)].join('\n')}\n`
+  await ofctl(exec, ['--bundle', 'replace-flows', sw.mgmt, '-'], input)
+}
+
+/** Removes flows by their exact matches and adds others, atomically; `digest` is of all then. */
+export async function changeFlows(
+  exec: Exec,
+  sw: Switch,
+  change: { readonly remove: readonly string[]; readonly add: readonly string[] },
+  digest: bigint,
+): Promise<void> {
+  const lines = [
+    ...change.remove.map((match) => `delete_strict ${match}`),
+    ...[...change.add, markerFlow(digest)].map((flow) => `add ${flow}`),
+  ]
+  await ofctl(exec, ['--bundle', 'add-flows', sw.mgmt, '-'], `${lines.join('\n')}\n`)
+}
+
+/** What the marker says of the flows, null without one, and how many they are. */
+export async function readMarker(
+  exec: Exec,
+  sw: Switch,
+): Promise<{ readonly digest: bigint | null; readonly count: number }> {
+  const marker = await ofctl(exec, ['dump-flows', sw.mgmt, `table=${MARKER_TABLE}`])
+  const cookie = /cookie=0x1([0-9a-f]{15}),/.exec(marker)?.[1]
+  const aggregate = await ofctl(exec, ['dump-aggregate', sw.mgmt])
+  const count = Number(/flow_count=(\d+)/.exec(aggregate)?.[1] ?? 0)
+  return { digest: cookie === undefined ? null : BigInt(`0x${cookie}`), count: count - 1 }
 }
 
 /**
@@ -118,15 +147,39 @@ export async function flowsInstalled(
   sw: Switch,
   flows: readonly string[],
 ): Promise<boolean> {
-  const marker = await ofctl(exec, sw, ['dump-flows', sw.mgmt, `table=${MARKER_TABLE}`])
-  if (!marker.includes(`cookie=${flowsCookie(flows)},`)) return false
-  const aggregate = await ofctl(exec, sw, ['dump-aggregate', sw.mgmt])
-  return aggregate.includes(`flow_count=${flows.length + 1}\n`)
+  const { digest, count } = await readMarker(exec, sw)
+  return digest === flowsDigest(flows) && count === flows.length
+}
+
+/** In any order the same, and added to by `addDigests`: a change need not read all flows again. */
+export function flowsDigest(flows: readonly string[]): bigint {
+  return addDigests(
+    flows.map((flow) => createHash('sha256').update(flow).digest().readBigUInt64BE() >> 4n),
+  )
+}
+
+export function addDigests(digests: readonly bigint[]): bigint {
+  return digests.reduce((sum, digest) => (sum + digest) % (1n << DIGEST_BITS), 0n)
+}
+
+/** Forgets the connections of ports that are new: their numbers may have been others' before. */
+export async function forgetConnections(
+  exec: Exec,
+  sw: Switch,
+  ofports: readonly number[],
+): Promise<void> {
+  const flush = ['ovs-appctl', '-T', '10', '-t', sw.ctl, 'dpctl/flush-conntrack']
+  for (const ofport of ofports) {
+    const zone = `zone=${ofport}`
+    // Open vSwitch 3.1 refuses the data path's name, and needs it only where there are several.
+    const { code } = await exec([...flush, zone], { okCodes: [0, 2], timeoutMs: 12_000 })
+    if (code !== 0) await exec([...flush, `${sw.datapath}@ovs-${sw.datapath}`, zone])
+  }
 }
 
 /** The installed flows as ovs-ofctl writes them, without counters and our marker, sorted. */
 export async function dumpFlows(exec: Exec, sw: Switch): Promise<string[]> {
-  const text = await ofctl(exec, sw, ['--no-stats', 'dump-flows', sw.mgmt])
+  const text = await ofctl(exec, ['--no-stats', 'dump-flows', sw.mgmt])
   return text
     .split('\n')
     .map((line) => line.trim())
@@ -135,12 +188,7 @@ export async function dumpFlows(exec: Exec, sw: Switch): Promise<string[]> {
 }
 
 // --no-names: else ovs-ofctl first downloads a megabyte of table features.
-async function ofctl(
-  exec: Exec,
-  _sw: Switch,
-  args: readonly string[],
-  input?: string,
-): Promise<string> {
+async function ofctl(exec: Exec, args: readonly string[], input?: string): Promise<string> {
   const head = ['ovs-ofctl', '-O', 'OpenFlow15', '--no-names', `--timeout=${TIMEOUT_S}`]
   const options = { timeoutMs: (TIMEOUT_S + 2) * 1000, maxBytes: 64 << 20 }
   const { stdout } = await exec([...head, ...args], {
@@ -151,15 +199,12 @@ async function ofctl(
 }
 
 const MARKER_TABLE = 253
+const DIGEST_BITS = 60n
 
-function markerFlow(flows: readonly string[]): string {
-  return `table=${MARKER_TABLE},priority=0,cookie=${flowsCookie(flows)},actions=drop`
-}
-
-function flowsCookie(flows: readonly string[]): string {
-  const digest = createHash('sha256').update(flows.join('\n')).digest('hex').slice(0, 15)
-  // A leading 1: ovs-ofctl prints no leading zeros.
-  return `0x1${digest}`
+// A leading 1: ovs-ofctl prints no leading zeros.
+function markerFlow(digest: bigint): string {
+  const cookie = `0x1${digest.toString(16).padStart(15, '0')}`
+  return `table=${MARKER_TABLE},priority=0,cookie=${cookie},actions=drop`
 }
 
 function addPort(sw: Switch, port: NewPort): string[] {
@@ -194,17 +239,18 @@ export function parsePorts(stdout: string): Port[] {
     throw new MalleeError('CommandFailed', 'ovs-vsctl printed fewer tables than asked for')
   }
   const onBridge = new Set(bridges.data.flatMap(([members]) => uuids(members)))
-  const details = new Map(interfaces.data.map(([name, type, ofport]) => [name, { type, ofport }]))
+  const details = new Map(interfaces.data.map(([name, ...detail]) => [name, detail]))
   return ports.data
     .filter(([uuid]) => uuids(uuid).some((one) => onBridge.has(one)))
     .map(([, name, tag, ids]) => {
-      const { type, ofport } = details.get(name) ?? { type: '', ofport: -1 }
+      const [type, ofport, mac] = details.get(name) ?? []
       const vlan = typeof tag === 'number' ? tag : null
       return {
         name: String(name),
         tag: vlan,
         trunk: vlan === null,
         internal: type === 'internal',
+        mac: typeof mac === 'string' ? mac : '',
         ofport: typeof ofport === 'number' ? ofport : -1,
         externalIds: pairs(ids),
       }

@@ -3,13 +3,26 @@
 
 import type { Exec } from '../../common/exec.ts'
 import type { Reconciler } from '../../common/reconcile.ts'
-import { addPorts, deletePorts, listPorts, type Port, type Switch } from '../host/ovs.ts'
+import { GATEWAY_MARK } from '../cc/names.ts'
+import {
+  addPorts,
+  deletePorts,
+  forgetConnections,
+  listPorts,
+  OURS,
+  type Port,
+  type Switch,
+} from '../host/ovs.ts'
 import { addTaps, deleteTap, listTaps, type Tap } from '../host/tap.ts'
-import type { GuardedPort } from './flows.ts'
+import { TRUNK_MARK } from '../host/trunk.ts'
+import type { SwitchPorts } from './flow-plan.ts'
+import type { GuardedPort } from './port-flows.ts'
 import type { NicWanted } from './wanted.ts'
 
 /** Marks our ports among those of the CC. */
 const MARK = 'tap'
+/** The CC's device of a network that is stretched over racks. */
+const VXLAN_MARK = 'vxlan'
 
 export interface PortsSeen {
   readonly taps: readonly Tap[]
@@ -64,13 +77,30 @@ export function planOldPorts(wanted: readonly NicWanted[], { taps, ports }: Port
   ]
 }
 
-/** The ports as the flow table guards them. A port without a number is not on the switch yet. */
-export async function guardedPorts({ exec, sw, wanted }: PortsOptions): Promise<GuardedPort[]> {
-  const numbers = new Map((await listPorts(exec, sw)).map(({ name, ofport }) => [name, ofport]))
-  return wanted.flatMap(({ tap, mac, ipv4, ipv6 }) => {
-    const ofport = numbers.get(tap) ?? -1
-    return ofport > 0 ? [{ ofport, mac, ipv4, ipv6 }] : []
-  })
+/** The ports as the flow table sees them. One without a number is not on the switch yet. */
+export async function switchPorts({ exec, sw, wanted }: PortsOptions): Promise<SwitchPorts> {
+  const all = (await listPorts(exec, sw)).filter(({ ofport }) => ofport > 0)
+  const marked = (mark: string) => all.filter(({ externalIds }) => externalIds[OURS] === mark)
+  const numbers = new Map(marked(MARK).map(({ name, ofport }) => [name, ofport]))
+  const access = (mark: string) =>
+    marked(mark).flatMap(({ tag, ofport, mac }) => (tag === null ? [] : [{ tag, ofport, mac }]))
+  return {
+    taps: wanted.flatMap((nic) => {
+      const ofport = numbers.get(nic.tap)
+      return ofport === undefined ? [] : [guardedPort(nic, ofport)]
+    }),
+    trunk: marked(TRUNK_MARK)[0]?.ofport ?? null,
+    gateways: access(GATEWAY_MARK).filter(({ mac }) => mac !== ''),
+    vxlans: access(VXLAN_MARK),
+  }
+}
+
+function guardedPort(nic: NicWanted, ofport: number): GuardedPort {
+  const { mac, tag, sourceDestCheck, groupIds } = nic
+  const some = (addresses: readonly string[]) => addresses.filter((address) => address !== '')
+  const ipv4 = some([nic.ipv4, ...nic.ipv4More])
+  const ipv6 = some([nic.ipv6, ...nic.ipv6More])
+  return { ofport, mac, tag, ipv4, ipv6, sourceDestCheck, groupIds }
 }
 
 function reconciler(
@@ -97,12 +127,27 @@ async function apply({ exec, sw }: PortsOptions, step: PortStep): Promise<void> 
       return addTaps(exec, step.taps, existing)
     }
     case 'add-ports':
-      return addPorts(exec, sw, step.nics.map(newPort))
+      await addPorts(exec, sw, step.nics.map(newPort))
+      return forget({ exec, sw }, new Set(step.nics.map(({ tap }) => tap)))
     case 'delete-ports':
       return deletePorts(exec, sw, step.names)
     case 'delete-tap':
       return deleteTap(exec, step.name)
   }
+}
+
+/** A port's number may have been another's, whose connections are not this one's. */
+async function forget(
+  { exec, sw }: Pick<PortsOptions, 'exec' | 'sw'>,
+  taps: ReadonlySet<string>,
+): Promise<void> {
+  const ports = (await listPorts(exec, sw)).filter(({ name }) => taps.has(name))
+  const numbers = ports.map(({ ofport }) => ofport)
+  await forgetConnections(
+    exec,
+    sw,
+    numbers.filter((ofport) => ofport > 0),
+  )
 }
 
 function newPort({ id, tap, mac, tag }: NicWanted) {

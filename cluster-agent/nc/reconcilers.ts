@@ -14,10 +14,11 @@ import { imagesDir, type Paths } from '../paths.ts'
 import type { RoleDriver } from '../role.ts'
 import { realCapacity } from './capacity.ts'
 import { consoleOutput } from './console.ts'
-import { flowsReconciler } from './flows.ts'
+import { FlowPlanner } from './flow-plan.ts'
+import { FlowTable } from './flow-table.ts'
 import { type FetchImage, Images } from './images.ts'
 import { Machines } from './machines.ts'
-import { guardedPorts, oldPortsReconciler, type PortsOptions, portsReconciler } from './ports.ts'
+import { oldPortsReconciler, type PortsOptions, portsReconciler, switchPorts } from './ports.ts'
 import { type NicWanted, wantedMachines, wantedNics } from './wanted.ts'
 
 const MAX_UNUSED_IMAGE_BYTES = 20 * 1024 ** 3
@@ -58,6 +59,8 @@ export function ncRole(options: NcOptions): NcRole {
   const offloads = sw.datapath === 'system'
   const parts = { exec, paths, accelerator, offloads, images, bootId, clock, log }
   const machines = new Machines(parts, host)
+  const planner = new FlowPlanner()
+  const table = new FlowTable(exec, sw)
 
   return {
     pass,
@@ -74,27 +77,24 @@ export function ncRole(options: NcOptions): NcRole {
     const nics = wantedNics(wanted)
     const ports = { exec, sw, wanted: nics }
     await reconcileOnce(portsReconciler(ports), log)
-    await guard(ports)
+    await guard(desired, ports)
     try {
       await machines.pass(wanted)
     } finally {
-      await removeOldPorts(ports)
+      await removeOldPorts(desired, ports)
     }
     await images.evict(machines.imagesInUse())
   }
 
-  async function removeOldPorts(ports: PortsOptions): Promise<void> {
+  async function removeOldPorts(desired: Desired, ports: PortsOptions): Promise<void> {
     const steps = await reconcileOnce(oldPortsReconciler(ports), log)
-    if (steps > 0) await guard(ports)
+    if (steps > 0) await guard(desired, ports)
   }
 
   /** Flows on the switch; and the host's kernel is kept from what the taps bring. */
-  async function guard(ports: PortsOptions): Promise<void> {
-    const guarded = await guardedPorts(ports)
-    await reconcileOnce(
-      flowsReconciler(exec, sw, () => guarded),
-      log,
-    )
+  async function guard(desired: Desired, ports: PortsOptions): Promise<void> {
+    const wanted = planner.plan(desired, await switchPorts(ports))
+    await reconcileOnce(table.reconciler(wanted), log)
     if (sw.datapath !== 'netdev') return
     const names = ports.wanted.map(({ tap }: NicWanted) => tap)
     await reconcileOnce(guardReconciler({ exec, group: 'taps', ports: () => names }), log)
@@ -102,7 +102,7 @@ export function ncRole(options: NcOptions): NcRole {
 
   async function removeAll(): Promise<void> {
     await machines.pass([])
-    await removeOldPorts({ exec, sw, wanted: [] })
+    await removeOldPorts(new Map(), { exec, sw, wanted: [] })
     await removeGuard(exec, 'taps')
   }
 }

@@ -1,7 +1,12 @@
 // What the desired state means for this host's instances: the references between its resources
 // followed, nothing else.
 
-import { type Instance, Power } from '../../proto/gen/mallee/v1/desired_pb.js'
+import {
+  type Instance,
+  type Interface,
+  type Network,
+  Power,
+} from '../../proto/gen/mallee/v1/desired_pb.js'
 import { bodies, bodyAt, type Desired } from '../../proto/resources.ts'
 import { type ImageFormat, parseImageFormat } from '../host/qemu-img.ts'
 import { tapName } from '../host/tap.ts'
@@ -12,6 +17,12 @@ export interface NicWanted {
   readonly mac: string
   readonly ipv4: string
   readonly ipv6: string
+  /** Secondary addresses. */
+  readonly ipv4More: readonly string[]
+  readonly ipv6More: readonly string[]
+  readonly groupIds: readonly string[]
+  readonly sourceDestCheck: boolean
+  readonly deviceIndex: number
   readonly tag: number
   readonly mtu: number
 }
@@ -25,6 +36,7 @@ export interface MachineWanted {
   readonly uuid: string
   readonly rebootCount: number
   readonly image: { readonly sha256: string; readonly format: ImageFormat } | null
+  /** In the order of their device indexes. */
   readonly nics: readonly NicWanted[]
   /** Keys of resources that it needs and that are not there: it cannot be made. */
   readonly missing: readonly string[]
@@ -59,16 +71,21 @@ function wantedMachine(desired: Desired, instance: Instance): MachineWanted {
       missing.push(`network/${nic.networkId}`)
       return []
     }
-    const { mac, ipv4, ipv6 } = nic
-    const { vlanTag: tag, mtu } = network
-    return [{ id, tap: tapName(mac), mac, ipv4, ipv6, tag, mtu }]
+    return [nicWanted(nic, network)]
   })
   const { id, vcpus, memoryMib, diskGib, smbiosUuid: uuid, rebootCount } = instance
   const power = powerOf(instance.power)
   return {
-    ...{ id, power, vcpus, memoryMib, diskGib, uuid, rebootCount, nics, missing },
+    ...{ id, power, vcpus, memoryMib, diskGib, uuid, rebootCount, missing },
+    nics: nics.sort((a, b) => a.deviceIndex - b.deviceIndex),
     image: image === null || format === null ? null : { sha256: image.sha256, format },
   }
+}
+
+function nicWanted(nic: Interface, { vlanTag: tag, mtu }: Network): NicWanted {
+  const { id, mac, ipv4, ipv6, ipv4More, ipv6More, groupIds, sourceDestCheck, deviceIndex } = nic
+  const addresses = { mac, ipv4, ipv6, ipv4More, ipv6More }
+  return { id, tap: tapName(mac), ...addresses, groupIds, sourceDestCheck, deviceIndex, tag, mtu }
 }
 
 function powerOf(power: Power): MachineWanted['power'] {

@@ -86,7 +86,7 @@ test('parsePorts keeps the ports of our bridge that carry our mark', () => {
       [uuid(3), 'elsewhere', ['set', []], ours],
     ],
   }
-  const interfaces = { data: [['gw7', 'internal', -1]] }
+  const interfaces = { data: [['gw7', 'internal', -1, '02:00:00:00:00:07']] }
   const text = [bridges, ports, interfaces].map((one) => JSON.stringify(one)).join('\n')
   assert.deepEqual(parsePorts(text), [
     {
@@ -94,6 +94,7 @@ test('parsePorts keeps the ports of our bridge that carry our mark', () => {
       tag: 7,
       trunk: false,
       internal: true,
+      mac: '02:00:00:00:00:07',
       ofport: -1,
       externalIds: { mallee: 'gateway' },
     },
@@ -156,7 +157,15 @@ test('parseOffloads keeps what spoils frames and can be changed', () => {
 })
 
 test('planTrunk plugs the NIC whole and unplugs the one before', () => {
-  const old = { name: 'eth1', tag: null, trunk: true, internal: false, ofport: 1, externalIds: {} }
+  const old = {
+    name: 'eth1',
+    tag: null,
+    trunk: true,
+    internal: false,
+    mac: '',
+    ofport: 1,
+    externalIds: {},
+  }
   const link = { name: 'eth2', mac: '', mtu: 1500, up: false, addresses: [] }
   const offloads = { 'tx-checksumming': true, 'generic-receive-offload': false }
   assert.deepEqual(planTrunk('eth2', { ports: [old], link, offloads }), [

@@ -19,6 +19,7 @@ import {
   type Resource,
 } from '../../../proto/gen/mallee/v1/desired_pb.js'
 import type { InstanceStatus } from '../../../proto/gen/mallee/v1/observed_pb.js'
+import { GroupSchema } from '../../../proto/gen/mallee/v1/tenants_pb.js'
 import { type Desired, resource } from '../../../proto/resources.ts'
 import { GuestShell } from '../../../sandbox/guest.ts'
 import { type GuestImage, guestImage } from '../../support/guest-image.ts'
@@ -28,6 +29,8 @@ export const HOST = 'node-1'
 export const GATEWAY = '10.1.0.1'
 const TAG = 100
 const GATEWAY_PORT = 'gw100'
+const ALL = { protocol: -1, fromPort: -1, toPort: -1, cidrs: ['0.0.0.0/0', '::/0'] }
+const OPEN = { id: 'sg-1', rules: [ALL, { ...ALL, egress: true }] }
 
 /** What a test says of a guest; the rest follows from its number. */
 export interface GuestWish {
@@ -58,7 +61,9 @@ export async function startGuests(dir: string): Promise<Guests> {
   try {
     const { exec, paths } = host
     const sw = await ensureSwitch({ exec, paths, machine: { ovs: 'userspace' }, log: silentLog })
-    await addPorts(exec, sw, [{ name: GATEWAY_PORT, tag: TAG, internal: true }])
+    await addPorts(exec, sw, [
+      { name: GATEWAY_PORT, tag: TAG, internal: true, externalIds: { mallee: 'gateway' } },
+    ])
     await serveNetwork(host)
     const newRole = (log = silentLog) =>
       ncRole({
@@ -113,6 +118,7 @@ function desiredOf(image: GuestImage, wishes: readonly GuestWish[]): Desired {
   const all: Resource[] = [
     resource('image/ami-1', { case: 'image', value: create(ImageSchema, imageValue) }),
     resource('network/subnet-1', { case: 'network', value: create(NetworkSchema, network) }),
+    resource('group/sg-1', { case: 'group', value: create(GroupSchema, OPEN) }),
     ...wishes.flatMap(guestResources),
   ]
   return new Map(all.map((one) => [one.key, one]))
@@ -140,6 +146,8 @@ function guestResources({ n, power = Power.RUNNING, rebootCount = 0 }: GuestWish
     ipv6: guestIpv6(n),
     hostname: guestName(n),
     host: HOST,
+    groupIds: ['sg-1'],
+    sourceDestCheck: true,
   })
   return [
     resource(`instance/${guestId(n)}`, { case: 'instance', value: instance }),
