@@ -20,6 +20,8 @@ export interface Credentials {
 
 /** The part of `mallee status` that the sandbox looks at. */
 export interface CloudStatus {
+  /** The tenants' IPv6 prefix. */
+  readonly ipv6Pool: string
   readonly instances: Readonly<Record<string, number>>
   readonly racks: readonly {
     readonly name: string

@@ -85,7 +85,7 @@ function summary(world: World, [first]: readonly TourInstance[]): string[] {
     `    --placement AvailabilityZone=${zone}`,
     `  aws ec2 get-console-output --latest --instance-id ${first?.id ?? 'ID'} --output text`,
     '',
-    'On the hosts, as root, in this folder (hosts: gateway, a1, a2, a3, b1, internet):',
+    'On the hosts, as root, in this folder (hosts: gateway, a1, a2, a3, b1, internet, outside):',
     '  npm run -s enter -- gateway mallee status',
     '  npm run -s enter -- a1 wg show',
     '  npm run -s enter -- internet tcpdump -ni any',

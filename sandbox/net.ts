@@ -13,6 +13,18 @@ export interface End {
   readonly device: string
 }
 
+/**
+ * The LAN on which racks announce public addresses, with the internet as its router. Out of the
+ * blocks for documentation (RFC 5737, RFC 3849).
+ */
+export const PUBLIC_LAN = {
+  device: 'pub0',
+  bridge: 'public',
+  pool: '203.0.113.0/24',
+  router4: '203.0.113.1',
+  router6: '2001:db8:ffff::1',
+} as const
+
 /** A host's uplink to the internet. */
 export interface Uplink {
   readonly device: string
@@ -35,6 +47,31 @@ export async function startInternet(world: string, log: Log): Promise<SandboxHos
   const internet = await startHost({ world, name: 'internet', log })
   await internet.exec(['sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'])
   return internet
+}
+
+/** Makes the public LAN a network of the internet's router. */
+export async function makePublicLan(internet: SandboxHost): Promise<void> {
+  const { bridge, router4, router6 } = PUBLIC_LAN
+  await internet.exec(['ip', 'link', 'add', bridge, 'mtu', `${DEFAULT_MTU}`, 'type', 'bridge'])
+  await internet.exec(['ip', 'link', 'set', bridge, 'up'])
+  await setAddresses({ host: internet, device: bridge }, [`${router4}/24`, `${router6}/64`])
+}
+
+/** The own address of rack `index`, from 1, on the public LAN: at the end of its block. */
+export function publicAddress(index: number): string {
+  return `203.0.113.${255 - index}`
+}
+
+/** Plugs a rack's edge into the public LAN. */
+export async function plugPublic(
+  host: SandboxHost,
+  internet: SandboxHost,
+  index: number,
+): Promise<void> {
+  const { device, bridge } = PUBLIC_LAN
+  await plug({ host, device }, { host: internet, device: bridge })
+  const ipv6 = `2001:db8:ffff::${index.toString(16)}00`
+  await setAddresses({ host, device }, [`${publicAddress(index)}/24`, `${ipv6}/64`])
 }
 
 /**

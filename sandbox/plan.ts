@@ -6,6 +6,8 @@ import { SANDBOX } from './claim.ts'
 export interface HostPlan {
   readonly name: string
   readonly roles: readonly ('cc' | 'sc' | 'nc')[]
+  /** What instances may use, as rack-join takes it: `vcpus,MiB,GiB`; else what the machine has. */
+  readonly capacity?: string
 }
 
 /** The first host is the rack's edge; the others are behind it, on the rack's trunk and LAN. */
@@ -28,6 +30,8 @@ export interface WorldPlan {
 }
 
 export const GATEWAY = 'gateway'
+/** Somebody's host on the internet, who is nobody here. */
+export const OUTSIDE = 'outside'
 
 export const SANDBOX_PLAN: WorldPlan = {
   world: SANDBOX,

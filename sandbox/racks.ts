@@ -4,10 +4,16 @@ import { join } from 'node:path'
 import { MalleeError, messageOf } from '../common/errors.ts'
 import type { CloudStatus, SandboxGateway } from './gateway.ts'
 import type { SandboxHost } from './host.ts'
+import { PUBLIC_LAN } from './net.ts'
 import { type HostPlan, lanAddress, type RackPlan, type WorldPlan } from './plan.ts'
 import { GATEWAY_UPLINK, TRUNK_DEVICE } from './wiring.ts'
 
 export const RACK_JOIN = join(import.meta.dirname, '../bin/rack-join')
+const PUBLIC_FLAGS = [
+  ['--public-interface', PUBLIC_LAN.device],
+  ['--public-gateway', PUBLIC_LAN.router4],
+  ['--public-gateway6', PUBLIC_LAN.router6],
+].flat()
 // More than rack-join waits by itself: its own sentence says more than a deadline.
 const JOIN_MS = 180_000
 
@@ -22,7 +28,7 @@ export async function joinRack(parts: JoinParts, plan: WorldPlan, rack: RackPlan
   const [edge, ...nodes] = rack.hosts
   const gateway = rack.joinsOver === 'ipv4' ? GATEWAY_UPLINK.ipv4 : `[${GATEWAY_UPLINK.ipv6}]`
   const trunk = nodes.length > 0 ? ['--trunk', TRUNK_DEVICE] : []
-  await joinHost(parts, rack, edge, gateway, trunk)
+  await joinHost(parts, rack, edge, gateway, [...trunk, ...PUBLIC_FLAGS])
   const edgeAddress = lanAddress(plan.racks.indexOf(rack) + 1, 1)
   await Promise.all(nodes.map((node) => joinHost(parts, rack, node, edgeAddress, trunk)))
 }
@@ -32,12 +38,13 @@ async function joinHost(
   rack: RackPlan,
   plan: HostPlan,
   parent: string,
-  trunk: readonly string[],
+  flags: readonly string[],
 ): Promise<void> {
   const host = hosts.get(plan.name)
   if (host === undefined) throw new MalleeError('HostNotFound', `no host ${plan.name}`)
   const token = await createToken(gateway, rack, plan)
-  await rackJoin(host, plan, `${token}@${parent}`, trunk)
+  const capacity = plan.capacity === undefined ? [] : ['--capacity', plan.capacity]
+  await rackJoin(host, plan, `${token}@${parent}`, [...flags, ...capacity])
   progress(`rack ${rack.name}: host ${plan.name} (${plan.roles}) joined at ${parent}`)
 }
 

@@ -2,8 +2,17 @@
 
 import type { Log } from '../common/log.ts'
 import { type SandboxHost, startHost } from './host.ts'
-import { connect, plug, setAddresses, startInternet, startSwitch, uplinkOf } from './net.ts'
-import { GATEWAY, lanAddress, type RackPlan, type WorldPlan } from './plan.ts'
+import {
+  connect,
+  makePublicLan,
+  plug,
+  plugPublic,
+  setAddresses,
+  startInternet,
+  startSwitch,
+  uplinkOf,
+} from './net.ts'
+import { GATEWAY, lanAddress, OUTSIDE, type RackPlan, type WorldPlan } from './plan.ts'
 
 const TRUNK = 'trunk'
 const LAN = 'lan'
@@ -14,7 +23,9 @@ export const TRUNK_DEVICE = `${TRUNK}0`
 /** The gateway is the internet's first site; the racks' edges follow. */
 export const GATEWAY_UPLINK = uplinkOf(1)
 
-/** Every host of the plan by name, with `internet`, `gateway` and the racks' switches. */
+const OUTSIDE_SITE = 200
+
+/** Every host of the plan by name, with `internet`, `outside`, `gateway` and racks' switches. */
 export async function wire(plan: WorldPlan, log: Log): Promise<Map<string, SandboxHost>> {
   const hosts = new Map<string, SandboxHost>()
   try {
@@ -27,11 +38,16 @@ export async function wire(plan: WorldPlan, log: Log): Promise<Map<string, Sandb
       return host
     }
     await connect(await start(GATEWAY), internet, 1, plan.mtu)
+    await makePublicLan(internet)
+    await connect(await start(OUTSIDE), internet, OUTSIDE_SITE, plan.mtu)
     for (const [index, rack] of plan.racks.entries()) {
       const members: SandboxHost[] = []
       for (const { name } of rack.hosts) members.push(await start(name))
       const [edge] = members
-      if (edge !== undefined) await connect(edge, internet, index + 2, plan.mtu)
+      if (edge !== undefined) {
+        await connect(edge, internet, index + 2, plan.mtu)
+        await plugPublic(edge, internet, index + 1)
+      }
       if (members.length > 1) {
         const options = { world: plan.world, name: switchName(rack), log }
         const rackSwitch = await startSwitch(options, [TRUNK, LAN])

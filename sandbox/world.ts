@@ -15,7 +15,7 @@ import { type Forward, forward } from './forward.ts'
 import { SandboxGateway } from './gateway.ts'
 import { GuestShell } from './guest.ts'
 import type { SandboxHost } from './host.ts'
-import { uplinkOf } from './net.ts'
+import { PUBLIC_LAN, publicAddress, uplinkOf } from './net.ts'
 import { GATEWAY, type WorldPlan } from './plan.ts'
 import { joinRack, missingOf } from './racks.ts'
 import { until } from './until.ts'
@@ -108,6 +108,7 @@ async function build(
   const endpoint = `http://127.0.0.1:${api.port}`
   say(`the gateway answers at ${endpoint}`)
 
+  await offerPublicAddresses(plan, gateway, host('internet'))
   const parts = { gateway, hosts: made.hosts, progress: say }
   await Promise.all(plan.racks.map((rack) => joinRack(parts, plan, rack)))
   await connected(plan, gateway, signal)
@@ -144,6 +145,19 @@ async function buildImage(say: (line: string) => void): Promise<string> {
   const script = join(ROOT, 'setup/guest-image.sh')
   await exec(['bash', script, IMAGES], { timeoutMs: IMAGE_BUILD_MS })
   return file
+}
+
+/** A pool of public addresses, and the internet's route to the tenants' IPv6 prefix. */
+async function offerPublicAddresses(
+  plan: WorldPlan,
+  gateway: SandboxGateway,
+  internet: SandboxHost,
+): Promise<void> {
+  const { pool, router4, bridge } = PUBLIC_LAN
+  const taken = [router4, ...plan.racks.map((_, index) => publicAddress(index + 1))]
+  await gateway.mallee(['pool', 'create', '--cidr', pool, '--exclude', taken.join(',')])
+  const { ipv6Pool } = await gateway.status()
+  await internet.exec(['ip', '-6', 'route', 'add', ipv6Pool, 'dev', bridge])
 }
 
 async function connected(

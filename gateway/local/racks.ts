@@ -33,6 +33,8 @@ export function addRackRoutes(
       cloud: cloud?.name,
       region: cloud?.region,
       fabric: cloud?.fabricPrefix,
+      ipv4Pools: cloud?.ipv4Pools,
+      ipv6Pool: cloud?.ipv6Pool,
       certificates: { ca: { notAfterMs: ca }, gateway: { notAfterMs: gateway } },
       revision: view.revision,
       instances,

@@ -9,6 +9,7 @@ const NOW_MS = 1_000_000
 function cloud(handshakeMs: number) {
   const host = { host: 'a1', roles: ['cc'], connected: true, instances: 1 }
   return {
+    ipv6Pool: '',
     instances: {},
     racks: [{ name: 'a', state: 'joined', hosts: [host] }],
     tunnels: [{ fromRack: 'a', toRack: 'b', latestHandshakeMs: handshakeMs }],

@@ -42,6 +42,6 @@ for (const [what, racks, tunnels, want] of [
   ],
 ] as const) {
   test(`missingOf names ${what}`, () => {
-    assert.deepEqual(missingOf(SANDBOX_PLAN, { instances: {}, racks, tunnels }), want)
+    assert.deepEqual(missingOf(SANDBOX_PLAN, { ipv6Pool: '', instances: {}, racks, tunnels }), want)
   })
 }
