@@ -57,11 +57,11 @@ export function routesOf(view: View, subnet: SubnetRecord): ResolvedRoute[] {
     .filter((route) => !isList(route))
     .map((route) => ({
       destination: route.destination,
-      to: targetOf(view, subnet.vpc, route),
+      to: hopOf(view, subnet.vpc, route),
     }))
   // A route of its own goes before one of a prefix list (AWS, "Route priority").
   const listed = routes.filter(isList).flatMap((route) => {
-    const to = targetOf(view, subnet.vpc, route)
+    const to = hopOf(view, subnet.vpc, route)
     const entries = view.get('prefix-list', route.destination)?.entries ?? []
     return entries.map(({ cidr }) => ({ destination: cidr, to }))
   })
@@ -76,7 +76,8 @@ function endsIn(to: Hop, rack: string): boolean {
   return (to.kind === 'nat' || to.kind === 'interface') && to.rack === rack
 }
 
-function targetOf(
+/** Where a route of a table of the VPC leads now. */
+export function hopOf(
   view: View,
   vpc: string,
   { target, targetId: id }: RouteRecord,

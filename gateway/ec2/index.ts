@@ -12,6 +12,7 @@ import { instanceTypeHandlers } from './describe-instance-types.ts'
 import { describeInstanceHandlers } from './describe-instances.ts'
 import { describeSubnetHandlers } from './describe-subnets.ts'
 import { dhcpOptionsHandlers } from './dhcp-options.ts'
+import { egressOnlyGatewayHandlers } from './egress-only-gateways.ts'
 import { groupRuleHandlers } from './group-rule-actions.ts'
 import { groupRuleQueryHandlers } from './group-rule-queries.ts'
 import { imageHandlers } from './images.ts'
@@ -23,6 +24,7 @@ import { interfaceAddressHandlers } from './interface-addresses.ts'
 import { attachmentHandlers } from './interface-attachments.ts'
 import { interfaceAttributeHandlers } from './interface-attributes.ts'
 import { interfaceHandlers } from './interfaces.ts'
+import { internetGatewayHandlers } from './internet-gateways.ts'
 import { ipamHandlers } from './ipam.ts'
 import { keyPairHandlers } from './key-pairs.ts'
 import { metadataHandlers } from './metadata-options.ts'
@@ -30,6 +32,9 @@ import { networkAclHandlers } from './network-acls.ts'
 import { prefixListQueryHandlers } from './prefix-list-queries.ts'
 import { prefixListHandlers } from './prefix-lists.ts'
 import { publicPoolHandlers } from './public-pools.ts'
+import { routeAssociationHandlers } from './route-table-associations.ts'
+import { routeTableHandlers } from './route-tables.ts'
+import { routeHandlers } from './routes.ts'
 import { runInstancesHandler } from './run-instances.ts'
 import { securityGroupHandlers } from './security-groups.ts'
 import { subnetAttributeHandlers } from './subnet-attributes.ts'
@@ -88,6 +93,11 @@ export function ec2Handlers({
     ...attachmentHandlers({ state, randomHex, region }),
     ...metadataHandlers({ state }),
     ...keyPairHandlers({ state, randomHex }),
+    ...internetGatewayHandlers({ state, randomHex, region }),
+    ...egressOnlyGatewayHandlers({ state, randomHex, region }),
+    ...routeTableHandlers({ state, randomHex, region }),
+    ...routeAssociationHandlers({ state, randomHex, region }),
+    ...routeHandlers({ state, randomHex, region }),
     ...publicPoolHandlers({ state, region }),
     ...addressHandlers({ state, randomHex, region }),
     ...associationHandlers({ state, randomHex, region }),
