@@ -26,6 +26,8 @@ export interface RunRequest {
   /** '' for none. */
   readonly keyName: string
   readonly metadataOptions: Partial<MetadataOptions>
+  /** null: as the subnets say. */
+  readonly hostnameType: string | null
   /** Base64, as it came. */
   readonly userData: string
   /** '' when there is none. */
@@ -52,6 +54,7 @@ const KNOWN = new Set([
   'Ipv6Addresses',
   'KeyName',
   'MetadataOptions',
+  'PrivateDnsNameOptions',
   'UserData',
   'ClientToken',
   'TagSpecifications',
@@ -69,7 +72,11 @@ const HARMLESS = new Map<string, readonly unknown[]>([
   ['EnclaveOptions', [{ Enabled: false }]],
   ['CapacityReservationSpecification', [{ CapacityReservationPreference: 'none' }]],
   ['MaintenanceOptions', [{ AutoRecovery: 'disabled' }]],
-  ['PrivateDnsNameOptions', [{ HostnameType: 'ip-name' }]],
+])
+const NAMES_KNOWN = new Set(['HostnameType'])
+const NAMES_HARMLESS = new Map<string, readonly unknown[]>([
+  ['EnableResourceNameDnsARecord', [false]],
+  ['EnableResourceNameDnsAAAARecord', [false]],
 ])
 const PLACEMENT_KNOWN = new Set(['AvailabilityZone', 'AvailabilityZoneId'])
 const PLACEMENT_HARMLESS = new Map<string, readonly unknown[]>([['Tenancy', ['default']]])
@@ -78,6 +85,8 @@ export function parseRun(input: RunInput): RunRequest {
   const image = required('ImageId', input.ImageId)
   const { minCount, maxCount } = countsOf(input)
   refuseUnknown(input, KNOWN, HARMLESS)
+  const names = input.PrivateDnsNameOptions ?? {}
+  refuseUnknown(names, NAMES_KNOWN, NAMES_HARMLESS, 'PrivateDnsNameOptions.')
   refuseUnknown(input.Placement ?? {}, PLACEMENT_KNOWN, PLACEMENT_HARMLESS, 'Placement.')
   return {
     image,
@@ -89,6 +98,7 @@ export function parseRun(input: RunInput): RunRequest {
     zoneId: textOrNull(input.Placement?.AvailabilityZoneId),
     keyName: input.KeyName ?? '',
     metadataOptions: parseOptions(input.MetadataOptions ?? {}),
+    hostnameType: textOrNull(input.PrivateDnsNameOptions?.HostnameType),
     userData: userDataOf(input.UserData ?? ''),
     clientToken: parseClientToken(input.ClientToken),
     tags: parseTagSpecifications(input.TagSpecifications, ['instance', 'interface']),

@@ -14,7 +14,7 @@ import type { Transaction, View } from '../store/state.ts'
 import { checkAddressCount, checkAttachable, checkInterfaceCount } from './attaching.ts'
 import { namedInStore } from './ids.ts'
 import { unavailable } from './images.ts'
-import { badValue } from './input.ts'
+import { badValue, unsupported } from './input.ts'
 import type { InstanceTypeSpec } from './instance-types.ts'
 import { groupsFor } from './interface-groups.ts'
 import { interfaceNamed } from './interfaces.ts'
@@ -66,6 +66,7 @@ export async function findTargets(
   const cards: CardTarget[] = []
   for (const card of request.cards) cards.push(await cardFor(asker, card, request.type, cards[0]))
   const [first] = cards
+  checkNames(first, request)
   const racks = [...(first?.subnets.keys() ?? [])].filter((rack) =>
     cards.every(({ subnets }) => subnets.has(rack)),
   )
@@ -75,6 +76,15 @@ export async function findTargets(
   }
   const metadataDefaults = (await tx.get('account', account))?.metadataDefaults
   return { image, publicKey, vpc: vpcOf(first), metadataDefaults, cards, racks }
+}
+
+/** How instances are named is their subnet's matter. */
+function checkNames(card: CardTarget | undefined, { hostnameType }: RunRequest): void {
+  for (const { id, hostnameType: there } of card?.subnets.values() ?? []) {
+    if (hostnameType === null || hostnameType === there) continue
+    const what = `PrivateDnsNameOptions.HostnameType=${hostnameType} in ${id}, which has ${there},`
+    throw unsupported(what)
+  }
 }
 
 async function imageFor(

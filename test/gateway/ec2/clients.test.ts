@@ -11,6 +11,7 @@ import { exec } from '../../../common/exec.ts'
 import { ec2Handlers } from '../../../gateway/ec2/index.ts'
 import { stsHandlers } from '../../../gateway/sts/index.ts'
 import { type Endpoint, KEY, startEndpoint } from '../http/support.ts'
+import { addPublicPool } from './network-support.ts'
 import { ACCOUNT, type Cloud, DIGEST, openCloud, REGION, report } from './support.ts'
 
 async function listening(t: TestContext): Promise<[Cloud, Endpoint]> {
@@ -119,4 +120,68 @@ test('the JavaScript SDK reads every Describe call of a cloud in use', async (t)
     assert.ok(cloud.state.view().get('instance', InstanceId))
     assert.ok(LaunchTime instanceof Date)
   }
+})
+
+test('the JavaScript SDK changes and reads interfaces, metadata and attributes', async (t) => {
+  const [cloud, endpoint] = await listening(t)
+  const ec2 = new EC2({ endpoint: endpoint.url, region: REGION, credentials: KEY, maxAttempts: 1 })
+  t.after(() => ec2.destroy())
+  await addPublicPool(cloud.state, { cidr: '203.0.113.0/28' })
+  const { ImageId } = await ec2.registerImage({ Name: 'debian', ImageLocation: 'debian.qcow2' })
+  const { Instances } = await ec2.runInstances({
+    ImageId,
+    InstanceType: 't3.small',
+    MinCount: 1,
+    MaxCount: 1,
+    NetworkInterfaces: [{ DeviceIndex: 0, AssociatePublicIpAddress: true }],
+  })
+  const [instance] = Instances ?? []
+  const InstanceId = instance?.InstanceId ?? ''
+  assert.match(instance?.PublicIpAddress ?? '', /^203\.0\.113\./)
+  const SubnetId = instance?.SubnetId
+  const made = await ec2.createNetworkInterface({ SubnetId, SecondaryPrivateIpAddressCount: 1 })
+  const NetworkInterfaceId = made.NetworkInterface?.NetworkInterfaceId
+  const { AttachmentId } = await ec2.attachNetworkInterface({
+    NetworkInterfaceId,
+    InstanceId,
+    DeviceIndex: 1,
+  })
+  const { NetworkInterfaces } = await ec2.describeNetworkInterfaces()
+  assert.deepEqual(
+    NetworkInterfaces?.map((one) => [
+      one.Attachment?.DeviceIndex,
+      one.Association?.IpOwnerId,
+    ]).sort(),
+    [
+      [0, 'amazon'],
+      [1, undefined],
+    ],
+  )
+  const v6 = await ec2.assignIpv6Addresses({ NetworkInterfaceId, Ipv6AddressCount: 1 })
+  const Ipv6Addresses = v6.AssignedIpv6Addresses
+  await ec2.unassignIpv6Addresses({ NetworkInterfaceId, Ipv6Addresses })
+  const v4 = await ec2.assignPrivateIpAddresses({
+    NetworkInterfaceId,
+    SecondaryPrivateIpAddressCount: 1,
+  })
+  assert.equal(v4.AssignedPrivateIpAddresses?.length, 1)
+  const ask = { NetworkInterfaceId, Attribute: 'attachment' as const }
+  const { Attachment } = await ec2.describeNetworkInterfaceAttribute(ask)
+  assert.equal(Attachment?.InstanceId, InstanceId)
+  const { InstanceMetadataOptions } = await ec2.modifyInstanceMetadataOptions({
+    InstanceId,
+    HttpTokens: 'optional',
+  })
+  assert.equal(InstanceMetadataOptions?.HttpTokens, 'optional')
+  await ec2.modifyInstanceMetadataDefaults({ HttpEndpoint: 'disabled' })
+  const { AccountLevel } = await ec2.getInstanceMetadataDefaults()
+  assert.equal(AccountLevel?.HttpEndpoint, 'disabled')
+  for (const Attribute of ['userData', 'groupSet', 'disableApiStop'] as const) {
+    const answer = await ec2.describeInstanceAttribute({ InstanceId, Attribute })
+    assert.equal(answer.InstanceId, InstanceId)
+  }
+  const { Reservations } = await ec2.describeInstances({ InstanceIds: [InstanceId] })
+  assert.equal(Reservations?.[0]?.Instances?.[0]?.NetworkInterfaces?.length, 2)
+  await ec2.detachNetworkInterface({ AttachmentId })
+  await ec2.deleteNetworkInterface({ NetworkInterfaceId })
 })
