@@ -1,0 +1,61 @@
+// A cloud behind its endpoint, and the aws CLI that calls it there.
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { randomHex } from '../../../common/clock.ts'
+import { exec } from '../../../common/exec.ts'
+import { ec2Handlers } from '../../../gateway/ec2/index.ts'
+import { stsHandlers } from '../../../gateway/sts/index.ts'
+import { type Endpoint, KEY, startEndpoint } from '../http/support.ts'
+import { ACCOUNT, type Cloud, openCloud, REGION } from './support.ts'
+
+export async function listening(t: TestContext): Promise<[Cloud, Endpoint]> {
+  const cloud = await openCloud(t)
+  const endpoint = await startEndpoint(t, {
+    ec2: ec2Handlers({
+      state: cloud.state,
+      randomHex,
+      region: REGION,
+      endpoint: 'cloud.example:8773',
+      consoleOutput: async () => ({ payload: Buffer.from('booted\n'), atMs: 0 }),
+    }),
+    sts: stsHandlers(),
+    secretOf: async (id) => ({
+      secret: KEY.secretAccessKey,
+      caller: {
+        account: ACCOUNT,
+        userArn: `arn:aws:iam::${ACCOUNT}:root`,
+        userId: ACCOUNT,
+        accessKeyId: id,
+      },
+    }),
+  })
+  return [cloud, endpoint]
+}
+
+/** `aws ec2` with these arguments; what it prints, as text. */
+export function awsCli(
+  t: TestContext,
+  endpoint: Endpoint,
+): (...argv: readonly string[]) => Promise<string> {
+  const home = mkdtempSync(join(tmpdir(), 'mallee-home-'))
+  t.after(() => rmSync(home, { recursive: true }))
+  return async (...argv) => {
+    const { stdout } = await exec(
+      ['/usr/bin/aws', '--endpoint-url', endpoint.url, '--output', 'text', 'ec2', ...argv],
+      {
+        env: {
+          HOME: home,
+          AWS_ACCESS_KEY_ID: KEY.accessKeyId,
+          AWS_SECRET_ACCESS_KEY: KEY.secretAccessKey,
+          AWS_DEFAULT_REGION: REGION,
+          AWS_EC2_METADATA_DISABLED: 'true',
+        },
+        timeoutMs: 60_000,
+      },
+    )
+    return stdout.trim()
+  }
+}
