@@ -188,6 +188,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
     await nodes?.closeAll('the CC stops')
     await server?.close()
     await Promise.all(loops.map((loop) => loop.stop()))
+    await roles.close()
     state.close()
   }
 }

@@ -24,6 +24,8 @@ export interface HostRoles {
   readonly consoleOutput: ((id: string, maxBytes: number) => Promise<Uint8Array>) | null
   /** Image bytes for this rack's nodes. */
   readonly openImage: OpenBlob
+  /** Ends what runs in this process; what was made on the host stays. */
+  readonly close: () => Promise<void>
   /** Takes away everything that was made on the host. */
   readonly removeAll: () => Promise<void>
 }

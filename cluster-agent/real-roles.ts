@@ -55,6 +55,7 @@ export async function openRealRoles(
       wireguardEndpoints: () => cc?.wireguardEndpoints() ?? [],
       consoleOutput: nc?.consoleOutput ?? null,
       openImage: cc === null ? () => null : imageRelay(parts, fetchImage),
+      close: async () => cc?.close(),
       removeAll,
     },
     facts: {

@@ -26,6 +26,8 @@ import type { RoleDriver } from '../role.ts'
 import { announceReconciler, removeAnnounced } from './announce.ts'
 import { dhcpReconciler, removeDhcp } from './dhcp.ts'
 import { edgeReconciler } from './edge.ts'
+import { keepMetadata, metadataKeyFile } from './metadata/keep.ts'
+import type { MetadataService } from './metadata/service.ts'
 import { EDGE_TABLE, TUNNEL_DEVICE } from './names.ts'
 import { gatewayOf, networksReconciler } from './networks.ts'
 import { removeRouting, routingReconciler } from './routing.ts'
@@ -72,7 +74,7 @@ export async function openCc(options: CcOptions): Promise<Cc> {
   }
   await mkdir(paths.stateDir, { recursive: true })
   const publicKey = await ensureKey(keyFile(paths))
-  const cc = new Cc(options, publicKey)
+  const cc = new Cc(options, publicKey, await keepMetadata(options))
   await cc.findEndpoints()
   return cc
 }
@@ -82,15 +84,17 @@ export class Cc implements RoleDriver {
   readonly #options: CcOptions
   readonly #publicKey: string
   readonly #tunnels: Tunnels
+  readonly #metadata: MetadataService
   readonly #listeners = new Set<() => void>()
   #endpoints: readonly string[] = []
   #statuses: readonly Status[] = []
   #looking = new AbortController()
 
-  constructor(options: CcOptions, publicKey: string) {
+  constructor(options: CcOptions, publicKey: string, metadata: MetadataService) {
     this.#options = options
     this.#publicKey = publicKey
     this.#tunnels = new Tunnels(options)
+    this.#metadata = metadata
   }
 
   wireguardPublicKey(): string {
@@ -138,7 +142,7 @@ export class Cc implements RoleDriver {
   /** Removes every interface, table, bridge and daemon that a CC makes; its files stay. */
   async removeAll(): Promise<void> {
     const { exec, paths } = this.#options
-    this.#looking.abort()
+    await this.close()
     const links = await listLinks(exec)
     if (links.some(({ name }) => name === TUNNEL_DEVICE)) {
       await exec(['ip', 'link', 'delete', 'dev', TUNNEL_DEVICE])
@@ -154,7 +158,14 @@ export class Cc implements RoleDriver {
     // Last: until forwarding is what it was, nothing may pass.
     await deleteTable(exec, 'inet', EDGE_TABLE)
     await rm(keyFile(paths), { force: true })
+    await rm(metadataKeyFile(paths), { force: true })
     this.#statuses = []
+  }
+
+  /** Ends what runs in this process only. */
+  async close(): Promise<void> {
+    this.#looking.abort()
+    await this.#metadata.close()
   }
 
   /** Where other racks reach us now: as configured, else at the addresses of the default routes. */
@@ -202,6 +213,7 @@ export class Cc implements RoleDriver {
       members: bodies(desired, 'member'),
       tunnels: bodies(desired, 'tunnel'),
     }
+    await this.#metadata.pass(lists.interfaces, bodies(desired, 'instance'))
     await this.#once(dhcpReconciler(this.#options, { rack, ...lists }))
   }
 

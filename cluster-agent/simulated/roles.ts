@@ -60,6 +60,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     wireguardEndpoints: () => (isCc ? ['192.0.2.1:51820'] : []),
     consoleOutput: roles.includes('nc') ? consoleOutput : null,
     openImage: () => null,
+    close: () => Promise.resolve(),
     removeAll: async () => {
       machines.clear()
       tunnels.clear()
