@@ -9,8 +9,9 @@ import { contains, covers, formatCidr, mustAddress, mustCidr } from '../../topol
 import { ascending } from '../../topology/order.ts'
 import { ipBatch } from '../host/ip.ts'
 import { type KernelRoutes, listRules, listTables } from '../host/ip-tables.ts'
+import { fabricOf, transitHop } from './far-ends.ts'
 import { gatewayPort, ROUTE_PROTOCOL, TRANSIT_DEVICE } from './names.ts'
-import { fabricOf, natOf, networkWith, numberOf, routesOf, type Tenants } from './tenants.ts'
+import { natOf, networkWith, numberOf, routesOf, type Tenants } from './tenants.ts'
 
 /** On packets whose destination was translated here: their sender's routes do not know it. */
 export const AROUND_MARK = '0x6d6c'
@@ -201,7 +202,8 @@ function outsideOf({ publicSide }: Tenants, family: 4 | 6): string | null {
 }
 
 function via(family: 4 | 6, fabricAddress: string): string {
-  return `via ${family === 4 ? 'inet6 ' : ''}${fabricAddress} dev ${TRANSIT_DEVICE} onlink`
+  const hop = transitHop(fabricAddress)
+  return `via ${family === 4 ? 'inet6 ' : ''}${hop} dev ${TRANSIT_DEVICE} onlink`
 }
 
 function isPeer({ fabric, tunnels }: Tenants, address: string): boolean {

@@ -11,7 +11,7 @@ import type {
   TenantRoute,
 } from '../../proto/gen/mallee/v1/tenants_pb.js'
 import { bodies, type Desired } from '../../proto/resources.ts'
-import { contains, covers, formatAddress, mustAddress, mustCidr } from '../../topology/cidr.ts'
+import { contains, mustAddress, mustCidr } from '../../topology/cidr.ts'
 import type { PublicSide } from './underlay.ts'
 
 export interface Tenants {
@@ -79,15 +79,6 @@ export function networkWith(networks: readonly Network[], address: string): Netw
   const parsed = mustAddress(address)
   const holds = (cidr: string): boolean => cidr !== '' && contains(mustCidr(cidr), parsed)
   return networks.find(({ ipv4Cidr, ipv6Cidr }) => holds(ipv4Cidr) || holds(ipv6Cidr)) ?? null
-}
-
-/** A CC elsewhere by what its tunnel may carry: its own address in the fabric. */
-export function fabricOf(fabric: string, tunnel: Tunnel): string | null {
-  const cloud = mustCidr(fabric)
-  const own = tunnel.allowedIps
-    .map((one) => mustCidr(one))
-    .find((cidr) => cidr.family === 6 && cidr.length === 128 && covers(cloud, cidr))
-  return own === undefined ? null : formatAddress({ family: 6, value: own.base })
 }
 
 /** A number of 28 bits that an id always gets: for marks and tables that must not move. */

@@ -21,11 +21,10 @@ import {
   type VxlanEntry,
   type VxlanLink,
 } from '../host/vxlan.ts'
+import { fabricOf, TRANSIT_VNI, transitHop, vxlanMac } from './far-ends.ts'
 import { stretchDevice, TRANSIT_DEVICE, VXLAN_MARK, VXLAN_PORT } from './names.ts'
-import { fabricOf, type Tenants } from './tenants.ts'
+import type { Tenants } from './tenants.ts'
 
-/** Below every network's own. */
-const TRANSIT_VNI = 1
 /** VXLAN in IPv6 takes 70 bytes of what the tunnels carry (RFC 7348 and 8200). */
 const OVERHEAD = 70
 
@@ -95,15 +94,15 @@ export function vxlanDesired(
   const forwarding: VxlanEntry[] = []
   const neighbours: VxlanEntry[] = []
   const device = (name: string, vni: number, bytes: number): VxlanLink => {
-    const mac = ownMac(local, vni)
+    const mac = vxlanMac(local, vni)
     return { name, vni, local, port: VXLAN_PORT, mac, mtu: bytes, up: true }
   }
   if (needsTransit(tenants)) {
     links.push(device(TRANSIT_DEVICE, TRANSIT_VNI, mtu - OVERHEAD))
     for (const far of farEnds(tenants)) {
-      const entry = { device: TRANSIT_DEVICE, mac: ownMac(far, TRANSIT_VNI), address: far }
-      forwarding.push(entry)
-      neighbours.push(entry)
+      const mac = vxlanMac(far, TRANSIT_VNI)
+      forwarding.push({ device: TRANSIT_DEVICE, mac, address: far })
+      neighbours.push({ device: TRANSIT_DEVICE, mac, address: transitHop(far) })
     }
   }
   for (const network of tenants.networks.filter(({ stretched }) => stretched)) {
@@ -207,15 +206,6 @@ function needsTransit({ own, foreign }: Tenants): boolean {
 
 function farEnds({ fabric, tunnels }: Tenants): string[] {
   return tunnels.flatMap((tunnel) => fabricOf(fabric, tunnel) ?? [])
-}
-
-// Known at both ends without asking: `06:`, 12 bits of VNI, the rack's 16 and the host's 12. Local
-// (IEEE 802), and no instance's or gateway's.
-function ownMac(fabricAddress: string, vni: number): string {
-  const { value } = mustAddress(fabricAddress)
-  const rackAndHost = ((value >> 64n) & 0xffffn) * 0x1000n + (value & 0xfffn)
-  const bits = (0x06n << 40n) | (BigInt(vni & 0xfff) << 28n) | (rackAndHost & 0xfff_ffffn)
-  return (bits.toString(16).padStart(12, '0').match(/../g) ?? []).join(':')
 }
 
 function canonical(address: string): string {

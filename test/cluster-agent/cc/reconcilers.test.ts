@@ -5,7 +5,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import type { Cc } from '../../../cluster-agent/cc/reconcilers.ts'
 import { removeGuard } from '../../../cluster-agent/host/guard.ts'
-import { type Log, silentLog } from '../../../common/log.ts'
+import { silentLog } from '../../../common/log.ts'
 import { until } from '../../../sandbox/until.ts'
 import { type SimulatedHost, whyNoHosts } from '../../support/netns.ts'
 import {
@@ -14,6 +14,7 @@ import {
   desiredOf,
   inVm,
   leaseAddresses,
+  listening,
   MTU,
   pings,
   plugVm,
@@ -225,13 +226,4 @@ async function processes({ host }: Rack): Promise<string> {
     .filter((line) => /ovs|dnsmasq|wireguard/.test(line))
     .sort()
     .join('\n')
-}
-
-function listening(steps: string[]): Log {
-  const log: Log = {
-    ...silentLog,
-    info: (event, fields) => steps.push(`${event} ${JSON.stringify(fields)}`),
-    with: () => log,
-  }
-  return log
 }

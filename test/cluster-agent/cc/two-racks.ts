@@ -6,11 +6,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { create } from '@bufbuild/protobuf'
 import { type Cc, openCc } from '../../../cluster-agent/cc/reconcilers.ts'
+import type { PublicSide } from '../../../cluster-agent/cc/underlay.ts'
 import { guardReconciler } from '../../../cluster-agent/host/guard.ts'
 import { addPorts, OURS } from '../../../cluster-agent/host/ovs.ts'
 import { ensureSwitch } from '../../../cluster-agent/host/switch.ts'
 import { systemClock } from '../../../common/clock.ts'
-import type { Log } from '../../../common/log.ts'
+import { type Log, silentLog } from '../../../common/log.ts'
 import { type Machine, probeMachine } from '../../../common/machine.ts'
 import { reconcileOnce } from '../../../common/reconcile.ts'
 import * as pb from '../../../proto/gen/mallee/v1/desired_pb.js'
@@ -136,7 +137,9 @@ export interface TwoRacks {
 }
 
 /** Starts the router and both racks' hosts; `stop` ends all of it. */
-export async function startTwoRacks(): Promise<TwoRacks> {
+export async function startTwoRacks(
+  options: { readonly publicSide: PublicSide | null } = { publicSide: null },
+): Promise<TwoRacks> {
   const dir = await mkdtemp(join(tmpdir(), 'mallee-two-racks-'))
   // dnsmasq reads below it as nobody.
   await chmod(dir, 0o755)
@@ -152,7 +155,8 @@ export async function startTwoRacks(): Promise<TwoRacks> {
     await inet.exec([
       ...['sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'],
     ])
-    return { racks: [await startRack(a, inet, 1), await startRack(b, inet, 2)], inet, stop }
+    const start = (host: SimulatedHost, index: 1 | 2) => startRack(host, inet, index, options)
+    return { racks: [await start(a, 1), await start(b, 2)], inet, stop }
   } catch (error) {
     await stop()
     throw error
@@ -170,7 +174,12 @@ const ONLY_WIREGUARD = `table inet wire {
 }
 `
 
-async function startRack(host: SimulatedHost, inet: SimulatedHost, index: 1 | 2): Promise<Rack> {
+async function startRack(
+  host: SimulatedHost,
+  inet: SimulatedHost,
+  index: 1 | 2,
+  { publicSide }: { readonly publicSide: PublicSide | null },
+): Promise<Rack> {
   await joinHosts([host, 'eth0'], [inet, `rack${index}`])
   const [v4, v6] = [`192.0.${index}`, `2001:db8:${index}`]
   await inet.exec(['ip', 'address', 'add', `${v4}.1/24`, 'dev', `rack${index}`])
@@ -184,7 +193,7 @@ async function startRack(host: SimulatedHost, inet: SimulatedHost, index: 1 | 2)
     host: 'h1',
     hostIndex: 1,
     trunk: null,
-    public: null,
+    public: publicSide,
     wireguardPort: PORT,
     endpoints: [],
     ownsFlows: true,
@@ -253,4 +262,14 @@ export async function pings(
 ): Promise<boolean> {
   const argv = ['ping', '-n', '-c', '1', '-W', '1', ...more, to]
   return (await inVm(rack, one, argv, [0, 1, 2])).code === 0
+}
+
+/** A log that only collects what passes did. */
+export function listening(steps: string[]): Log {
+  const log: Log = {
+    ...silentLog,
+    info: (event, fields) => steps.push(`${event} ${JSON.stringify(fields)}`),
+    with: () => log,
+  }
+  return log
 }
