@@ -12,6 +12,7 @@ import {
   parseAddress,
   parseCidr,
 } from '../topology/cidr.ts'
+import { holdSpace, VPC_IPV4_SPACE } from './ec2/blocks.ts'
 import { randomId } from './ec2/ids.ts'
 import type { PublicPoolRecord } from './store/network-records.ts'
 import type { State, View } from './store/state.ts'
@@ -38,6 +39,7 @@ export async function createPublicPool(
   const excluded = [...new Set(asked.exclude.map((text) => parseExcluded(block, text)))]
   return await state.update(async (tx) => {
     await tx.get('name', ...FENCE)
+    await holdSpace(tx, VPC_IPV4_SPACE)
     const view = await state.fresh()
     for (const rack of asked.racks) {
       if ((await tx.get('rack', rack)) === null) {

@@ -184,6 +184,9 @@ function optionLines(network: Network): string[] {
     )
     if (domains.length > 1) found.push(listed('option:domain-search', domains))
     if (ntp.ipv4.length > 0) found.push(listed('option:ntp-server', ntp.ipv4))
+    const { netbiosNameServers: netbios, netbiosNodeType } = network
+    if (netbios.length > 0) found.push(listed('option:netbios-ns', netbios))
+    if (netbiosNodeType > 0) found.push(`option:netbios-nodetype,${netbiosNodeType}`)
   }
   if (ipv6Cidr !== '') {
     found.push(

@@ -28,7 +28,7 @@ export function dhcpOption(view: View, vpc: string, key: string): readonly strin
   return set?.options.find((one) => one.key === key)?.values ?? []
 }
 
-/** The domain that DHCP tells in a subnet. */
+/** The domain that DHCP tells in a subnet; with spaces several, and the first is the hosts'. */
 export function domainOf(view: View, region: string, subnet: SubnetRecord): string {
   const [chosen] = dhcpOption(view, subnet.vpc, 'domain-name')
   return chosen ?? `${zoneName(region, subnet.rack)}.internal`
@@ -104,7 +104,7 @@ function cardOf(
   const publicOnes = view
     .by('address', 'interface', card.id)
     .toSorted((a, b) => rankOf(card, a.privateIp) - rankOf(card, b.privateIp))
-  const domain = subnet === null ? '' : `.${domainOf(view, region, subnet)}`
+  const domain = subnet === null ? '' : `.${domainOf(view, region, subnet).split(' ')[0]}`
   return {
     interfaceId: card.id,
     mac: card.mac,

@@ -88,8 +88,7 @@ export function networkAt(view: View, rack: string, id: string): Resource | null
     nameServers: nameServersOf(view, subnet.vpc),
     ntpServers: [...dhcpOption(view, subnet.vpc, 'ntp-servers')],
     netbiosNameServers: [...dhcpOption(view, subnet.vpc, 'netbios-name-servers')],
-    netbiosNodeType: dhcpNumber(view, subnet.vpc, 'netbios-node-type'),
-    ipv6PreferredS: dhcpNumber(view, subnet.vpc, 'ipv6-address-preferred-lease-time'),
+    netbiosNodeType: Number(dhcpOption(view, subnet.vpc, 'netbios-node-type')[0] ?? 0),
     dns: vpc?.enableDnsSupport ?? true,
     aclId: subnet.acl === '' ? (vpc?.defaultAcl ?? '') : subnet.acl,
   })
@@ -100,10 +99,6 @@ function nameServersOf(view: View, vpc: string): string[] {
   const named = dhcpOption(view, vpc, 'domain-name-servers')
   if (named.every((one) => one === OWN_NAME_SERVERS)) return []
   return named.map((one) => (one === OWN_NAME_SERVERS ? OWN_NAME_SERVER : one))
-}
-
-function dhcpNumber(view: View, vpc: string, key: string): number {
-  return Number(dhcpOption(view, vpc, key)[0] ?? 0)
 }
 
 export function interfaceAt(view: View, rack: string, id: string): Resource | null {

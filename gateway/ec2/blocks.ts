@@ -94,6 +94,12 @@ export async function giveBlock(tx: Transaction, space: string, cidr: string): P
   await tx.put('block', blockKey(space, cidr), freed)
 }
 
+/** After this a fresh view shows all blocks of the space: nobody takes one before the commit. */
+export async function holdSpace(tx: Transaction, space: string): Promise<void> {
+  const takes = (await tx.get('block-space', space))?.takes ?? 0
+  await tx.put('block-space', [space], { space, takes: takes + 1 })
+}
+
 /** Deletes the spaces of VPCs that are gone. */
 export async function forgetSpaces(state: State): Promise<void> {
   const view = state.view()
@@ -130,8 +136,7 @@ export function blockKey(space: string, cidr: string): [string, string] {
 
 /** The mirror with every block of the space, once the transaction commits. */
 async function seen(tx: Transaction, state: State, space: string): Promise<View> {
-  const takes = (await tx.get('block-space', space))?.takes ?? 0
-  await tx.put('block-space', [space], { space, takes: takes + 1 })
+  await holdSpace(tx, space)
   return await state.fresh()
 }
 

@@ -5,15 +5,15 @@ import type { NewDhcpConfiguration } from '@aws-sdk/client-ec2'
 import { parseAddress } from '../../topology/cidr.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { DhcpOptionsRecord } from '../store/network-records.ts'
-import { badValue } from './input.ts'
+import { badValue, unsupported } from './input.ts'
 
 /** The cloud's own name servers. */
 export const PROVIDED_DNS = 'AmazonProvidedDNS'
 
 const MAX_SERVERS = 4
 const MAX_DOMAIN_CHARS = 253
-const MIN_LEASE_S = 140
-const MAX_LEASE_S = 2_147_483_647
+/** All leases of a rack are of one length. */
+const LEASE_TIME = 'ipv6-address-preferred-lease-time'
 
 interface Rule {
   readonly most: number
@@ -22,7 +22,14 @@ interface Rule {
 }
 
 const RULES: ReadonlyMap<string, Rule> = new Map([
-  ['domain-name', { most: 1, fits: isDomain, expected: 'a domain name, like corp.example.com' }],
+  [
+    'domain-name',
+    {
+      most: 1,
+      fits: isDomain,
+      expected: 'domain names with spaces between, like corp.example.com',
+    },
+  ],
   [
     'domain-name-servers',
     {
@@ -47,17 +54,14 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
     'netbios-node-type',
     { most: 1, fits: (value: string) => /^[1248]$/.test(value), expected: '1, 2, 4 or 8' },
   ],
-  [
-    'ipv6-address-preferred-lease-time',
-    { most: 1, fits: isLease, expected: `${MIN_LEASE_S} to ${MAX_LEASE_S} seconds` },
-  ],
 ])
 
-/** Throws InvalidParameterValue that says which option expects what. */
+/** Throws InvalidParameterValue that says which option expects what, UnsupportedOperation. */
 export function parseDhcpOptions(
   given: readonly NewDhcpConfiguration[],
 ): DhcpOptionsRecord['options'] {
   const parsed = given.map(({ Key: key = '', Values: values = [] }) => {
+    if (key === LEASE_TIME) throw unsupported(`The DHCP option ${key}`)
     const rule = RULES.get(key)
     if (rule === undefined) {
       throw badValue('dhcpConfiguration', key, `Expecting one of ${[...RULES.keys()].join(', ')}.`)
@@ -96,13 +100,9 @@ function isIpv4(value: string): boolean {
   return familyOf(value) === 4
 }
 
+/** Several are separated by spaces, as EC2 has it; the first one is the hosts' own. */
 function isDomain(value: string): boolean {
   const label = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
-  return value.length <= MAX_DOMAIN_CHARS && new RegExp(`^${label}(?:\\.${label})*$`).test(value)
-}
-
-function isLease(value: string): boolean {
-  return (
-    /^[1-9]\d{2,9}$/.test(value) && Number(value) >= MIN_LEASE_S && Number(value) <= MAX_LEASE_S
-  )
+  const domain = new RegExp(`^${label}(?:\\.${label})*$`)
+  return value.length <= MAX_DOMAIN_CHARS && value.split(' ').every((one) => domain.test(one))
 }

@@ -3,11 +3,11 @@
 import type { RandomHex } from '../../common/clock.ts'
 import { mustCidr } from '../../topology/cidr.ts'
 import { ipv4Hosts } from '../../topology/plan.ts'
-import { EVERY_RACK } from '../store/network-records.ts'
 import type { SubnetRecord, VpcRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import { giveBlock, subnetSpace } from './blocks.ts'
 import { randomId } from './ids.ts'
+import { isAnnouncedIn } from './public-addresses.ts'
 import { giveNumbers, takeNumbers } from './vlan-tags.ts'
 
 export interface NewSubnet {
@@ -74,7 +74,5 @@ export function freeAddresses(view: View, subnet: SubnetRecord): number {
 }
 
 function hasPublicPool(view: View, rack: string): boolean {
-  return view
-    .all('public-pool')
-    .some(({ racks }) => racks.length === 0 || rack === EVERY_RACK || racks.includes(rack))
+  return view.all('public-pool').some((pool) => !pool.closing && isAnnouncedIn(pool, rack))
 }

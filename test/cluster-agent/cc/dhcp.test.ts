@@ -86,6 +86,12 @@ for (const [what, network, want, never] of [
     '169.254',
   ],
   ['time servers', { ntpServers: ['192.0.2.2'] }, 'option:ntp-server,192.0.2.2\n', 'sntp'],
+  [
+    'NetBIOS',
+    { netbiosNameServers: ['192.0.2.3'], netbiosNodeType: 2 },
+    'option:netbios-ns,192.0.2.3\ntag:gw7,option:netbios-nodetype,2\n',
+    'ntp-server',
+  ],
   ['two domains', { domain: 'a.example b.example' }, ':domain-search,a.example,b.example\n', 'x,'],
   ['only IPv6', { ipv4Cidr: '', ipv4Gateway: '' }, 'option6:dns-server,[fd', 'option:'],
   ['only IPv4', { ipv6Cidr: '', ipv6Gateway: '' }, 'option:router,10.0.1.1\n', 'option6'],

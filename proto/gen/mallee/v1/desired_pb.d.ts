@@ -363,13 +363,6 @@ export declare type Network = Message<"mallee.v1.Network"> & {
    * @generated from field: uint32 netbios_node_type = 17;
    */
   netbiosNodeType: number;
-
-  /**
-   * How long an IPv6 address of a lease is preferred, in seconds; 0: as long as the lease.
-   *
-   * @generated from field: uint32 ipv6_preferred_s = 18;
-   */
-  ipv6PreferredS: number;
 };
 
 /**
