@@ -5,9 +5,11 @@ import { createHash, createPublicKey, generateKeyPair, type KeyObject } from 'no
 import { promisify } from 'node:util'
 import type { RandomHex } from '../../common/clock.ts'
 import { no, ok, type Result } from '../../topology/result.ts'
+import { type PpkKey, ppkFile } from './ppk.ts'
 import { opensshPrivateKey, pack, unpack } from './ssh-wire.ts'
 
 export type KeyType = 'rsa' | 'ed25519'
+export type KeyFormat = 'pem' | 'ppk'
 
 export interface PublicKey {
   readonly type: KeyType
@@ -34,26 +36,34 @@ const DER_SEQUENCE = 0x30
 
 const generate = promisify(generateKeyPair)
 
-export async function newRsaKey(): Promise<NewKey> {
+export async function newRsaKey(format: KeyFormat, comment: string): Promise<NewKey> {
   const { publicKey, privateKey } = await generate('rsa', { modulusLength: CREATED_RSA_BITS })
   const der = privateKey.export({ format: 'der', type: 'pkcs8' })
   return {
-    type: 'rsa',
+    ...described(publicKey, comment),
     fingerprint: pairs(createHash('sha1').update(der).digest('hex')),
-    line: lineOf(publicKey),
-    comment: '',
-    privateKey: String(privateKey.export({ format: 'pem', type: 'pkcs1' })),
+    privateKey:
+      format === 'pem'
+        ? String(privateKey.export({ format: 'pem', type: 'pkcs1' }))
+        : ppkFile({ ...ppkHead(publicKey, comment), privateBlob: rsaPrivateBlob(privateKey) }),
   }
 }
 
-export async function newEd25519Key(randomHex: RandomHex, comment: string): Promise<NewKey> {
+export async function newEd25519Key(
+  format: KeyFormat,
+  comment: string,
+  randomHex: RandomHex,
+): Promise<NewKey> {
   const { publicKey, privateKey } = await generate('ed25519')
   const { d = '', x = '' } = privateKey.export({ format: 'jwk' })
   const seed = Buffer.from(d, 'base64url')
   const point = Buffer.from(x, 'base64url')
   return {
     ...described(publicKey, comment),
-    privateKey: opensshPrivateKey(seed, point, comment, Buffer.from(randomHex(4), 'hex')),
+    privateKey:
+      format === 'pem'
+        ? opensshPrivateKey(seed, point, comment, Buffer.from(randomHex(4), 'hex'))
+        : ppkFile({ ...ppkHead(publicKey, comment), privateBlob: pack(seed) }),
   }
 }
 
@@ -164,6 +174,15 @@ function fingerprintOf(key: KeyObject): string {
     return pairs(createHash('md5').update(der).digest('hex'))
   }
   return createHash('sha256').update(wireOf(key)).digest('base64').replaceAll('=', '')
+}
+
+function ppkHead(key: KeyObject, comment: string): Omit<PpkKey, 'privateBlob'> {
+  return { algorithm: `ssh-${key.asymmetricKeyType}`, comment, publicBlob: wireOf(key) }
+}
+
+function rsaPrivateBlob(key: KeyObject): Buffer {
+  const { d = '', p = '', q = '', qi = '' } = key.export({ format: 'jwk' })
+  return pack(positive(d), positive(p), positive(q), positive(qi))
 }
 
 function lineOf(key: KeyObject): string {

@@ -10,7 +10,7 @@ import type { KeyPairRecord } from '../store/network-records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import { type Filterable, matching } from './filters.ts'
 import { namedInView, newId } from './ids.ts'
-import { badValue, endDryRun, isAsked, required, unsupported } from './input.ts'
+import { badValue, endDryRun, isAsked, required } from './input.ts'
 import { newEd25519Key, newRsaKey, type PublicKey, parsePublicKey } from './key-material.ts'
 import { addTags, parseTagSpecifications, tagList } from './tagging.ts'
 
@@ -48,10 +48,14 @@ export function keyPairHandlers({
         throw badValue('KeyType', type, 'Expecting rsa or ed25519.')
       }
       const format = input.KeyFormat ?? 'pem'
-      if (format === 'ppk') throw unsupported('The parameter KeyFormat with the value ppk')
-      if (format !== 'pem') throw badValue('KeyFormat', format, 'Expecting pem.')
+      if (format !== 'pem' && format !== 'ppk') {
+        throw badValue('KeyFormat', format, 'Expecting pem or ppk.')
+      }
       // Outside the transaction, which may run more than once.
-      const made = type === 'rsa' ? await newRsaKey() : await newEd25519Key(randomHex, name)
+      const made =
+        type === 'rsa'
+          ? await newRsaKey(format, name)
+          : await newEd25519Key(format, name, randomHex)
       const { KeyType: _, ...shown } = await keep(context, input, made)
       return { ...shown, KeyMaterial: made.privateKey }
     },
