@@ -14,11 +14,12 @@ import type { HostRecord, LeaseRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import type { Change } from '../store/store.ts'
 import { givenUp, isStuck } from './instance-state.ts'
+import { tendNetworks } from './network-housekeeping.ts'
 
 const EVERY_MS = 15_000
 const PRESHARED_KEY_BYTES = 32
 /** Kinds whose change may ask for housekeeping at once. */
-const WAKES = /^(rack|account|vpc|subnet)\//
+const WAKES = /^(rack|account|vpc|subnet|nat-gateway)\//
 
 export interface HousekeepingParts {
   readonly state: State
@@ -69,6 +70,7 @@ export async function housekeepingPass(parts: HousekeepingParts): Promise<void> 
   await renewLeases(parts)
   await endLeases(parts)
   await purgeTerminated(state, clock.nowMs())
+  await tendNetworks(state, clock.nowMs())
   await giveUpPending(parts)
   await forgetExpired(parts)
 }

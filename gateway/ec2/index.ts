@@ -10,6 +10,7 @@ import { createVpcHandlers } from './create-vpc.ts'
 import { describeAddressHandlers } from './describe-addresses.ts'
 import { instanceTypeHandlers } from './describe-instance-types.ts'
 import { describeInstanceHandlers } from './describe-instances.ts'
+import { describeNatGatewayHandlers } from './describe-nat-gateways.ts'
 import { describeSubnetHandlers } from './describe-subnets.ts'
 import { dhcpOptionsHandlers } from './dhcp-options.ts'
 import { egressOnlyGatewayHandlers } from './egress-only-gateways.ts'
@@ -28,6 +29,7 @@ import { internetGatewayHandlers } from './internet-gateways.ts'
 import { ipamHandlers } from './ipam.ts'
 import { keyPairHandlers } from './key-pairs.ts'
 import { metadataHandlers } from './metadata-options.ts'
+import { natGatewayHandlers } from './nat-gateways.ts'
 import { networkAclHandlers } from './network-acls.ts'
 import { prefixListQueryHandlers } from './prefix-list-queries.ts'
 import { prefixListHandlers } from './prefix-lists.ts'
@@ -98,6 +100,8 @@ export function ec2Handlers({
     ...routeTableHandlers({ state, randomHex, region }),
     ...routeAssociationHandlers({ state, randomHex, region }),
     ...routeHandlers({ state, randomHex, region }),
+    ...natGatewayHandlers({ state, randomHex, region }),
+    ...describeNatGatewayHandlers({ state }),
     ...publicPoolHandlers({ state, region }),
     ...addressHandlers({ state, randomHex, region }),
     ...associationHandlers({ state, randomHex, region }),
