@@ -113,7 +113,10 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
     try {
       if (held === null) return
       await run(state.desired())
+      const news = made.get(name) !== held.generation
       made.set(name, held.generation)
+      // The CC has made ports that the NC's flows must know.
+      if (news && name === 'cc') for (const loop of loops) loop.wake()
     } finally {
       publish()
     }

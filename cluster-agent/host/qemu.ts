@@ -12,7 +12,9 @@ const QEMU = 'qemu-system-x86_64'
 const START_MS = 30_000
 const POLL_MS = 20
 /** Free slots for volumes and interfaces that come later: q35 has no hot plug without them. */
-const HOTPLUG_PORTS = 8
+const HOTPLUG_PORTS = 16
+/** How their names look. */
+export const SLOT = /^slot(\d+)$/
 /** MiB for translated code. QEMU's default (a quarter of its host's RAM, at most 1 GiB) is much. */
 const TCG_BUFFER_MIB = 64
 
@@ -31,6 +33,7 @@ export interface QemuMachine {
   readonly accelerator: 'kvm' | 'tcg'
   readonly vcpus: number
   readonly memoryMib: number
+  /** The first one stays as long as the machine. */
   readonly nics: readonly QemuNic[]
   /** False on the userspace switch: half-done checksums would reach it (see argv below). */
   readonly offloads: boolean
@@ -123,6 +126,16 @@ export function qemuArgv(machine: QemuMachine, dir: string): string[] {
   ]
 }
 
+/** The host's end of an interface, as QEMU names it. */
+export function netdevOf(mac: string): string {
+  return `net-${mac.replaceAll(':', '')}`
+}
+
+/** The guest's end. */
+export function nicDeviceOf(mac: string): string {
+  return `nic-${mac.replaceAll(':', '')}`
+}
+
 function consoleChardev({ console, consoleLog }: ReturnType<typeof machineFiles>): string {
   // logappend: the log may be cut while QEMU writes on.
   const log = `logfile=${escaped(consoleLog)},logappend=on`
@@ -133,9 +146,13 @@ function nicArgv({ offloads }: QemuMachine, { tap, mac }: QemuNic, index: number
   // The userspace switch takes frames from the tap as they are: with vnet_hdr guests would send
   // packets without checksums and larger than the MTU, which it drops.
   const options = offloads ? 'vhost=on' : 'vnet_hdr=off'
+  const netdev = netdevOf(mac)
+  // All but the first can be unplugged again.
+  const bus = index === 0 ? '' : `,bus=slot${index}`
+  const device = `virtio-net-pci,netdev=${netdev},id=${nicDeviceOf(mac)},mac=${mac},romfile=${bus}`
   return [
-    ...['-netdev', `tap,id=net${index},ifname=${tap},script=no,downscript=no,${options}`],
-    ...['-device', `virtio-net-pci,netdev=net${index},id=nic${index},mac=${mac},romfile=`],
+    ...['-netdev', `tap,id=${netdev},ifname=${tap},script=no,downscript=no,${options}`],
+    ...['-device', device],
   ]
 }
 

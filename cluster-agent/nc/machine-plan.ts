@@ -1,8 +1,9 @@
 // What is to be done about one machine. Pure: QEMU, the disk and time are facts that come in.
 
+import type { PluggedNic } from '../host/qemu-nics.ts'
 import type { RunState } from '../host/qmp.ts'
 import type { Ended, MachineFile } from './machine-file.ts'
-import type { MachineWanted } from './wanted.ts'
+import type { MachineWanted, NicWanted } from './wanted.ts'
 
 export interface MachineSeen {
   /** Null before the disk is complete. */
@@ -10,12 +11,17 @@ export interface MachineSeen {
   /** Is there a folder, complete or not? */
   readonly folder: boolean
   /** `stuck`: somebody has the monitor's socket and does not answer us. */
-  readonly process: 'none' | 'stuck' | { readonly runState: RunState }
+  readonly process: 'none' | 'stuck' | RunningProcess
   /** Changes when the host restarts. */
   readonly bootId: string
   /** When the guest's power button was pressed by us; null when it was not. */
   readonly pressedAtMs: number | null
   readonly nowMs: number
+}
+
+export interface RunningProcess {
+  readonly runState: RunState
+  readonly nics: readonly PluggedNic[]
 }
 
 export type MachineStep =
@@ -24,6 +30,8 @@ export type MachineStep =
   /** It runs, and the file does not say so yet. */
   | { readonly kind: 'record-start' }
   | { readonly kind: 'reset'; readonly rebootCount: number }
+  | { readonly kind: 'unplug-nic'; readonly nic: PluggedNic }
+  | { readonly kind: 'plug-nic'; readonly nic: NicWanted }
   | { readonly kind: 'resume' }
   | { readonly kind: 'press-power-button' }
   | { readonly kind: 'record-end'; readonly ended: Omit<Ended, 'atMs'> }
@@ -102,9 +110,22 @@ function planRunning(wanted: MachineWanted, seen: MachineSeen): MachineStep[] {
       if (wanted.rebootCount > file.rebootCount) {
         steps.push({ kind: 'reset', rebootCount: wanted.rebootCount })
       }
-      return steps
+      return [...steps, ...planNics(wanted, process.nics)]
     }
   }
+}
+
+function planNics({ nics, missing }: MachineWanted, plugged: readonly PluggedNic[]): MachineStep[] {
+  // What is not known yet is not gone.
+  if (missing.length > 0) return []
+  const wanted = new Set(nics.map(({ mac }) => mac))
+  const there = new Set(plugged.map(({ mac }) => mac))
+  return [
+    ...plugged
+      .filter(({ mac }) => !wanted.has(mac))
+      .map((nic) => ({ kind: 'unplug-nic', nic }) as const),
+    ...nics.filter(({ mac }) => !there.has(mac)).map((nic) => ({ kind: 'plug-nic', nic }) as const),
+  ]
 }
 
 function planStopped({ file, process, pressedAtMs, nowMs }: MachineSeen): MachineStep[] {

@@ -9,6 +9,7 @@ import type { Exec } from '../../common/exec.ts'
 import type { Log } from '../../common/log.ts'
 import { machineFiles, newestMachineType, startQemu } from '../host/qemu.ts'
 import { createOverlay } from '../host/qemu-img.ts'
+import { listNics, type PluggedNic, plugNic, unplugNic } from '../host/qemu-nics.ts'
 import { openQmp, type Qmp } from '../host/qmp.ts'
 import { instanceDir, type Paths } from '../paths.ts'
 import { capLogs } from './console.ts'
@@ -85,6 +86,10 @@ export class Machine {
       case 'reset':
         await this.#monitor().command('system_reset')
         return this.#record({ rebootCount: step.rebootCount })
+      case 'plug-nic':
+        return plugNic(this.#monitor(), step.nic, this.#options.offloads)
+      case 'unplug-nic':
+        return this.#unplug(step.nic)
       case 'resume':
         await this.#monitor().command('cont')
         return
@@ -112,7 +117,8 @@ export class Machine {
   async #look(wanted: MachineWanted | null): Promise<MachineSeen['process']> {
     try {
       if (this.#qmp === null || this.#qmp.closed) await this.#connect(wanted)
-      return { runState: await this.#monitor().status() }
+      const qmp = this.#monitor()
+      return { runState: await qmp.status(), nics: await listNics(qmp) }
     } catch (error) {
       this.letGo()
       if (codeOf(error) === 'NotFound') return 'none'
@@ -188,6 +194,12 @@ export class Machine {
     const atMs = this.#options.clock.nowMs()
     const ended = { by: 'failure', code: 'Server.InternalError', message, atMs } as const
     await this.#record({ startFailures, ended })
+  }
+
+  // A guest that boots answers later: the next pass asks again.
+  async #unplug(nic: PluggedNic): Promise<void> {
+    if (await unplugNic(this.#monitor(), nic)) return
+    this.#options.log.warn('guest keeps an interface', { instance: this.id, mac: nic.mac })
   }
 
   async #quit(): Promise<void> {

@@ -34,6 +34,8 @@ interface Entry {
   view: View
   /** The digest of its image while the disk is there. */
   image: string | null
+  /** MACs of the interfaces that its guest has. */
+  macs: readonly string[]
 }
 
 export class Machines {
@@ -89,6 +91,11 @@ export class Machines {
     return new Set(images.filter((image) => image !== null))
   }
 
+  /** MACs of all interfaces that guests have now, wanted or not. */
+  macsInUse(): Set<string> {
+    return new Set([...this.#entries.values()].flatMap(({ macs }) => macs))
+  }
+
   /** Hangs up on all machines; they go on. */
   letGo(): void {
     for (const { machine } of this.#entries.values()) machine.letGo()
@@ -128,6 +135,7 @@ export class Machines {
     entry.image = seen.file?.imageSha256 ?? null
     // A machine that does not answer is as it was.
     if (seen.process === 'stuck') return
+    entry.macs = seen.process === 'none' ? [] : seen.process.nics.map(({ mac }) => mac)
     entry.view = since(entry.view, viewOf(entry.wanted, seen), nowMs)
   }
 
@@ -147,7 +155,7 @@ export class Machines {
     const sinceMs = this.#options.clock.nowMs()
     const view = { state: InstanceState.PENDING, code: '', message: '', rebootCount: 0, sinceMs }
     const machine = new Machine(id, this.#options, (ended) => this.#ended(id, ended))
-    const entry: Entry = { machine, wanted: null, view, image: null }
+    const entry: Entry = { machine, wanted: null, view, image: null, macs: [] }
     this.#entries.set(id, entry)
     return entry
   }

@@ -3,7 +3,7 @@
 
 import type { Exec } from '../../common/exec.ts'
 import type { Reconciler } from '../../common/reconcile.ts'
-import { GATEWAY_MARK } from '../cc/names.ts'
+import { GATEWAY_MARK, VXLAN_MARK } from '../cc/names.ts'
 import {
   addPorts,
   deletePorts,
@@ -21,8 +21,6 @@ import type { NicWanted } from './wanted.ts'
 
 /** Marks our ports among those of the CC. */
 const MARK = 'tap'
-/** The CC's device of a network that is stretched over racks. */
-const VXLAN_MARK = 'vxlan'
 
 export interface PortsSeen {
   readonly taps: readonly Tap[]
@@ -46,9 +44,12 @@ export function portsReconciler(options: PortsOptions): Reconciler<PortsSeen, Po
   return reconciler('ports', options, planPorts)
 }
 
-/** Removes what no instance wants. */
-export function oldPortsReconciler(options: PortsOptions): Reconciler<PortsSeen, PortStep> {
-  return reconciler('old-ports', options, planOldPorts)
+/** Removes what no instance wants and none of `busy`, the taps that guests still have. */
+export function oldPortsReconciler(
+  options: PortsOptions,
+  busy: ReadonlySet<string>,
+): Reconciler<PortsSeen, PortStep> {
+  return reconciler('old-ports', options, (wanted, seen) => planOldPorts(wanted, seen, busy))
 }
 
 export function planPorts(wanted: readonly NicWanted[], { taps, ports }: PortsSeen): PortStep[] {
@@ -67,8 +68,12 @@ export function planPorts(wanted: readonly NicWanted[], { taps, ports }: PortsSe
   return steps
 }
 
-export function planOldPorts(wanted: readonly NicWanted[], { taps, ports }: PortsSeen): PortStep[] {
-  const keep = new Set(wanted.map(({ tap }) => tap))
+export function planOldPorts(
+  wanted: readonly NicWanted[],
+  { taps, ports }: PortsSeen,
+  busy: ReadonlySet<string> = new Set(),
+): PortStep[] {
+  const keep = new Set([...wanted.map(({ tap }) => tap), ...busy])
   const names = ports.map(({ name }) => name).filter((name) => !keep.has(name))
   const old = taps.filter(({ name }) => !keep.has(name))
   return [

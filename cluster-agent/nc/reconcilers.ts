@@ -10,6 +10,7 @@ import type { Desired } from '../../proto/resources.ts'
 import type { Capacity } from '../config.ts'
 import { guardReconciler, removeGuard } from '../host/guard.ts'
 import type { Switch } from '../host/ovs.ts'
+import { listTaps, tapName } from '../host/tap.ts'
 import { imagesDir, type Paths } from '../paths.ts'
 import type { RoleDriver } from '../role.ts'
 import { realCapacity } from './capacity.ts'
@@ -19,7 +20,7 @@ import { FlowTable } from './flow-table.ts'
 import { type FetchImage, Images } from './images.ts'
 import { Machines } from './machines.ts'
 import { oldPortsReconciler, type PortsOptions, portsReconciler, switchPorts } from './ports.ts'
-import { type NicWanted, wantedMachines, wantedNics } from './wanted.ts'
+import { wantedMachines, wantedNics } from './wanted.ts'
 
 const MAX_UNUSED_IMAGE_BYTES = 20 * 1024 ** 3
 
@@ -87,7 +88,8 @@ export function ncRole(options: NcOptions): NcRole {
   }
 
   async function removeOldPorts(desired: Desired, ports: PortsOptions): Promise<void> {
-    const steps = await reconcileOnce(oldPortsReconciler(ports), log)
+    const busy = new Set([...machines.macsInUse()].map(tapName))
+    const steps = await reconcileOnce(oldPortsReconciler(ports, busy), log)
     if (steps > 0) await guard(desired, ports)
   }
 
@@ -96,7 +98,8 @@ export function ncRole(options: NcOptions): NcRole {
     const wanted = planner.plan(desired, await switchPorts(ports))
     await reconcileOnce(table.reconciler(wanted), log)
     if (sw.datapath !== 'netdev') return
-    const names = ports.wanted.map(({ tap }: NicWanted) => tap)
+    // Also of those that a guest still has: it may send until it lets go.
+    const names = (await listTaps(exec)).map(({ name }) => name)
     await reconcileOnce(guardReconciler({ exec, group: 'taps', ports: () => names }), log)
   }
 

@@ -24,6 +24,8 @@ import {
   guestName,
   guestPid,
   guestShell,
+  SECOND_IPV4,
+  SECOND_MAC,
   startGuests,
   statusOf,
 } from './guests.ts'
@@ -90,6 +92,22 @@ describe('ncRole with real guests', { skip: whyNoHosts() ?? false }, () => {
     assert.match(await ping(guestIpv4(1), guestIpv4(2)), / 100% packet loss/)
     await guestShell(guests, 1, withMac(mac))
     assert.match(await ping(guestIpv4(1), GATEWAY), / 0% packet loss/)
+  })
+
+  test('an interface comes and goes while its guest runs, and talks in between', async () => {
+    const shell = (line: string) => guestShell(guests, 1, line)
+    const links = () => shell('cat /sys/class/net/*/address')
+    await role.pass(guests.desired([{ n: 1, second: true }, { n: 2 }]))
+    await until('the guest has it', async () => (await links()).includes(SECOND_MAC))
+    await shell(`ip link set eth1 up; ip addr add ${SECOND_IPV4}/32 dev eth1`)
+    await shell(`ip route add ${guestIpv4(2)}/32 dev eth1 src ${SECOND_IPV4}`)
+    assert.match(await shell(`ping -c 2 -W 2 -I eth1 ${guestIpv4(2)}`), / 0% packet loss/)
+    const withTwo = await listTaps(guests.host.exec)
+    await role.pass(guests.desired([{ n: 1 }, { n: 2 }]))
+    await until('the guest has let go', async () => !(await links()).includes(SECOND_MAC))
+    await role.pass(guests.desired([{ n: 1 }, { n: 2 }]))
+    assert.equal((await listTaps(guests.host.exec)).length, withTwo.length - 1)
+    assert.match(await shell(`ping -c 2 -W 2 ${guestIpv4(2)}`), / 0% packet loss/)
   })
 
   test('the host itself is out of reach at the tap', async () => {

@@ -13,6 +13,7 @@ import { type Log, silentLog } from '../../../common/log.ts'
 import {
   ImageSchema,
   InstanceSchema,
+  type Interface,
   InterfaceSchema,
   NetworkSchema,
   Power,
@@ -27,6 +28,8 @@ import { type SimulatedHost, startHost } from '../../support/netns.ts'
 
 export const HOST = 'node-1'
 export const GATEWAY = '10.1.0.1'
+export const SECOND_MAC = '02:00:00:00:00:21'
+export const SECOND_IPV4 = '10.1.0.21'
 const TAG = 100
 const GATEWAY_PORT = 'gw100'
 const ALL = { protocol: -1, fromPort: -1, toPort: -1, cidrs: ['0.0.0.0/0', '::/0'] }
@@ -38,6 +41,8 @@ export interface GuestWish {
   readonly n: number
   readonly power?: Power
   readonly rebootCount?: number
+  /** It has a second interface. */
+  readonly second?: boolean
 }
 
 export interface Guests {
@@ -124,7 +129,12 @@ function desiredOf(image: GuestImage, wishes: readonly GuestWish[]): Desired {
   return new Map(all.map((one) => [one.key, one]))
 }
 
-function guestResources({ n, power = Power.RUNNING, rebootCount = 0 }: GuestWish): Resource[] {
+function guestResources({
+  n,
+  power = Power.RUNNING,
+  rebootCount = 0,
+  second,
+}: GuestWish): Resource[] {
   const instance = create(InstanceSchema, {
     id: guestId(n),
     host: HOST,
@@ -132,7 +142,7 @@ function guestResources({ n, power = Power.RUNNING, rebootCount = 0 }: GuestWish
     vcpus: 1,
     memoryMib: 128,
     diskGib: 1,
-    interfaceIds: [`eni-${n}`],
+    interfaceIds: second ? [`eni-${n}2`, `eni-${n}`] : [`eni-${n}`],
     power,
     rebootCount,
     smbiosUuid: `ec2a0000-0000-4000-8000-00000000000${n}`,
@@ -152,7 +162,16 @@ function guestResources({ n, power = Power.RUNNING, rebootCount = 0 }: GuestWish
   return [
     resource(`instance/${guestId(n)}`, { case: 'instance', value: instance }),
     resource(`interface/eni-${n}`, { case: 'interface', value: nic }),
+    ...(second ? [secondInterface(nic)] : []),
   ]
+}
+
+function secondInterface(nic: Interface): Resource {
+  const id = `${nic.id}2`
+  const mac = SECOND_MAC
+  const own = { id, mac, ipv4: SECOND_IPV4, ipv6: '', deviceIndex: 1 }
+  const value = create(InterfaceSchema, { ...nic, ...own })
+  return resource(`interface/${id}`, { case: 'interface', value })
 }
 
 /** The CC's part, as far as a guest needs it to come up. */

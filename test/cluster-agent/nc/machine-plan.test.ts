@@ -9,6 +9,7 @@ import {
   SHUTDOWN_MS,
 } from '../../../cluster-agent/nc/machine-plan.ts'
 import type { MachineWanted } from '../../../cluster-agent/nc/wanted.ts'
+import { nicOf, station } from './stations.ts'
 
 const BOOT = 'boot-2'
 const NOW_MS = 1_000_000
@@ -32,6 +33,9 @@ const ROWS: readonly [string, string, string, string][] = [
   ['it was stopped by a wish', 'running', 'by-wish none', 'start'],
   ['one reset is due', 'running 1', 'started running', 'reset:1'],
   ['resets that were missed are one', 'running 3', 'started running', 'reset:3'],
+  ['an interface came', 'running nic-a,nic-b', 'started running nics nic-a', 'plug-nic:nic-b'],
+  ['an interface went', 'running nic-a', 'started running nics nic-a,nic-b', 'unplug-nic:nic-b'],
+  ['one is not known yet', 'running nic-a missing', 'started running nics nic-b', ''],
   ['it shall stop', 'stopped', 'started running', 'press-power-button'],
   ['it is stopping', 'stopped', 'started running pressed', ''],
   ['it does not stop', 'stopped', 'started running ignored', 'record-end:wish > quit'],
@@ -50,6 +54,9 @@ for (const [what, wish, seen, want] of ROWS) {
   test(`planMachine, ${wish}: ${what}`, () => {
     const steps = planMachine(wanted(wish), seenOf(seen)).map((step) => {
       if (step.kind === 'reset') return `reset:${step.rebootCount}`
+      if (step.kind === 'plug-nic' || step.kind === 'unplug-nic') {
+        return `${step.kind}:${step.nic.mac}`
+      }
       if (step.kind !== 'record-end') return step.kind
       return `record-end:${step.ended.by}:${step.ended.message}`
     })
@@ -66,28 +73,34 @@ function includes(step: string, word: string): boolean {
 }
 
 function wanted(text: string): MachineWanted | null {
-  const [power = '', rebootCount = '0'] = text.split(' ')
+  const [power = '', more = '0', missing] = text.split(' ')
   if (power === 'null') return null
+  const macs = more.startsWith('nic-') ? more.split(',') : []
+  const rebootCount = macs.length > 0 ? 0 : Number(more)
   return {
     id: 'i-1',
     power: power as MachineWanted['power'],
-    rebootCount: Number(rebootCount),
+    rebootCount,
     vcpus: 1,
     memoryMib: 128,
     diskGib: 1,
     uuid: 'ec2',
     image: { sha256: 'digest', format: 'raw' },
-    nics: [],
-    missing: [],
+    nics: macs.map((mac) => nicOf(station(1), { mac })),
+    missing: missing === undefined ? [] : ['interface/eni-1'],
   }
 }
 
 function seenOf(text: string): MachineSeen {
-  const [file = '', process = '', pressed = ''] = text.split(' ')
+  const [file = '', process = '', word = '', macs = ''] = text.split(' ')
+  const pressed = word === 'nics' ? '' : word
+  const nics = macs.split(',').flatMap((mac) => {
+    return mac === '' ? [] : [{ device: mac, netdev: mac, mac }]
+  })
   return {
     folder: file !== 'no-file',
     file: fileOf(file),
-    process: process === 'none' || process === 'stuck' ? process : { runState: process },
+    process: process === 'none' || process === 'stuck' ? process : { runState: process, nics },
     bootId: BOOT,
     pressedAtMs: pressed === '' ? null : NOW_MS - (pressed === 'ignored' ? SHUTDOWN_MS : 1),
     nowMs: NOW_MS,

@@ -74,6 +74,8 @@ for (const [what, wanted, taps, ports, steps] of NEW) {
 test('planOldPorts removes the port before its device, and nothing that is wanted', () => {
   const seen = { taps: [tap('a'), tap('x')], ports: [port('a'), port('x'), port('y')] }
   assert.deepEqual(planOldPorts([nic('a')], seen).map(text), ['delete-ports x,y', 'delete-tap x'])
+  const busy = planOldPorts([nic('a')], seen, new Set(['x']))
+  assert.deepEqual(busy.map(text), ['delete-ports y'])
   assert.deepEqual(planOldPorts([nic('a')], { taps: [tap('a')], ports: [port('a')] }), [])
 })
 
