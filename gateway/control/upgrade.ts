@@ -39,7 +39,12 @@ export async function upgradeRecords({
   for (const { id } of subnets) await state.update((tx) => upgradeSubnet(tx, randomHex, id))
   for (const { id } of interfaces) await state.update((tx) => upgradeInterface(tx, id))
   for (const { id } of instances) await state.update((tx) => upgradeInstance(tx, id))
-  const count = vpcs.length + subnets.length + interfaces.length + instances.length
+  const accounts = view
+    .all('account')
+    .filter((one) => view.get('name', 'account', one.name) === null)
+  for (const { id, name } of accounts) await state.update((tx) => holdName(tx, name, id))
+  const old = [vpcs, subnets, interfaces, instances, accounts]
+  const count = old.reduce((sum, records) => sum + records.length, 0)
   if (count > 0) log.info('records of an older version upgraded', { count })
 }
 
@@ -142,6 +147,12 @@ async function upgradeInstance(tx: Transaction, id: string): Promise<void> {
       instanceTags: false,
     },
   })
+}
+
+/** No two accounts have one name. */
+async function holdName(tx: Transaction, name: string, account: string): Promise<void> {
+  if ((await tx.get('name', 'account', name)) !== null) return
+  await tx.put('name', ['account', name], { name, holder: account })
 }
 
 async function hold(

@@ -31,6 +31,7 @@ async function openOld(t: Parameters<typeof openCloud>[0]): Promise<Cloud> {
   const cloud = await openCloud(t, { racks: [] })
   const { state } = cloud
   const own = { account: 'old', createdAtMs: START_MS }
+  await putOld(state, 'account', ['old'], { ...own, id: 'old', name: 'admin' })
   await putOld(state, 'rack', ['a'], { name: 'a', index: 1, state: 'joined', createdAtMs: 0 })
   await putOld(state, 'name', ['default-vpc', 'old'], { name: 'default-vpc', holder: VPC })
   const subnetName = { name: 'default-subnet', holder: SUBNET }
@@ -92,6 +93,7 @@ test('upgradeRecords makes an old default VPC whole and keeps what it has', asyn
   assert.equal(subnet?.acl, vpc?.defaultAcl)
   assert.equal(view.get('interface', INTERFACE)?.type, 'interface')
   assert.equal(view.get('private-address', '10.0.97.4')?.interface, INTERFACE)
+  assert.equal(view.get('name', 'account', 'admin')?.holder, 'old')
   assert.equal(view.get('instance', INSTANCE)?.metadataOptions.httpEndpoint, false)
   const known = view
     .all('block')
