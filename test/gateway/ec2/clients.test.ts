@@ -1,63 +1,16 @@
 // The aws CLI over the wire against all of it: endpoint, codec, handlers, store.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { EC2 } from '@aws-sdk/client-ec2'
-import { randomHex } from '../../../common/clock.ts'
-import { exec } from '../../../common/exec.ts'
-import { ec2Handlers } from '../../../gateway/ec2/index.ts'
-import { stsHandlers } from '../../../gateway/sts/index.ts'
-import { type Endpoint, KEY, startEndpoint } from '../http/support.ts'
+import { KEY } from '../http/support.ts'
 import { addPublicPool } from './network-support.ts'
-import { ACCOUNT, type Cloud, DIGEST, openCloud, REGION, report } from './support.ts'
-
-async function listening(t: TestContext): Promise<[Cloud, Endpoint]> {
-  const cloud = await openCloud(t)
-  const endpoint = await startEndpoint(t, {
-    ec2: ec2Handlers({
-      state: cloud.state,
-      randomHex,
-      region: REGION,
-      endpoint: 'cloud.example:8773',
-      consoleOutput: async () => ({ payload: Buffer.from('booted\n'), atMs: 0 }),
-    }),
-    sts: stsHandlers(),
-    secretOf: async (id) => ({
-      secret: KEY.secretAccessKey,
-      caller: {
-        account: ACCOUNT,
-        userArn: `arn:aws:iam::${ACCOUNT}:root`,
-        userId: ACCOUNT,
-        accessKeyId: id,
-      },
-    }),
-  })
-  return [cloud, endpoint]
-}
+import { DIGEST, REGION, report } from './support.ts'
+import { awsCli, listening } from './wire-support.ts'
 
 test('the aws CLI registers an image, starts, finds, tags, reads and ends an instance', async (t) => {
   const [cloud, endpoint] = await listening(t)
-  const home = mkdtempSync(join(tmpdir(), 'mallee-home-'))
-  t.after(() => rmSync(home, { recursive: true }))
-  const aws = async (...argv: string[]): Promise<string> => {
-    const { stdout } = await exec(
-      ['/usr/bin/aws', '--endpoint-url', endpoint.url, '--output', 'text', 'ec2', ...argv],
-      {
-        env: {
-          HOME: home,
-          AWS_ACCESS_KEY_ID: KEY.accessKeyId,
-          AWS_SECRET_ACCESS_KEY: KEY.secretAccessKey,
-          AWS_DEFAULT_REGION: REGION,
-          AWS_EC2_METADATA_DISABLED: 'true',
-        },
-        timeoutMs: 60_000,
-      },
-    )
-    return stdout.trim()
-  }
+  const aws = awsCli(t, endpoint)
   const image = await aws(
     ...['register-image', '--name', 'debian', '--image-location', `sha256:${DIGEST}`],
     ...['--query', 'ImageId'],
