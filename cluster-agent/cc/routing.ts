@@ -73,13 +73,12 @@ export function planRouting(desired: RoutingSeen, seen: RoutingSeen): RoutingSte
     const protocol = ROUTE_PROTOCOL
     const rules = changes(desired[family].rules, seen[family].rules)
     const routes = changes(desired[family].routes, seen[family].routes)
-    // A table is complete before a rule leads to it, and no rule leads to one that is not any more:
-    // its packets would go by the host's own routes.
+    // A table is complete before a rule leads to it, and no rule leads to one that is not any more.
     const lines = [
+      ...rules.gone.map((line) => `rule del ${line} protocol ${protocol}`),
       ...routes.gone.map((line) => `route del ${line} proto ${protocol}`),
       ...routes.fresh.map((line) => `route add ${line} proto ${protocol}`),
       ...rules.fresh.map((line) => `rule add ${line} protocol ${protocol}`),
-      ...rules.gone.map((line) => `rule del ${line} protocol ${protocol}`),
     ]
     return lines.length === 0 ? [] : [{ family, lines }]
   })
