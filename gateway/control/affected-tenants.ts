@@ -28,7 +28,9 @@ const PLACE = ['rack', 'instance', 'type'] as const
 
 export function touchedBySubnet(batch: Batch, change: Seen<Records['subnet']>): Touched[] {
   const { view, keys } = batch
-  const { id, before, after } = change
+  const { id } = change
+  const isUnchanged = (other: SubnetRecord): boolean =>
+    other.id !== id && !keys.has(`subnet/${other.id}`)
   const [subnet] = versions(change)
   if (subnet === undefined) return []
   const { vpc, rack } = subnet
@@ -37,16 +39,17 @@ export function touchedBySubnet(batch: Batch, change: Seen<Records['subnet']>): 
     ...inRacks([rack], `network/${id}`),
     ...(hasRoutes ? inRacks(null, `routing/${id}`) : []),
   ]
-  if (!differs(change, ['ipv4Cidr', 'ipv6Cidr'])) return own
+  const isThere = !differs(change, ['vlanTag', 'rackTags'])
+  if (isThere && !differs(change, ['ipv4Cidr', 'ipv6Cidr'])) return own
   const cards = view.interfacesOf('subnet', id)
   const shown = [
     ...cards.flatMap((one) => instanceOf(view, one.instance)),
     ...(rack === EVERY_RACK ? inRacks(null, ...cards.map((one) => `station/${one.id}`)) : []),
   ]
+  // Racks that a stretched subnet comes to may have nothing else of the VPC.
   const hasMore = view
     .subnetsOf('vpc', vpc)
-    .some((other) => other.id !== id && !keys.has(`subnet/${other.id}`) && isIn(other, rack))
-  const isThere = before !== null && before !== undefined && after !== null
+    .some((other) => rack !== EVERY_RACK && isUnchanged(other) && isIn(other, rack))
   if (isThere || hasMore) return [...own, ...shown]
   return [...own, ...shown, ...inRacks([rack], ...keysWithVpc(view, vpc))]
 }

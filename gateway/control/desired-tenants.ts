@@ -17,7 +17,7 @@ import { EVERY_RACK, type SecurityGroupRule } from '../store/network-records.ts'
 import type { View } from '../store/state.ts'
 import { hasPort, isAlive } from './desired-routes.ts'
 import { addressesOf, ccAddress, ccFor } from './desired-tunnels.ts'
-import { hasVpc, reachesVpc } from './presence.ts'
+import { hasVpc, isIn, reachesVpc } from './presence.ts'
 
 export function groupAt(view: View, rack: string, id: string): Resource | null {
   const group = view.get('security-group', id)
@@ -85,7 +85,8 @@ export function natAt(view: View, rack: string, id: string): Resource | null {
 export function stationAt(view: View, rack: string, id: string): Resource | null {
   const one = view.get('interface', id)
   if (one === null || !hasPort(one) || one.rack === rack) return null
-  if (view.get('subnet', one.subnet)?.rack !== EVERY_RACK) return null
+  const subnet = view.get('subnet', one.subnet)
+  if (subnet?.rack !== EVERY_RACK || !isIn(subnet, rack)) return null
   const fabricAddress = ccAddress(view, one.rack, id)
   if (fabricAddress === null) return null
   const value = create(StationSchema, {

@@ -57,10 +57,13 @@ const someSubnet = each(SUBNETS, (id) =>
         routeTable: fc.constantFrom('', 'rtb-1', 'rtb-2'),
         acl: fc.constantFrom('', 'acl-1'),
         families: fc.constantFrom('both', '4', '6'),
-        rackTags: fc.constantFrom({}, { a: 77 }),
+        rackTags: fc.constantFrom({}, { a: 77 }, { a: 77, c: 0 }),
+        isRacks: fc.boolean(),
       })
-      .map(({ families, ...fields }) => {
+      .map(({ families, isRacks, ...fields }) => {
         const one = { ...subnetOf(id), ...fields }
+        // Tags of the racks' own: where it has none, it is not yet.
+        if (isRacks && one.rack === EVERY_RACK) return { ...one, vlanTag: 0 }
         if (families === '4') return { ...one, ipv6Cidr: '' }
         return families === '6' ? { ...one, ipv4Cidr: '' } : one
       }),
