@@ -11,6 +11,7 @@ import { describeAddressHandlers } from './describe-addresses.ts'
 import { instanceTypeHandlers } from './describe-instance-types.ts'
 import { describeInstanceHandlers } from './describe-instances.ts'
 import { describeNatGatewayHandlers } from './describe-nat-gateways.ts'
+import { describePeeringHandlers } from './describe-peerings.ts'
 import { describeSubnetHandlers } from './describe-subnets.ts'
 import { dhcpOptionsHandlers } from './dhcp-options.ts'
 import { egressOnlyGatewayHandlers } from './egress-only-gateways.ts'
@@ -31,6 +32,7 @@ import { keyPairHandlers } from './key-pairs.ts'
 import { metadataHandlers } from './metadata-options.ts'
 import { natGatewayHandlers } from './nat-gateways.ts'
 import { networkAclHandlers } from './network-acls.ts'
+import { peeringHandlers } from './peerings.ts'
 import { prefixListQueryHandlers } from './prefix-list-queries.ts'
 import { prefixListHandlers } from './prefix-lists.ts'
 import { publicPoolHandlers } from './public-pools.ts'
@@ -102,6 +104,8 @@ export function ec2Handlers({
     ...routeHandlers({ state, randomHex, region }),
     ...natGatewayHandlers({ state, randomHex, region }),
     ...describeNatGatewayHandlers({ state }),
+    ...peeringHandlers({ state, randomHex, region }),
+    ...describePeeringHandlers({ state, region }),
     ...publicPoolHandlers({ state, region }),
     ...addressHandlers({ state, randomHex, region }),
     ...associationHandlers({ state, randomHex, region }),

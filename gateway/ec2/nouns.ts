@@ -21,8 +21,8 @@ export type OwnedKind =
   | 'insights-path'
   | 'insights-analysis'
 
-/** What tags may be on: records, and rules, which are parts of their group's record. */
-export type TaggedKind = OwnedKind | 'security-group-rule'
+/** What tags may be on, also what is a part of a record or has two owners. */
+export type TaggedKind = OwnedKind | 'security-group-rule' | 'peering'
 
 export interface Noun {
   readonly prefix: string
@@ -95,6 +95,13 @@ export const NOUNS: Readonly<Record<TaggedKind, Noun>> = {
     'natgateway',
     'NatGatewayNotFound',
     'NatGatewayMalformed',
+  ),
+  peering: noun(
+    'pcx',
+    'vpcPeeringConnection ID',
+    'vpc-peering-connection',
+    'InvalidVpcPeeringConnectionID.NotFound',
+    'InvalidVpcPeeringConnectionId.Malformed',
   ),
   'dhcp-options': noun('dopt', 'dhcpOption ID', 'dhcp-options', 'InvalidDhcpOptionID.NotFound'),
   'prefix-list': noun(

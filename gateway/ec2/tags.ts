@@ -7,8 +7,9 @@ import type { State, Transaction, View } from '../store/state.ts'
 import { type Filterable, matching } from './filters.ts'
 import { groupOfRule } from './group-rules.ts'
 import { kindOfId, namedInStore, notFound } from './ids.ts'
-import { endDryRun, required } from './input.ts'
+import { endDryRun, required, unsupported } from './input.ts'
 import { pageOf } from './paging.ts'
+import { peeringOf } from './peering-records.ts'
 import { addTags, parseTags, removeTags, type TagOwner, tagsOf } from './tagging.ts'
 
 type TagHandlers = Required<Pick<Ec2Handlers, 'CreateTags' | 'DeleteTags' | 'DescribeTags'>>
@@ -88,6 +89,7 @@ async function ownersOf(
     const kind = kindOfId(id)
     if (kind === null) throw new ApiError('InvalidID', `The ID '${id}' is not valid`)
     if (kind === 'security-group-rule') await checkRule(tx, view, id, account)
+    else if (kind === 'peering') await checkPeering(tx, id, account)
     else {
       const [record] = await namedInStore(tx, kind, [id], account)
       if (record?.account !== account) throw notFound(kind, [id])
@@ -95,6 +97,13 @@ async function ownersOf(
     owners.push({ kind, id, account })
   }
   return owners
+}
+
+/** Tags of a peering are its requester's. */
+async function checkPeering(tx: Transaction, id: string, account: string): Promise<void> {
+  const { requester } = await peeringOf(tx, id, account)
+  if (requester.account === account) return
+  throw unsupported(`A tag of the accepter on the peering ${id}`)
 }
 
 /** A rule is a part of its group: that this is there and has it is the condition. */

@@ -1,0 +1,276 @@
+// CreateVpcPeeringConnection, AcceptVpcPeeringConnection, RejectVpcPeeringConnection,
+// DeleteVpcPeeringConnection, ModifyVpcPeeringConnectionOptions.
+
+import { mustCidr, overlaps } from '../../topology/cidr.ts'
+import { ApiError } from '../aws/api-error.ts'
+import type { Ec2Handlers, Ec2Inputs } from '../aws/handlers.ts'
+import type { PeeringRecord } from '../store/network-records.ts'
+import type { VpcRecord } from '../store/records.ts'
+import type { Transaction, View } from '../store/state.ts'
+import type { NetworkParts } from './create-vpc.ts'
+import { peeringShape } from './describe-peerings.ts'
+import { oneInStore, randomId } from './ids.ts'
+import { badValue, endDryRun, refuseUnknown, required } from './input.ts'
+import { PEERING_PREFIX, peeringOf } from './peering-records.ts'
+import { addTags, parseTagSpecifications } from './tagging.ts'
+import { holdVpc } from './vpc-records.ts'
+
+type PeeringHandlers = Required<
+  Pick<
+    Ec2Handlers,
+    | 'CreateVpcPeeringConnection'
+    | 'AcceptVpcPeeringConnection'
+    | 'RejectVpcPeeringConnection'
+    | 'DeleteVpcPeeringConnection'
+    | 'ModifyVpcPeeringConnectionOptions'
+  >
+>
+
+type Options = NonNullable<
+  Ec2Inputs['ModifyVpcPeeringConnectionOptions']['RequesterPeeringConnectionOptions']
+>
+
+/** VPC quotas: peerings of a VPC that are active, requests that wait, and for how long. */
+const MAX_ACTIVE = 50
+const MAX_PENDING = 25
+const EXPIRES_MS = 7 * 24 * 3_600_000
+
+/** All that is said of a VPC of another account. */
+const HIDDEN = 'Failed due to incorrect VPC-ID, Account ID, or overlapping CIDR range'
+
+const KNOWN = new Set([
+  'VpcId',
+  'PeerVpcId',
+  'PeerOwnerId',
+  'PeerRegion',
+  'TagSpecifications',
+  'DryRun',
+])
+const KNOWN_OPTIONS = new Set(['AllowDnsResolutionFromRemoteVpc'])
+/** What came before VPCs could be peered, and was switched off. */
+const CLASSIC = new Map<string, readonly unknown[]>([
+  ['AllowEgressFromLocalClassicLinkToRemoteVpc', [false]],
+  ['AllowEgressFromLocalVpcToRemoteClassicLink', [false]],
+])
+
+export function peeringHandlers({ state, randomHex, region }: NetworkParts): PeeringHandlers {
+  return {
+    CreateVpcPeeringConnection: async ({ caller, nowMs }, input) => {
+      const { account } = caller
+      const vpcId = required('VpcId', input.VpcId)
+      const peerId = required('PeerVpcId', input.PeerVpcId)
+      refuseUnknown(input, KNOWN, new Map())
+      checkRegion(input.PeerRegion, region)
+      const specified = parseTagSpecifications(input.TagSpecifications, ['peering'])
+      const accepter = { account: input.PeerOwnerId ?? account, vpc: peerId }
+      const id = await state.update(async (tx) => {
+        const vpc = await oneInStore(tx, 'vpc', vpcId, account)
+        const view = await state.fresh()
+        checkPending(view, account)
+        const peer = await tx.get('vpc', peerId)
+        // EC2 tells nobody whether a VPC of another account is there: the peering has failed.
+        const isTheirs = peer?.account === accepter.account
+        const reason = isTheirs ? whyNot(view, vpc, peer) : HIDDEN
+        const why = reason === null || accepter.account === account ? reason : HIDDEN
+        await holdVpc(tx, vpc)
+        if (isTheirs && peer.id !== vpc.id) await holdVpc(tx, peer)
+        const made = randomId(randomHex, PEERING_PREFIX)
+        if ((await tx.get('peering', made)) !== null) throw new RangeError(`${made} is taken`)
+        const record: PeeringRecord = {
+          id: made,
+          requester: { account, vpc: vpcId },
+          accepter,
+          state: why === null ? 'pending-acceptance' : 'failed',
+          message: why ?? `Pending Acceptance by ${accepter.account}`,
+          createdAtMs: nowMs,
+          expiresAtMs: nowMs + EXPIRES_MS,
+          endedAtMs: why === null ? null : nowMs,
+          requesterDnsResolution: false,
+          accepterDnsResolution: false,
+        }
+        await tx.put('peering', [made], record)
+        const tags = specified.get('peering') ?? new Map()
+        await addTags(tx, { kind: 'peering', id: made, account }, tags)
+        endDryRun(input)
+        return made
+      })
+      const view = await state.fresh()
+      const record = view.get('peering', id)
+      return {
+        VpcPeeringConnection:
+          record === null ? undefined : peeringShape(view, region, record, account),
+      }
+    },
+
+    AcceptVpcPeeringConnection: async ({ caller: { account } }, input) => {
+      const accepted = await state.update(async (tx) => {
+        const peering = await peeringOf(tx, input.VpcPeeringConnectionId, account)
+        checkParty(peering, account, 'accept')
+        if (peering.state === 'active') {
+          endDryRun(input)
+          return peering
+        }
+        checkState(peering, ['pending-acceptance'], 'accepted')
+        const requester = await heldVpc(tx, peering.requester)
+        const accepter = await heldVpc(tx, peering.accepter)
+        const view = await state.fresh()
+        for (const { id } of [requester, accepter]) checkActive(view, id)
+        const why = whyNot(view, requester, accepter, peering.id)
+        if (why !== null) throw new ApiError('OperationNotPermitted', why)
+        const next: PeeringRecord = { ...peering, state: 'active', message: 'Active' }
+        await tx.put('peering', [peering.id], next)
+        endDryRun(input)
+        return next
+      })
+      const view = await state.fresh()
+      return { VpcPeeringConnection: peeringShape(view, region, accepted, account) }
+    },
+
+    RejectVpcPeeringConnection: async ({ caller: { account }, nowMs }, input) => {
+      await state.update(async (tx) => {
+        const peering = await peeringOf(tx, input.VpcPeeringConnectionId, account)
+        checkParty(peering, account, 'reject')
+        checkState(peering, ['pending-acceptance'], 'rejected')
+        endDryRun(input)
+        const message = `Rejected by ${account}`
+        const next = { ...peering, state: 'rejected', message, endedAtMs: nowMs } as const
+        await tx.put('peering', [peering.id], next)
+      })
+      return { Return: true }
+    },
+
+    DeleteVpcPeeringConnection: async ({ caller: { account }, nowMs }, input) => {
+      await state.update(async (tx) => {
+        const peering = await peeringOf(tx, input.VpcPeeringConnectionId, account)
+        if (peering.state === 'deleted') return endDryRun(input)
+        // Who asked may take the request back; who was asked rejects it.
+        if (peering.state === 'pending-acceptance' && peering.requester.account !== account) {
+          throw badState(peering, 'deleted by its accepter, who may reject it')
+        }
+        checkState(peering, ['active', 'pending-acceptance'], 'deleted')
+        endDryRun(input)
+        const message = `Deleted by ${account}`
+        const next = { ...peering, state: 'deleted', message, endedAtMs: nowMs } as const
+        await tx.put('peering', [peering.id], next)
+      })
+      return { Return: true }
+    },
+
+    ModifyVpcPeeringConnectionOptions: async ({ caller: { account } }, input) => {
+      const { RequesterPeeringConnectionOptions: ofRequester } = input
+      const { AccepterPeeringConnectionOptions: ofAccepter } = input
+      if (ofRequester === undefined) required('AccepterPeeringConnectionOptions', ofAccepter)
+      for (const options of [ofRequester, ofAccepter]) {
+        if (options !== undefined) refuseUnknown(options, KNOWN_OPTIONS, CLASSIC)
+      }
+      const next = await state.update(async (tx) => {
+        const peering = await peeringOf(tx, input.VpcPeeringConnectionId, account)
+        checkState(peering, ['active'], 'modified')
+        const { requester, accepter } = peering
+        checkSide(peering, 'Requester', requester.account === account, ofRequester)
+        checkSide(peering, 'Accepter', accepter.account === account, ofAccepter)
+        endDryRun(input)
+        const changed = {
+          ...peering,
+          requesterDnsResolution:
+            ofRequester?.AllowDnsResolutionFromRemoteVpc ?? peering.requesterDnsResolution,
+          accepterDnsResolution:
+            ofAccepter?.AllowDnsResolutionFromRemoteVpc ?? peering.accepterDnsResolution,
+        }
+        await tx.put('peering', [peering.id], changed)
+        return changed
+      })
+      return {
+        RequesterPeeringConnectionOptions:
+          ofRequester === undefined ? undefined : shown(next.requesterDnsResolution),
+        AccepterPeeringConnectionOptions:
+          ofAccepter === undefined ? undefined : shown(next.accepterDnsResolution),
+      }
+    },
+  }
+}
+
+/** Why the two cannot be peers, as EC2 says it in the failed peering; null when they can. */
+function whyNot(view: View, vpc: VpcRecord, peer: VpcRecord, own = ''): string | null {
+  if (vpc.id === peer.id) return `Failed: ${vpc.id} cannot be its own peer`
+  const other = view.all('peering').find((one) => {
+    const ends = [one.requester.vpc, one.accepter.vpc]
+    const isAlive = one.state === 'active' || (own === '' && one.state === 'pending-acceptance')
+    return one.id !== own && isAlive && ends.includes(vpc.id) && ends.includes(peer.id)
+  })
+  if (other !== undefined) return `Failed: the peering ${other.id} of the two is ${other.state}`
+  const blocks = ({ ipv4Cidrs, ipv6Cidrs }: VpcRecord): string[] => [...ipv4Cidrs, ...ipv6Cidrs]
+  for (const a of blocks(vpc)) {
+    const b = blocks(peer).find((cidr) => overlaps(mustCidr(a), mustCidr(cidr)))
+    if (b !== undefined) return `Failed due to overlapping CIDR range: ${a} and ${b}`
+  }
+  return null
+}
+
+/** A VPC of a peering that waits is there: one is not deleted before its peerings. */
+async function heldVpc(
+  tx: Transaction,
+  { vpc: id, account }: PeeringRecord['requester'],
+): Promise<VpcRecord> {
+  const vpc = await oneInStore(tx, 'vpc', id, account)
+  await holdVpc(tx, vpc)
+  return vpc
+}
+
+function checkRegion(asked: string | undefined, region: string): void {
+  if (asked === undefined || asked === region) return
+  throw badValue('PeerRegion', asked, `This cloud is one region, ${region}.`)
+}
+
+function checkPending(view: View, account: string): void {
+  const pending = view
+    .all('peering')
+    .filter((one) => one.requester.account === account && one.state === 'pending-acceptance')
+  if (pending.length < MAX_PENDING) return
+  const text = `The account has ${pending.length} peerings that wait to be accepted; at most ${MAX_PENDING} are allowed.`
+  throw new ApiError('OutstandingVpcPeeringConnectionLimitExceeded', text)
+}
+
+function checkActive(view: View, vpc: string): void {
+  const active = view
+    .all('peering')
+    .filter(({ requester, accepter }) => requester.vpc === vpc || accepter.vpc === vpc)
+    .filter((one) => one.state === 'active')
+  if (active.length < MAX_ACTIVE) return
+  const text = `${vpc} has ${active.length} active peerings; at most ${MAX_ACTIVE} are allowed.`
+  throw new ApiError('VpcPeeringConnectionsPerVpcLimitExceeded', text)
+}
+
+function checkParty({ id, accepter }: PeeringRecord, account: string, verb: string): void {
+  if (accepter.account === account) return
+  const text = `User ${account} cannot ${verb} peering ${id}: ${accepter.account} can, whom it was offered to`
+  throw new ApiError('OperationNotPermitted', text)
+}
+
+function checkState(
+  peering: PeeringRecord,
+  wanted: readonly PeeringRecord['state'][],
+  done: string,
+): void {
+  if (!wanted.includes(peering.state)) throw badState(peering, done)
+}
+
+function badState({ id, state }: PeeringRecord, done: string): ApiError {
+  const text = `Invalid state transition for ${id}: it is ${state} and cannot be ${done}`
+  return new ApiError('InvalidStateTransition', text)
+}
+
+function checkSide(
+  { id }: PeeringRecord,
+  side: string,
+  isTheirs: boolean,
+  options: Options | undefined,
+): void {
+  if (options === undefined || isTheirs) return
+  const text = `The ${side.toLowerCase()}'s options of ${id} are the ${side.toLowerCase()}'s to change`
+  throw new ApiError('OperationNotPermitted', text)
+}
+
+function shown(allowed: boolean): { AllowDnsResolutionFromRemoteVpc: boolean } {
+  return { AllowDnsResolutionFromRemoteVpc: allowed }
+}
