@@ -120,7 +120,7 @@ make_root() {
   install_modules "$root" "${DISK_MODULES[@]}" "${OTHER_MODULES[@]}"
 
   install -m 644 "$FILES/inittab" "$FILES/dhcpcd.conf" "$root/etc/"
-  install -m 755 "$FILES"/{rc,rc.shutdown,console,network-event} "$root/etc/"
+  install -m 755 "$FILES"/{rc,rc.shutdown,console,network-event,metadata} "$root/etc/"
   install -m 755 "$FILES/power-button" "$root/etc/acpi/PWRF/00000080"
   echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
   echo 'root:x:0:' >"$root/etc/group"
