@@ -7,8 +7,12 @@ import { type Bench, emit } from './harness.ts'
 const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   allocator: () => import('./allocator.ts'),
   api: () => import('./api.ts'),
+  eip: () => import('./eip.ts'),
+  flows: () => import('./flows.ts'),
+  groups: () => import('./groups.ts'),
   join: () => import('./join.ts'),
   launch: () => import('./launch.ts'),
+  networks: () => import('./networks.ts'),
   overlay: () => import('./overlay.ts'),
   store: () => import('./store.ts'),
 }
