@@ -14,9 +14,10 @@
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/lib.sh"
+# shellcheck source=kernel.sh
+. "$ROOT/setup/kernel.sh"
 
 readonly FILES=$ROOT/setup/guest
-readonly KERNEL_META=linux-image-cloud-amd64
 readonly LABEL=mallee-guest
 readonly PARTITION_MIB=48
 readonly SECTORS_PER_MIB=2048
@@ -66,25 +67,6 @@ check_machine() {
       die "$program is not installed" \
         'Install cpio, e2fsprogs, busybox-static, util-linux and gzip.'
   done
-}
-
-# Sets `kernel` to name=version of the newest cloud kernel of this Debian.
-find_kernel() {
-  local name
-  name=$(kernel_package)
-  if [[ -z $name ]]; then
-    say 'guest image: reading the package lists (apt-get update)'
-    apt-get -qq update || die 'apt-get update failed' 'Mend what it says, then run this again.'
-    name=$(kernel_package)
-  fi
-  [[ -n $name ]] || die "apt knows no $KERNEL_META" \
-    'Check /etc/apt: Debian 12 and 13 have it in main.'
-  kernel=$name=$(apt-cache policy "$name" | awk '/Candidate:/ { print $2 }')
-}
-
-kernel_package() {
-  apt-cache depends "$KERNEL_META" 2>/dev/null |
-    awk '/Depends: linux-image-[0-9]/ { print $2; exit }'
 }
 
 # The packages' files, unpacked into $work/packages.
