@@ -28,7 +28,6 @@ export class FlowWatch {
 
   private constructor(program: ChildProcess, signal: AbortSignal) {
     this.#program = program
-    if (program.stderr === null) throw new MalleeError('CommandFailed', 'ovs-ofctl has no output')
     const exited = once(program, 'exit').then(() => {
       throw new MalleeError('CommandFailed', 'ovs-ofctl ended')
     })
@@ -36,7 +35,10 @@ export class FlowWatch {
     this.#ended = Promise.race([exited, aborted])
     // Whoever waits then hears of it.
     this.#ended.catch(() => undefined)
-    createInterface({ input: program.stderr }).on('line', (line) => this.#note(line))
+    // The flows that are there come on standard output, changes on standard error.
+    for (const input of [program.stdout, program.stderr]) {
+      if (input !== null) createInterface({ input }).on('line', (line) => this.#note(line))
+    }
   }
 
   /** Resolves when the flows that were there are told. */
@@ -44,9 +46,9 @@ export class FlowWatch {
     // Sockets work across network namespaces, and /proc leads into the host's folders.
     const root = `/proc/${host.pid}/root`
     const mgmt = `unix:${join(root, DEFAULT_PATHS.runDir, 'ovs/br-int.mgmt')}`
-    // Its monitor prints on standard error.
-    const argv = ['-O', 'OpenFlow15', '--no-names', '--unixctl=none', 'monitor', mgmt, 'watch:']
-    const program = spawn('ovs-ofctl', argv, { stdio: ['ignore', 'ignore', 'pipe'] })
+    const ofctl = ['ovs-ofctl', '-O', 'OpenFlow15', '--no-names', '--unixctl=none']
+    const argv = ['-oL', ...ofctl, 'monitor', mgmt, 'watch:']
+    const program = spawn('stdbuf', argv, { stdio: ['ignore', 'pipe', 'pipe'] })
     const watch = new FlowWatch(program, signal)
     await until('ovs-ofctl tells of flows', () => watch.#flows > 0, { signal })
     return watch

@@ -157,7 +157,7 @@ async function oneForEach(host: SandboxHost): Promise<number> {
     `for n in $(seq 0 ${count - 1}); do`,
     'a=10.$((64 + n / 256)).$((n % 256))',
     'ip link add n$n type bridge && ip address add $a.1/24 dev n$n && ip link set n$n up',
-    'dnsmasq --conf-file=/dev/null --pid-file=$n.pid --no-resolv --no-hosts --bind-interfaces' +
+    'dnsmasq --conf-file=/dev/null --pid-file=/run/each/$n.pid --no-resolv --no-hosts --bind-interfaces' +
       ' --interface=n$n --except-interface=lo --leasefile-ro --dhcp-range=$a.0,static,1h' +
       ' --dhcp-option=option:router,$a.1',
     'done; cat *.pid',
