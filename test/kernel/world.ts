@@ -92,8 +92,8 @@ export async function startKernelWorld(progress: Say): Promise<KernelWorld> {
         await bootOf(guest)
         say(`${guest.name} is up`)
         await address(guest, index)
-        await joinGuest(guest, index, gateway)
-        say(`${guest.name} has joined`)
+        const steps = await joinGuest(guest, index, gateway)
+        say(`${guest.name} has joined: ${steps.join('; ')}`)
       }),
     )
     const connected = async (): Promise<boolean> =>
@@ -155,7 +155,11 @@ async function address({ exec: run }: GuestHost, index: number): Promise<void> {
   await run(['tee', '-a', '/etc/hosts'], { input: names.join('') })
 }
 
-async function joinGuest(guest: GuestHost, index: number, gateway: SandboxGateway): Promise<void> {
+async function joinGuest(
+  guest: GuestHost,
+  index: number,
+  gateway: SandboxGateway,
+): Promise<string[]> {
   const rack = PLAN.racks[index]
   if (rack === undefined) throw new RangeError(`the plan has no rack ${index}`)
   const [host] = rack.hosts
@@ -167,7 +171,8 @@ async function joinGuest(guest: GuestHost, index: number, gateway: SandboxGatewa
     ...['--public-gateway6', PUBLIC_LAN.router6, '--wait', `${JOIN_MS / 1000}`],
   ]
   const options = { input: `${token}@${parent}\n`, timeoutMs: JOIN_MS }
-  await guest.exec(['/opt/mallee/bin/rack-join', '-', ...flags], options)
+  const { stderr } = await guest.exec(['/opt/mallee/bin/rack-join', '-', ...flags], options)
+  return stderr.trim().split('\n')
 }
 
 /** The ends of what a guest and its agent said, for the error that ends the world. */
