@@ -58,16 +58,17 @@ function guest(name: string): GuestHost {
   return found
 }
 
-async function run(credentials: Credentials, rack: string): Promise<Instance> {
+/** The image's id for an account, which has none before. */
+async function register(credentials: Credentials): Promise<string> {
+  const line = 'register-image --name mallee-guest --image-location mallee-guest'
+  return ((await ec2(credentials, line)) as { ImageId: string }).ImageId
+}
+
+async function run(credentials: Credentials, image: string, rack: string): Promise<Instance> {
   const zone = `${world.target.region}-${rack}`
-  const registered = await ec2(
-    credentials,
-    'register-image --name mallee-guest --image-location mallee-guest',
-  )
-  const { ImageId } = registered as { ImageId: string }
   const answer = (await ec2(
     credentials,
-    `run-instances --image-id ${ImageId} --instance-type t3.nano --placement AvailabilityZone=${zone}`,
+    `run-instances --image-id ${image} --instance-type t3.nano --placement AvailabilityZone=${zone}`,
   )) as { Instances: [Described] }
   const [{ InstanceId: id, PrivateIpAddress: ipv4, SecurityGroups, NetworkInterfaces }] =
     answer.Instances
@@ -143,10 +144,11 @@ test('the edges of the two racks reach each other through the tunnel', async () 
 test('instances of two accounts boot behind the kernel switches', async () => {
   await world.importImage()
   const own = world.gateway.credentials
-  const other = await world.gateway.mallee(['account', 'create', 'second'])
-  first = await run(own, 'a')
-  second = await run(own, 'b')
-  theirs = await run(other as Credentials, 'b')
+  const other = (await world.gateway.mallee(['account', 'create', 'second'])) as Credentials
+  const image = await register(own)
+  first = await run(own, image, 'a')
+  second = await run(own, image, 'b')
+  theirs = await run(other, await register(other), 'b')
   const all = [first, second, theirs]
   await Promise.all(all.map(ready))
 })
