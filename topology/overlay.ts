@@ -84,9 +84,9 @@ function tunnelsTo(rack: OverlayRack): TunnelPlan[] {
   }
   return keyed.map(({ host, index, publicKey, endpoints }) => {
     const prefixes = spokenFor.get(host) ?? []
-    // Inside the rack's /64, which another one has: the longer prefix wins.
+    // Also within its own rack's /64: it is by this one that others know where it is.
     const own = formatCidr(single(nthAddress(mustCidr(rack.fabric), index)))
-    const allowedIps = prefixes.includes(rack.fabric) ? prefixes : [...prefixes, own]
+    const allowedIps = [...prefixes, own]
     return { rack: rack.name, host, publicKey, endpoints, allowedIps: allowedIps.sort(ascending) }
   })
 }

@@ -178,7 +178,7 @@ test('planTunnels of two racks with one gateway each is what one expects', () =>
       host: 'cc9',
       publicKey: 'key-9',
       endpoints,
-      allowedIps: ['10.0.1.0/24', 'fd00:0:1:2::/64'],
+      allowedIps: ['10.0.1.0/24', 'fd00:0:1:2::/64', 'fd00:0:1:2::9/128'],
     },
   ])
 })

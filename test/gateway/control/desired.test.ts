@@ -19,7 +19,8 @@ test('rackDesired gives a rack its networks, and tunnels with exactly the other 
     ['subnet-1'],
   )
   const tunnel = bodyAt(desired, 'tunnel/b/b1', 'tunnel')
-  const prefixes = ['fd12:3456:789a:2::/64', '10.0.1.0/24', 'fd98:7654:3200:1::/64']
+  const own = 'fd12:3456:789a:2::1/128'
+  const prefixes = ['fd12:3456:789a:2::/64', own, '10.0.1.0/24', 'fd98:7654:3200:1::/64']
   assert.deepEqual(new Set(tunnel?.allowedIps), new Set(prefixes))
   assert.deepEqual(tunnel?.endpoints, ['192.0.2.1:51820'])
   assert.equal(tunnel?.presharedKey.length, 32)
