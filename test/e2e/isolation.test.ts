@@ -1,0 +1,160 @@
+// What nobody may reach: a scanner in every guest tries every address of everybody else, of hosts
+// and of the fabric. Then faults: what somebody breaks by hand is mended.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { silentLog } from '../../common/log.ts'
+import type { Credentials } from '../../sandbox/gateway.ts'
+import { lanAddress } from '../../sandbox/plan.ts'
+import { until } from '../../sandbox/until.ts'
+import { startWorld, type World } from '../../sandbox/world.ts'
+import { agentPid, pingsDuring, restartAgent } from './helpers.ts'
+import { type Guest, inGuest, reaches, ready, roomyPlan, Tenant } from './tenant.ts'
+
+/** Ports of ours and of everybody: SSH, DNS, web, the API, sessions, metadata, WireGuard, VXLAN. */
+const PORTS = [22, 53, 80, 443, 2222, 4789, 6640, 6653, 8443, 8773, 8774, 8775, 8776, 51_820]
+
+let world: World
+let first: Tenant
+let second: Tenant
+/** Two of each account, one in each rack, none with a public address. */
+let guests: (Guest & { rack: string; owner: Tenant })[] = []
+
+before(async () => {
+  world = await startWorld(roomyPlan('isolation'), {
+    log: silentLog,
+    progress: (line) => console.error(line),
+  })
+  first = new Tenant(world, world.gateway.credentials)
+  const account = await world.gateway.mallee(['account', 'create', 'second'])
+  second = new Tenant(world, account as Credentials)
+  for (const owner of [first, second]) {
+    // An image belongs to an account; the file is the cloud's.
+    const register = 'register-image --name guest --image-location mallee-guest'
+    const image = await owner.ec2(register, 'ImageId')
+    for (const rack of ['a', 'b']) {
+      const zone = `--placement AvailabilityZone=mallee-1-${rack}`
+      const card = '--network-interfaces DeviceIndex=0,AssociatePublicIpAddress=false'
+      const line = `--image-id ${image} --instance-type t3.nano ${zone} ${card}`
+      guests = [...guests, { ...(await owner.run(line)), rack, owner }]
+    }
+  }
+  await ready(world, guests)
+})
+
+after(async () => {
+  await world?.stop()
+})
+
+test('every guest reaches the other one of its account, so that the scan can see', async () => {
+  for (const from of guests) {
+    for (const to of guests) {
+      if (from === to || from.owner !== to.owner) continue
+      assert.ok(await reaches(world, from, to.ipv4), `${from.id} does not reach ${to.ipv4}`)
+      assert.ok(await reaches(world, from, to.ipv6), `${from.id} does not reach ${to.ipv6}`)
+    }
+  }
+})
+
+test('the scan finds no open pair: other tenants, hosts, fabric, underlay', async () => {
+  const status = (await world.gateway.mallee(['status'])) as { fabric: string }
+  const fabric = status.fabric.replace('::/48', '')
+  const hosts = [
+    lanAddress(1, 1),
+    lanAddress(1, 2),
+    lanAddress(1, 3),
+    ...world.rackUplinks(),
+    '198.18.1.2',
+    '203.0.113.1',
+    `${fabric}:1::1`,
+    `${fabric}:1::2`,
+    `${fabric}:2::1`,
+  ]
+  const open: string[] = []
+  for (const from of guests) {
+    const others = guests.filter((one) => one.owner !== from.owner)
+    const targets = [...others.flatMap((one) => [one.ipv4, one.ipv6]), ...hosts]
+    const found = await scan(from, targets)
+    open.push(...found.map((what) => `${from.id} (rack ${from.rack}) ${what}`))
+  }
+  assert.deepEqual(open, [])
+})
+
+test('of its gateway a guest gets the metadata and DNS services, and nothing else', async () => {
+  for (const from of guests) {
+    const gateway = from.ipv4.replace(/\d+$/, '1')
+    const found = await scan(from, [gateway], PORTS)
+    const allowed = found.filter((what) => !/ping|tcp 53$/.test(what))
+    assert.deepEqual(allowed, [], `of ${gateway}`)
+  }
+})
+
+test('flows deleted, rules flushed and a switch killed by hand are back within seconds', async () => {
+  const [a, b] = guests.filter((one) => one.owner === first)
+  assert.ok(a !== undefined && b !== undefined)
+  const node = world.host(world.hostOf(a.id))
+  const edge = world.host('a1')
+  const faults = [
+    { host: edge, argv: ['nft', 'flush', 'ruleset'] },
+    {
+      host: node,
+      argv: ['ovs-ofctl', '-O', 'OpenFlow15', 'del-flows', 'unix:/run/mallee/ovs/br-int.mgmt'],
+    },
+    { host: node, argv: ['sh', '-c', 'kill -9 $(cat /run/mallee/ovs/vs.pid)'] },
+    { host: edge, argv: ['sh', '-c', 'kill -9 $(cat /run/mallee/dhcp/dnsmasq.pid)'] },
+  ]
+  for (const { host, argv } of faults) {
+    await host.exec(argv)
+    assert.ok(await reaches(world, b, a.ipv4), `after ${argv.join(' ')}`)
+    await until(
+      `all is guarded after ${argv.join(' ')}`,
+      async () => (await world.gateway.status()).racks.every(isWell),
+      { timeoutMs: 60_000, everyMs: 500 },
+    )
+  }
+  const [stranger] = guests.filter((one) => one.owner === second)
+  assert.ok(stranger !== undefined)
+  assert.deepEqual(await scan(stranger, [a.ipv4, a.ipv6], [80]), [])
+})
+
+test('an established connection outlives the agents of both its ends', async () => {
+  const [a, b] = guests.filter((one) => one.owner === first)
+  assert.ok(a !== undefined && b !== undefined)
+  const hosts = [world.host('a1'), world.host(world.hostOf(a.id)), world.host('b1')]
+  const lost = await pingsDuring(world, { ...b, rack: 'b' }, { ...a, rack: 'a' }, async () => {
+    for (const host of new Set(hosts)) {
+      await host.exec(['kill', '-9', await agentPid(host)])
+      await restartAgent(host)
+    }
+  })
+  assert.equal(lost, 0)
+})
+
+function isWell({
+  hosts,
+}: {
+  hosts: readonly { trouble?: string; connected: boolean }[]
+}): boolean {
+  return hosts.every((host) => host.connected && (host.trouble ?? '') === '')
+}
+
+/** Pings and TCP connections that got an answer, as `ping ADDRESS` and `ADDRESS tcp PORT`. */
+async function scan(
+  from: { id: string },
+  targets: readonly string[],
+  ports: readonly number[] = PORTS,
+): Promise<string[]> {
+  const open: string[] = []
+  for (const target of targets) {
+    const ping = target.includes(':') ? 'ping6' : 'ping'
+    // All ports of one target at once: a line for the terminal is short, and so is the wait.
+    const line = [
+      `for p in ${ports.join(' ')}; do`,
+      `(nc -w 2 ${target} $p </dev/null >/dev/null 2>&1 && echo "OPEN ${target} tcp $p") & done;`,
+      `${ping} -c 2 -W 2 ${target} >/dev/null 2>&1 && echo "OPEN ping ${target}"; wait`,
+    ].join(' ')
+    const { output } = await inGuest(world, from, `(${line})`)
+    open.push(...[...output.matchAll(/^OPEN (.*)$/gm)].map(([, what = '']) => what))
+  }
+  return open
+}
