@@ -115,8 +115,8 @@ test('parseLinks reads links without addresses, MAC or flags', () => {
 test('parseRoutes gives every destination its length', () => {
   const text = '[{"dst":"10.1.1.1","protocol":"boot"},{"dst":"default","dev":"eth0"}]'
   assert.deepEqual(parseRoutes(text, 4, 'wg'), [
-    { destination: '10.1.1.1/32', device: 'wg', protocol: 'boot' },
-    { destination: '0.0.0.0/0', device: 'eth0', protocol: '' },
+    { destination: '10.1.1.1/32', device: 'wg', protocol: 'boot', gateway: '' },
+    { destination: '0.0.0.0/0', device: 'eth0', protocol: '', gateway: '' },
   ])
   assert.equal(withLength('fd00::1'), 'fd00::1/128')
 })
