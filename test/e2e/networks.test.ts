@@ -1,0 +1,98 @@
+// Sixty networks at once: twenty guests with an interface in three subnets each get all of their
+// addresses by DHCP, from one dnsmasq in each rack.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import {
+  CreateSubnetCommand,
+  CreateVpcCommand,
+  EC2Client,
+  RunInstancesCommand,
+} from '@aws-sdk/client-ec2'
+import { silentLog } from '../../common/log.ts'
+import { until } from '../../sandbox/until.ts'
+import { startWorld, type World } from '../../sandbox/world.ts'
+import { inGuest, ready, roomyPlan } from './tenant.ts'
+
+const NETWORKS = 60
+/** What AWS allows the smallest type with more than two interfaces. */
+const PER_GUEST = 3
+const LEASES_MS = 120_000
+
+interface Guest {
+  readonly id: string
+  readonly addresses: readonly string[]
+}
+
+let world: World
+let ec2: EC2Client
+const guests: Guest[] = []
+
+before(async () => {
+  world = await startWorld(roomyPlan('networks'), {
+    log: silentLog,
+    progress: (line) => console.error(line),
+  })
+  const { endpoint, region, credentials } = world.target
+  ec2 = new EC2Client({ endpoint, region, credentials })
+  const { Vpc } = await ec2.send(new CreateVpcCommand({ CidrBlock: '10.70.0.0/16' }))
+  const subnets: string[] = []
+  for (let n = 0; n < NETWORKS; n += 1) {
+    const zone = `mallee-1-${n < NETWORKS / 2 ? 'a' : 'b'}`
+    const where = { VpcId: Vpc?.VpcId, AvailabilityZone: zone, CidrBlock: `10.70.${n}.0/24` }
+    const { Subnet } = await ec2.send(new CreateSubnetCommand(where))
+    subnets.push(Subnet?.SubnetId ?? '')
+  }
+  for (let n = 0; n < NETWORKS; n += PER_GUEST) guests.push(await launch(subnets.slice(n, n + 3)))
+  await ready(world, guests)
+})
+
+after(async () => {
+  ec2?.destroy()
+  await world?.stop()
+})
+
+test('sixty networks with DHCP work at once, by one dnsmasq in each rack', async () => {
+  let missing: string[] = []
+  const haveAll = async (): Promise<boolean> => {
+    missing = []
+    for (const guest of guests) {
+      const { output } = await inGuest(world, guest, 'ip -4 -o address show')
+      missing.push(...guest.addresses.filter((one) => !output.includes(` ${one}/24`)))
+    }
+    return missing.length === 0
+  }
+  await until('all guests have all addresses', haveAll, {
+    timeoutMs: LEASES_MS,
+    everyMs: 2_000,
+  }).catch((error: unknown) => assert.deepEqual(missing, [], String(error)))
+  assert.equal(new Set(guests.flatMap(({ addresses }) => addresses)).size, NETWORKS)
+  for (const name of ['a1', 'b1']) {
+    const { stdout } = await world.host(name).exec(['pgrep', '-c', 'dnsmasq'])
+    assert.equal(stdout.trim(), '1', `dnsmasq on ${name}`)
+  }
+})
+
+test('in each of them the gateway answers', async () => {
+  for (const guest of guests) {
+    const gateways = guest.addresses.map((one) => one.replace(/\d+$/, '1')).join(' ')
+    const line = `for g in ${gateways}; do ping -c 1 -W 5 $g >/dev/null || echo "no $g"; done`
+    assert.equal((await inGuest(world, guest, line)).output, '')
+  }
+})
+
+async function launch(subnets: readonly string[]): Promise<Guest> {
+  const cards = subnets.map((SubnetId, DeviceIndex) => ({ SubnetId, DeviceIndex }))
+  const { Instances } = await ec2.send(
+    new RunInstancesCommand({
+      ImageId: world.imageId,
+      InstanceType: 't3.small',
+      MinCount: 1,
+      MaxCount: 1,
+      NetworkInterfaces: cards,
+    }),
+  )
+  const [one] = Instances ?? []
+  const addresses = (one?.NetworkInterfaces ?? []).map((card) => card.PrivateIpAddress ?? '')
+  return { id: one?.InstanceId ?? '', addresses }
+}
