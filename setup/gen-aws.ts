@@ -6,53 +6,9 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Member, Model, Ref, Scalar, Shape } from '../gateway/aws/model.ts'
+import { FRACTIONAL, OPEN_ENUMS, SERVICES } from './aws-services.ts'
 
 const require = createRequire(import.meta.url)
-
-const SERVICES = [
-  {
-    name: 'ec2',
-    protocol: 'ec2',
-    version: '2016-11-15',
-    xmlns: 'http://ec2.amazonaws.com/doc/2016-11-15/',
-  },
-  {
-    name: 'sts',
-    protocol: 'query',
-    version: '2011-06-15',
-    xmlns: 'https://sts.amazonaws.com/doc/2011-06-15/',
-  },
-] as const
-
-/** Enums whose values a private cloud extends; their members are plain strings. */
-const OPEN_ENUMS: ReadonlySet<string> = new Set(['_InstanceType'])
-
-/** Inputs that may have a fraction; the SDK says only "number" (EC2's own model: float, double). */
-const FRACTIONAL: ReadonlySet<string> = new Set([
-  'ClientData.UploadSize',
-  'FleetLaunchTemplateOverridesRequest.Priority',
-  'FleetLaunchTemplateOverridesRequest.WeightedCapacity',
-  'LaunchTemplateOverrides.Priority',
-  'LaunchTemplateOverrides.WeightedCapacity',
-  'MemoryGiBPerVCpu.Max',
-  'MemoryGiBPerVCpu.Min',
-  'MemoryGiBPerVCpuRequest.Max',
-  'MemoryGiBPerVCpuRequest.Min',
-  'NetworkBandwidthGbps.Max',
-  'NetworkBandwidthGbps.Min',
-  'NetworkBandwidthGbpsRequest.Max',
-  'NetworkBandwidthGbpsRequest.Min',
-  'PriceScheduleSpecification.Price',
-  'ReservationFleetInstanceSpecification.Weight',
-  'ReservedInstanceLimitPrice.Amount',
-  'SpotFleetLaunchSpecification.WeightedCapacity',
-  'SpotFleetRequestConfigData.FulfilledCapacity',
-  'SpotFleetRequestConfigData.OnDemandFulfilledCapacity',
-  'TotalLocalStorageGB.Max',
-  'TotalLocalStorageGB.Min',
-  'TotalLocalStorageGBRequest.Max',
-  'TotalLocalStorageGBRequest.Min',
-])
 
 // Numbers of @smithy/types schema/sentinels.ts; 64 and 128 are added for a list and a map of them.
 const SCALARS: Readonly<Record<number, Scalar>> = {
@@ -89,7 +45,7 @@ for (const service of SERVICES) {
 }
 
 function generate(service: (typeof SERVICES)[number]): Model {
-  const packageName = `@aws-sdk/client-${service.name}`
+  const packageName = `@aws-sdk/client-${service.client}`
   const exports: Exports = require(packageName)
   const packageFile = require.resolve(`${packageName}/package.json`)
   const { version, license } = JSON.parse(readFileSync(packageFile, 'utf8'))
@@ -170,6 +126,8 @@ function createVisitor(enumOf: ReadonlyMap<string, string>): {
   function visit(reference: unknown): Found {
     const schema = deref(reference)
     if (typeof schema === 'number') return { ref: visitNumber(schema), traits: {} }
+    // An operation that takes nothing: an empty structure, which refuses what is sent all the same.
+    if (schema === 'unit') return { ref: shape(schema, () => ['o', 'Unit', []]), traits: {} }
     if (!Array.isArray(schema)) throw new Error(`no schema: ${JSON.stringify(schema)}`)
     if (schema.length === 2) {
       const inner = visit(schema[0])

@@ -61,8 +61,15 @@ export function createCodec(model: Model): Codec {
       }
       return { operation, version }
     },
-    decode: (operation, parameters) =>
-      decode(shapesOf(operation).i, treeOf(ownParameters(parameters))),
+    decode(operation, parameters) {
+      try {
+        return decode(shapesOf(operation).i, treeOf(ownParameters(parameters)))
+      } catch (error) {
+        // EC2 has a code for each way of not fitting; IAM, STS and the others have one for all.
+        if (model.protocol === 'ec2' || !(error instanceof ApiError)) throw error
+        throw new ApiError('ValidationError', error.message)
+      }
+    },
     encode({ operation, version }, output, requestId) {
       const { o } = shapesOf(operation)
       const body = o === null ? '' : encode(o, output)
@@ -74,8 +81,9 @@ export function createCodec(model: Model): Codec {
           `<requestId>${escapeXml(requestId)}</requestId>${done}</${operation}Response>`,
         ].join('')
       }
+      const result = o === null ? '' : `<${operation}Result>${body}</${operation}Result>`
       return [
-        `<${operation}Response xmlns="${xmlns}"><${operation}Result>${body}</${operation}Result>`,
+        `<${operation}Response xmlns="${xmlns}">${result}`,
         `<ResponseMetadata><RequestId>${escapeXml(requestId)}</RequestId></ResponseMetadata>`,
         `</${operation}Response>`,
       ].join('')

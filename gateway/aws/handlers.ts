@@ -1,7 +1,10 @@
-// The types of EC2 and STS handlers, one per operation, taken from the official SDK's clients.
+// The types of all services' handlers, one per operation, taken from the official SDK's clients.
 // Types only: the SDK is not loaded.
 
+import type { AutoScaling } from '@aws-sdk/client-auto-scaling'
 import type { EC2 } from '@aws-sdk/client-ec2'
+import type { ElasticLoadBalancingV2 } from '@aws-sdk/client-elastic-load-balancing-v2'
+import type { IAM } from '@aws-sdk/client-iam'
 import type { STS } from '@aws-sdk/client-sts'
 import type { Log } from '../../common/log.ts'
 
@@ -54,6 +57,12 @@ export type Ec2Inputs = Inputs<EC2>
 export type Ec2Outputs = Outputs<EC2>
 export type StsInputs = Inputs<STS>
 export type StsOutputs = Outputs<STS>
+export type IamInputs = Inputs<IAM>
+export type IamOutputs = Outputs<IAM>
+export type AutoScalingInputs = Inputs<AutoScaling>
+export type AutoScalingOutputs = Outputs<AutoScaling>
+export type LoadBalancingInputs = Inputs<ElasticLoadBalancingV2>
+export type LoadBalancingOutputs = Outputs<ElasticLoadBalancingV2>
 
 /**
  * Answers one call: checks, does, returns the output. Throws ApiError for what AWS would refuse. A
@@ -71,4 +80,25 @@ export type Ec2Handlers = {
 }
 export type StsHandlers = {
   readonly [K in keyof StsInputs]?: Handler<StsInputs[K], StsOutputs[K]>
+}
+export type IamHandlers = {
+  readonly [K in keyof IamInputs]?: Handler<IamInputs[K], IamOutputs[K]>
+}
+export type AutoScalingHandlers = {
+  readonly [K in keyof AutoScalingInputs]?: Handler<AutoScalingInputs[K], AutoScalingOutputs[K]>
+}
+export type LoadBalancingHandlers = {
+  readonly [K in keyof LoadBalancingInputs]?: Handler<
+    LoadBalancingInputs[K],
+    LoadBalancingOutputs[K]
+  >
+}
+
+/** Handlers of every service, by the name that a signature's scope has for it. */
+export interface ServiceHandlers {
+  readonly ec2: Ec2Handlers
+  readonly sts: StsHandlers
+  readonly iam: IamHandlers
+  readonly autoscaling: AutoScalingHandlers
+  readonly elasticloadbalancing: LoadBalancingHandlers
 }

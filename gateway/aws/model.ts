@@ -42,7 +42,11 @@ export interface Model {
   readonly enums: Readonly<Record<string, readonly string[]>>
 }
 
+/** The services of the endpoint, by the name that a signature's scope has for them. */
+export const SERVICES = ['ec2', 'sts', 'iam', 'autoscaling', 'elasticloadbalancing'] as const
+export type ServiceName = (typeof SERVICES)[number]
+
 /** Reads a model that was generated and committed; some 10 ms for EC2. */
-export function loadModel(service: 'ec2' | 'sts'): Model {
+export function loadModel(service: ServiceName): Model {
   return JSON.parse(readFileSync(new URL(`model/${service}.json`, import.meta.url), 'utf8'))
 }

@@ -8,15 +8,13 @@ import type { Log } from '../../common/log.ts'
 import { ApiError } from '../aws/api-error.ts'
 import { type Codec, createCodec } from '../aws/codec.ts'
 import { ownParameters, parseForm } from '../aws/form.ts'
-import type { CallContext, Caller, Ec2Handlers, StsHandlers } from '../aws/handlers.ts'
-import { loadModel } from '../aws/model.ts'
+import type { CallContext, Caller, ServiceHandlers } from '../aws/handlers.ts'
+import { loadModel, SERVICES, type ServiceName } from '../aws/model.ts'
 import type { Metrics } from '../metrics.ts'
 import { headersOf, type SignedRequest } from './canonical-request.ts'
 import { readAuthorization, type SecretOf, SigningKeys, verifySignature } from './sigv4.ts'
 
-export interface ApiOptions {
-  readonly ec2: Ec2Handlers
-  readonly sts: StsHandlers
+export interface ApiOptions extends ServiceHandlers {
   readonly secretOf: SecretOf
   /** The EC2 region of this cloud: the only one that a signature may name. */
   readonly region: string
@@ -52,7 +50,9 @@ export interface ApiCalls {
 type AnyHandler = (context: CallContext, input: never) => object | Promise<object>
 
 interface Service {
-  readonly name: string
+  readonly name: ServiceName
+  /** The API's version, by which requests are told apart that say no more. */
+  readonly version: string
   readonly codec: Codec
   readonly handlers: Readonly<Record<string, AnyHandler | undefined>>
 }
@@ -68,17 +68,18 @@ interface Call {
   account: string
 }
 
-/** Clients that ask for the world-wide STS sign for this region, whatever theirs is. */
-const STS_GLOBAL_REGION = 'us-east-1'
-const STS_VERSION = /(?:^|[?&])Version=2011-06-15(?:&|$)/
+/** Clients of the services that are one for the world sign for this region, whatever theirs is. */
+const GLOBAL_REGION = 'us-east-1'
+const GLOBAL_SERVICES: ReadonlySet<ServiceName> = new Set(['sts', 'iam'])
+const VERSION = /(?:^|[?&])Version=(\d{4}-\d\d-\d\d)(?:&|$)/
 /** How much of an unsigned request is looked at to answer it in its own protocol. */
 const PEEK_BYTES = 4096
 
 export function createApiCalls(options: ApiOptions): ApiCalls {
   const { clock, log, metrics } = options
   const keys = new SigningKeys()
-  const ec2: Service = serviceOf('ec2', options.ec2)
-  const sts: Service = serviceOf('sts', options.sts)
+  const services = SERVICES.map((name) => serviceOf(name, options[name]))
+  const [ec2] = services as [Service, ...Service[]]
 
   function begin(service: Service, sourceIp: string): Call {
     const startedAtMs = clock.nowMs()
@@ -130,14 +131,15 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
   }
 
   function claimedService(name: string, guess: Service): Service {
-    const found = [ec2, sts].find((each) => each.name === name)
+    const found = services.find((each) => each.name === name)
     if (found !== undefined) return found
-    throw scopeError(guess, `Credential should be scoped to correct service: 'ec2' or 'sts'.`)
+    const names = SERVICES.map((each) => `'${each}'`).join(', ')
+    throw scopeError(guess, `Credential should be scoped to correct service, one of ${names}.`)
   }
 
   function checkRegion(region: string, service: Service): void {
-    const isOurs = region === options.region || (service === sts && region === STS_GLOBAL_REGION)
-    if (isOurs) return
+    const isGlobal = GLOBAL_SERVICES.has(service.name) && region === GLOBAL_REGION
+    if (region === options.region || isGlobal) return
     throw scopeError(service, `Credential should be scoped to a valid region, not '${region}'.`)
   }
 
@@ -161,7 +163,7 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
 
   return {
     async answer(request) {
-      const call = begin(speaksSts(request) ? sts : ec2, request.sourceIp)
+      const call = begin(guess(request, services) ?? ec2, request.sourceIp)
       try {
         return finish(call, 'OK', 200, await run(request, call))
       } catch (error) {
@@ -172,9 +174,11 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
   }
 }
 
-function serviceOf(name: 'ec2' | 'sts', handlers: object): Service {
+function serviceOf(name: ServiceName, handlers: object): Service {
+  const model = loadModel(name)
   // The map's own types pair every operation with its input; here they only meet by name.
-  return { name, codec: createCodec(loadModel(name)), handlers: handlers as Service['handlers'] }
+  const byName = handlers as Service['handlers']
+  return { name, version: model.version, codec: createCodec(model), handlers: byName }
 }
 
 function signedRequest({ method, url, rawHeaders, body }: ApiRequest): SignedRequest {
@@ -189,9 +193,10 @@ function signedRequest({ method, url, rawHeaders, body }: ApiRequest): SignedReq
 }
 
 /** A guess for requests that never say in a signature which service they are for. */
-function speaksSts({ url, body }: ApiRequest): boolean {
+function guess({ url, body }: ApiRequest, services: readonly Service[]): Service | undefined {
   const start = Buffer.from(body.subarray(0, PEEK_BYTES)).toString('latin1')
-  return STS_VERSION.test(start) || STS_VERSION.test(url.slice(0, PEEK_BYTES))
+  const [, version] = VERSION.exec(start) ?? VERSION.exec(url.slice(0, PEEK_BYTES)) ?? []
+  return services.find((each) => each.version === version)
 }
 
 function scopeError(service: Service, message: string): ApiError {

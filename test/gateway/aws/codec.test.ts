@@ -1,4 +1,4 @@
-// Requests and answers in the wire form of EC2 and STS.
+// Requests and answers in the wire form of EC2 and of the query services.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -9,6 +9,9 @@ import { loadModel } from '../../../gateway/aws/model.ts'
 
 const ec2 = createCodec(loadModel('ec2'))
 const sts = createCodec(loadModel('sts'))
+const iam = createCodec(loadModel('iam'))
+const autoscaling = createCodec(loadModel('autoscaling'))
+const elb = createCodec(loadModel('elasticloadbalancing'))
 const decode = (operation: string, form: string) => ec2.decode(operation, parseForm(form))
 
 test('decode makes the typed input of nested parameters', () => {
@@ -174,7 +177,60 @@ test('decode of STS reads lists below member', () => {
     RoleSessionName: 's',
     Tags: [{ Key: 'k', Value: 'v' }],
   })
-  assert.throws(() => sts.decode('AssumeRole', parseForm('Tags.1.Key=k')), {
-    code: 'UnknownParameter',
+})
+
+for (const [codec, operation, form, message] of [
+  [sts, 'AssumeRole', 'Tags.1.Key=k', 'The parameter Tags.1 is not recognized'],
+  [iam, 'CreateUser', '', 'The request must contain the parameter UserName'],
+  [iam, 'CreateUser', 'UserName=a&Nonsense=1', 'The parameter Nonsense is not recognized'],
+  [iam, 'GetAccountSummary', 'UserName=a', 'The parameter UserName is not recognized'],
+  [iam, 'ListUsers', 'MaxItems=1.5', 'Value (1.5) for parameter MaxItems is not an integer.'],
+  [elb, 'CreateLoadBalancer', 'Name=a&Type=x', 'Value (x) for parameter Type is invalid.'],
+] as const) {
+  test(`decode of ${operation} with ${form || 'nothing'} says ValidationError`, () => {
+    assert.throws(() => codec.decode(operation, parseForm(form)), {
+      code: 'ValidationError',
+      message,
+      status: 400,
+    })
+  })
+}
+
+for (const [what, codec, operation, output, want] of [
+  [
+    ...['iam', iam, 'DeleteUser', {}],
+    '<DeleteUserResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><ResponseMetadata>' +
+      '<RequestId>i</RequestId></ResponseMetadata></DeleteUserResponse>',
+  ],
+  [
+    ...['autoscaling', autoscaling, 'DescribeAutoScalingGroups', { AutoScalingGroups: [] }],
+    '<DescribeAutoScalingGroupsResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/">' +
+      '<DescribeAutoScalingGroupsResult><AutoScalingGroups></AutoScalingGroups>' +
+      '</DescribeAutoScalingGroupsResult><ResponseMetadata><RequestId>i</RequestId>' +
+      '</ResponseMetadata></DescribeAutoScalingGroupsResponse>',
+  ],
+  [
+    ...['elasticloadbalancing', elb, 'DeleteLoadBalancer', {}],
+    '<DeleteLoadBalancerResponse xmlns="http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/">' +
+      '<DeleteLoadBalancerResult></DeleteLoadBalancerResult><ResponseMetadata>' +
+      '<RequestId>i</RequestId></ResponseMetadata></DeleteLoadBalancerResponse>',
+  ],
+] as const) {
+  test(`encode of ${what} says ${operation} as AWS does`, () => {
+    const action = codec.actionOf(parseForm(`Action=${operation}`))
+    assert.equal(codec.encode(action, output, 'i'), want)
+  })
+}
+
+test('decode of Auto Scaling reads fractions where its model has them', () => {
+  const form = [
+    'AutoScalingGroupName=a&PolicyName=p&StepAdjustments.member.1.ScalingAdjustment=1',
+    'StepAdjustments.member.1.MetricIntervalLowerBound=0.5',
+  ].join('&')
+  const input = autoscaling.decode('PutScalingPolicy', parseForm(form))
+  assert.deepEqual(input, {
+    AutoScalingGroupName: 'a',
+    PolicyName: 'p',
+    StepAdjustments: [{ ScalingAdjustment: 1, MetricIntervalLowerBound: 0.5 }],
   })
 })

@@ -4,7 +4,10 @@
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
+import * as autoScalingSdk from '@aws-sdk/client-auto-scaling'
 import * as ec2Sdk from '@aws-sdk/client-ec2'
+import * as loadBalancingSdk from '@aws-sdk/client-elastic-load-balancing-v2'
+import * as iamSdk from '@aws-sdk/client-iam'
 import * as stsSdk from '@aws-sdk/client-sts'
 import { createCodec } from '../../../gateway/aws/codec.ts'
 import { parseForm } from '../../../gateway/aws/form.ts'
@@ -27,6 +30,9 @@ interface Client {
 for (const [service, sdk, clientName] of [
   ['ec2', ec2Sdk, 'EC2Client'],
   ['sts', stsSdk, 'STSClient'],
+  ['iam', iamSdk, 'IAMClient'],
+  ['autoscaling', autoScalingSdk, 'AutoScalingClient'],
+  ['elasticloadbalancing', loadBalancingSdk, 'ElasticLoadBalancingV2Client'],
 ] as const) {
   test(`the ${service} codec agrees with the SDK on every operation`, async () => {
     const model = loadModel(service)

@@ -133,12 +133,28 @@ test('the endpoint hangs up on a request that does not arrive, and says so in XM
   assert.match(answer, /<Code>RequestTimeoutException<\/Code>/)
 })
 
-test('the endpoint answers an unsigned STS request in STS’ own form', async (t) => {
-  const { url } = await startEndpoint(t)
-  const body = 'Action=GetCallerIdentity&Version=2011-06-15'
-  const response = await fetch(url, { method: 'POST', body })
-  assert.match(await response.text(), /^<ErrorResponse xmlns="https:\/\/sts\.amazonaws\.com/)
-})
+for (const [service, version, namespace, action] of [
+  ['sts', '2011-06-15', 'https://sts.amazonaws.com/doc/2011-06-15/', 'GetSessionToken'],
+  ['iam', '2010-05-08', 'https://iam.amazonaws.com/doc/2010-05-08/', 'GetCredentialReport'],
+  ['autoscaling', '2011-01-01', 'http://autoscaling.amazonaws.com/doc/2011-01-01/', 'DescribeTags'],
+  [
+    ...['elasticloadbalancing', '2015-12-01'],
+    ...['http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/', 'DescribeLoadBalancers'],
+  ],
+] as const) {
+  test(`the endpoint answers ${service} in its own form, signed or not`, async (t) => {
+    const { port, url, lines } = await startEndpoint(t)
+    const start = `<ErrorResponse xmlns="${namespace}">`
+    const body = `Action=${action}&Version=${version}`
+    const unsigned = await (await fetch(url, { method: 'POST', body })).text()
+    assert.ok(unsigned.startsWith(start), unsigned)
+    assert.equal(codeIn(unsigned), 'MissingAuthenticationToken')
+    const signed = await (await call(port, { service, body })).text()
+    assert.ok(signed.startsWith(start), signed)
+    assert.equal(codeIn(signed), 'UnsupportedOperation')
+    assert.equal(auditOf(lines, action)['service'], service)
+  })
+}
 
 test('the endpoint tells the log, and not the caller, why a handler broke', async (t) => {
   const { port, lines } = await startEndpoint(t)

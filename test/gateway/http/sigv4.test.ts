@@ -15,6 +15,7 @@ import { auditOf, KEY, secretOf, startEndpoint } from './support.ts'
 const MINUTE = 60_000
 const BODY = 'Action=DescribeRegions&Version=2016-11-15'
 const STS_BODY = 'Action=GetCallerIdentity&Version=2011-06-15'
+const IAM_BODY = 'Action=GetCredentialReport&Version=2010-05-08'
 
 for (const [what, wish, status, code] of [
   ['a good signature', {}, 200, ''],
@@ -40,6 +41,16 @@ for (const [what, wish, status, code] of [
     ...['STS: an old clock', { service: 'sts', body: STS_BODY, atMs: -16 * MINUTE }, 403],
     'SignatureDoesNotMatch',
   ],
+  [
+    ...['IAM: the global region', { service: 'iam', body: IAM_BODY, region: 'us-east-1' }, 400],
+    'UnsupportedOperation',
+  ],
+  ['IAM: our region', { service: 'iam', body: IAM_BODY }, 400, 'UnsupportedOperation'],
+  ['IAM: another region', { service: 'iam', region: 'x' }, 403, 'SignatureDoesNotMatch'],
+  [
+    ...['Auto Scaling: the global region', { service: 'autoscaling', region: 'us-east-1' }, 403],
+    'SignatureDoesNotMatch',
+  ],
   ['STS: another region', { service: 'sts', region: 'x' }, 403, 'SignatureDoesNotMatch'],
 ] as readonly (readonly [string, Wish, number, string])[]) {
   test(`the endpoint answers ${what} with ${status} ${code}`, async (t) => {
@@ -49,8 +60,8 @@ for (const [what, wish, status, code] of [
     const xml = await response.text()
     assert.deepEqual([response.status, codeIn(xml)], [status, code], xml)
     assert.equal(response.headers.get('content-type'), 'text/xml;charset=UTF-8')
-    const isSts = wish.service === 'sts'
-    if (code !== '') assert.match(xml, isSts ? /<RequestId>/ : /<RequestID>/)
+    const isQuery = (wish.service ?? 'ec2') !== 'ec2' && wish.service !== 'sqs'
+    if (code !== '') assert.match(xml, isQuery ? /<RequestId>/ : /<RequestID>/)
   })
 }
 
