@@ -34,6 +34,8 @@ export const DIGEST = 'ab'.repeat(32)
 
 export interface Cloud {
   readonly state: State
+  /** Of the SQLite store, when it is one. */
+  readonly file: string
   readonly call: Call
   /** The handlers of another gateway, which has a mirror of its own of the same store. */
   readonly otherGateway: () => Promise<Call>
@@ -53,6 +55,8 @@ export interface CloudOptions {
   readonly vcpus?: number
   readonly pools?: readonly string[]
   readonly consoleOutput?: ConsoleOutput
+  /** A store of the test's own, opened again at each restart; SQLite when not given. */
+  readonly openStore?: (file: string) => Promise<Store>
 }
 
 /** A cloud with two accounts, its racks, and in every rack one cc host and two nc hosts. */
@@ -60,7 +64,7 @@ export async function openCloud(t: TestContext, options: CloudOptions = {}): Pro
   const dir = await mkdtemp(join(tmpdir(), 'mallee-ec2-'))
   const file = join(dir, 'store.db')
   const open = async (): Promise<{ state: State; store: Store; close: () => Promise<void> }> => {
-    const store = await openSqlite({ file, log: silentLog })
+    const store = await (options.openStore?.(file) ?? openSqlite({ file, log: silentLog }))
     const state = await openState({ store, clock: systemClock, log: silentLog })
     return {
       state,
@@ -95,6 +99,7 @@ export async function openCloud(t: TestContext, options: CloudOptions = {}): Pro
     get state() {
       return current.state
     },
+    file,
     call: callerOf(() => current.state),
     otherGateway: async () => {
       const { store } = current
