@@ -3,8 +3,6 @@
 
 import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { after, test } from 'node:test'
 import {
   DeregisterImageCommand,
@@ -20,7 +18,7 @@ import { line } from '../proto/cloud.ts'
 import { lastFirst, startCloud } from '../support/cloud.ts'
 import { recordUpdates } from '../support/recorded-session.ts'
 import { addHost, connected, type RackHost } from '../support/simulated-rack.ts'
-import { describe, IMAGE_NAME, idsOf, makeImage, reach, refusal, run } from './support.ts'
+import { describe, IMAGE_NAME, idsOf, keeps, makeImage, reach, refusal, run } from './support.ts'
 
 const end = lastFirst({ after })
 const cloud = await startCloud(end)
@@ -155,16 +153,6 @@ async function isAway(host: RackHost): Promise<boolean> {
   const { racks } = await cloud.status()
   const rack = racks.find((one) => one.name === host.config.rack)
   return rack?.hosts.find((one) => one.host === host.name)?.connected === false
-}
-
-/** Is it in the desired state that the host has on disk? */
-function keeps({ paths }: RackHost, key: string): boolean {
-  const db = new DatabaseSync(join(paths.stateDir, 'state.db'), { readOnly: true })
-  try {
-    return db.prepare('SELECT key FROM resource WHERE key = ?').get(key) !== undefined
-  } finally {
-    db.close()
-  }
 }
 
 async function zones(): Promise<string[]> {

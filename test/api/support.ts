@@ -1,7 +1,8 @@
-// What the tests of the API have in common: an image, and waiting for instances.
+// What the tests of the API have in common: an image, waiting for instances, what agents hold.
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import {
   DescribeInstancesCommand,
   type EC2Client,
@@ -12,6 +13,7 @@ import {
 } from '@aws-sdk/client-ec2'
 import { until } from '../../sandbox/until.ts'
 import type { TestCloud } from '../support/cloud.ts'
+import type { RackHost } from '../support/simulated-rack.ts'
 
 export const IMAGE_NAME = 'little'
 
@@ -81,4 +83,14 @@ export async function refusal(call: Promise<unknown>): Promise<string> {
     () => 'accepted',
     (error: Error) => error.name,
   )
+}
+
+/** Is it in the desired state that the host has on disk? */
+export function keeps({ paths }: RackHost, key: string): boolean {
+  const db = new DatabaseSync(join(paths.stateDir, 'state.db'), { readOnly: true })
+  try {
+    return db.prepare('SELECT key FROM resource WHERE key = ?').get(key) !== undefined
+  } finally {
+    db.close()
+  }
 }

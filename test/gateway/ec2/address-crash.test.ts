@@ -1,5 +1,5 @@
-// The gateway dies between any two writes of a move of an elastic IP: the next one finds the address
-// at the old place or at the new one, never at both or at none, and so do the racks.
+// The gateway dies between any two writes of a move of an elastic IP: the next one finds the
+// address at the old place or at the new one, never at both or at none, and so do the racks.
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
