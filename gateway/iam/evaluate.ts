@@ -1,0 +1,191 @@
+// May they? The verdict of policies on one action on one resource (IAM user guide, "Policy
+// evaluation logic"): an explicit deny wins, boundaries and session policies limit, the rest is no.
+
+import { never } from '../../topology/result.ts'
+import { holds } from './conditions.ts'
+import type { ParsedPolicy, Statement } from './policy.ts'
+import { namingOf, type Principal } from './principal-patterns.ts'
+import { type Context, fillIn, matches } from './templates.ts'
+
+export type { Principal } from './principal-patterns.ts'
+
+/** All policies that have a say about a caller. */
+export interface PolicySets {
+  /** Those of the user and its groups, or of the role: inline and managed. */
+  readonly identity: readonly ParsedPolicy[]
+  readonly boundary: ParsedPolicy | null
+  /** Of the session, null when none were given at its start. */
+  readonly session: readonly ParsedPolicy[] | null
+  /** A role's trust policy, when the action is to assume it. */
+  readonly resource: ParsedPolicy | null
+}
+
+/** What a caller may: all, or what policies say. */
+export type CallerPolicies = PolicySets | 'root'
+
+export interface AccessRequest {
+  /** `ec2:RunInstances`; case does not count. */
+  readonly action: string
+  /** An ARN, or `*` for an action without resources. */
+  readonly resource: string
+  readonly principal: Principal
+  /** Keys in lower case. A key without values is not there. */
+  readonly conditions: Context
+}
+
+export type PolicySource = 'identity' | 'boundary' | 'session' | 'resource'
+
+export interface MatchedStatement {
+  readonly source: PolicySource
+  /** Which policy of its source, from 0. */
+  readonly policy: number
+  readonly sid: string
+  readonly effect: 'Allow' | 'Deny'
+}
+
+export interface Decision {
+  readonly allowed: boolean
+  /** An explicit deny, or that nobody allows it; null when allowed. */
+  readonly refusal: 'explicit' | 'implicit' | null
+  /** Whose policies refuse; null when allowed. */
+  readonly refusedBy: PolicySource | null
+  /** Every statement that is about the request. */
+  readonly matched: readonly MatchedStatement[]
+}
+
+/** Root may all that its account may. */
+export function evaluate(policies: CallerPolicies, request: AccessRequest): Decision {
+  return policies === 'root' ? allowed([]) : verdict(policies, request)
+}
+
+function verdict(sets: PolicySets, request: AccessRequest): Decision {
+  const action = request.action.toLowerCase()
+  const matched: MatchedStatement[] = []
+  const look = (source: PolicySource, policies: readonly ParsedPolicy[]): boolean => {
+    const found = policies.flatMap((policy, i) =>
+      policy.statements
+        .filter((statement) => applies(statement, request, action))
+        .map(({ sid, effect }) => ({ source, policy: i, sid, effect })),
+    )
+    matched.push(...found)
+    return found.some(({ effect }) => effect === 'Allow')
+  }
+  const identity = look('identity', sets.identity)
+  const boundary = sets.boundary === null || look('boundary', [sets.boundary])
+  const session = sets.session === null || look('session', sets.session)
+  const denied = () => matched.find(({ effect }) => effect === 'Deny')
+  if (sets.resource === null) {
+    const refusal = denied()?.source
+    if (refusal !== undefined) return refused('explicit', refusal, matched)
+    if (!identity) return refused('implicit', 'identity', matched)
+    if (!boundary) return refused('implicit', 'boundary', matched)
+    return session ? allowed(matched) : refused('implicit', 'session', matched)
+  }
+  look('resource', [sets.resource])
+  const refusal = denied()?.source
+  if (refusal !== undefined) return refused('explicit', refusal, matched)
+  const by = missing(sets.resource, request, action, { identity, boundary, session })
+  return by === null ? allowed(matched) : refused('implicit', by, matched)
+}
+
+/**
+ * With a resource's own policy: it must allow, and who it names how decides whether that is enough.
+ * Within an account, a user or session that is named is allowed whatever else is not said; a role
+ * that is named is limited by boundary and session; an account that is named leaves it to its own
+ * policies, and so does every naming from another account.
+ */
+function missing(
+  resource: ParsedPolicy,
+  request: AccessRequest,
+  action: string,
+  has: { identity: boolean; boundary: boolean; session: boolean },
+): PolicySource | null {
+  const namings = resource.statements
+    .filter((one) => one.effect === 'Allow' && applies(one, request, action))
+    .map((one) => granted(one, request.principal))
+  if (namings.length === 0) return 'resource'
+  // A service has no policies of its own.
+  if (request.principal.kind === 'service') return null
+  const isOwn = accountOf(request.resource) === request.principal.account
+  const limits = !has.boundary ? 'boundary' : !has.session ? 'session' : null
+  if (isOwn && namings.includes('exact')) return null
+  if (isOwn && namings.some((naming) => naming === 'role' || naming === 'everyone')) return limits
+  return has.identity ? limits : 'identity'
+}
+
+function granted({ principal }: Statement, who: Principal): ReturnType<typeof namingOf> {
+  if (principal === null) return 'none'
+  // Whom NotPrincipal does not name is one of everyone.
+  return principal.negated ? 'everyone' : namingOf(principal, who)
+}
+
+function applies(statement: Statement, request: AccessRequest, action: string): boolean {
+  const { actions, notAction, principal, conditions } = statement
+  if (actions.some((pattern) => matches(pattern, action)) === notAction) return false
+  if (principal !== null) {
+    const isNamed = namingOf(principal, request.principal) !== 'none'
+    if (isNamed === principal.negated) return false
+  }
+  return (
+    isAbout(statement, request) &&
+    conditions.every((condition) => holds(condition, request.conditions))
+  )
+}
+
+/** A variable without value matches nothing, and never makes an Allow wider. */
+function isAbout(statement: Statement, { resource, conditions }: AccessRequest): boolean {
+  const { resources, notResource, effect } = statement
+  if (resources === null) return true
+  let isUnknown = false
+  const isListed = resources.some((template) => {
+    const pattern = fillIn(template, conditions)
+    if (pattern === null) isUnknown = true
+    return pattern !== null && matches(pattern, resource)
+  })
+  if (!notResource) return isListed
+  return !isListed && !(isUnknown && effect === 'Allow')
+}
+
+function accountOf(arn: string): string {
+  return arn.split(':')[4] ?? ''
+}
+
+function allowed(matched: readonly MatchedStatement[]): Decision {
+  return { allowed: true, refusal: null, refusedBy: null, matched }
+}
+
+function refused(
+  refusal: 'explicit' | 'implicit',
+  refusedBy: PolicySource,
+  matched: readonly MatchedStatement[],
+): Decision {
+  return { allowed: false, refusal, refusedBy, matched }
+}
+
+/**
+ * How the sentence of a refusal ends, `because no identity-based policy allows the ec2:RunInstances
+ * action` for example (IAM user guide, "Troubleshoot access denied error messages"). Null when
+ * allowed.
+ */
+export function reasonOf({ refusal, refusedBy }: Decision, action: string): string | null {
+  if (refusal === null || refusedBy === null) return null
+  const name = nameOf(refusedBy)
+  return refusal === 'explicit'
+    ? `with an explicit deny in ${/^[aeiou]/.test(name) ? 'an' : 'a'} ${name}`
+    : `because no ${name} allows the ${action} action`
+}
+
+function nameOf(source: PolicySource): string {
+  switch (source) {
+    case 'identity':
+      return 'identity-based policy'
+    case 'boundary':
+      return 'permissions boundary'
+    case 'session':
+      return 'session policy'
+    case 'resource':
+      return 'role trust policy'
+    default:
+      return never(source)
+  }
+}
