@@ -23,6 +23,8 @@ export interface MachineFile {
   /** The host's boot in which it was started; null before the first start and after a wish. */
   readonly startedBootId: string | null
   readonly startFailures: number
+  /** The parent's count of the newest start; absent 0. */
+  readonly startCount?: number
   readonly ended: Ended | null
 }
 

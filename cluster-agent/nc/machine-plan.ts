@@ -70,7 +70,7 @@ export function guestPoweredOff(): Omit<Ended, 'atMs'> {
 /** `wanted` is null for a machine that nobody knows any more. */
 export function planMachine(wanted: MachineWanted | null, seen: MachineSeen): MachineStep[] {
   if (wanted === null || wanted.power === 'terminated') return planRemoval(seen)
-  return wanted.power === 'running' ? planRunning(wanted, seen) : planStopped(seen)
+  return wanted.power === 'running' ? planRunning(wanted, seen) : planStopped(wanted, seen)
 }
 
 function planRemoval({ process, folder }: MachineSeen): MachineStep[] {
@@ -85,10 +85,10 @@ function planRunning(wanted: MachineWanted, seen: MachineSeen): MachineStep[] {
   if (file === null) return [{ kind: 'create' }, { kind: 'start' }]
   if (process === 'stuck') return []
   if (file.ended !== null) {
-    // Who stopped by himself or died is not started again: its parent decides. Who was stopped by
-    // a wish is started by the opposite one.
+    // Who stopped by himself or died is not started again: its parent decides, and counts. Who was
+    // stopped by a wish is started by the opposite one.
     if (process !== 'none') return [{ kind: 'quit' }]
-    return file.ended.by === 'wish' ? [{ kind: 'start' }] : []
+    return file.ended.by === 'wish' || isNewStart(wanted, file) ? [{ kind: 'start' }] : []
   }
   if (process === 'none') {
     // Never started, or the host restarted and took its guests along: they come back with it, on
@@ -115,6 +115,11 @@ function planRunning(wanted: MachineWanted, seen: MachineSeen): MachineStep[] {
   }
 }
 
+/** Does the parent want it started once more than we did? */
+export function isNewStart({ startCount }: MachineWanted, file: MachineFile): boolean {
+  return startCount > (file.startCount ?? 0)
+}
+
 function planNics({ nics, missing }: MachineWanted, plugged: readonly PluggedNic[]): MachineStep[] {
   // What is not known yet is not gone.
   if (missing.length > 0) return []
@@ -128,11 +133,15 @@ function planNics({ nics, missing }: MachineWanted, plugged: readonly PluggedNic
   ]
 }
 
-function planStopped({ file, process, pressedAtMs, nowMs }: MachineSeen): MachineStep[] {
-  if (file === null || process === 'stuck') return []
+function planStopped(
+  { forceStop }: MachineWanted,
+  { file, process, pressedAtMs, nowMs }: MachineSeen,
+): MachineStep[] {
+  if (file === null) return []
   const record: MachineStep = { kind: 'record-end', ended: BY_WISH }
+  if (process === 'stuck') return forceStop ? [record, { kind: 'kill' }] : []
   if (process === 'none') return file.ended?.by === 'wish' ? [] : [record]
-  if (process.runState === 'shutdown') return [record, { kind: 'quit' }]
+  if (process.runState === 'shutdown' || forceStop) return [record, { kind: 'quit' }]
   if (pressedAtMs === null) return [{ kind: 'press-power-button' }]
   return nowMs - pressedAtMs < SHUTDOWN_MS ? [] : [record, { kind: 'quit' }]
 }

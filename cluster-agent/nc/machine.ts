@@ -17,6 +17,7 @@ import type { Images } from './images.ts'
 import { type Ended, type MachineFile, readMachineFile, writeMachineFile } from './machine-file.ts'
 import {
   guestPoweredOff,
+  isNewStart,
   MAX_START_FAILURES,
   type MachineSeen,
   type MachineStep,
@@ -36,6 +37,7 @@ export interface MachineOptions {
   readonly log: Log
 }
 
+const NOT_STARTED = { startedBootId: null, startFailures: 0, ended: null } as const
 const QUIT_MS = 10_000
 const POLL_MS = 50
 
@@ -153,7 +155,7 @@ export class Machine {
     const { exec, images } = this.#options
     const { image, missing } = wanted
     if (image === null || missing.length > 0) {
-      throw new MalleeError('NotFound', `${this.id} needs ${missing.join(', ')}`)
+      throw lacks(this.id, missing)
     }
     const base = await images.ensure(image.sha256)
     await mkdir(this.dir, { recursive: true, mode: 0o700 })
@@ -166,15 +168,22 @@ export class Machine {
       imageSha256: image.sha256,
       machineType: await newestMachineType(exec),
       rebootCount: wanted.rebootCount,
-      startedBootId: null,
-      startFailures: 0,
-      ended: null,
+      startCount: wanted.startCount,
+      ...NOT_STARTED,
     })
   }
 
   async #start(wanted: MachineWanted): Promise<void> {
     const { exec, clock, accelerator, offloads, bootId } = this.#options
-    const { machineType, startFailures } = await this.#file()
+    // Its disk has all of the image that it needs; an interface that is not known yet is not gone.
+    const missing = wanted.missing.filter((key) => !key.startsWith('image/'))
+    if (missing.length > 0) throw lacks(this.id, missing)
+    const file = await this.#file()
+    const { machineType } = file
+    const isNew = isNewStart(wanted, file)
+    const startFailures = isNew ? 0 : file.startFailures
+    // Written first: what comes of it is about this start.
+    if (isNew) await this.#record({ ...NOT_STARTED, startCount: wanted.startCount })
     const { id, uuid, vcpus, memoryMib, nics } = wanted
     const machine = { id, uuid, machineType, accelerator, vcpus, memoryMib, nics, offloads }
     try {
@@ -255,6 +264,10 @@ export class Machine {
     if (this.#qmp === null) throw new MalleeError('Unavailable', `${this.id} has no connection`)
     return this.#qmp
   }
+}
+
+function lacks(id: string, missing: readonly string[]): MalleeError {
+  return new MalleeError('NotFound', `${id} needs ${missing.join(', ')}`)
 }
 
 function must(wanted: MachineWanted | null): MachineWanted {

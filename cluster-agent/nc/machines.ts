@@ -25,6 +25,7 @@ interface View {
   readonly code: string
   readonly message: string
   readonly rebootCount: number
+  readonly startCount: number
   readonly sinceMs: number
 }
 
@@ -72,8 +73,9 @@ export class Machines {
 
   statuses(): Status[] {
     return [...this.#entries].map(([id, { view }]) => {
-      const { state, code: reasonCode, message: reasonMessage, rebootCount } = view
-      const fields = { id, state, reasonCode, reasonMessage, rebootCount, host: this.#host }
+      const { state, code: reasonCode, message: reasonMessage, rebootCount, startCount } = view
+      const counts = { rebootCount, startCount }
+      const fields = { id, state, reasonCode, reasonMessage, ...counts, host: this.#host }
       const value = create(InstanceStatusSchema, { ...fields, sinceMs: BigInt(view.sinceMs) })
       return create(StatusSchema, { key: `instance/${id}`, body: { case: 'instance', value } })
     })
@@ -153,7 +155,8 @@ export class Machines {
     const known = this.#entries.get(id)
     if (known !== undefined) return known
     const sinceMs = this.#options.clock.nowMs()
-    const view = { state: InstanceState.PENDING, code: '', message: '', rebootCount: 0, sinceMs }
+    const counts = { rebootCount: 0, startCount: 0 }
+    const view = { state: InstanceState.PENDING, code: '', message: '', ...counts, sinceMs }
     const machine = new Machine(id, this.#options, (ended) => this.#ended(id, ended))
     const entry: Entry = { machine, wanted: null, view, image: null, macs: [] }
     this.#entries.set(id, entry)
@@ -169,7 +172,11 @@ export class Machines {
 function viewOf(wanted: MachineWanted | null, seen: MachineSeen): Omit<View, 'sinceMs'> {
   const { file, process } = seen
   const rebootCount = file?.rebootCount ?? 0
-  const plain = (state: InstanceState) => ({ state, code: '', message: '', rebootCount })
+  // What stands still as it is to, does so also after a start that never came to be.
+  const standsStill = process === 'none' && wanted?.power === 'stopped'
+  const startCount = standsStill ? wanted.startCount : (file?.startCount ?? 0)
+  const counts = { rebootCount, startCount }
+  const plain = (state: InstanceState) => ({ state, code: '', message: '', ...counts })
   if (wanted === null || wanted.power === 'terminated') {
     const gone = process === 'none' && !seen.folder
     // The count of the wish: the file is gone, and numbers do not run backwards.
@@ -178,7 +185,7 @@ function viewOf(wanted: MachineWanted | null, seen: MachineSeen): Omit<View, 'si
   }
   if (file?.ended != null) {
     const { code, message } = file.ended
-    return { state: InstanceState.STOPPED, code, message, rebootCount }
+    return { state: InstanceState.STOPPED, code, message, ...counts }
   }
   if (process !== 'none' && process !== 'stuck') return plain(InstanceState.RUNNING)
   return plain(wanted.power === 'stopped' ? InstanceState.STOPPED : InstanceState.PENDING)

@@ -35,6 +35,8 @@ export interface MachineWanted {
   readonly diskGib: number
   readonly uuid: string
   readonly rebootCount: number
+  readonly startCount: number
+  readonly forceStop: boolean
   readonly image: { readonly sha256: string; readonly format: ImageFormat } | null
   /** In the order of their device indexes. */
   readonly nics: readonly NicWanted[]
@@ -73,10 +75,11 @@ function wantedMachine(desired: Desired, instance: Instance): MachineWanted {
     }
     return [nicWanted(nic, network)]
   })
-  const { id, vcpus, memoryMib, diskGib, smbiosUuid: uuid, rebootCount } = instance
+  const { id, vcpus, memoryMib, diskGib, smbiosUuid: uuid } = instance
+  const { rebootCount, startCount, forceStop } = instance
   const power = powerOf(instance.power)
   return {
-    ...{ id, power, vcpus, memoryMib, diskGib, uuid, rebootCount, missing },
+    ...{ id, power, vcpus, memoryMib, diskGib, uuid, rebootCount, startCount, forceStop, missing },
     nics: nics.sort((a, b) => a.deviceIndex - b.deviceIndex),
     image: image === null || format === null ? null : { sha256: image.sha256, format },
   }

@@ -29,6 +29,8 @@ export interface SimulatedOptions {
 export interface SimulatedRoles extends HostRoles {
   /** As if the guest's process had died. Throws NotFound. */
   readonly fail: (instanceId: string) => void
+  /** As if the guest had powered itself off. Throws NotFound. */
+  readonly powerOff: (instanceId: string) => void
 }
 
 /** What instances may use when nothing else is said. */
@@ -40,6 +42,15 @@ interface Machine {
   reasonCode: string
   reasonMessage: string
   rebootCount: number
+  startCount: number
+}
+
+/** Of a machine that was not there before. */
+const FIRST_STATES: Readonly<Record<Power, InstanceState>> = {
+  [Power.UNSPECIFIED]: InstanceState.STOPPED,
+  [Power.RUNNING]: InstanceState.PENDING,
+  [Power.STOPPED]: InstanceState.STOPPED,
+  [Power.TERMINATED]: InstanceState.TERMINATED,
 }
 
 export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
@@ -69,6 +80,10 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
       end(machineOf(id), 'Server.InternalError', 'The simulated guest was made to fail')
       changed()
     },
+    powerOff: (id) => {
+      end(machineOf(id), 'Client.InstanceInitiatedShutdown', 'Instance initiated shutdown')
+      changed()
+    },
   }
 
   async function pass(desired: Desired): Promise<void> {
@@ -80,31 +95,37 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
   }
 
   function follow(instance: Instance): void {
+    const { power, startCount } = instance
     const known = machines.get(instance.id)
     if (known === undefined) {
       start(instance)
       return
     }
     known.rebootCount = instance.rebootCount
-    if (instance.power === Power.TERMINATED && known.state !== InstanceState.TERMINATED) {
+    if (power === Power.TERMINATED && known.state !== InstanceState.TERMINATED) {
       known.state = InstanceState.TERMINATED
       known.sinceMs = clock.nowMs()
-    } else if (instance.power === Power.STOPPED && known.state === InstanceState.RUNNING) {
-      end(known, 'Client.UserInitiatedShutdown', 'User initiated shutdown')
+    } else if (power === Power.STOPPED) {
+      if (known.state !== InstanceState.STOPPED) {
+        end(known, 'Client.UserInitiatedShutdown', 'User initiated shutdown')
+      }
+      known.startCount = startCount
+    } else if (power === Power.RUNNING && startCount > known.startCount) {
+      start(instance)
     }
   }
 
-  function start({ id, power, rebootCount }: Instance): void {
-    const gone = power === Power.TERMINATED
+  function start({ id, power, rebootCount, startCount }: Instance): void {
     const machine: Machine = {
-      state: gone ? InstanceState.TERMINATED : InstanceState.PENDING,
+      state: FIRST_STATES[power],
       sinceMs: clock.nowMs(),
       reasonCode: '',
       reasonMessage: '',
       rebootCount,
+      startCount,
     }
     machines.set(id, machine)
-    if (gone) return
+    if (machine.state !== InstanceState.PENDING) return
     void clock.sleep(bootMs).then(() => {
       if (machines.get(id) !== machine || machine.state !== InstanceState.PENDING) return
       machine.state = InstanceState.RUNNING
@@ -131,9 +152,10 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
   }
 
   function instanceStatus([id, machine]: [string, Machine]): Status {
-    const { state, reasonCode, reasonMessage, rebootCount } = machine
+    const { state, reasonCode, reasonMessage, rebootCount, startCount } = machine
     const sinceMs = BigInt(machine.sinceMs)
-    const fields = { id, state, reasonCode, reasonMessage, rebootCount, sinceMs, host }
+    const counts = { rebootCount, startCount }
+    const fields = { id, state, reasonCode, reasonMessage, ...counts, sinceMs, host }
     const value = create(InstanceStatusSchema, fields)
     return create(StatusSchema, { key: `instance/${id}`, body: { case: 'instance', value } })
   }

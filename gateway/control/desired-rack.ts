@@ -153,6 +153,8 @@ export function instanceAt(
     smbiosUuid: smbiosUuid(id),
     account: one.account,
     metadata: metadataOf(view, one, sign),
+    forceStop: one.forceStop ?? false,
+    startCount: one.startCount ?? 0,
   })
   return resource(`instance/${id}`, { case: 'instance', value })
 }

@@ -8,6 +8,7 @@ import { Loop } from '../../common/reconcile.ts'
 import { pairName } from '../../topology/overlay.ts'
 import { ensureDefaultSubnets } from '../ec2/networks.ts'
 import { purgeTerminated } from '../ec2/purge.ts'
+import { releaseStopped } from '../ec2/release.ts'
 import type { Sessions } from '../federation/sessions.ts'
 import type { Sealer } from '../secrets.ts'
 import type { HostRecord, LeaseRecord } from '../store/records.ts'
@@ -188,7 +189,9 @@ async function giveUpPending({ state, clock, log }: HousekeepingParts): Promise<
       const record = await tx.get('instance', id)
       if (record === null || !isStuck(record, nowMs)) return
       log.warn('instance given up', { instance: id, rack, host, trouble })
-      await tx.put('instance', [id], givenUp(record, trouble, nowMs))
+      const next = givenUp(record, trouble, nowMs)
+      if (next.state === 'stopped') await releaseStopped(tx, record)
+      await tx.put('instance', [id], next)
     })
   }
 }

@@ -1,6 +1,7 @@
 // The life of an instance: what its record becomes when its host reports. Pure.
 
 import { InstanceState, type InstanceStatus } from '../../proto/gen/mallee/v1/observed_pb.js'
+import { settingsOf } from '../ec2/instance-settings.ts'
 import type { InstanceRecord } from '../store/records.ts'
 
 /** A large image over a slow line may take most of it. */
@@ -25,7 +26,9 @@ function follow(record: InstanceRecord, status: InstanceStatus, nowMs: number): 
     case InstanceState.RUNNING:
       return record.state === 'pending' ? { ...record, state: 'running' } : record
     case InstanceState.STOPPED:
-      return record.desired === 'running' ? ended(record, status, nowMs) : record
+      if (record.state === 'stopping') return { ...record, state: 'stopped' }
+      if (record.desired !== 'running' || isStale(record, status)) return record
+      return ended(record, status, nowMs)
     case InstanceState.TERMINATED:
       return { ...ended(record, status, nowMs), state: 'terminated', terminatedAtMs: nowMs }
     default:
@@ -33,39 +36,53 @@ function follow(record: InstanceRecord, status: InstanceStatus, nowMs: number): 
   }
 }
 
+/** Is this still about the time before the newest start? Reports arrive in order, wishes do not. */
+function isStale(record: InstanceRecord, { startCount }: InstanceStatus): boolean {
+  return record.state === 'pending' && startCount < (record.startCount ?? 0)
+}
+
 /**
- * A guest that ended by itself. Its root is instance store, which EC2 never starts again
- * (AWS EC2 user guide, "Root device type"): so it is terminated, with the host's reason.
+ * A guest that ended by itself, with the host's reason. Its disk is there: it can be started again,
+ * unless its user wants it gone then, or it never ran (EC2 user guide, "Instance lifecycle").
  */
 function ended(record: InstanceRecord, status: InstanceStatus, nowMs: number): InstanceRecord {
   if (record.desired === 'terminated') return record
   const code = status.reasonCode === '' ? 'Server.InternalError' : status.reasonCode
   const message = status.reasonMessage === '' ? 'the instance ended' : status.reasonMessage
-  return ending(record, code, message, nowMs)
+  const byGuest = code === 'Client.InstanceInitiatedShutdown'
+  const stays = byGuest ? settingsOf(record).shutdownBehavior === 'stop' : hasRun(record)
+  return ending(record, stays ? 'stopped' : 'shutting-down', { code, message, nowMs })
+}
+
+/** Did it ever reach `running`? EC2 stops no instance that did not. */
+export function hasRun({ state, startCount = 0 }: InstanceRecord): boolean {
+  return state !== 'pending' || startCount > 0
 }
 
 /** Has it been pending for longer than a launch ever takes? */
 export function isStuck(record: InstanceRecord, nowMs: number): boolean {
-  return record.state === 'pending' && nowMs - record.launchedAtMs > PENDING_LIMIT_MS
+  const sinceMs = record.startedAtMs ?? record.launchedAtMs
+  return record.state === 'pending' && nowMs - sinceMs > PENDING_LIMIT_MS
 }
 
 /** The record of an instance that its host could not start, with what the host said last. */
 export function givenUp(record: InstanceRecord, trouble: string, nowMs: number): InstanceRecord {
   const why = trouble === '' ? 'its host did not say why' : trouble
-  return ending(record, 'Server.InternalError', `the instance could not be started: ${why}`, nowMs)
+  const message = `the instance could not be started: ${why}`
+  const reason = { code: 'Server.InternalError', message, nowMs }
+  return ending(record, hasRun(record) ? 'stopped' : 'shutting-down', reason)
 }
 
 function ending(
   record: InstanceRecord,
-  code: string,
-  message: string,
-  nowMs: number,
+  state: 'stopped' | 'shutting-down',
+  { code, message, nowMs }: { code: string; message: string; nowMs: number },
 ): InstanceRecord {
   const at = new Date(nowMs).toISOString().replace('T', ' ').slice(0, 19)
   return {
     ...record,
-    state: 'shutting-down',
-    desired: 'terminated',
+    state,
+    desired: state === 'stopped' ? 'stopped' : 'terminated',
     stateReason: { code, message: `${code}: ${message}` },
     stateTransitionReason: `${code} (${at} GMT)`,
   }

@@ -7,6 +7,7 @@ import {
   type PlaceHost,
   place,
   type Resources,
+  roomFor,
 } from '../../topology/placement.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { HostRecord, InstanceRecord } from '../store/records.ts'
@@ -53,7 +54,50 @@ export async function chooseHosts(
     const seen = new Map(places.map((one) => [nameOf(one), placedOf(view, one)]))
     if (await claim(tx, places, seen)) return places
   }
-  throw new ApiError('Unavailable', 'The cloud is busy placing instances; try again', 503)
+  throw busy()
+}
+
+/** An instance that comes back to the host where its disk is. */
+export interface Return {
+  readonly place: Place
+  readonly need: Resources
+}
+
+/**
+ * Room for instances on the very hosts where they are stopped, safe like chooseHosts. Throws
+ * InsufficientInstanceCapacity (500) when one of them does not fit.
+ */
+export async function claimOwnHosts(
+  tx: Transaction,
+  state: State,
+  returns: readonly Return[],
+): Promise<void> {
+  const places = returns.map((one) => one.place)
+  for (let turn = 0; turn < MAX_TURNS; turn += 1) {
+    const view = await state.fresh()
+    checkReturns(view, returns)
+    const seen = new Map(places.map((one) => [nameOf(one), placedOf(view, one)]))
+    if (await claim(tx, places, seen)) return
+  }
+  throw busy()
+}
+
+function checkReturns(view: View, returns: readonly Return[]): void {
+  const hosts = new Map(placeHosts(view).map((host) => [nameOf(host), host]))
+  for (const { place: where, need } of returns) {
+    const host = hosts.get(nameOf(where))
+    if (host === undefined || !host.eligible || roomFor(host.free, need) < 1) {
+      const reasons = host === undefined ? [] : explain([host], need)
+      throw noRoom(`No room to start the instance: ${reasons.join('; ') || 'its host is gone'}`)
+    }
+    const { vcpus, memoryMib, diskGib } = host.free
+    const free = {
+      vcpus: vcpus - need.vcpus,
+      memoryMib: memoryMib - need.memoryMib,
+      diskGib: diskGib - need.diskGib,
+    }
+    hosts.set(nameOf(where), { ...host, free })
+  }
 }
 
 function choose(view: View, { need, minCount, maxCount, racks }: HostChoice): Place[] {
@@ -64,11 +108,17 @@ function choose(view: View, { need, minCount, maxCount, racks }: HostChoice): Pl
   const more = reasons.length - MAX_REASONS
   const text =
     reasons.length === 0 ? 'no rack has a host' : reasons.slice(0, MAX_REASONS).join('; ')
-  throw new ApiError(
-    'InsufficientInstanceCapacity',
+  throw noRoom(
     `No room for ${minCount} of that instance type: ${text}${more > 0 ? `; and ${more} more` : ''}`,
-    500,
   )
+}
+
+function noRoom(text: string): ApiError {
+  return new ApiError('InsufficientInstanceCapacity', text, 500)
+}
+
+function busy(): ApiError {
+  return new ApiError('Unavailable', 'The cloud is busy placing instances; try again', 503)
 }
 
 /** False when a host left, or got an instance that the view had not shown yet. */
@@ -96,7 +146,7 @@ function placedOf(view: View, { rack, host }: Place): number {
   return view.get('placed', rack, host)?.count ?? 0
 }
 
-/** The instances that a host has room for: all that are not terminated. */
+/** The instances that are on a host: all that are not terminated. */
 export function placedOn(view: View, { rack, host }: Place): InstanceRecord[] {
   return view
     .instancesOf('host', host)
@@ -110,12 +160,14 @@ function nameOf({ rack, host }: Place): string {
 function placeHost(view: View, host: HostRecord, troubleOfRack: string | null): PlaceHost {
   const instances = placedOn(view, host)
   const used = { vcpus: 0, memoryMib: 0, diskGib: 0 }
-  for (const { type } of instances) {
+  for (const { type, state } of instances) {
     const spec = instanceType(type)
     if (spec === null) continue
+    used.diskGib += spec.diskGib
+    // What is stopped has its disk there and nothing else.
+    if (state === 'stopped') continue
     used.vcpus += spec.vcpus
     used.memoryMib += spec.memoryMib
-    used.diskGib += spec.diskGib
   }
   const why = troubleOfRack ?? hostTrouble(host)
   return {

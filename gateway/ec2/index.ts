@@ -22,6 +22,7 @@ import { insightsAnalysisHandlers } from './insights-analyses.ts'
 import { insightsPathHandlers } from './insights-paths.ts'
 import { type ConsoleOutput, instanceActionHandlers } from './instance-actions.ts'
 import { instanceAttributeHandlers } from './instance-attributes.ts'
+import { instancePowerHandlers } from './instance-power.ts'
 import { interfaceAddressHandlers } from './interface-addresses.ts'
 import { attachmentHandlers } from './interface-attachments.ts'
 import { interfaceAttributeHandlers } from './interface-attributes.ts'
@@ -90,6 +91,7 @@ export function ec2Handlers({
     RunInstances: runInstancesHandler({ state, randomHex, region }),
     ...describeInstanceHandlers({ state, region }),
     ...instanceActionHandlers({ state, region, consoleOutput }),
+    ...instancePowerHandlers({ state, randomHex }),
     ...instanceAttributeHandlers({ state }),
     ...interfaceHandlers({ state, randomHex, region }),
     ...interfaceAddressHandlers({ state, randomHex, region }),

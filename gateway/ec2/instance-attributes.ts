@@ -8,6 +8,7 @@ import type { State, Transaction, View } from '../store/state.ts'
 import { namedInStore, namedInView, notFound } from './ids.ts'
 import { ROOT_DEVICE_NAME } from './images.ts'
 import { badValue, endDryRun, refuseUnknown, required, unsupported } from './input.ts'
+import { settingsOf } from './instance-settings.ts'
 import { tellInstance, withGroups } from './interface-attributes.ts'
 import { groupList } from './interface-shape.ts'
 
@@ -21,7 +22,6 @@ const HARMLESS = new Map<string, readonly unknown[]>([
   ['DisableApiTermination', [{ Value: false }]],
   ['DisableApiStop', [{ Value: false }]],
   ['EbsOptimized', [{ Value: false }]],
-  ['InstanceInitiatedShutdownBehavior', [{ Value: 'terminate' }]],
 ])
 
 const ATTRIBUTES: Readonly<Record<string, (view: View, record: InstanceRecord) => Described>> = {
@@ -32,8 +32,8 @@ const ATTRIBUTES: Readonly<Record<string, (view: View, record: InstanceRecord) =
   enaSupport: () => ({ EnaSupport: { Value: false } }),
   enclaveOptions: () => ({ EnclaveOptions: { Enabled: false } }),
   groupSet: (view, record) => ({ Groups: groupList(view, record.securityGroups) }),
-  instanceInitiatedShutdownBehavior: () => ({
-    InstanceInitiatedShutdownBehavior: { Value: 'terminate' },
+  instanceInitiatedShutdownBehavior: (_view, record) => ({
+    InstanceInitiatedShutdownBehavior: { Value: settingsOf(record).shutdownBehavior },
   }),
   instanceType: (_view, record) => ({ InstanceType: { Value: record.type } }),
   productCodes: () => ({ ProductCodes: [] }),

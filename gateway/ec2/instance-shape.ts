@@ -80,7 +80,7 @@ function instanceOf(
     ImageId: record.image,
     InstanceType: record.type as _InstanceType,
     AmiLaunchIndex: record.launchIndex,
-    LaunchTime: new Date(record.launchedAtMs),
+    LaunchTime: new Date(record.startedAtMs ?? record.launchedAtMs),
     ClientToken: record.clientToken,
     KeyName: record.keyName === '' ? undefined : record.keyName,
     State: stateOf(record.state),

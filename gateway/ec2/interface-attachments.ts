@@ -35,7 +35,7 @@ export function attachmentHandlers({ state, randomHex }: InterfaceParts): Attach
       checkDeviceIndex(deviceIndex)
       const attachment = await state.update(async (tx) => {
         const one = await interfaceNamed(tx, eni, caller.account)
-        const instance = await runningInstance(tx, instanceId, caller.account)
+        const instance = await attachableInstance(tx, instanceId, caller.account)
         checkAttachable(one, instance.vpc, instance.rack)
         const others = await interfacesOn(tx, instance)
         checkPlace(instance, others, deviceIndex)
@@ -95,14 +95,14 @@ function attachmentNamed(view: View, attachment: string, account: string): Inter
   return found
 }
 
-async function runningInstance(
+async function attachableInstance(
   tx: Transaction,
   id: string,
   account: string,
 ): Promise<InstanceRecord> {
   const [instance] = await namedInStore(tx, 'instance', [id], account)
   if (instance === undefined) throw notFound('instance', [id])
-  if (instance.desired === 'running') return instance
+  if (instance.desired === 'running' || instance.state === 'stopped') return instance
   const text = `The instance ${id} is ${instance.state}: no interface can be attached to it`
   throw new ApiError('IncorrectInstanceState', text)
 }

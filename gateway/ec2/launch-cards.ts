@@ -48,8 +48,7 @@ export async function launchCards(
       return null
     }
     if (target.existing === null) {
-      const ofSubnet = targets.length === 1 && subnet.mapPublicIpOnLaunch
-      await givePublic(parts, card, place.rack, target.request.publicAddress, ofSubnet)
+      await givePublic(parts, card, place.rack, publicWish(targets, target, subnet))
     }
     const { deviceIndex, deleteOnTermination } = target.request
     cards.push(
@@ -90,17 +89,28 @@ async function newCard(
   }
 }
 
+/** Why a new interface gets a public address; null: it gets none. */
+export function publicWish(
+  targets: readonly CardTarget[],
+  { existing, request }: CardTarget,
+  subnet: SubnetRecord,
+): 'asked' | 'subnet' | null {
+  if (existing !== null) return null
+  const asked = request.publicAddress
+  if (asked !== null) return asked ? 'asked' : null
+  return targets.length === 1 && subnet.mapPublicIpOnLaunch ? 'subnet' : null
+}
+
 /** Who asks for a public address gets one or an error; for the subnet's sake only a free one. */
-async function givePublic(
-  { tx, state, randomHex, context }: Launch,
+export async function givePublic(
+  { tx, state, randomHex, context }: Pick<Launch, 'tx' | 'state' | 'randomHex' | 'context'>,
   { id, account, ipv4, subnet }: InterfaceRecord,
   rack: string,
-  asked: boolean | null,
-  ofSubnet: boolean,
+  wish: 'asked' | 'subnet' | null,
 ): Promise<void> {
-  if (!(asked ?? ofSubnet)) return
+  if (wish === null) return
   if (ipv4 === '') {
-    if (asked === null) return
+    if (wish === 'subnet') return
     const text = `The subnet '${subnet}' is IPv6-native: no public IPv4 address is associated there`
     throw new ApiError('InvalidParameterCombination', text)
   }
@@ -109,7 +119,7 @@ async function givePublic(
     await takePublicAddress(tx, parts, { account, rack, interface: id, privateIp: ipv4 })
   } catch (error) {
     const isShort = error instanceof ApiError && error.code === 'InsufficientAddressCapacity'
-    if (!isShort || asked === true) throw error
+    if (!isShort || wish === 'asked') throw error
   }
 }
 

@@ -22,6 +22,11 @@ export async function releaseInterfaces(tx: Transaction, instance: InstanceRecor
   }
 }
 
+/** What an instance does not keep while it is stopped: its automatic public addresses. */
+export async function releaseStopped(tx: Transaction, instance: InstanceRecord): Promise<void> {
+  for (const id of instance.interfaces) await releasePublicAddresses(tx, id, 'auto')
+}
+
 /**
  * Deletes an interface. Elastic IPs stay their owner's. Its private addresses rest in quarantine
  * before somebody else gets them; its MAC is bound to it for life and never comes back.

@@ -11,7 +11,7 @@ import { answeredBefore, keepAnswer } from './client-tokens.ts'
 import { newId, randomId } from './ids.ts'
 import { endDryRun } from './input.ts'
 import { reservationsOf, shownOf } from './instance-shape.ts'
-import { type Launch, launchCards, type RunParts } from './launch-cards.ts'
+import { type Launch, launchCards, publicWish, type RunParts } from './launch-cards.ts'
 import { launchOptions } from './metadata-options.ts'
 import { parseRun, type RunRequest } from './run-request.ts'
 import { findTargets, type Targets } from './run-targets.ts'
@@ -105,6 +105,10 @@ async function launchOne(
   const cards = await launchCards(parts, targets.cards, { id, account, rack, host })
   const [first] = cards ?? []
   if (cards === null || first === undefined) return false
+  const [target] = targets.cards
+  const subnet = target?.subnets.get(rack)
+  const wish =
+    target === undefined || subnet === undefined ? null : publicWish(targets.cards, target, subnet)
   const instance: InstanceRecord = {
     id,
     account,
@@ -123,6 +127,8 @@ async function launchOne(
     keyName: request.keyName,
     publicKey: targets.publicKey,
     metadataOptions: launchOptions(targets.metadataDefaults, request.metadataOptions),
+    settings: request.settings,
+    ...(wish === null ? {} : { publicAddress: wish }),
     state: 'pending',
     desired: 'running',
     stateReason: null,

@@ -3,10 +3,11 @@
 
 import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Inputs } from '../aws/handlers.ts'
-import type { MetadataOptions } from '../store/records.ts'
+import type { InstanceSettings, MetadataOptions } from '../store/records.ts'
 import { parseClientToken } from './client-tokens.ts'
 import type { OwnedKind } from './ids.ts'
 import { badValue, refuseUnknown, required } from './input.ts'
+import { parseSettings } from './instance-settings.ts'
 import { DEFAULT_INSTANCE_TYPE, type InstanceTypeSpec, instanceType } from './instance-types.ts'
 import { parseOptions } from './metadata-options.ts'
 import { type CardRequest, parseCards } from './run-cards.ts'
@@ -26,6 +27,7 @@ export interface RunRequest {
   /** '' for none. */
   readonly keyName: string
   readonly metadataOptions: Partial<MetadataOptions>
+  readonly settings: Partial<InstanceSettings>
   /** null: as the subnets say. */
   readonly hostnameType: string | null
   /** Base64, as it came. */
@@ -56,6 +58,7 @@ const KNOWN = new Set([
   'MetadataOptions',
   'PrivateDnsNameOptions',
   'UserData',
+  'InstanceInitiatedShutdownBehavior',
   'ClientToken',
   'TagSpecifications',
   'DryRun',
@@ -67,7 +70,6 @@ const HARMLESS = new Map<string, readonly unknown[]>([
   ['DisableApiStop', [false]],
   ['DisableApiTermination', [false]],
   ['EnablePrimaryIpv6', [false]],
-  ['InstanceInitiatedShutdownBehavior', ['terminate']],
   ['HibernationOptions', [{ Configured: false }]],
   ['EnclaveOptions', [{ Enabled: false }]],
   ['CapacityReservationSpecification', [{ CapacityReservationPreference: 'none' }]],
@@ -98,6 +100,7 @@ export function parseRun(input: RunInput): RunRequest {
     zoneId: textOrNull(input.Placement?.AvailabilityZoneId),
     keyName: input.KeyName ?? '',
     metadataOptions: parseOptions(input.MetadataOptions ?? {}),
+    settings: parseSettings(input),
     hostnameType: textOrNull(input.PrivateDnsNameOptions?.HostnameType),
     userData: userDataOf(input.UserData ?? ''),
     clientToken: parseClientToken(input.ClientToken),

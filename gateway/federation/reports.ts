@@ -5,7 +5,7 @@ import type { Log } from '../../common/log.ts'
 import type { HostStatus, InstanceStatus, Status } from '../../proto/gen/mallee/v1/observed_pb.js'
 import type { AgentName } from '../control/desired.ts'
 import { nextInstance } from '../control/instance-state.ts'
-import { releaseInterfaces } from '../ec2/release.ts'
+import { releaseInterfaces, releaseStopped } from '../ec2/release.ts'
 import type { HostReport } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 
@@ -79,6 +79,7 @@ async function recordInstance(
   }
   const gone = next.state === 'terminated' && record.state !== 'terminated'
   if (gone) await releaseInterfaces(tx, record)
+  else if (next.state === 'stopped' && record.state !== 'stopped') await releaseStopped(tx, record)
   await tx.put('instance', [record.id], gone ? { ...next, interfaces: [] } : next)
 }
 

@@ -1,9 +1,17 @@
 // Every kind of record in the store: its key and its shape. A record is JSON; keys are
-// `<kind>/<id>`. Times are milliseconds since 1970. Those of tenants' networks: network-records.ts.
+// `<kind>/<id>`. Times are milliseconds since 1970. Instances: instance-records.ts; tenants'
+// networks: network-records.ts.
 
+import type { InstanceRecord, MetadataOptions } from './instance-records.ts'
 import type * as network from './network-records.ts'
 import type * as number from './number-records.ts'
 
+export type {
+  InstanceRecord,
+  InstanceSettings,
+  InstanceStateName,
+  MetadataOptions,
+} from './instance-records.ts'
 export type {
   InterfaceRecord,
   PrivateAddressRecord,
@@ -88,16 +96,6 @@ export interface AccountRecord {
   readonly metadataDefaults?: Partial<MetadataOptions>
 }
 
-/** AWS EC2 user guide, "Instance metadata options". */
-export interface MetadataOptions {
-  readonly httpEndpoint: boolean
-  readonly httpProtocolIpv6: boolean
-  readonly httpTokens: 'optional' | 'required'
-  /** 1 to 64. */
-  readonly hopLimit: number
-  readonly instanceTags: boolean
-}
-
 /** What signs instances' identity documents. The key is sealed like an access key's secret. */
 export interface IdentitySignerRecord {
   readonly certificatePem: string
@@ -138,46 +136,6 @@ export interface BlobRecord {
   readonly virtualSizeBytes: number
   readonly format: 'raw' | 'qcow2'
   readonly createdAtMs: number
-}
-
-export type InstanceStateName =
-  | 'pending'
-  | 'running'
-  | 'shutting-down'
-  | 'terminated'
-  | 'stopping'
-  | 'stopped'
-
-export interface InstanceRecord {
-  readonly id: string
-  readonly account: string
-  readonly reservation: string
-  readonly launchIndex: number
-  readonly image: string
-  readonly type: string
-  readonly rack: string
-  readonly host: string
-  readonly vpc: string
-  readonly subnet: string
-  readonly interfaces: readonly string[]
-  readonly securityGroups: readonly string[]
-  /** Base64, as the user sent it. */
-  readonly userData: string
-  readonly clientToken: string
-  readonly keyName: string
-  /** The key as it was at launch: deleting the pair takes nothing from the instance. */
-  readonly publicKey: string
-  readonly metadataOptions: MetadataOptions
-  readonly state: InstanceStateName
-  /** What the user wants; the state follows. */
-  readonly desired: 'running' | 'stopped' | 'terminated'
-  readonly stateReason: { readonly code: string; readonly message: string } | null
-  readonly stateTransitionReason: string
-  readonly rebootCount: number
-  readonly launchedAtMs: number
-  readonly terminatedAtMs: number | null
-  /** The host's last word. */
-  readonly observed: { readonly state: string; readonly sinceMs: number } | null
 }
 
 /** Tags of one resource. They live as long as it is visible. */

@@ -74,15 +74,15 @@ test('DescribeInstances filters 60 instances and hands them out in pages', async
   await end(all)
 })
 
-test('an instance whose guest dies on its host ends with the reason', async () => {
+test('an instance whose guest dies on its host is stopped, with the reason', async () => {
   const wish = { ImageId: image, Placement: { AvailabilityZone: 'mallee-1-b' } }
   const [id = ''] = idsOf(await run(ec2, wish))
   await reach(ec2, [id], 'running')
   other.roles.fail(id)
-  const [gone] = await reach(ec2, [id], 'terminated')
-  assert.equal(gone?.StateReason?.Code, 'Server.InternalError')
-  assert.match(gone?.StateReason?.Message ?? '', /made to fail/)
-  assert.equal(gone?.PrivateIpAddress, undefined)
+  const [stopped] = await reach(ec2, [id], 'stopped')
+  assert.equal(stopped?.StateReason?.Code, 'Server.InternalError')
+  assert.match(stopped?.StateReason?.Message ?? '', /made to fail/)
+  await end([id])
 })
 
 test('RunInstances without room says why, and nothing is allocated', async () => {

@@ -61,7 +61,7 @@ export async function describe(ec2: EC2Client, ids?: readonly string[]): Promise
 export async function reach(
   ec2: EC2Client,
   ids: readonly string[],
-  state: 'running' | 'terminated',
+  state: 'running' | 'stopped' | 'terminated',
   timeoutMs = 10_000,
 ): Promise<Instance[]> {
   let found: Instance[] = []

@@ -169,11 +169,31 @@ describe('ncRole with real guests', { skip: whyNoHosts() ?? false }, () => {
   })
 
   test('a guest that powers off is stopped by itself', async () => {
+    // Behind the image, where only this disk has something.
+    await guestShell(guests, 2, 'echo kept | dd of=/dev/vda bs=1M seek=900; sync')
     await guestShell(guests, 2, 'poweroff')
     await until('guest 2 has stopped', () => statusOf(role, 2).state === InstanceState.STOPPED)
     await role.pass(guests.desired([{ n: 2 }]))
     assert.equal(statusOf(role, 2).reasonCode, 'Client.InstanceInitiatedShutdown')
     assert.equal(existsSync(instanceDir(guests.host.paths, guestId(1))), false)
+  })
+
+  test('one start more boots it from its disk, and a forced stop does not ask it', async () => {
+    const ended = statusOf(role, 2)
+    await role.pass(guests.desired([{ n: 2 }]))
+    assert.equal(statusOf(role, 2).state, InstanceState.STOPPED, 'not by itself')
+    await role.pass(guests.desired([{ n: 2, startCount: 1 }]))
+    const { state, startCount } = statusOf(role, 2)
+    assert.deepEqual([state, startCount], [InstanceState.RUNNING, ended.startCount + 1])
+    await ready(2, 2)
+    const read = await guestShell(guests, 2, 'dd if=/dev/vda bs=1M skip=900 count=1 | head -c 4')
+    assert.match(read, /kept/)
+    const stopped = { n: 2, power: Power.STOPPED, startCount: 1, forceStop: true }
+    await role.pass(guests.desired([stopped]))
+    assert.equal(statusOf(role, 2).state, InstanceState.STOPPED)
+    assert.equal(statusOf(role, 2).reasonCode, 'Client.UserInitiatedShutdown')
+    await role.pass(guests.desired([{ n: 2, startCount: 2 }]))
+    assert.equal(statusOf(role, 2).state, InstanceState.RUNNING)
   })
 
   test('terminated and forgotten guests leave nothing', async () => {

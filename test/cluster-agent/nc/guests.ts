@@ -41,6 +41,8 @@ export interface GuestWish {
   readonly n: number
   readonly power?: Power
   readonly rebootCount?: number
+  readonly startCount?: number
+  readonly forceStop?: boolean
   /** It has a second interface. */
   readonly second?: boolean
 }
@@ -133,6 +135,8 @@ function guestResources({
   n,
   power = Power.RUNNING,
   rebootCount = 0,
+  startCount = 0,
+  forceStop = false,
   second,
 }: GuestWish): Resource[] {
   const instance = create(InstanceSchema, {
@@ -145,6 +149,8 @@ function guestResources({
     interfaceIds: second ? [`eni-${n}2`, `eni-${n}`] : [`eni-${n}`],
     power,
     rebootCount,
+    startCount,
+    forceStop,
     smbiosUuid: `ec2a0000-0000-4000-8000-00000000000${n}`,
   })
   const nic = create(InterfaceSchema, {

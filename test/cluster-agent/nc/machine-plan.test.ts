@@ -31,6 +31,10 @@ const ROWS: readonly [string, string, string, string][] = [
   ['it powered off and QEMU stays', 'running', 'by-guest shutdown', 'quit'],
   ['it died before', 'running', 'by-failure none', ''],
   ['it was stopped by a wish', 'running', 'by-wish none', 'start'],
+  ['it powered off and is to start', 'running again', 'by-guest none', 'start'],
+  ['it died and is to start', 'running again', 'by-failure none', 'start'],
+  ['it powered off, QEMU stays and it is to start', 'running again', 'by-guest shutdown', 'quit'],
+  ['it runs already', 'running again', 'started running', ''],
   ['one reset is due', 'running 1', 'started running', 'reset:1'],
   ['resets that were missed are one', 'running 3', 'started running', 'reset:3'],
   ['an interface came', 'running nic-a,nic-b', 'started running nics nic-a', 'plug-nic:nic-b'],
@@ -41,6 +45,14 @@ const ROWS: readonly [string, string, string, string][] = [
   ['it does not stop', 'stopped', 'started running ignored', 'record-end:wish > quit'],
   ['it has stopped', 'stopped', 'started shutdown', 'record-end:wish > quit'],
   ['it is stopped', 'stopped', 'by-wish none', ''],
+  ['it runs and shall not be asked', 'stopped forced', 'started running', 'record-end:wish > quit'],
+  ['it is stuck', 'stopped', 'started stuck', ''],
+  [
+    'it is stuck and shall not be asked',
+    'stopped forced',
+    'started stuck',
+    'record-end:wish > kill',
+  ],
   ['it died and shall be stopped', 'stopped', 'by-failure none', 'record-end:wish'],
   ['it never was', 'stopped', 'no-file none', ''],
   ['it runs and shall be gone', 'terminated', 'started running', 'quit > remove'],
@@ -76,11 +88,13 @@ function wanted(text: string): MachineWanted | null {
   const [power = '', more = '0', missing] = text.split(' ')
   if (power === 'null') return null
   const macs = more.startsWith('nic-') ? more.split(',') : []
-  const rebootCount = macs.length > 0 ? 0 : Number(more)
+  const isCount = /^[0-9]+$/.test(more)
   return {
     id: 'i-1',
     power: power as MachineWanted['power'],
-    rebootCount,
+    rebootCount: isCount ? Number(more) : 0,
+    startCount: more === 'again' ? 1 : 0,
+    forceStop: more === 'forced',
     vcpus: 1,
     memoryMib: 128,
     diskGib: 1,

@@ -61,6 +61,8 @@ const wanted = (n: number, missing: readonly string[] = []): MachineWanted => ({
   diskGib: 1,
   uuid: `ec2-${n}`,
   rebootCount: 0,
+  startCount: 0,
+  forceStop: false,
   image: { sha256: DIGEST, format: 'raw' },
   nics: [],
   missing,

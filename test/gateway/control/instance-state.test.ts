@@ -13,8 +13,11 @@ import { instance } from './records.ts'
 
 const ONE = instance('i-1', 'a', 'a1')
 
-function says(state: InstanceState, reasonCode = '', host = 'a1'): InstanceStatus {
-  return create(InstanceStatusSchema, { id: 'i-1', state, host, reasonCode, sinceMs: 7n })
+const BY_GUEST = 'Client.InstanceInitiatedShutdown'
+
+function says(state: InstanceState, reasonCode = '', host = 'a1', startCount = 0): InstanceStatus {
+  const fields = { id: 'i-1', state, host, reasonCode, startCount }
+  return create(InstanceStatusSchema, { ...fields, sinceMs: 7n })
 }
 
 test('nextInstance: pending becomes running when the host runs it', () => {
@@ -32,14 +35,56 @@ test('nextInstance: another host has nothing to say about an instance', () => {
   assert.equal(nextInstance(ONE, says(InstanceState.TERMINATED, '', 'a2'), 1000), ONE)
 })
 
-test('nextInstance: a guest that ended by itself is terminated, with the reason', () => {
+test('nextInstance: a guest that ended by itself is stopped, with the reason', () => {
   const running = { ...ONE, state: 'running' as const }
-  const status = says(InstanceState.STOPPED, 'Client.InstanceInitiatedShutdown')
+  for (const code of [BY_GUEST, 'Server.InternalError']) {
+    const next = nextInstance(running, says(InstanceState.STOPPED, code), Date.UTC(2026, 0, 2))
+    assert.deepEqual([next.state, next.desired], ['stopped', 'stopped'])
+    assert.equal(next.stateReason?.code, code)
+    assert.match(next.stateTransitionReason, /2026-01-02 00:00:00 GMT/)
+  }
+})
+
+test('nextInstance: one that is to be terminated when it powers off is, and stays after a crash', () => {
+  const settings = { shutdownBehavior: 'terminate' as const }
+  const running = { ...ONE, state: 'running' as const, settings }
+  const crashed = says(InstanceState.STOPPED, 'Server.InternalError')
+  assert.equal(nextInstance(running, crashed, 1).state, 'stopped')
+  const status = says(InstanceState.STOPPED, BY_GUEST)
   const next = nextInstance(running, status, Date.UTC(2026, 0, 2))
   assert.equal(next.state, 'shutting-down')
   assert.equal(next.desired, 'terminated')
   assert.equal(next.stateReason?.code, 'Client.InstanceInitiatedShutdown')
   assert.match(next.stateTransitionReason, /2026-01-02 00:00:00 GMT/)
+})
+
+test('nextInstance: a launch that fails before it ran is terminated, a later start is not', () => {
+  const status = says(InstanceState.STOPPED, 'Server.InternalError')
+  assert.equal(nextInstance(ONE, status, 1).state, 'shutting-down')
+  const again = { ...ONE, startCount: 1 }
+  const failed = says(InstanceState.STOPPED, 'Server.InternalError', 'a1', 1)
+  assert.equal(nextInstance(again, failed, 1).state, 'stopped')
+})
+
+test('nextInstance: word of the time before a start does not end the start', () => {
+  const starting = { ...ONE, startCount: 2 }
+  const stale = says(InstanceState.STOPPED, BY_GUEST, 'a1', 1)
+  assert.equal(nextInstance(starting, stale, 1).state, 'pending')
+  const running = nextInstance(starting, says(InstanceState.RUNNING, '', 'a1', 2), 1)
+  assert.equal(running.state, 'running')
+  // An older agent counts no starts: once it runs, the order of reports is enough.
+  const uncounted = says(InstanceState.STOPPED, BY_GUEST)
+  assert.equal(nextInstance(running, uncounted, 1).state, 'stopped')
+})
+
+test('nextInstance: what is to stop is stopped when the host says so, and keeps the reason', () => {
+  const reason = { code: 'Client.UserInitiatedShutdown', message: 'User initiated shutdown' }
+  const stopping = { ...ONE, state: 'stopping' as const, desired: 'stopped' as const }
+  const record = { ...stopping, stateReason: reason }
+  assert.equal(nextInstance(record, says(InstanceState.RUNNING), 1).state, 'stopping')
+  const next = nextInstance(record, says(InstanceState.STOPPED), 1)
+  assert.deepEqual([next.state, next.stateReason], ['stopped', reason])
+  assert.equal(nextInstance(next, says(InstanceState.STOPPED), 2), next)
 })
 
 test('nextInstance: what its user terminated keeps the user as reason when the host is done', () => {
@@ -63,4 +108,7 @@ test('isStuck gives a launch half an hour, and givenUp says what the host said',
   const next = givenUp(ONE, 'no room for the image', 7)
   assert.deepEqual([next.state, next.desired], ['shutting-down', 'terminated'])
   assert.match(next.stateReason?.message ?? '', /could not be started: no room for the image/)
+  const started = { ...ONE, startCount: 1, startedAtMs: 60_000 }
+  assert.equal(isStuck(started, 31 * 60_000), false)
+  assert.equal(givenUp(started, '', 7).state, 'stopped', 'its disk is kept')
 })

@@ -95,10 +95,7 @@ test('DescribeInstanceAttribute says what is true of every instance', async (t) 
     ['disableApiStop', { DisableApiStop: { Value: false } }],
     ['disableApiTermination', { DisableApiTermination: { Value: false } }],
     ['ebsOptimized', { EbsOptimized: { Value: false } }],
-    [
-      'instanceInitiatedShutdownBehavior',
-      { InstanceInitiatedShutdownBehavior: { Value: 'terminate' } },
-    ],
+    ['instanceInitiatedShutdownBehavior', { InstanceInitiatedShutdownBehavior: { Value: 'stop' } }],
     ['instanceType', { InstanceType: { Value: 't3.medium' } }],
     ['rootDeviceName', { RootDeviceName: { Value: '/dev/vda' } }],
     ['sourceDestCheck', { SourceDestCheck: { Value: true } }],

@@ -18,7 +18,7 @@ import type {
 import { ec2Handlers } from '../../../gateway/ec2/index.ts'
 import type { ConsoleOutput } from '../../../gateway/ec2/instance-actions.ts'
 import { ensureDefaultNetworks, ensureDefaultSubnets } from '../../../gateway/ec2/networks.ts'
-import { releaseInterfaces } from '../../../gateway/ec2/release.ts'
+import { releaseInterfaces, releaseStopped } from '../../../gateway/ec2/release.ts'
 import { openState } from '../../../gateway/store/mirror.ts'
 import type { HostReport, InstanceRecord, Role } from '../../../gateway/store/records.ts'
 import { openSqlite } from '../../../gateway/store/sqlite.ts'
@@ -143,7 +143,7 @@ export async function run(
 export async function report(
   state: State,
   id: string,
-  to: 'running' | 'terminated',
+  to: 'running' | 'stopped' | 'terminated',
   nowMs = START_MS,
 ): Promise<void> {
   await state.update(async (tx) => {
@@ -152,6 +152,7 @@ export async function report(
     const observed = { state: to, sinceMs: nowMs }
     const next: InstanceRecord = { ...record, state: to, observed }
     if (to === 'terminated') await releaseInterfaces(tx, record)
+    if (to === 'stopped') await releaseStopped(tx, record)
     await tx.put(
       'instance',
       [id],

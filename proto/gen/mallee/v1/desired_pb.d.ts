@@ -555,6 +555,20 @@ export declare type Instance = Message<"mallee.v1.Instance"> & {
    * @generated from field: mallee.v1.InstanceMetadata metadata = 12;
    */
   metadata?: InstanceMetadata | undefined;
+
+  /**
+   * When it shall be stopped: do not wait for the guest.
+   *
+   * @generated from field: bool force_stop = 13;
+   */
+  forceStop: boolean;
+
+  /**
+   * Each increment is one more start, also of a guest that ended by itself.
+   *
+   * @generated from field: uint32 start_count = 14;
+   */
+  startCount: number;
 };
 
 /**

@@ -203,6 +203,13 @@ export declare type InstanceStatus = Message<"mallee.v1.InstanceStatus"> & {
    * @generated from field: uint32 reboot_count = 7;
    */
   rebootCount: number;
+
+  /**
+   * The start that this is about; an older agent says 0.
+   *
+   * @generated from field: uint32 start_count = 8;
+   */
+  startCount: number;
 };
 
 /**

@@ -1,0 +1,70 @@
+// The record of an instance: what its user wants, what is, and what it was launched with. Optional
+// fields came later: an older record does without.
+
+/** AWS EC2 user guide, "Instance metadata options". */
+export interface MetadataOptions {
+  readonly httpEndpoint: boolean
+  readonly httpProtocolIpv6: boolean
+  readonly httpTokens: 'optional' | 'required'
+  /** 1 to 64. */
+  readonly hopLimit: number
+  readonly instanceTags: boolean
+}
+
+export interface InstanceSettings {
+  /** What a guest does that powers itself off. */
+  readonly shutdownBehavior: 'stop' | 'terminate'
+}
+
+export type InstanceStateName =
+  | 'pending'
+  | 'running'
+  | 'shutting-down'
+  | 'terminated'
+  | 'stopping'
+  | 'stopped'
+
+export interface InstanceRecord {
+  readonly id: string
+  readonly account: string
+  readonly reservation: string
+  readonly launchIndex: number
+  readonly image: string
+  readonly type: string
+  readonly rack: string
+  readonly host: string
+  readonly vpc: string
+  readonly subnet: string
+  readonly interfaces: readonly string[]
+  readonly securityGroups: readonly string[]
+  /** Base64, as the user sent it. */
+  readonly userData: string
+  readonly clientToken: string
+  readonly keyName: string
+  /** The key as it was at launch: deleting the pair takes nothing from the instance. */
+  readonly publicKey: string
+  readonly metadataOptions: MetadataOptions
+  /** What was said at its launch or later; absent is what AWS does then. */
+  readonly settings?: Partial<InstanceSettings>
+  /**
+   * Its first interface gets a public address with every start: because the launch asked, or its
+   * subnet does when there is one.
+   */
+  readonly publicAddress?: 'asked' | 'subnet'
+  readonly state: InstanceStateName
+  /** What the user wants; the state follows. */
+  readonly desired: 'running' | 'stopped' | 'terminated'
+  readonly stateReason: { readonly code: string; readonly message: string } | null
+  readonly stateTransitionReason: string
+  readonly rebootCount: number
+  /** StartInstances so far; absent 0. The host says which start its word is about. */
+  readonly startCount?: number
+  /** Do not wait for the guest to stop. */
+  readonly forceStop?: boolean
+  readonly launchedAtMs: number
+  /** The newest start; absent the launch. */
+  readonly startedAtMs?: number
+  readonly terminatedAtMs: number | null
+  /** The host's last word. */
+  readonly observed: { readonly state: string; readonly sinceMs: number } | null
+}
