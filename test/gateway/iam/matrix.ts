@@ -86,3 +86,24 @@ function statementOf(elements: Elements, kind: PolicyKind): Elements {
   const resource = 'NotResource' in elements || kind === 'trust' ? {} : { Resource: '*' }
   return { Effect: 'Allow', ...action, ...resource, ...elements }
 }
+
+/** One operator on one key, against the values of a request; null: the key is not there. */
+export type ConditionRow = readonly [
+  operator: string,
+  policy: unknown,
+  request: string | readonly string[] | null,
+  holds: boolean,
+]
+
+/** One test for each row; the key is `ec2:Key`, and another one is there that must not matter. */
+export function testConditions(rows: readonly ConditionRow[], version = '2012-10-17'): void {
+  for (const [operator, values, request, want] of rows) {
+    const shown = `${operator} ${JSON.stringify(values)} of ${JSON.stringify(request)}`
+    test(`${shown}: ${want ? 'holds' : 'does not'}`, () => {
+      const policy = policyOf({ Condition: { [operator]: { 'ec2:Key': values } } }, { version })
+      const sets = { identity: [policy], boundary: null, session: null, resource: null }
+      const keys = { 'aws:username': 'alice', ...(request === null ? {} : { 'ec2:key': request }) }
+      assert.equal(evaluate(sets, requestOf({ keys })).allowed, want)
+    })
+  }
+}
