@@ -1,5 +1,5 @@
-// Policy matrix: the operators for strings and ARNs, wildcards and policy variables (IAM user guide,
-// "IAM JSON policy elements: Condition operators" and "Variables and tags").
+// Policy matrix: strings, ARNs, wildcards and policy variables (IAM user guide, "IAM JSON policy
+// elements: Condition operators" and "IAM policy elements: Variables and tags").
 
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: policy variables look like that
 import {

@@ -1,6 +1,6 @@
-// Policy matrix: numbers, dates, booleans, bytes, addresses, keys that are not there, keys with many
-// values (IAM user guide, "IAM JSON policy elements: Condition operators" and "Set operators for
-// multivalued context keys").
+// Policy matrix: numbers, dates, booleans, bytes, addresses, keys that are not there and keys with
+// many values (IAM user guide, "IAM JSON policy elements: Condition operators" and "Set operators
+// for multivalued context keys").
 
 import { type ConditionRow, type Row, testConditions, testRows } from './matrix.ts'
 
