@@ -151,7 +151,8 @@ function outward(toOutside: string | null): string {
 `
 }
 
-// The limits of pings are for all senders together.
+// The limits of pings are for all senders together. The services' addresses are on the host, and a
+// host answers for all of its addresses on every link: on the underlay they are nobody's.
 function input(fabric: string): string {
   return `  chain input {
     type filter hook input priority filter; policy accept;
@@ -160,6 +161,8 @@ function input(fabric: string): string {
     iifname "${TRANSIT_DEVICE}" drop
     udp dport ${VXLAN_PORT} drop
     ip daddr @announced drop
+    iifname != "lo" ip daddr { ${METADATA_IPV4}, ${DNS_IPV4} } drop
+    iifname != "lo" ip6 daddr { ${METADATA_IPV6}, ${DNS_IPV6} } drop
   }
 
   chain from_tenant {

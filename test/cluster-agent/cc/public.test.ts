@@ -31,6 +31,7 @@ import {
   plugVm,
   type Rack,
   RED_A,
+  settleVm,
   startTwoRacks,
 } from './two-racks.ts'
 
@@ -86,16 +87,7 @@ describe('a public side that two racks share', { skip }, () => {
       [b, BLUE_B, 13],
     ] as const) {
       await plugVm(rack, vm, tag, silentLog)
-      const [gateway] = [vm.ipv4.replace(/\d+$/, '1')]
-      for (const argv of [
-        ['address', 'add', `${vm.ipv4}/24`, 'dev', 'eth0'],
-        ['address', 'add', `${vm.ipv6}/64`, 'dev', 'eth0', 'nodad'],
-        ['link', 'set', 'eth0', 'mtu', `${MTU}`],
-        ['route', 'add', 'default', 'via', gateway],
-        ['-6', 'route', 'replace', 'default', 'via', 'fe80::1', 'dev', 'eth0'],
-      ]) {
-        await inVm(rack, vm, ['ip', ...argv])
-      }
+      await settleVm(rack, vm)
     }
     await until('the tunnel is up', () => pings(a, BLUE_A, BLUE_B.ipv4))
   })

@@ -223,6 +223,19 @@ export async function plugVm(rack: Rack, one: FakeVm, tag: number, log: Log): Pr
   await inVm(rack, one, ['ip', 'link', 'set', 'eth0', 'up'])
 }
 
+/** Addresses, MTU and default routes that an instance would get, without waiting for DHCP. */
+export async function settleVm(rack: Rack, one: FakeVm, mtu = MTU): Promise<void> {
+  for (const argv of [
+    ['link', 'set', 'eth0', 'mtu', `${mtu}`],
+    ['address', 'add', `${one.ipv4}/24`, 'dev', 'eth0'],
+    ['address', 'add', `${one.ipv6}/64`, 'dev', 'eth0', 'nodad'],
+    ['route', 'add', 'default', 'via', one.ipv4.replace(/\d+$/, '1')],
+    ['-6', 'route', 'replace', 'default', 'via', 'fe80::1', 'dev', 'eth0'],
+  ]) {
+    await inVm(rack, one, ['ip', ...argv])
+  }
+}
+
 export async function inVm(
   rack: Rack,
   one: FakeVm,
