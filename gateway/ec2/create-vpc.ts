@@ -61,10 +61,9 @@ export function createVpcHandlers({ state, randomHex, region }: NetworkParts): V
         // Whoever adds to a VPC writes it (holdVpc), and every interface takes a MAC: after this
         // the mirror shows all that is in it.
         await tx.pool(MAC_POOL).watch()
-        const view = await state.fresh()
-        checkEmpty(view, vpc)
+        checkEmpty(await state.fresh(), vpc)
         endDryRun(input)
-        await deleteVpcRecords(tx, view, vpc)
+        await deleteVpcRecords(tx, state, vpc)
       })
       return {}
     },

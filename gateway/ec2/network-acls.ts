@@ -219,6 +219,9 @@ async function remove(
   await tx.delete('tags', id)
   await tx.delete('network-acl', id)
   return async (again) => {
+    const vpc = await again.get('vpc', acl?.vpc ?? '')
+    if (vpc === null) return
+    await holdVpc(again, vpc)
     if (acl !== undefined) await again.put('network-acl', [id], acl)
     if (tags !== null) await again.put('tags', [id], tags)
   }

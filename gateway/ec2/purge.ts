@@ -1,9 +1,11 @@
 // What fades after a while: instances that were terminated an hour ago, client tokens of yesterday,
-// deregistered images that nothing runs from, private addresses that have rested.
+// deregistered images that nothing runs from, private addresses that have rested, tags of rules that
+// are in no security group any more.
 
 import type { ImageRecord, InstanceRecord } from '../store/records.ts'
 import type { State, View } from '../store/state.ts'
 import { forgetToken, TOKEN_MS } from './client-tokens.ts'
+import { resourceTypeOf } from './ids.ts'
 import { isFree } from './private-addresses.ts'
 import { releaseInterfaces } from './release.ts'
 
@@ -45,6 +47,11 @@ export async function purgeTerminated(state: State, nowMs: number): Promise<void
       }
     })
   }
+  for (const batch of batches(strayRuleTags(view))) {
+    await state.update(async (tx) => {
+      for (const rule of batch) await tx.delete('tags', rule)
+    })
+  }
   for (const batch of batches(images)) {
     await state.update(async (tx) => {
       for (const { id } of batch) await tx.delete('image', id)
@@ -67,6 +74,20 @@ function unusedImages(view: View): ImageRecord[] {
       .map((one) => one.image),
   )
   return gone.filter((image) => !used.has(image.id))
+}
+
+/**
+ * Who tags a rule reads its group, and does not write it: a tag may come as the group goes. Ids of
+ * rules are random and never come again, so what is in no group stays so.
+ */
+function strayRuleTags(view: View): string[] {
+  const tagged = view
+    .all('tags')
+    .filter(({ resourceType }) => resourceType === resourceTypeOf('security-group-rule'))
+  if (tagged.length === 0) return []
+  const rules = view.all('security-group').flatMap((group) => group.rules.map((rule) => rule.id))
+  const alive = new Set(rules)
+  return tagged.map(({ resource }) => resource).filter((rule) => !alive.has(rule))
 }
 
 function* batches<T>(things: readonly T[]): Generator<readonly T[]> {

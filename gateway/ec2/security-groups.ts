@@ -176,6 +176,9 @@ async function remove(
   await tx.delete('name', ...name)
   await tx.delete('security-group', group.id)
   return async (again) => {
+    const vpc = await again.get('vpc', group.vpc)
+    if (vpc === null) return
+    await holdVpc(again, vpc)
     await again.put('security-group', [group.id], group)
     await again.put('name', name, { name: group.name, holder: group.id })
     if (tags !== null) await again.put('tags', [group.id], tags)

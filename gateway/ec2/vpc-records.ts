@@ -69,16 +69,24 @@ export async function createVpcRecords(
 /**
  * Deletes the VPC and what came with it; its blocks rest. Nothing else may be in it any more. What
  * is known of its subnets' blocks may be more than a transaction takes: forgetSpaces deletes it.
+ * A tag that a rule of its default group gets at this very moment is left to purgeTerminated.
  */
-export async function deleteVpcRecords(tx: Transaction, view: View, vpc: VpcRecord): Promise<void> {
-  const groups = view.by('security-group', 'vpc', vpc.id)
-  for (const rule of groups.flatMap((group) => group.rules)) {
-    if (view.get('tags', rule.id) !== null) await tx.delete('tags', rule.id)
+export async function deleteVpcRecords(
+  tx: Transaction,
+  state: State,
+  vpc: VpcRecord,
+): Promise<void> {
+  const groups = (await state.fresh()).by('security-group', 'vpc', vpc.id).map((group) => group.id)
+  const records = await Promise.all(groups.map((id) => tx.get('security-group', id)))
+  // Rules come with their tags: after those were read this shows all of both.
+  const view = await state.fresh()
+  for (const { id } of records.flatMap((group) => group?.rules ?? [])) {
+    if (view.get('tags', id) !== null) await tx.delete('tags', id)
   }
   for (const [kind, ids] of [
     ['route-table', [vpc.mainRouteTable]],
     ['network-acl', [vpc.defaultAcl]],
-    ['security-group', groups.map((group) => group.id)],
+    ['security-group', groups],
     ['vpc', [vpc.id]],
   ] as const) {
     for (const id of ids) {

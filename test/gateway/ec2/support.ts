@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { randomHex, systemClock } from '../../../common/clock.ts'
+import { type Clock, randomHex, systemClock } from '../../../common/clock.ts'
 import { silentLog } from '../../../common/log.ts'
 import { ApiError } from '../../../gateway/aws/api-error.ts'
 import type {
@@ -57,15 +57,17 @@ export interface CloudOptions {
   readonly consoleOutput?: ConsoleOutput
   /** A store of the test's own, opened again at each restart; SQLite when not given. */
   readonly openStore?: (file: string) => Promise<Store>
+  readonly clock?: Clock
 }
 
 /** A cloud with two accounts, its racks, and in every rack one cc host and two nc hosts. */
 export async function openCloud(t: TestContext, options: CloudOptions = {}): Promise<Cloud> {
   const dir = await mkdtemp(join(tmpdir(), 'mallee-ec2-'))
   const file = join(dir, 'store.db')
+  const { clock = systemClock } = options
   const open = async (): Promise<{ state: State; store: Store; close: () => Promise<void> }> => {
     const store = await (options.openStore?.(file) ?? openSqlite({ file, log: silentLog }))
-    const state = await openState({ store, clock: systemClock, log: silentLog })
+    const state = await openState({ store, clock, log: silentLog })
     return {
       state,
       store,
@@ -103,7 +105,7 @@ export async function openCloud(t: TestContext, options: CloudOptions = {}): Pro
     call: callerOf(() => current.state),
     otherGateway: async () => {
       const { store } = current
-      const other = await openState({ store, clock: systemClock, log: silentLog })
+      const other = await openState({ store, clock, log: silentLog })
       t.after(() => other.close())
       return callerOf(() => other)
     },

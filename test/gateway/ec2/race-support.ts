@@ -1,0 +1,59 @@
+// Two requests at once, at the worst moment: one has checked everything and is about to commit when
+// another gateway does the other one whole.
+
+import type { TestContext } from 'node:test'
+import { silentLog } from '../../../common/log.ts'
+import { openSqlite } from '../../../gateway/store/sqlite.ts'
+import type { Store } from '../../../gateway/store/store.ts'
+import { type Call, type Cloud, type CloudOptions, openCloud, refusal } from './support.ts'
+
+export interface RaceCloud {
+  readonly cloud: Cloud
+  /** The handlers of another gateway. */
+  readonly other: Call
+  /**
+   * Begins `first`, and when its first commit is due does `second`, to its end. The AWS codes of
+   * both, 'accepted' for none.
+   */
+  readonly race: (
+    first: () => Promise<unknown>,
+    second: () => Promise<unknown>,
+  ) => Promise<readonly [string, string]>
+}
+
+export async function openRaceCloud(
+  t: TestContext,
+  options: CloudOptions = {},
+): Promise<RaceCloud> {
+  let beforeCommit: (() => Promise<void>) | null = null
+  const openStore = async (file: string): Promise<Store> => {
+    const store = await openSqlite({ file, log: silentLog })
+    return {
+      get: (key) => store.get(key),
+      list: (prefix, page) => store.list(prefix, page),
+      revision: () => store.revision(),
+      watch: (prefix, from, signal) => store.watch(prefix, from, signal),
+      epoch: () => store.epoch(),
+      close: () => store.close(),
+      txn: async (when, then) => {
+        const step = then.length === 0 ? null : beforeCommit
+        if (step !== null) beforeCommit = null
+        await step?.()
+        return await store.txn(when, then)
+      },
+    }
+  }
+  const cloud = await openCloud(t, { ...options, openStore })
+  return {
+    cloud,
+    other: await cloud.otherGateway(),
+    race: async (first, second) => {
+      let after = 'not begun'
+      beforeCommit = async () => {
+        after = await refusal(second())
+      }
+      const before = await refusal(first())
+      return [before, after]
+    },
+  }
+}
