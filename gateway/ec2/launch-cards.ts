@@ -14,6 +14,7 @@ import { releaseAddresses } from './release.ts'
 import type { RunRequest } from './run-request.ts'
 import type { CardTarget } from './run-targets.ts'
 import { addTags } from './tagging.ts'
+import { holdVpc } from './vpc-records.ts'
 
 export interface RunParts {
   readonly state: State
@@ -104,7 +105,7 @@ export function publicWish(
 /** Who asks for a public address gets one or an error; for the subnet's sake only a free one. */
 export async function givePublic(
   { tx, state, randomHex, context }: Pick<Launch, 'tx' | 'state' | 'randomHex' | 'context'>,
-  { id, account, ipv4, subnet }: InterfaceRecord,
+  { id, account, ipv4, subnet, vpc: vpcId }: InterfaceRecord,
   rack: string,
   wish: 'asked' | 'subnet' | null,
 ): Promise<void> {
@@ -114,9 +115,13 @@ export async function givePublic(
     const text = `The subnet '${subnet}' is IPv6-native: no public IPv4 address is associated there`
     throw new ApiError('InvalidParameterCombination', text)
   }
+  const vpc = await tx.get('vpc', vpcId)
+  if (vpc === null) throw new RangeError(`${subnet} is in no VPC`)
   const parts = { view: await state.fresh(), randomHex, nowMs: context.nowMs }
   try {
     await takePublicAddress(tx, parts, { account, rack, interface: id, privateIp: ipv4 })
+    // Who detaches the internet gateway meanwhile finds the VPC changed, and this address in it.
+    await holdVpc(tx, vpc)
   } catch (error) {
     const isShort = error instanceof ApiError && error.code === 'InsufficientAddressCapacity'
     if (!isShort || wish === 'asked') throw error

@@ -8,7 +8,7 @@ import { ensureDefaultSubnets } from '../../../gateway/ec2/networks.ts'
 import type { View } from '../../../gateway/store/state.ts'
 import { addPublicPool } from './network-support.ts'
 import { openRaceCloud, type RaceCloud } from './race-support.ts'
-import { ACCOUNT, type Call, OTHER_ACCOUNT, START_MS } from './support.ts'
+import { ACCOUNT, type Call, OTHER_ACCOUNT, registerImage, START_MS } from './support.ts'
 
 interface Ground extends RaceCloud {
   /** An empty VPC of the account, and a gateway that is attached to nothing. */
@@ -200,6 +200,45 @@ for (const [name, add] of [
       view.all('address').filter((one) => one.association !== ''),
       [],
     )
+  })
+}
+
+for (const [name, cards, subnetGives] of [
+  ['AssociatePublicIpAddress', { AssociatePublicIpAddress: true }, false],
+  ['MapPublicIpOnLaunch', {}, true],
+] as const) {
+  const launch = (call: Call, ImageId: string, SubnetId: string): Promise<unknown> =>
+    call('RunInstances', {
+      ...{ ImageId, InstanceType: 't3.nano', MinCount: 1, MaxCount: 1 },
+      NetworkInterfaces: [{ DeviceIndex: 0, SubnetId, ...cards }],
+    })
+  const open = async (t: TestContext) => {
+    const ground = await openPublic(t)
+    const { SubnetId, cloud } = ground
+    const MapPublicIpOnLaunch = { Value: subnetGives }
+    await cloud.call('ModifySubnetAttribute', { SubnetId, MapPublicIpOnLaunch })
+    return { ...ground, ImageId: await registerImage(cloud) }
+  }
+
+  test(`a launch with ${name} that comes first is seen by DetachInternetGateway`, async (t) => {
+    const { cloud, other, race, gateway, ImageId, SubnetId } = await open(t)
+    const codes = await race(
+      () => cloud.call('DetachInternetGateway', gateway),
+      () => launch(other, ImageId, SubnetId),
+    )
+    assert.deepEqual(codes, ['DependencyViolation', 'accepted'])
+  })
+
+  // EC2 gives launches public addresses with and without an internet gateway.
+  test(`a launch with ${name} that comes second gets its address all the same`, async (t) => {
+    const { cloud, other, race, gateway, ImageId, SubnetId } = await open(t)
+    const codes = await race(
+      () => launch(cloud.call, ImageId, SubnetId),
+      () => other('DetachInternetGateway', gateway),
+    )
+    assert.deepEqual(codes, ['accepted', 'accepted'])
+    const view = await cloud.state.fresh()
+    assert.equal(view.all('address').filter((one) => one.auto).length, 1)
   })
 }
 
