@@ -5,7 +5,8 @@ import { test } from 'node:test'
 import { randomHex } from '../../common/clock.ts'
 import { codeOf } from '../../common/errors.ts'
 import { createPublicPool, deletePublicPool } from '../../gateway/public-pools.ts'
-import { type Cloud, openCloud, START_MS } from './ec2/support.ts'
+import { openRaceCloud } from './ec2/race-support.ts'
+import { type Call, type Cloud, openCloud, START_MS } from './ec2/support.ts'
 
 const create = (cloud: Cloud, cidr: string, exclude: string[] = [], racks: string[] = []) =>
   createPublicPool({ state: cloud.state, randomHex, nowMs: START_MS }, { cidr, exclude, racks })
@@ -55,6 +56,30 @@ test('createPublicPool does not make two pools that overlap at once', async (t) 
   ])
   assert.equal(made.filter(({ status }) => status === 'fulfilled').length, 1)
 })
+
+for (const [name, take] of [
+  ['CreateVpc', (call: Call) => call('CreateVpc', { CidrBlock: '203.0.113.0/24' })],
+  [
+    'AssociateVpcCidrBlock',
+    async (call: Call) => {
+      const { Vpcs = [] } = await call('DescribeVpcs', {})
+      return await call('AssociateVpcCidrBlock', {
+        ...{ VpcId: Vpcs[0]?.VpcId, CidrBlock: '203.0.113.0/24' },
+      })
+    },
+  ],
+] as const) {
+  test(`createPublicPool and ${name} at once do not take the same block`, async (t) => {
+    for (const poolFirst of [true, false]) {
+      const { cloud, other, race } = await openRaceCloud(t, { racks: ['a'] })
+      const pool = (): Promise<unknown> => create(cloud, '203.0.113.128/25')
+      const vpc = (): Promise<unknown> => take(other)
+      const codes = await (poolFirst ? race(pool, vpc) : race(vpc, pool))
+      const refusal = poolFirst ? 'Conflict' : 'InvalidVpc.Range'
+      assert.deepEqual(codes, [refusal, 'accepted'])
+    }
+  })
+}
 
 test('deletePublicPool refuses while an address is out, and goes on giving them', async (t) => {
   const cloud = await openCloud(t)

@@ -2,18 +2,20 @@
 // another gateway does the other one whole.
 
 import type { TestContext } from 'node:test'
+import { MalleeError } from '../../../common/errors.ts'
 import { silentLog } from '../../../common/log.ts'
+import { ApiError } from '../../../gateway/aws/api-error.ts'
 import { openSqlite } from '../../../gateway/store/sqlite.ts'
 import type { Store } from '../../../gateway/store/store.ts'
-import { type Call, type Cloud, type CloudOptions, openCloud, refusal } from './support.ts'
+import { type Call, type Cloud, type CloudOptions, openCloud } from './support.ts'
 
 export interface RaceCloud {
   readonly cloud: Cloud
   /** The handlers of another gateway. */
   readonly other: Call
   /**
-   * Begins `first`, and when its first commit is due does `second`, to its end. The AWS codes of
-   * both, 'accepted' for none.
+   * Begins `first`, and when its first commit is due does `second`, to its end. The codes of both,
+   * 'accepted' for none.
    */
   readonly race: (
     first: () => Promise<unknown>,
@@ -50,10 +52,20 @@ export async function openRaceCloud(
     race: async (first, second) => {
       let after = 'not begun'
       beforeCommit = async () => {
-        after = await refusal(second())
+        after = await outcome(second())
       }
-      const before = await refusal(first())
+      const before = await outcome(first())
       return [before, after]
     },
+  }
+}
+
+async function outcome(call: Promise<unknown>): Promise<string> {
+  try {
+    await call
+    return 'accepted'
+  } catch (error) {
+    if (error instanceof ApiError || error instanceof MalleeError) return error.code
+    throw error
   }
 }
