@@ -1,6 +1,6 @@
 // What fades after a while: instances that were terminated an hour ago, client tokens of yesterday,
-// deregistered images that nothing runs from, private addresses that have rested, tags of rules that
-// are in no security group any more.
+// deregistered images that nothing runs from, private addresses that have rested, tags of rules
+// that are in no security group any more.
 
 import type { ImageRecord, InstanceRecord } from '../store/records.ts'
 import type { State, View } from '../store/state.ts'
