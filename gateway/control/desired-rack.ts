@@ -138,7 +138,7 @@ export function instanceAt(
 ): Resource | null {
   const one = view.get('instance', id)
   if (one === null || one.rack !== rack || one.state === 'terminated') return null
-  const type = instanceType(one.type)
+  const type = instanceType(view, one.type)
   if (type === null) throw new RangeError(`${id} has the unknown instance type ${one.type}`)
   const value = create(InstanceSchema, {
     id,

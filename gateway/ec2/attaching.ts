@@ -6,7 +6,7 @@ import { EVERY_RACK } from '../store/network-records.ts'
 import type { InstanceRecord, InterfaceRecord, SubnetRecord } from '../store/records.ts'
 import type { Transaction } from '../store/state.ts'
 import { badValue } from './input.ts'
-import { type InstanceTypeSpec, instanceType } from './instance-types.ts'
+import type { InstanceTypeSpec } from './instance-types.ts'
 import { hostnameIn, UNATTACHED } from './new-interface.ts'
 
 /** Device indexes go from 0 to here: as many as the largest type has interfaces. */
@@ -87,14 +87,16 @@ export function checkInterfaceCount(type: InstanceTypeSpec, count: number): void
 }
 
 /** How many addresses of a family the instance's type allows an interface. */
-export function checkAddressCount(one: InterfaceRecord, typeName: string): void {
-  const limit = instanceType(typeName)?.addresses ?? 1
+export function checkAddressCount(
+  one: InterfaceRecord,
+  { name, addresses: limit }: Pick<InstanceTypeSpec, 'name' | 'addresses'>,
+): void {
   const ipv4 = (one.ipv4 === '' ? 0 : 1) + one.ipv4More.length
   const ipv6 = (one.ipv6 === '' ? 0 : 1) + one.ipv6More.length
   const count = Math.max(ipv4, ipv6)
   if (count <= limit) return
   const text =
     `Number of private addresses ${count} of '${one.id}' exceeds the limit for ` +
-    `${typeName}, which is ${limit} of each family.`
+    `${name}, which is ${limit} of each family.`
   throw new ApiError('PrivateIpAddressLimitExceeded', text)
 }

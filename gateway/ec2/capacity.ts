@@ -161,7 +161,7 @@ function placeHost(view: View, host: HostRecord, troubleOfRack: string | null): 
   const instances = placedOn(view, host)
   const used = { vcpus: 0, memoryMib: 0, diskGib: 0 }
   for (const { type, state } of instances) {
-    const spec = instanceType(type)
+    const spec = instanceType(view, type)
     if (spec === null) continue
     used.diskGib += spec.diskGib
     // What is stopped has its disk there and nothing else.

@@ -68,14 +68,17 @@ export function instanceTypeHandlers({
   region: string
 }): TypeHandlers {
   return {
-    DescribeInstanceTypes: (context, input) => {
-      const unknown = (input.InstanceTypes ?? []).filter((name) => instanceType(name) === null)
+    DescribeInstanceTypes: async (context, input) => {
+      const view = await state.fresh()
+      const unknown = (input.InstanceTypes ?? []).filter(
+        (name) => instanceType(view, name) === null,
+      )
       if (unknown.length > 0) {
         const text = `The following supplied instance types do not exist: [${unknown.join(', ')}]`
         throw new ApiError('InvalidInstanceType', text)
       }
       endDryRun(input)
-      const named = instanceTypes().filter(({ name }) => isAsked(input.InstanceTypes, name))
+      const named = instanceTypes(view).filter(({ name }) => isAsked(input.InstanceTypes, name))
       const found = matching(named.map(infoOf), input.Filters, TYPE_FILTERS)
       const action = 'DescribeInstanceTypes'
       const { items, nextToken } = pageOf(
@@ -94,7 +97,7 @@ export function instanceTypeHandlers({
       const LocationType = input.LocationType ?? 'region'
       const locations = locationsOf(view, region, LocationType)
       endDryRun(input)
-      const all = instanceTypes().flatMap(({ name }) =>
+      const all = instanceTypes(view).flatMap(({ name }) =>
         locations.map((Location) => ({
           InstanceType: name as _InstanceType,
           LocationType,

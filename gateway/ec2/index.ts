@@ -30,6 +30,9 @@ import { interfaceHandlers } from './interfaces.ts'
 import { internetGatewayHandlers } from './internet-gateways.ts'
 import { ipamHandlers } from './ipam.ts'
 import { keyPairHandlers } from './key-pairs.ts'
+import { launchTemplateDataHandler } from './launch-template-launch.ts'
+import { launchTemplateVersionHandlers } from './launch-template-versions.ts'
+import { launchTemplateHandlers } from './launch-templates.ts'
 import { metadataHandlers } from './metadata-options.ts'
 import { natGatewayHandlers } from './nat-gateways.ts'
 import { networkAclHandlers } from './network-acls.ts'
@@ -89,6 +92,9 @@ export function ec2Handlers({
     ...prefixListQueryHandlers({ state, region }),
     ...networkAclHandlers({ state, randomHex, region }),
     RunInstances: runInstancesHandler({ state, randomHex, region }),
+    ...launchTemplateHandlers({ state, randomHex }),
+    ...launchTemplateVersionHandlers({ state }),
+    ...launchTemplateDataHandler({ state, region }),
     ...describeInstanceHandlers({ state, region }),
     ...instanceActionHandlers({ state, region, consoleOutput }),
     ...instancePowerHandlers({ state, randomHex }),

@@ -9,7 +9,7 @@ import { ApiError } from '../aws/api-error.ts'
 import type { CallContext, Ec2Handlers } from '../aws/handlers.ts'
 import { hasRun } from '../control/instance-state.ts'
 import type { InstanceRecord } from '../store/records.ts'
-import type { State, Transaction } from '../store/state.ts'
+import type { State, Transaction, View } from '../store/state.ts'
 import { claimOwnHosts } from './capacity.ts'
 import { namedInStore } from './ids.ts'
 import { endDryRun, required } from './input.ts'
@@ -54,7 +54,7 @@ export function instancePowerHandlers(parts: Parts): PowerHandlers {
         const records = await namedInStore(tx, 'instance', ids, context.caller.account)
         const due: InstanceRecord[] = []
         for (const record of records) if (await isDue(tx, record)) due.push(record)
-        const returns = due.map((record) => ({ place: record, need: needOf(record) }))
+        const returns = due.map((record) => ({ place: record, need: needOf(state.view(), record) }))
         await claimOwnHosts(tx, state, returns)
         const turn = { ...parts, tx, context }
         const made = await changed(tx, records, (record) =>
@@ -156,8 +156,8 @@ async function start(turn: Turn, record: InstanceRecord): Promise<InstanceRecord
 }
 
 /** What a start takes of its host: the disk is there. */
-function needOf({ type }: InstanceRecord): Resources {
-  const { vcpus = 0, memoryMib = 0 } = instanceType(type) ?? {}
+function needOf(view: View, { type }: InstanceRecord): Resources {
+  const { vcpus = 0, memoryMib = 0 } = instanceType(view, type) ?? {}
   return { vcpus, memoryMib, diskGib: 0 }
 }
 

@@ -99,7 +99,7 @@ function instanceOf(
       GroupName: '',
       Tenancy: 'default',
     },
-    ...sameForAll(record),
+    ...sameForAll(view, record),
   }
 }
 
@@ -177,7 +177,7 @@ function nameOptionsOf(view: View, record: InstanceRecord): Instance['PrivateDns
   }
 }
 
-function sameForAll(record: InstanceRecord): Instance {
+function sameForAll(view: View, record: InstanceRecord): Instance {
   return {
     Architecture: 'x86_64',
     VirtualizationType: 'hvm',
@@ -194,7 +194,7 @@ function sameForAll(record: InstanceRecord): Instance {
     UsageOperation: 'RunInstances',
     UsageOperationUpdateTime: new Date(record.launchedAtMs),
     CurrentInstanceBootMode: 'legacy-bios',
-    CpuOptions: { CoreCount: instanceType(record.type)?.vcpus, ThreadsPerCore: 1 },
+    CpuOptions: { CoreCount: instanceType(view, record.type)?.vcpus, ThreadsPerCore: 1 },
     HibernationOptions: { Configured: false },
     EnclaveOptions: { Enabled: false },
     MaintenanceOptions: { AutoRecovery: 'disabled' },

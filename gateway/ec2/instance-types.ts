@@ -1,5 +1,10 @@
-// The instance types of this cloud: EC2's names with EC2's processors and memory. The disk is the
-// instance's root, on its host (instance store); AWS's own types of these names have none.
+// The instance types of this cloud: EC2's names with EC2's processors and memory, and those that the
+// operator made. The disk is the instance's root, on its host (instance store); AWS's own types of
+// these names have none.
+
+import type { InstanceTypeRecord } from '../store/compute-records.ts'
+import type { Transaction, View } from '../store/state.ts'
+import { compareText } from './paging.ts'
 
 export interface InstanceTypeSpec {
   readonly name: string
@@ -86,13 +91,41 @@ const SPECS: ReadonlyMap<string, InstanceTypeSpec> = new Map([
 ])
 
 /** null when there is no type of that name. */
-export function instanceType(name: string): InstanceTypeSpec | null {
-  return SPECS.get(name) ?? null
+export function instanceType(view: View, name: string): InstanceTypeSpec | null {
+  return specFrom(name, isKeyPart(name) ? view.get('instance-type', name) : null)
 }
 
-/** All of them. */
-export function instanceTypes(): InstanceTypeSpec[] {
-  return [...SPECS.values()]
+/** The same as a condition of the transaction: the type stays while something begins to use it. */
+export async function typeInStore(tx: Transaction, name: string): Promise<InstanceTypeSpec | null> {
+  return specFrom(name, isKeyPart(name) ? await tx.get('instance-type', name) : null)
+}
+
+/** All of them by name. */
+export function instanceTypes(view: View): InstanceTypeSpec[] {
+  const made = new Map(view.all('instance-type').map((record) => [record.name, record]))
+  const names = new Set([...SPECS.keys(), ...made.keys()])
+  return [...names]
+    .sort(compareText)
+    .map((name) => specFrom(name, made.get(name) ?? null))
+    .filter((spec) => spec !== null)
+}
+
+/** Is it a type that a cloud has without its operator's doing? */
+export function isDefaultType(name: string): boolean {
+  return SPECS.has(name)
+}
+
+function specFrom(name: string, record: InstanceTypeRecord | null): InstanceTypeSpec | null {
+  if (record === null) return SPECS.get(name) ?? null
+  if (!record.offered) return null
+  const { vcpus, memoryMib, diskGib, interfaces, addresses } = record
+  const current = SPECS.get(name)?.current ?? true
+  return { name, vcpus, memoryMib, diskGib, interfaces, addresses, current }
+}
+
+/** A request may name anything. */
+function isKeyPart(name: string): boolean {
+  return /^[\w.-]{1,64}$/.test(name)
 }
 
 type Row = (typeof CURRENT | typeof PREVIOUS)[number]

@@ -8,7 +8,7 @@ import { countOf, ipv6WishOf, textsOf } from './address-wish.ts'
 import { checkAddressCount } from './attaching.ts'
 import { notFound } from './ids.ts'
 import { badValue, refuseUnknown, required } from './input.ts'
-import { MAX_ADDRESSES } from './instance-types.ts'
+import { MAX_ADDRESSES, typeInStore } from './instance-types.ts'
 import { type InterfaceParts, ownInterface } from './interfaces.ts'
 import { takeIpv6s, takeMore } from './new-interface.ts'
 import { releasePrivateAddress } from './private-addresses.ts'
@@ -162,7 +162,8 @@ async function giveBack(
 
 async function keep(tx: Transaction, one: InterfaceRecord): Promise<void> {
   const instance = one.instance === '' ? null : await tx.get('instance', one.instance)
-  if (instance !== null) checkAddressCount(one, instance.type)
+  const type = instance === null ? null : await typeInStore(tx, instance.type)
+  if (type !== null) checkAddressCount(one, type)
   const count = Math.max(one.ipv4More.length, one.ipv6More.length) + 1
   if (count > MAX_ADDRESSES) {
     const text = `'${one.id}' would have ${count} addresses of a family; at most ${MAX_ADDRESSES}.`

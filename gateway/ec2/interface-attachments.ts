@@ -15,7 +15,7 @@ import {
 } from './attaching.ts'
 import { namedInStore, notFound, randomId } from './ids.ts'
 import { endDryRun, refuseUnknown, required } from './input.ts'
-import { instanceType } from './instance-types.ts'
+import { type InstanceTypeSpec, typeInStore } from './instance-types.ts'
 import { type InterfaceParts, interfaceNamed } from './interfaces.ts'
 
 type AttachmentHandlers = Required<
@@ -38,8 +38,9 @@ export function attachmentHandlers({ state, randomHex }: InterfaceParts): Attach
         const instance = await attachableInstance(tx, instanceId, caller.account)
         checkAttachable(one, instance.vpc, instance.rack)
         const others = await interfacesOn(tx, instance)
-        checkPlace(instance, others, deviceIndex)
-        checkAddressCount(one, instance.type)
+        const type = await typeInStore(tx, instance.type)
+        checkPlace(instance, others, deviceIndex, type)
+        if (type !== null) checkAddressCount(one, type)
         const subnet = await tx.get('subnet', one.subnet)
         if (subnet === null) throw notFound('subnet', [one.subnet])
         endDryRun(input)
@@ -123,6 +124,7 @@ function checkPlace(
   instance: InstanceRecord,
   others: readonly InterfaceRecord[],
   deviceIndex: number,
+  type: InstanceTypeSpec | null,
 ): void {
   const there = others.find((one) => one.deviceIndex === deviceIndex)
   if (there !== undefined) {
@@ -131,6 +133,5 @@ function checkPlace(
       `device index '${deviceIndex}'.`
     throw new ApiError('InvalidParameterValue', text)
   }
-  const type = instanceType(instance.type)
   if (type !== null) checkInterfaceCount(type, others.length + 1)
 }

@@ -13,7 +13,7 @@ import { takePublicAddress } from './public-addresses.ts'
 import { releaseAddresses } from './release.ts'
 import type { RunRequest } from './run-request.ts'
 import type { CardTarget } from './run-targets.ts'
-import { addTags } from './tagging.ts'
+import { addTags, type Tags } from './tagging.ts'
 import { holdVpc } from './vpc-records.ts'
 
 export interface RunParts {
@@ -27,6 +27,8 @@ export interface Launch extends RunParts {
   readonly tx: Transaction
   readonly context: CallContext
   readonly request: RunRequest
+  /** Tags of the cloud's own making, `aws:…`, that instances get. */
+  readonly systemTags: Tags
 }
 
 type Place = Pick<InstanceRecord, 'id' | 'account' | 'rack' | 'host'>

@@ -142,7 +142,7 @@ export function metadataOptionsOf(record: InstanceRecord): InstanceMetadataOptio
   return optionsShape(record.metadataOptions, record.state === 'pending' ? 'pending' : 'applied')
 }
 
-function optionsShape(
+export function optionsShape(
   { httpEndpoint, httpProtocolIpv6, httpTokens, hopLimit, instanceTags }: MetadataOptions,
   State: 'applied' | 'pending',
 ): InstanceMetadataOptionsResponse {

@@ -18,6 +18,7 @@ export type OwnedKind =
   | 'network-acl'
   | 'address'
   | 'key-pair'
+  | 'launch-template'
   | 'insights-path'
   | 'insights-analysis'
 
@@ -114,6 +115,13 @@ export const NOUNS: Readonly<Record<TaggedKind, Noun>> = {
   'network-acl': noun('acl', 'networkAcl ID', 'network-acl', 'InvalidNetworkAclID.NotFound'),
   address: noun('eipalloc', 'allocation ID', 'elastic-ip', 'InvalidAllocationID.NotFound'),
   'key-pair': noun('key', 'key pair ID', 'key-pair', 'InvalidKeyPair.NotFound'),
+  'launch-template': noun(
+    'lt',
+    'launch template ID',
+    'launch-template',
+    'InvalidLaunchTemplateId.NotFound',
+    'InvalidLaunchTemplateId.Malformed',
+  ),
   'insights-path': noun(
     'nip',
     'network insights path ID',

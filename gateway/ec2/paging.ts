@@ -24,8 +24,8 @@ const PER_PAGE = new Set(['MaxResults', 'NextToken', 'DryRun'])
 
 /**
  * One page of `items` in the order of `cursorOf`, which tells any two apart. Without MaxResults and
- * NextToken it is all of them. Throws InvalidParameterValue for sizes out of 5..maxResults and for
- * false tokens.
+ * NextToken it is all of them. Throws InvalidParameterValue for sizes out of
+ * minResults..maxResults and for false tokens.
  */
 export function pageOf<T>(
   context: CallContext,
@@ -34,9 +34,10 @@ export function pageOf<T>(
   items: readonly T[],
   cursorOf: (item: T) => string,
   maxResults = MAX_RESULTS,
+  minResults = MIN_RESULTS,
 ): Page<T> {
-  if (size !== undefined && !(size >= MIN_RESULTS && size <= maxResults)) {
-    const why = `Expecting a value between ${MIN_RESULTS} and ${maxResults}.`
+  if (size !== undefined && !(size >= minResults && size <= maxResults)) {
+    const why = `Expecting a value between ${minResults} and ${maxResults}.`
     throw badValue('MaxResults', size, why)
   }
   // Once for each item: sorting compares many times.

@@ -3,35 +3,50 @@
 
 import type { Place } from '../../topology/placement.ts'
 import { ApiError } from '../aws/api-error.ts'
-import type { Ec2Handlers, Ec2Inputs, Ec2Outputs } from '../aws/handlers.ts'
+import type { CallContext, Ec2Handlers, Ec2Inputs, Ec2Outputs } from '../aws/handlers.ts'
 import type { InstanceRecord } from '../store/records.ts'
-import type { View } from '../store/state.ts'
+import type { Transaction, View } from '../store/state.ts'
 import { chooseHosts } from './capacity.ts'
-import { answeredBefore, keepAnswer } from './client-tokens.ts'
+import { answeredBefore, keepAnswer, parseClientToken } from './client-tokens.ts'
 import { newId, randomId } from './ids.ts'
 import { endDryRun } from './input.ts'
 import { reservationsOf, shownOf } from './instance-shape.ts'
+import { typeInStore } from './instance-types.ts'
 import { type Launch, launchCards, publicWish, type RunParts } from './launch-cards.ts'
+import { templateRun } from './launch-template-launch.ts'
 import { launchOptions } from './metadata-options.ts'
-import { parseRun, type RunRequest } from './run-request.ts'
+import { parseRun, type RunRequest, typeNamed } from './run-request.ts'
 import { findTargets, type Targets } from './run-targets.ts'
 import { freeAddresses } from './subnet-records.ts'
 import { addTags } from './tagging.ts'
 
+type RunInput = Ec2Inputs['RunInstances']
+
 export function runInstancesHandler(parts: RunParts): NonNullable<Ec2Handlers['RunInstances']> {
   return async (context, input) => {
-    const request = parseRun(input)
-    const reservation = await parts.state.update((tx) =>
-      launch({ ...parts, tx, context, request }, input),
-    )
+    const reservation = await startInstances(parts, context, input)
     return answerOf(await parts.state.fresh(), parts.region, context.caller.account, reservation)
   }
 }
 
+/** Starts what a RunInstances request asks for; answers the id of the reservation. */
+export async function startInstances(
+  parts: RunParts,
+  context: CallContext,
+  input: RunInput,
+): Promise<string> {
+  const token = parseClientToken(input.ClientToken)
+  return await parts.state.update((tx) => launch(parts, tx, { context, input, token }))
+}
+
 /** The id of the reservation, of an earlier request with this client token or of a new one. */
-async function launch(parts: Launch, input: Ec2Inputs['RunInstances']): Promise<string> {
-  const { tx, state, region, randomHex, context, request } = parts
-  const use = { context, action: 'RunInstances', token: request.clientToken }
+async function launch(
+  parts: RunParts,
+  tx: Transaction,
+  { context, input, token }: { context: CallContext; input: RunInput; token: string },
+): Promise<string> {
+  const { state, region, randomHex } = parts
+  const use = { context, action: 'RunInstances', token }
   const known = await answeredBefore(tx, use)
   if (known !== null) {
     endDryRun(input)
@@ -39,14 +54,19 @@ async function launch(parts: Launch, input: Ec2Inputs['RunInstances']): Promise<
   }
   const { account } = context.caller
   const view = await state.fresh()
+  const { input: merged, systemTags } = templateRun(view, account, input)
+  const parsed = parseRun(merged, view)
+  const { name } = parsed.type
+  const request = { ...parsed, type: typeNamed(await typeInStore(tx, name), name) }
+  const one: Launch = { ...parts, tx, context, request, systemTags }
   const targets = await findTargets(tx, view, { region, account }, request)
   const racks = racksWithAddresses(view, targets, request)
   const { type: need, minCount, maxCount } = request
   const places = await chooseHosts(tx, state, { need, minCount, maxCount, racks })
   const reservation = randomId(randomHex, 'r')
   let count = 0
-  for (const one of places) {
-    const made = await launchOne(parts, targets, one, { reservation, launchIndex: count })
+  for (const place of places) {
+    const made = await launchOne(one, targets, place, { reservation, launchIndex: count })
     if (made) count += 1
   }
   if (count < minCount) {
@@ -99,7 +119,7 @@ async function launchOne(
   { rack, host }: Place,
   { reservation, launchIndex }: { reservation: string; launchIndex: number },
 ): Promise<boolean> {
-  const { tx, randomHex, context, request } = parts
+  const { tx, randomHex, context, request, systemTags } = parts
   const { account } = context.caller
   const id = await newId(tx, randomHex, 'instance')
   const cards = await launchCards(parts, targets.cards, { id, account, rack, host })
@@ -139,7 +159,8 @@ async function launchOne(
     observed: null,
   }
   await tx.put('instance', [id], instance)
-  await addTags(tx, { kind: 'instance', id, account }, request.tags.get('instance') ?? new Map())
+  const tags = new Map([...(request.tags.get('instance') ?? []), ...systemTags])
+  await addTags(tx, { kind: 'instance', id, account }, tags)
   return true
 }
 

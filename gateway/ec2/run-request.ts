@@ -4,6 +4,7 @@
 import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Inputs } from '../aws/handlers.ts'
 import type { InstanceSettings, MetadataOptions } from '../store/records.ts'
+import type { View } from '../store/state.ts'
 import { parseClientToken } from './client-tokens.ts'
 import type { OwnedKind } from './ids.ts'
 import { badValue, refuseUnknown, required } from './input.ts'
@@ -83,16 +84,17 @@ const NAMES_HARMLESS = new Map<string, readonly unknown[]>([
 const PLACEMENT_KNOWN = new Set(['AvailabilityZone', 'AvailabilityZoneId'])
 const PLACEMENT_HARMLESS = new Map<string, readonly unknown[]>([['Tenancy', ['default']]])
 /** Throws what AWS answers to the first parameter that does not fit. */
-export function parseRun(input: RunInput): RunRequest {
+export function parseRun(input: RunInput, view: View): RunRequest {
   const image = required('ImageId', input.ImageId)
   const { minCount, maxCount } = countsOf(input)
   refuseUnknown(input, KNOWN, HARMLESS)
+  const name = input.InstanceType ?? DEFAULT_INSTANCE_TYPE
   const names = input.PrivateDnsNameOptions ?? {}
   refuseUnknown(names, NAMES_KNOWN, NAMES_HARMLESS, 'PrivateDnsNameOptions.')
   refuseUnknown(input.Placement ?? {}, PLACEMENT_KNOWN, PLACEMENT_HARMLESS, 'Placement.')
   return {
     image,
-    type: typeOf(input.InstanceType ?? DEFAULT_INSTANCE_TYPE),
+    type: typeNamed(instanceType(view, name), name),
     minCount,
     maxCount,
     cards: parseCards(input, maxCount),
@@ -102,7 +104,7 @@ export function parseRun(input: RunInput): RunRequest {
     metadataOptions: parseOptions(input.MetadataOptions ?? {}),
     settings: parseSettings(input),
     hostnameType: textOrNull(input.PrivateDnsNameOptions?.HostnameType),
-    userData: userDataOf(input.UserData ?? ''),
+    userData: parseUserData(input.UserData ?? ''),
     clientToken: parseClientToken(input.ClientToken),
     tags: parseTagSpecifications(input.TagSpecifications, ['instance', 'interface']),
   }
@@ -128,15 +130,15 @@ function countsOf(input: RunInput): { minCount: number; maxCount: number } {
   return { minCount, maxCount: Math.min(maxCount, MAX_INSTANCES) }
 }
 
-function typeOf(name: string): InstanceTypeSpec {
-  const type = instanceType(name)
-  if (type === null) {
-    throw new ApiError('InvalidParameterValue', `Invalid value '${name}' for InstanceType.`)
-  }
-  return type
+/** Throws for a type that is not there. */
+export function typeNamed(type: InstanceTypeSpec | null, name: string): InstanceTypeSpec {
+  if (type !== null) return type
+  const text = `Invalid value '${name.slice(0, 100)}' for InstanceType.`
+  throw new ApiError('InvalidParameterValue', text)
 }
 
-function userDataOf(base64: string): string {
+/** Without its blanks. Throws for what is not base64 and what is too long. */
+export function parseUserData(base64: string): string {
   const isBase64 = /^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(base64)
   if (!isBase64) {
     throw new ApiError('InvalidUserData.Malformed', 'Invalid BASE64 encoding of user data.')

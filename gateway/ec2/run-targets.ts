@@ -145,7 +145,7 @@ async function cardFor(
   }
   if (existing !== null) {
     checkAttachable(existing, vpc, null)
-    checkAddressCount(existing, type.name)
+    checkAddressCount(existing, type)
     return { ...target, groups: existing.securityGroups }
   }
   const asked = { ids: request.groupIds, names: request.groupNames }

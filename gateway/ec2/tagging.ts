@@ -47,6 +47,11 @@ export function checkKey(key: string): void {
   }
 }
 
+/** Is it a tag of the cloud's own making, which users neither set nor take away? */
+export function isSystemTag(key: string): boolean {
+  return RESERVED.test(key)
+}
+
 /** TagSpecification.N of an action that makes `kinds`: the tags of each kind. */
 export function parseTagSpecifications<K extends TaggedKind>(
   specifications: readonly TagSpecification[] | undefined,
@@ -70,7 +75,8 @@ export async function addTags(tx: Transaction, owner: TagOwner, tags: Tags): Pro
   if (tags.size === 0) return
   const has = tagsOf(await tx.get('tags', owner.id))
   for (const [key, value] of tags) has.set(key, value)
-  checkCount(has.size)
+  // The cloud's own tags do not count.
+  checkCount([...has.keys()].filter((key) => !isSystemTag(key)).length)
   await putTags(tx, owner, has)
 }
 

@@ -10,7 +10,15 @@ import { kindOfId, namedInStore, notFound } from './ids.ts'
 import { endDryRun, required, unsupported } from './input.ts'
 import { pageOf } from './paging.ts'
 import { peeringOf } from './peering-records.ts'
-import { addTags, parseTags, removeTags, type TagOwner, tagsOf } from './tagging.ts'
+import {
+  addTags,
+  checkKey,
+  isSystemTag,
+  parseTags,
+  removeTags,
+  type TagOwner,
+  tagsOf,
+} from './tagging.ts'
 
 type TagHandlers = Required<Pick<Ec2Handlers, 'CreateTags' | 'DeleteTags' | 'DescribeTags'>>
 
@@ -117,7 +125,8 @@ async function checkRule(tx: Transaction, view: View, id: string, account: strin
 
 /** No tags: all go. A tag without a value goes whatever its value is, else only with that one. */
 function deletion(tags: readonly Tag[] | undefined): (key: string, value: string) => boolean {
-  if (tags === undefined || tags.length === 0) return () => true
+  if (tags === undefined || tags.length === 0) return (key) => !isSystemTag(key)
+  for (const { Key: key = '' } of tags) checkKey(key)
   return (key, value) =>
     tags.some((tag) => tag.Key === key && (tag.Value === undefined || tag.Value === value))
 }

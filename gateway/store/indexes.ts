@@ -20,6 +20,7 @@ export const INDEXED = {
   'key-pair': ['account'],
   'public-address': ['pool'],
   'private-address': ['subnet', 'interface'],
+  'launch-template': ['account'],
   'insights-path': ['account'],
   'insights-analysis': ['account', 'path'],
 } as const satisfies { readonly [K in Kind]?: readonly string[] }

@@ -2,6 +2,7 @@
 // `<kind>/<id>`. Times are milliseconds since 1970. Instances: instance-records.ts; tenants'
 // networks: network-records.ts.
 
+import type { ComputeRecords } from './compute-records.ts'
 import type { InstanceRecord, MetadataOptions } from './instance-records.ts'
 import type * as network from './network-records.ts'
 import type * as number from './number-records.ts'
@@ -195,15 +196,8 @@ export interface NameRecord {
   readonly holder: string
 }
 
-/** How many instances were ever placed on a host. Who places one more must have seen them all. */
-export interface PlacedRecord {
-  readonly rack: string
-  readonly host: string
-  readonly count: number
-}
-
-/** Kind → record. The kind is the first part of the key. */
-export interface Records {
+/** Kind → record; the kind is the first part of the key. */
+export interface Records extends ComputeRecords {
   cloud: CloudRecord
   rack: RackRecord
   host: HostRecord
@@ -243,7 +237,6 @@ export interface Records {
   'command-result': CommandResultRecord
   lease: LeaseRecord
   name: NameRecord
-  placed: PlacedRecord
 }
 export type Kind = keyof Records
 

@@ -75,7 +75,7 @@ test('DescribeInstanceTypes shows types in pages and finds them by filter', asyn
     names.push(...(page.InstanceTypes ?? []).map((one) => one.InstanceType))
     NextToken = page.NextToken
   } while (NextToken !== undefined)
-  assert.equal(new Set(names).size, instanceTypes().length)
+  assert.equal(new Set(names).size, instanceTypes(cloud.state.view()).length)
   const { InstanceTypes } = await cloud.call('DescribeInstanceTypes', {
     Filters: [{ Name: 'vcpu-info.default-vcpus', Values: ['1'] }],
   })
@@ -106,8 +106,9 @@ test('DescribeInstanceTypeOfferings offers every type in every zone', async (t) 
   )
 })
 
-test('instanceType knows the types that old and new scripts start', () => {
-  assert.deepEqual(instanceType('t3.nano'), {
+test('instanceType knows the types that old and new scripts start', async (t) => {
+  const view = (await openCloud(t, { racks: [] })).state.view()
+  assert.deepEqual(instanceType(view, 't3.nano'), {
     name: 't3.nano',
     vcpus: 2,
     memoryMib: 512,
@@ -116,8 +117,8 @@ test('instanceType knows the types that old and new scripts start', () => {
     addresses: 2,
     current: true,
   })
-  assert.equal(instanceType('m1.small')?.vcpus, 1)
-  assert.equal(instanceType('toString'), null)
+  assert.equal(instanceType(view, 'm1.small')?.vcpus, 1)
+  assert.equal(instanceType(view, 'toString'), null)
 })
 
 test('GetCallerIdentity says whose key it was', async () => {

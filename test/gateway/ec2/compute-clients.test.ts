@@ -1,0 +1,65 @@
+// The aws CLI and the JavaScript SDK over the wire: what instances are launched by.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { EC2 } from '@aws-sdk/client-ec2'
+import { KEY } from '../http/support.ts'
+import { DIGEST, REGION } from './support.ts'
+import { awsCli, listening } from './wire-support.ts'
+
+test('the aws CLI makes a launch template, a version of it, and an instance from it', async (t) => {
+  const [, endpoint] = await listening(t)
+  const aws = awsCli(t, endpoint)
+  const location = `sha256:${DIGEST}`
+  const image = await aws(
+    ...['register-image', '--name', 'debian', '--image-location', location],
+    ...['--query', 'ImageId'],
+  )
+  const data = JSON.stringify({ ImageId: image, InstanceType: 't3.micro' })
+  const id = await aws(
+    ...['create-launch-template', '--launch-template-name', 'web'],
+    ...['--launch-template-data', data, '--query', 'LaunchTemplate.LaunchTemplateId'],
+  )
+  await aws(
+    ...['create-launch-template-version', '--launch-template-id', id, '--source-version', '1'],
+    ...['--launch-template-data', '{"InstanceType":"t3.small"}'],
+  )
+  await aws('modify-launch-template', '--launch-template-name', 'web', '--default-version', '2')
+  const types = await aws(
+    ...['describe-launch-template-versions', '--launch-template-id', id, '--versions', '$Default'],
+    ...['--query', 'LaunchTemplateVersions[].LaunchTemplateData.InstanceType'],
+  )
+  assert.equal(types, 't3.small')
+  const started = await aws(
+    ...['run-instances', '--launch-template', 'LaunchTemplateName=web,Version=$Latest'],
+    ...['--count', '1', '--query', 'Instances[0].[InstanceType,ImageId]'],
+  )
+  assert.equal(started, `t3.small\t${image}`)
+  await aws('delete-launch-template-versions', '--launch-template-id', id, '--versions', '1')
+  await aws('delete-launch-template', '--launch-template-id', id)
+  assert.equal(await aws('describe-launch-templates', '--query', 'LaunchTemplates'), '')
+})
+
+test('the JavaScript SDK reads back every part of a launch template', async (t) => {
+  const [, endpoint] = await listening(t)
+  const ec2 = new EC2({ endpoint: endpoint.url, region: REGION, credentials: KEY, maxAttempts: 1 })
+  t.after(() => ec2.destroy())
+  const LaunchTemplateData = {
+    BlockDeviceMappings: [{ DeviceName: '/dev/sda1', Ebs: { VolumeSize: 8 } }],
+    InstanceMarketOptions: {
+      MarketType: 'spot',
+      SpotOptions: { ValidUntil: new Date('2027-01-01T00:00:00Z') },
+    },
+    InstanceRequirements: { VCpuCount: { Min: 2 }, MemoryMiB: { Min: 512 } },
+    NetworkInterfaces: [{ DeviceIndex: 0, Groups: ['sg-01234567'], Ipv6AddressCount: 1 }],
+    TagSpecifications: [{ ResourceType: 'instance', Tags: [{ Key: 'a', Value: 'é <&>' }] }],
+  } as const
+  const { LaunchTemplate } = await ec2.createLaunchTemplate({
+    LaunchTemplateName: 'web',
+    LaunchTemplateData: LaunchTemplateData as never,
+  })
+  const { LaunchTemplateVersions } = await ec2.describeLaunchTemplateVersions({
+    LaunchTemplateId: LaunchTemplate?.LaunchTemplateId,
+  })
+  assert.deepEqual(LaunchTemplateVersions?.[0]?.LaunchTemplateData, LaunchTemplateData)
+})
