@@ -11,6 +11,7 @@ import { initCommand } from './init.ts'
 import { poolRoutes } from './pool.ts'
 import { hostRoutes, rackRoutes, statusCommand } from './rack.ts'
 import { tokenRoutes } from './token.ts'
+import { typeRoutes } from './type.ts'
 import { identityCertificateCommand, whyCommand } from './why.ts'
 
 const root = buildRouteMap({
@@ -26,6 +27,7 @@ const root = buildRouteMap({
     image: imageRoutes,
     cloud: cloudRoutes,
     pool: poolRoutes,
+    type: typeRoutes,
     why: whyCommand,
     identityCertificate: identityCertificateCommand,
     doctor: doctorCommand,

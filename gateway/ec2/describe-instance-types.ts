@@ -19,7 +19,26 @@ const MAX_TYPE_RESULTS = 100
 
 const TYPE_FILTERS: Filterable<InstanceTypeInfo> = {
   fields: {
-    ...absent('hypervisor', 'processor-info.sustained-clock-speed-in-ghz'),
+    ...absent(
+      'ebs-info.attachment-limit-type',
+      'ebs-info.ebs-optimized-info.baseline-bandwidth-in-mbps',
+      'ebs-info.ebs-optimized-info.baseline-iops',
+      'ebs-info.ebs-optimized-info.baseline-throughput-in-mbps',
+      'ebs-info.ebs-optimized-info.maximum-bandwidth-in-mbps',
+      'ebs-info.ebs-optimized-info.maximum-iops',
+      'ebs-info.ebs-optimized-info.maximum-throughput-in-mbps',
+      'ebs-info.maximum-ebs-attachments',
+      'ebs-info.maximum-ebs-cards',
+      'hypervisor',
+      'instance-storage-info.disk.type',
+      'network-info.bandwidth-weightings',
+      'network-info.efa-info.maximum-efa-interfaces',
+      'network-info.network-performance',
+      'nitro-tpm-info.supported-versions',
+      'processor-info.supported-features',
+      'processor-info.sustained-clock-speed-in-ghz',
+      'reboot-migration-support',
+    ),
     'auto-recovery-supported': (type) => type.AutoRecoverySupported,
     'bare-metal': (type) => type.BareMetal,
     'burstable-performance-supported': (type) => type.BurstablePerformanceSupported,
@@ -30,18 +49,32 @@ const TYPE_FILTERS: Filterable<InstanceTypeInfo> = {
     'ebs-info.nvme-support': (type) => type.EbsInfo?.NvmeSupport,
     'free-tier-eligible': (type) => type.FreeTierEligible,
     'hibernation-supported': (type) => type.HibernationSupported,
+    'instance-storage-info.disk.count': (type) =>
+      type.InstanceStorageInfo?.Disks?.map((disk) => disk.Count),
+    'instance-storage-info.disk.size-in-gb': (type) =>
+      type.InstanceStorageInfo?.Disks?.map((disk) => disk.SizeInGB),
+    'instance-storage-info.encryption-support': (type) =>
+      type.InstanceStorageInfo?.EncryptionSupport,
+    'instance-storage-info.nvme-support': (type) => type.InstanceStorageInfo?.NvmeSupport,
     'instance-storage-info.total-size-in-gb': (type) => type.InstanceStorageInfo?.TotalSizeInGB,
     'instance-storage-supported': (type) => type.InstanceStorageSupported,
     'instance-type': (type) => type.InstanceType,
     'memory-info.size-in-mib': (type) => type.MemoryInfo?.SizeInMiB,
     'network-info.efa-supported': (type) => type.NetworkInfo?.EfaSupported,
     'network-info.ena-support': (type) => type.NetworkInfo?.EnaSupport,
+    'network-info.encryption-in-transit-supported': (type) =>
+      type.NetworkInfo?.EncryptionInTransitSupported,
+    'network-info.flexible-ena-queues-support': (type) =>
+      type.NetworkInfo?.FlexibleEnaQueuesSupport,
+    'network-info.maximum-network-cards': (type) => type.NetworkInfo?.MaximumNetworkCards,
     'network-info.ipv4-addresses-per-interface': (type) =>
       type.NetworkInfo?.Ipv4AddressesPerInterface,
     'network-info.ipv6-addresses-per-interface': (type) =>
       type.NetworkInfo?.Ipv6AddressesPerInterface,
     'network-info.ipv6-supported': (type) => type.NetworkInfo?.Ipv6Supported,
     'network-info.maximum-network-interfaces': (type) => type.NetworkInfo?.MaximumNetworkInterfaces,
+    'nitro-enclaves-support': (type) => type.NitroEnclavesSupport,
+    'nitro-tpm-support': (type) => type.NitroTpmSupport,
     'processor-info.supported-architecture': (type) => type.ProcessorInfo?.SupportedArchitectures,
     'supported-boot-mode': (type) => type.SupportedBootModes,
     'supported-root-device-type': (type) => type.SupportedRootDeviceTypes,
@@ -50,6 +83,8 @@ const TYPE_FILTERS: Filterable<InstanceTypeInfo> = {
     'vcpu-info.default-cores': (type) => type.VCpuInfo?.DefaultCores,
     'vcpu-info.default-threads-per-core': (type) => type.VCpuInfo?.DefaultThreadsPerCore,
     'vcpu-info.default-vcpus': (type) => type.VCpuInfo?.DefaultVCpus,
+    'vcpu-info.valid-cores': (type) => type.VCpuInfo?.ValidCores,
+    'vcpu-info.valid-threads-per-core': (type) => type.VCpuInfo?.ValidThreadsPerCore,
   },
 }
 
@@ -148,13 +183,20 @@ function infoOf(type: InstanceTypeSpec): InstanceTypeInfo {
     SupportedBootModes: ['legacy-bios'],
     BareMetal: false,
     ProcessorInfo: { SupportedArchitectures: ['x86_64'] },
-    VCpuInfo: { DefaultVCpus: vcpus, DefaultCores: vcpus, DefaultThreadsPerCore: 1 },
+    VCpuInfo: {
+      DefaultVCpus: vcpus,
+      DefaultCores: vcpus,
+      DefaultThreadsPerCore: 1,
+      ValidCores: [vcpus],
+      ValidThreadsPerCore: [1],
+    },
     MemoryInfo: { SizeInMiB: memoryMib },
     InstanceStorageSupported: true,
     InstanceStorageInfo: {
       TotalSizeInGB: diskGib,
       Disks: [{ SizeInGB: diskGib, Count: 1 }],
       NvmeSupport: 'unsupported',
+      EncryptionSupport: 'unsupported',
     },
     EbsInfo: {
       EbsOptimizedSupport: 'unsupported',
@@ -170,6 +212,9 @@ function infoOf(type: InstanceTypeSpec): InstanceTypeInfo {
       Ipv6Supported: true,
       EnaSupport: 'unsupported',
       EfaSupported: false,
+      EncryptionInTransitSupported: false,
+      FlexibleEnaQueuesSupport: 'unsupported',
+      NetworkCards: [{ NetworkCardIndex: 0, MaximumNetworkInterfaces: type.interfaces }],
     },
     HibernationSupported: false,
     BurstablePerformanceSupported: false,

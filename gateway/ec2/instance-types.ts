@@ -1,6 +1,6 @@
-// The instance types of this cloud: EC2's names with EC2's processors and memory, and those that the
-// operator made. The disk is the instance's root, on its host (instance store); AWS's own types of
-// these names have none.
+// The instance types of this cloud: EC2's names with EC2's processors and memory, and those that
+// the operator made. The disk is the instance's root, on its host (instance store); AWS's own types
+// of these names have none.
 
 import type { InstanceTypeRecord } from '../store/compute-records.ts'
 import type { Transaction, View } from '../store/state.ts'

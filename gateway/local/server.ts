@@ -13,6 +13,7 @@ import { addCloudRoutes } from './cloud.ts'
 import { addPoolRoutes } from './pools.ts'
 import { addRackRoutes, type RackParts } from './racks.ts'
 import { addTokenRoutes, type TokenParts } from './tokens.ts'
+import { addTypeRoutes } from './types.ts'
 import { addWhyRoutes } from './why.ts'
 
 export interface LocalParts extends RackParts, TokenParts, AccountParts {
@@ -58,6 +59,7 @@ export function createLocalServer(parts: LocalParts): FastifyInstance {
   addBlobRoutes(app, parts)
   addCloudRoutes(app, parts)
   addPoolRoutes(app, parts)
+  addTypeRoutes(app, parts)
   addWhyRoutes(app, parts)
   return app
 }
