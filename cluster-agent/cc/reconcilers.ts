@@ -18,6 +18,7 @@ import { listLinks } from '../host/ip.ts'
 import { deleteTable } from '../host/nft.ts'
 import { restoreOriginals } from '../host/originals.ts'
 import { flowsInstalled, replaceFlows, type Switch } from '../host/ovs.ts'
+import { sharedReads } from '../host/shared-reads.ts'
 import { ensureSwitch, stopSwitch } from '../host/switch.ts'
 import { keepTrunk } from '../host/trunk.ts'
 import { ensureKey, readDevice } from '../host/wg.ts'
@@ -120,12 +121,13 @@ export class Cc implements RoleDriver {
     this.#looking.abort()
     const rack = bodyAt(desired, 'rack', 'rack')
     if (rack === null) throw new MalleeError('BadMessage', 'the desired state names no rack')
-    const sw = await ensureSwitch(this.#options)
-    await this.#switchPass(sw)
-    await this.#edgePass(sw, rack, desired)
-    await this.#servicesPass(rack, desired)
+    const exec = sharedReads(this.#options.exec)
+    const sw = await ensureSwitch({ ...this.#options, exec })
+    await this.#switchPass(exec, sw)
+    await this.#edgePass(exec, sw, rack, desired)
+    await this.#servicesPass(exec, rack, desired)
     await this.#once(
-      this.#tunnels.reconciler({
+      this.#tunnels.reconciler(exec, {
         address: fabricAddress(rack, config.hostIndex),
         mtu: rack.mtu,
         listenPort: config.wireguardPort,
@@ -133,7 +135,7 @@ export class Cc implements RoleDriver {
         tunnels: bodies(desired, 'tunnel'),
       }),
     )
-    await this.findEndpoints()
+    await this.findEndpoints(exec)
     await this.#look(desired)
     this.#looking = new AbortController()
     void this.#lookOn(desired, this.#looking.signal)
@@ -169,8 +171,8 @@ export class Cc implements RoleDriver {
   }
 
   /** Where other racks reach us now: as configured, else at the addresses of the default routes. */
-  async findEndpoints(): Promise<void> {
-    const { exec, config } = this.#options
+  async findEndpoints(exec: Exec = this.#options.exec): Promise<void> {
+    const { config } = this.#options
     if (config.endpoints.length > 0) {
       this.#endpoints = config.endpoints
       return
@@ -179,8 +181,8 @@ export class Cc implements RoleDriver {
     this.#endpoints = endpointsAt(addresses, config.wireguardPort)
   }
 
-  async #switchPass(sw: Switch): Promise<void> {
-    const { exec, paths, config } = this.#options
+  async #switchPass(exec: Exec, sw: Switch): Promise<void> {
+    const { paths, config } = this.#options
     await keepTrunk({ exec, paths, sw, trunk: config.trunk }, this.#options.log)
     if (config.ownsFlows && !(await flowsInstalled(exec, sw, BASE_FLOWS))) {
       await replaceFlows(exec, sw, BASE_FLOWS)
@@ -188,9 +190,9 @@ export class Cc implements RoleDriver {
   }
 
   // What moves a public address comes first, all of it before what takes its time.
-  async #edgePass(sw: Switch, rack: RackConfig, desired: Desired): Promise<void> {
-    const { exec, paths, config, log } = this.#options
-    const publicSide = await this.#publicSide()
+  async #edgePass(exec: Exec, sw: Switch, rack: RackConfig, desired: Desired): Promise<void> {
+    const { paths, config, log } = this.#options
+    const publicSide = await this.#publicSide(exec)
     const tenants = tenantsOf(desired, config.host, { fabric: rack.cloudFabric, publicSide })
     const { networks } = tenants
     const host = { rackIndex: rack.rackIndex, hostIndex: config.hostIndex }
@@ -206,7 +208,7 @@ export class Cc implements RoleDriver {
     await this.#once(announceReconciler({ exec, paths, log }, tenants))
   }
 
-  async #servicesPass(rack: RackConfig, desired: Desired): Promise<void> {
+  async #servicesPass(exec: Exec, rack: RackConfig, desired: Desired): Promise<void> {
     const lists = {
       networks: bodies(desired, 'network'),
       interfaces: bodies(desired, 'interface'),
@@ -214,11 +216,11 @@ export class Cc implements RoleDriver {
       tunnels: bodies(desired, 'tunnel'),
     }
     await this.#metadata.pass(lists.interfaces, bodies(desired, 'instance'))
-    await this.#once(dhcpReconciler(this.#options, { rack, ...lists }))
+    await this.#once(dhcpReconciler({ ...this.#options, exec }, { rack, ...lists }))
   }
 
-  async #publicSide(): Promise<PublicSide | null> {
-    const { exec, config } = this.#options
+  async #publicSide(exec: Exec): Promise<PublicSide | null> {
+    const { config } = this.#options
     if (config.public === null) return (await readUnderlay(exec)).publicSide
     const device = config.public.device
     if ((await listLinks(exec)).some(({ name, up }) => name === device && up)) return config.public

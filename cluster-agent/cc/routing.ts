@@ -88,9 +88,10 @@ function changes(
   wanted: readonly string[],
   have: readonly string[],
 ): { readonly fresh: string[]; readonly gone: string[] } {
+  const [desired, there] = [new Set(wanted), new Set(have)]
   return {
-    fresh: wanted.filter((line) => !have.includes(line)),
-    gone: have.filter((line) => !wanted.includes(line)),
+    fresh: wanted.filter((line) => !there.has(line)),
+    gone: have.filter((line) => !desired.has(line)),
   }
 }
 

@@ -53,7 +53,6 @@ export type TunnelStep =
   | { readonly kind: 'remove'; readonly publicKey: string }
 
 export interface TunnelsOptions {
-  readonly exec: Exec
   readonly paths: Paths
   readonly machine: Pick<Machine, 'wireguard'>
   readonly clock: Pick<Clock, 'nowMs'>
@@ -69,17 +68,17 @@ export class Tunnels {
     this.#options = options
   }
 
-  reconciler(desired: TunnelsDesired): Reconciler<TunnelsSeen, TunnelStep> {
+  reconciler(exec: Exec, desired: TunnelsDesired): Reconciler<TunnelsSeen, TunnelStep> {
     return {
       name: 'tunnels',
-      observe: () => this.#observe(),
+      observe: () => this.#observe(exec),
       plan: (seen) => planTunnels(desired, seen),
-      apply: (step) => this.#apply(step),
+      apply: (step) => this.#apply(exec, step),
     }
   }
 
-  async #observe(): Promise<TunnelsSeen> {
-    const { exec, clock } = this.#options
+  async #observe(exec: Exec): Promise<TunnelsSeen> {
+    const { clock } = this.#options
     const links = await listLinks(exec)
     const link = links.find(({ name }) => name === TUNNEL_DEVICE) ?? null
     const device = link === null ? null : await wg.readDevice(exec, TUNNEL_DEVICE)
@@ -113,8 +112,8 @@ export class Tunnels {
     }
   }
 
-  async #apply(step: TunnelStep): Promise<void> {
-    const { exec, paths, machine, clock } = this.#options
+  async #apply(exec: Exec, step: TunnelStep): Promise<void> {
+    const { paths, machine, clock } = this.#options
     switch (step.kind) {
       case 'create': {
         mkdirSync(paths.runDir, { recursive: true })

@@ -5,6 +5,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import type { Cc } from '../../../cluster-agent/cc/reconcilers.ts'
 import { removeGuard } from '../../../cluster-agent/host/guard.ts'
+import type { Exec } from '../../../common/exec.ts'
 import { silentLog } from '../../../common/log.ts'
 import { until } from '../../../sandbox/until.ts'
 import { type SimulatedHost, whyNoHosts } from '../../support/netns.ts'
@@ -146,6 +147,21 @@ describe('openCc, in two racks behind a router that passes only WireGuard', { sk
     assert.deepEqual(steps, [])
     assert.equal(await processes(a), running)
     assert.ok(await pings(a, BLUE_A, BLUE_B.ipv4))
+  })
+
+  test('a pass lists each kind of thing once, however many of its parts look at it', async () => {
+    const ran: string[] = []
+    const { exec } = a.host
+    const counting: Exec = (argv, options) => {
+      ran.push(argv.join(' '))
+      return exec(argv, options)
+    }
+    const cc = await a.open(silentLog, counting)
+    ran.length = 0
+    await cc.pass(desired()[0])
+    const listings = ran.filter((one) => /^(?:ip .*show|ovs-vsctl .*list )/.test(one))
+    assert.ok(listings.length > 5)
+    assert.deepEqual(listings.toSorted(), [...new Set(listings)].toSorted())
   })
 
   test('pass repairs what died or was changed behind its back', async () => {

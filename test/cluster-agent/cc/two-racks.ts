@@ -11,6 +11,7 @@ import { guardReconciler } from '../../../cluster-agent/host/guard.ts'
 import { addPorts, OURS } from '../../../cluster-agent/host/ovs.ts'
 import { ensureSwitch } from '../../../cluster-agent/host/switch.ts'
 import { systemClock } from '../../../common/clock.ts'
+import type { Exec } from '../../../common/exec.ts'
 import { type Log, silentLog } from '../../../common/log.ts'
 import { type Machine, probeMachine } from '../../../common/machine.ts'
 import { reconcileOnce } from '../../../common/reconcile.ts'
@@ -30,7 +31,7 @@ export interface Rack {
   readonly host: SimulatedHost
   readonly index: number
   /** A driver as a restarted agent would open it. */
-  readonly open: (log: Log) => Promise<Cc>
+  readonly open: (log: Log, through?: Exec) => Promise<Cc>
   readonly machine: Machine
   /** Plugged so far, by `plugVm`. */
   readonly taps: Set<string>
@@ -199,7 +200,8 @@ async function startRack(
     ownsFlows: true,
   }
   const { exec, paths } = host
-  const open = (log: Log) => openCc({ exec, paths, machine, clock: systemClock, log, config })
+  const open = (log: Log, through: Exec = exec) =>
+    openCc({ exec: through, paths, machine, clock: systemClock, log, config })
   return { host, index, open, machine, taps: new Set() }
 }
 

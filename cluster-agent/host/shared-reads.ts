@@ -1,0 +1,54 @@
+// One look at the host for all who look at the same: within one pass many parts of it list the same
+// links, routes and ports, and each program that starts costs more than what it finds.
+
+import type { Exec, ExecResult } from '../../common/exec.ts'
+
+/**
+ * Runs commands as `exec` does, and a listing (of ip or of the switch's database) only once until
+ * something else may have changed the host: whatever is not known to only look. For one pass and
+ * no longer: what others change meanwhile is not seen.
+ */
+export function sharedReads(exec: Exec): Exec {
+  const known = new Map<string, Promise<ExecResult>>()
+  return async (argv, options) => {
+    if (isListing(argv)) {
+      const key = JSON.stringify([argv, options?.okCodes])
+      const found = known.get(key)
+      if (found !== undefined) return found
+      const asked = exec(argv, options)
+      known.set(key, asked)
+      // Who asks again may be luckier.
+      asked.catch(() => known.delete(key))
+      return asked
+    }
+    if (onlyLooks(argv)) return exec(argv, options)
+    known.clear()
+    // What was listed meanwhile may be of before.
+    return exec(argv, options).finally(() => known.clear())
+  }
+}
+
+function isListing([program, ...args]: readonly string[]): boolean {
+  if (program === 'ip') return args.includes('-json') && args.includes('show')
+  return program === 'ovs-vsctl' && args.includes('--format=json') && args.includes('list')
+}
+
+function onlyLooks([program, ...args]: readonly string[]): boolean {
+  switch (program) {
+    case 'cat':
+    case 'test':
+      return true
+    case 'nft':
+      return args.includes('list')
+    case 'wg':
+      return args[0] === 'show'
+    case 'sysctl':
+      return args[0] === '--ignore'
+    case 'ovs-appctl':
+      return args.at(-1) === 'version'
+    case 'ovs-ofctl':
+      return args.some((one) => one.startsWith('dump-'))
+    default:
+      return false
+  }
+}
