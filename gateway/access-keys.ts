@@ -2,24 +2,29 @@
 
 import type { RandomHex } from '../common/clock.ts'
 import type { Caller } from './aws/handlers.ts'
+import { arnOf, randomBase32 } from './iam/entities.ts'
 import type { Sealer } from './secrets.ts'
 import type { AccessKeyRecord } from './store/records.ts'
 import type { View } from './store/state.ts'
 
-const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 const ID_CHARACTERS = 16
 const SECRET_BYTES = 30
 
-/** A key as AWS's look: AKIA and 16 characters of base 32; a secret of 40 characters. */
+/**
+ * A key as AWS's look: AKIA and 16 characters of base 32; a secret of 40 characters. `user` is the
+ * id of whose it is, undefined for the account's root.
+ */
 export function createAccessKey(
   { sealer, randomHex, nowMs }: { sealer: Sealer; randomHex: RandomHex; nowMs: number },
   account: string,
+  user?: string,
 ): { record: AccessKeyRecord; secret: string } {
-  const bytes = Buffer.from(randomHex(ID_CHARACTERS), 'hex')
-  const id = `AKIA${[...bytes].map((byte) => BASE32[byte % BASE32.length]).join('')}`
+  const id = `AKIA${randomBase32(randomHex, ID_CHARACTERS)}`
   const secret = Buffer.from(randomHex(SECRET_BYTES), 'hex').toString('base64')
   const sealedSecret = sealer.seal(secret, contextOf(id))
-  return { secret, record: { id, account, sealedSecret, status: 'Active', createdAtMs: nowMs } }
+  const owner = user === undefined ? {} : { user }
+  const status = 'Active'
+  return { secret, record: { id, account, ...owner, sealedSecret, status, createdAtMs: nowMs } }
 }
 
 /** The secret and owner of an active key; null when there is none. */
@@ -31,16 +36,20 @@ export function openAccessKey(
   if (!/^[A-Z0-9]{16,128}$/.test(id)) return null
   const record = view.get('access-key', id)
   if (record === null || record.status !== 'Active') return null
-  const { account } = record
-  return {
-    secret: sealer.open(record.sealedSecret, contextOf(id)),
-    caller: {
-      account,
-      userArn: `arn:aws:iam::${account}:root`,
-      userId: account,
-      accessKeyId: id,
-    },
-  }
+  const owner = ownerOf(view, record)
+  if (owner === null) return null
+  const caller = { account: record.account, ...owner, accessKeyId: id }
+  return { secret: sealer.open(record.sealedSecret, contextOf(id)), caller }
+}
+
+/** Null when its user is gone. */
+function ownerOf(
+  view: View,
+  { account, user }: AccessKeyRecord,
+): Pick<Caller, 'userArn' | 'userId'> | null {
+  if (user === undefined) return { userArn: `arn:aws:iam::${account}:root`, userId: account }
+  const [found] = view.by('iam-user', 'id', user)
+  return found === undefined ? null : { userArn: arnOf('iam-user', found), userId: found.id }
 }
 
 function contextOf(id: string): string {

@@ -81,15 +81,16 @@ export async function createKey(parts: AccountParts, account: string): Promise<N
 export async function deleteKey(state: State, account: string, id: string): Promise<void> {
   await state.update(async (tx) => {
     const key = await tx.get('access-key', id)
-    if (key?.account !== account) {
+    if (key?.account !== account || key.user !== undefined) {
       throw new MalleeError('NotFound', `account ${account} has no access key ${id}`)
     }
     await tx.delete('access-key', id)
   })
 }
 
+/** Those of the account itself, not of its users. */
 export function keysOf(view: ReturnType<State['view']>, account: string): AccessKeyRecord[] {
-  return view.all('access-key').filter((key) => key.account === account)
+  return view.by('access-key', 'account', account).filter((key) => key.user === undefined)
 }
 
 async function accountIn(tx: Transaction, id: string): Promise<AccountRecord> {

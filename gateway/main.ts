@@ -29,6 +29,7 @@ import { Sessions } from './federation/sessions.ts'
 import { filesOf, type GatewayConfig } from './files.ts'
 import { createAdminServer } from './http/admin-server.ts'
 import { createApiServer } from './http/server.ts'
+import { iamHandlers } from './iam/index.ts'
 import { openIdentitySigner } from './identity-signer.ts'
 import { startLocalServer } from './local/server.ts'
 import { createMetrics } from './metrics.ts'
@@ -185,7 +186,7 @@ async function openGateway(
         consoleOutput({ state, sessions, clock, randomHex }, instance, rack, host),
     }),
     sts: stsHandlers(),
-    iam: {},
+    iam: iamHandlers({ state, sealer, randomHex }),
     autoscaling: {},
     elasticloadbalancing: {},
     secretOf: async (id) => openAccessKey(state.view(), sealer, id),

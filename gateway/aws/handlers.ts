@@ -12,10 +12,31 @@ import type { Log } from '../../common/log.ts'
 export interface Caller {
   /** Twelve digits. */
   readonly account: string
-  /** `arn:aws:iam::<account>:root` or of a user. */
+  /**
+   * `arn:aws:iam::<account>:root`, of a user, or of a role's session:
+   * `arn:aws:sts::<account>:assumed-role/<role>/<session>`.
+   */
   readonly userArn: string
+  /** The account's number, the id of the user, or `<id of the role>:<session>`. */
   readonly userId: string
   readonly accessKeyId: string
+  /** Of temporary credentials: what they were given for. */
+  readonly session?: CallerSession
+}
+
+/** What STS put into temporary credentials. */
+export interface CallerSession {
+  readonly issuedAtMs: number
+  readonly expiresAtMs: number
+  /** The document that limits the session further; '' without one. */
+  readonly policy: string
+  /** ARNs of managed policies that limit it together with that. */
+  readonly policyArns: readonly string[]
+  readonly tags: Readonly<Record<string, string>>
+  /** Keys of tags that sessions begun with these credentials get too. */
+  readonly transitiveTagKeys: readonly string[]
+  /** '' without one. */
+  readonly sourceIdentity: string
 }
 
 export interface CallContext {

@@ -21,6 +21,12 @@ export const INDEXED = {
   'public-address': ['pool'],
   'private-address': ['subnet', 'interface'],
   'launch-template': ['account'],
+  'access-key': ['account', 'user'],
+  'iam-user': ['id', 'groups'],
+  'iam-group': ['id'],
+  'iam-role': ['id'],
+  'iam-profile': ['id', 'role'],
+  'profile-association': ['account', 'id', 'profile'],
   'insights-path': ['account'],
   'insights-analysis': ['account', 'path'],
 } as const satisfies { readonly [K in Kind]?: readonly string[] }

@@ -1,12 +1,14 @@
 // Every kind of record in the store: its key and its shape. A record is JSON; keys are
 // `<kind>/<id>`. Times are milliseconds since 1970. Instances: instance-records.ts; tenants'
-// networks: network-records.ts.
+// networks: network-records.ts; users and roles: iam-records.ts.
 
 import type { ComputeRecords } from './compute-records.ts'
+import type { IamRecords } from './iam-records.ts'
 import type { InstanceRecord, MetadataOptions } from './instance-records.ts'
 import type * as network from './network-records.ts'
 import type * as number from './number-records.ts'
 
+export type { AccessKeyRecord } from './iam-records.ts'
 export type {
   InstanceRecord,
   InstanceSettings,
@@ -103,15 +105,6 @@ export interface IdentitySignerRecord {
   readonly sealedKey: string
 }
 
-export interface AccessKeyRecord {
-  readonly id: string
-  readonly account: string
-  /** Sealed with the cloud's master key, which is not in the store. */
-  readonly sealedSecret: string
-  readonly status: 'Active' | 'Inactive'
-  readonly createdAtMs: number
-}
-
 export interface ImageRecord {
   readonly id: string
   readonly account: string
@@ -197,13 +190,12 @@ export interface NameRecord {
 }
 
 /** Kind → record; the kind is the first part of the key. */
-export interface Records extends ComputeRecords {
+export interface Records extends ComputeRecords, IamRecords {
   cloud: CloudRecord
   rack: RackRecord
   host: HostRecord
   token: TokenRecord
   account: AccountRecord
-  'access-key': AccessKeyRecord
   'identity-signer': IdentitySignerRecord
   vpc: network.VpcRecord
   subnet: network.SubnetRecord
