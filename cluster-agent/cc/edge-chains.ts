@@ -17,7 +17,7 @@ import { AROUND_MARK } from './routing.ts'
 
 const PING = 'limit rate 1000/second burst 1000 packets accept'
 const FROM_TENANTS = `iifname { "gw*", "${TRANSIT_DEVICE}" }`
-const TO_TENANTS = `oifname { "gw*", "${TUNNEL_DEVICE}" }`
+const TO_TENANTS = `oifname { "gw*", "${TUNNEL_DEVICE}", "${TRANSIT_DEVICE}" }`
 const PUBLIC_NAT = `ct mark & ${NAT_PUBLIC} != 0`
 const ANY_NAT = `ct mark & ${NAT_PUBLIC + NAT_PRIVATE} != 0`
 
@@ -88,8 +88,9 @@ function translate(publicDevice: string | null): string {
 }
 
 // What came in by the tunnel has been checked already: WireGuard takes from a peer only what its
-// allowed-ips say. Both directions must be ours: without the way out, a packet whose tunnel is not
-// there yet would leave by the default route, in clear.
+// allowed-ips say. By the transit device comes what an interface of another rack sends for others:
+// it may where answers would go there. Both directions must be ours: without the way out, a packet
+// whose tunnel is not there yet would leave by the default route, in clear.
 function forward(publicDevice: string | null, toOutside: string | null): string {
   const outside =
     publicDevice === null || toOutside === null
@@ -104,6 +105,8 @@ function forward(publicDevice: string | null, toOutside: string | null): string 
     ct state established,related accept
     ct state invalid drop
     ip daddr 169.254.0.0/16 drop
+    iifname "${TRANSIT_DEVICE}" oifname "gw*" oifname . ip saddr @back4 accept
+    iifname "${TRANSIT_DEVICE}" oifname "gw*" oifname . ip6 saddr @back6 accept
     ${FROM_TENANTS} goto outward
     iifname "${TUNNEL_DEVICE}" oifname "gw*" ip saddr . ip daddr @pairs4 accept
     iifname "${TUNNEL_DEVICE}" oifname "gw*" ip6 saddr . ip6 daddr @pairs6 accept${outside}

@@ -35,9 +35,10 @@ export function edgeSets(tenants: Tenants): EdgeSet[] {
         set(`reach${family}`, of(`ifname . ${address}`), reachOf(tenants, family)),
         map(`ways${family}`, of(`ifname . ${address} : mark`), waysOf(tenants, family)),
         map(`far${family}`, of(`${address} . ${address} : mark`), farOf(tenants, family)),
+        set(`back${family}`, of(`ifname . ${address}`), sourcesOf(tenants, WAY.rack, family)),
       ]
     }),
-    set('inbound6', `type ifname . ipv6_addr\n    ${pair}`, inboundOf(tenants)),
+    set('inbound6', `type ifname . ipv6_addr\n    ${pair}`, sourcesOf(tenants, WAY.internet, 6)),
     set('free', 'type ifname . ether_addr', freeOf(tenants)),
     map(
       'eip_in',
@@ -150,11 +151,11 @@ function farOf(tenants: Tenants, family: 4 | 6): string[] {
   })
 }
 
-/** From where in the IPv6 internet a subnet may be reached: where its packets go as well. */
-function inboundOf(tenants: Tenants): string[] {
+/** From where a subnet may be reached by a way: from where its own packets take that way to. */
+function sourcesOf(tenants: Tenants, way: number, family: 4 | 6): string[] {
   return tenants.own.flatMap((routing) =>
-    choices(tenants, routing, 6)
-      .filter(({ value }) => value === WAY.internet)
+    choices(tenants, routing, family)
+      .filter(({ value }) => value === way)
       .map(({ prefix }) => at(routing.vlanTag, prefix)),
   )
 }

@@ -7,7 +7,7 @@ import * as pb from '../../../proto/gen/mallee/v1/desired_pb.js'
 import * as tenants from '../../../proto/gen/mallee/v1/tenants_pb.js'
 import { type Desired, resource } from '../../../proto/resources.ts'
 import { joinHosts, type SimulatedHost } from '../../support/netns.ts'
-import { desiredOf, type TwoRacks } from './two-racks.ts'
+import { desiredOf, type FakeVm, inVm, type Rack, type TwoRacks } from './two-racks.ts'
 
 /** An address in the world that is on no link of ours. */
 export const WORLD = '198.18.200.2'
@@ -54,6 +54,7 @@ const SUBNETS: Readonly<Record<string, readonly [tag: number, v4: string, v6: st
   'blue-1': [11, '10.0.1.0/24', 'fd01:0:0:1::/64'],
   'red-1': [12, '10.16.1.0/24', 'fd02:0:0:1::/64'],
   'blue-2': [13, '10.0.2.0/24', 'fd01:0:0:2::/64'],
+  'blue-3': [15, '10.0.3.0/24', 'fd01:0:0:3::/64'],
 }
 const VPCS: Readonly<Record<string, readonly string[]>> = {
   blue: ['10.0.0.0/20', 'fd01::/56'],
@@ -115,4 +116,24 @@ export function peered(desired: Desired): Desired {
     all.set(`vpc/${id}`, resource(`vpc/${id}`, { case: 'vpc', value }))
   }
   return all
+}
+
+/** Whether the world's ping of one second is answered; `more` are other flags of ping. */
+export async function pingsFromWorld(
+  inet: SimulatedHost,
+  to: string,
+  ...more: readonly string[]
+): Promise<boolean> {
+  const from = to.includes(':') ? WORLD6 : WORLD
+  const argv = ['ping', '-n', '-c', '1', '-W', '1', '-I', from, ...more, to]
+  return (await inet.exec(argv, { okCodes: [0, 1, 2] })).code === 0
+}
+
+/** By which address the world sees the pings of an instance; empty when it sees none. */
+export async function sourceInWorld(inet: SimulatedHost, rack: Rack, vm: FakeVm): Promise<string> {
+  const what = `icmp[icmptype] = 8 and dst host ${WORLD}`
+  const listen = ['timeout', '3', 'tcpdump', '-nl', '-i', 'public', '-c', '1', what]
+  const heard = inet.exec(listen, { okCodes: [0, 124] })
+  await inVm(rack, vm, ['ping', '-n', '-c', '6', '-i', '0.3', '-W', '1', WORLD], [0, 1, 2])
+  return / IP ([\d.]+) > /.exec((await heard).stdout)?.[1] ?? ''
 }

@@ -15,6 +15,8 @@ import {
   OUT,
   PUBLIC,
   peered,
+  pingsFromWorld,
+  sourceInWorld,
   type Wishes,
   WORLD,
   WORLD6,
@@ -24,7 +26,6 @@ import {
   BLUE_A,
   BLUE_B,
   type FakeVm,
-  inVm,
   listening,
   MTU,
   pings,
@@ -60,18 +61,8 @@ describe('a public side that two racks share', { skip }, () => {
     await ccs[0].pass(withPublic(1, ccs[1].wireguardPublicKey(), forA))
     await ccs[1].pass(withPublic(2, ccs[0].wireguardPublicKey(), forB))
   }
-  const worldPings = async (to: string, ...more: string[]): Promise<boolean> => {
-    const from = to.includes(':') ? WORLD6 : WORLD
-    const argv = ['ping', '-n', '-c', '1', '-W', '1', '-I', from, ...more, to]
-    return (await inet.exec(argv, { okCodes: [0, 1, 2] })).code === 0
-  }
-  const sourceSeen = async (rack: Rack, vm: FakeVm): Promise<string> => {
-    const what = `icmp[icmptype] = 8 and dst host ${WORLD}`
-    const listen = ['timeout', '3', 'tcpdump', '-nl', '-i', 'public', '-c', '1', what]
-    const heard = inet.exec(listen, { okCodes: [0, 124] })
-    await inVm(rack, vm, ['ping', '-n', '-c', '6', '-i', '0.3', '-W', '1', WORLD], [0, 1, 2])
-    return / IP ([\d.]+) > /.exec((await heard).stdout)?.[1] ?? ''
-  }
+  const worldPings = (to: string, ...more: string[]) => pingsFromWorld(inet, to, ...more)
+  const sourceSeen = (rack: Rack, vm: FakeVm) => sourceInWorld(inet, rack, vm)
 
   before(async () => {
     const started = await startTwoRacks({ publicSide: PUBLIC })
