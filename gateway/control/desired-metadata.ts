@@ -69,6 +69,8 @@ export function metadataOf(view: View, one: InstanceRecord, sign: SignIdentity):
     identityPkcs7: signedData,
     identityRsa2048: signedData,
     interfaces: cards.map((card) => cardOf(view, region, card)),
+    placementGroup: view.get('placement-group', one.group?.id ?? '')?.name ?? '',
+    partitionNumber: one.group?.partition ?? 0,
   })
 }
 

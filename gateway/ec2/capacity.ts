@@ -9,7 +9,14 @@ import {
   type Resources,
   roomFor,
 } from '../../topology/placement.ts'
+import {
+  type GroupPlace,
+  type GroupRule,
+  groupTrouble,
+  placeInGroup,
+} from '../../topology/placement-groups.ts'
 import { ApiError } from '../aws/api-error.ts'
+import type { PlacementGroupRecord } from '../store/compute-records.ts'
 import type { HostRecord, InstanceRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import { instanceType } from './instance-types.ts'
@@ -26,6 +33,11 @@ export interface HostChoice {
   readonly maxCount: number
   /** Racks that an instance may go to. */
   readonly racks: ReadonlySet<string>
+  /** The placement group as the transaction read it, and the partition that is asked for. */
+  readonly group: {
+    readonly record: PlacementGroupRecord
+    readonly partition: number | null
+  } | null
 }
 
 /** Every host that may have instances, with what is left of it. */
@@ -39,22 +51,33 @@ export function placeHosts(view: View): PlaceHost[] {
 
 /**
  * Hosts for minCount to maxCount instances. The choice is of what the mirror shows; that it shows
- * all there is, on these hosts, becomes a condition of the transaction. Throws
- * InsufficientInstanceCapacity (500) when minCount do not fit.
+ * all there is, on these hosts and in the placement group, becomes a condition of the transaction.
+ * Throws InsufficientInstanceCapacity (500) when minCount do not fit.
  */
 export async function chooseHosts(
   tx: Transaction,
   state: State,
   choice: HostChoice,
-): Promise<Place[]> {
+): Promise<GroupPlace[]> {
+  const { group } = choice
   for (let turn = 0; turn < MAX_TURNS; turn += 1) {
     const view = await state.fresh()
     // The view moves on while we wait: what it says now is read in one go.
     const places = choose(view, choice)
     const seen = new Map(places.map((one) => [nameOf(one), placedOf(view, one)]))
-    if (await claim(tx, places, seen)) return places
+    // Launches into one group meet at its record, however far apart their hosts are.
+    const isGroupSeen =
+      group === null ||
+      (view.get('placement-group', group.record.id)?.launches ?? -1) >= group.record.launches
+    if (!isGroupSeen || !(await claim(tx, places, seen))) continue
+    if (group !== null) await countLaunch(tx, group.record)
+    return places
   }
   throw busy()
+}
+
+async function countLaunch(tx: Transaction, group: PlacementGroupRecord): Promise<void> {
+  await tx.put('placement-group', [group.id], { ...group, launches: group.launches + 1 })
 }
 
 /** An instance that comes back to the host where its disk is. */
@@ -100,17 +123,49 @@ function checkReturns(view: View, returns: readonly Return[]): void {
   }
 }
 
-function choose(view: View, { need, minCount, maxCount, racks }: HostChoice): Place[] {
+function choose(view: View, { need, minCount, maxCount, racks, group }: HostChoice): GroupPlace[] {
   const hosts = placeHosts(view).filter((host) => racks.has(host.rack))
-  const places = place(hosts, need, { minCount, maxCount, rack: null, spread: true })
-  if (places.ok) return places.value
-  const reasons = explain(hosts, need)
+  const rule = group === null ? null : ruleOf(view, group)
+  const places =
+    rule === null
+      ? place(hosts, need, { minCount, maxCount, rack: null, spread: true })
+      : placeInGroup(hosts, need, { minCount, maxCount }, rule)
+  if (places.ok) return places.value.map((one) => ({ partition: null, ...one }))
+  const minded = rule === null ? hosts : hosts.map((host) => minding(host, rule))
+  const reasons = explain(minded, need)
   const more = reasons.length - MAX_REASONS
   const text =
     reasons.length === 0 ? 'no rack has a host' : reasons.slice(0, MAX_REASONS).join('; ')
+  const inGroup =
+    group === null ? '' : ` in the ${group.record.strategy} group ${group.record.name}`
   throw noRoom(
-    `No room for ${minCount} of that instance type: ${text}${more > 0 ? `; and ${more} more` : ''}`,
+    `No room for ${minCount} of that instance type${inGroup}: ${text}${more > 0 ? `; and ${more} more` : ''}`,
   )
+}
+
+function minding(host: PlaceHost, rule: GroupRule): PlaceHost {
+  const why = host.eligible ? groupTrouble(host, rule) : null
+  return why === null ? host : { ...host, eligible: false, why }
+}
+
+function ruleOf(view: View, { record, partition }: NonNullable<HostChoice['group']>): GroupRule {
+  const { strategy, level, partitions } = record
+  const members = membersOf(view, record).map((one) => ({
+    rack: one.rack,
+    host: one.host,
+    partition: one.group?.partition ?? null,
+  }))
+  return { strategy, level, partitions, partition, members }
+}
+
+/** The instances of a placement group: all that are not terminated. */
+export function membersOf(
+  view: View,
+  { id, account }: Pick<PlacementGroupRecord, 'id' | 'account'>,
+): InstanceRecord[] {
+  return view
+    .instancesOf('account', account)
+    .filter((one) => one.group?.id === id && one.state !== 'terminated')
 }
 
 function noRoom(text: string): ApiError {

@@ -216,6 +216,7 @@ function infoOf(type: InstanceTypeSpec): InstanceTypeInfo {
       FlexibleEnaQueuesSupport: 'unsupported',
       NetworkCards: [{ NetworkCardIndex: 0, MaximumNetworkInterfaces: type.interfaces }],
     },
+    PlacementGroupInfo: { SupportedStrategies: ['cluster', 'partition', 'spread'] },
     HibernationSupported: false,
     BurstablePerformanceSupported: false,
     DedicatedHostsSupported: false,

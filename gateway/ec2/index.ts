@@ -37,6 +37,7 @@ import { metadataHandlers } from './metadata-options.ts'
 import { natGatewayHandlers } from './nat-gateways.ts'
 import { networkAclHandlers } from './network-acls.ts'
 import { peeringHandlers } from './peerings.ts'
+import { placementGroupHandlers } from './placement-groups.ts'
 import { prefixListQueryHandlers } from './prefix-list-queries.ts'
 import { prefixListHandlers } from './prefix-lists.ts'
 import { publicPoolHandlers } from './public-pools.ts'
@@ -92,6 +93,7 @@ export function ec2Handlers({
     ...prefixListQueryHandlers({ state, region }),
     ...networkAclHandlers({ state, randomHex, region }),
     RunInstances: runInstancesHandler({ state, randomHex, region }),
+    ...placementGroupHandlers({ state, randomHex, region }),
     ...launchTemplateHandlers({ state, randomHex }),
     ...launchTemplateVersionHandlers({ state }),
     ...launchTemplateDataHandler({ state, region }),

@@ -29,8 +29,6 @@ const ABSENT = absent(
   'instance-lifecycle',
   'kernel-id',
   'outpost-arn',
-  'placement-group-name',
-  'placement-partition-number',
   'platform',
   'product-code',
   'product-code.type',
@@ -94,6 +92,9 @@ const INSTANCE_FIELDS: Readonly<Record<string, Field<Instance>>> = {
     one.PrivateDnsNameOptions?.EnableResourceNameDnsARecord,
   'private-dns-name-options.enable-resource-name-dns-aaaa-record': (one) =>
     one.PrivateDnsNameOptions?.EnableResourceNameDnsAAAARecord,
+  'placement-group-name': (one) =>
+    one.Placement?.GroupName === '' ? null : one.Placement?.GroupName,
+  'placement-partition-number': (one) => one.Placement?.PartitionNumber,
   'private-ip-address': (one) => one.PrivateIpAddress,
   reason: (one) => one.StateTransitionReason,
   'root-device-name': (one) => one.RootDeviceName,

@@ -9,6 +9,7 @@ import type {
   InstanceState,
   NetworkInterface,
   NetworkInterfaceAssociation,
+  Placement,
   Reservation,
 } from '@aws-sdk/client-ec2'
 import type { InstanceRecord, InstanceStateName, InterfaceRecord } from '../store/records.ts'
@@ -96,10 +97,19 @@ function instanceOf(
     Placement: {
       AvailabilityZone: zoneName(region, record.rack),
       AvailabilityZoneId: zoneIdOf(view, region, record.rack),
-      GroupName: '',
+      ...groupOf(view, record),
       Tenancy: 'default',
     },
     ...sameForAll(view, record),
+  }
+}
+
+function groupOf(view: View, { group }: InstanceRecord): Placement {
+  if (group === undefined) return { GroupName: '' }
+  return {
+    GroupName: view.get('placement-group', group.id)?.name ?? '',
+    GroupId: group.id,
+    PartitionNumber: group.partition ?? undefined,
   }
 }
 

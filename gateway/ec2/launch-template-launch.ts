@@ -57,6 +57,10 @@ export function launchTemplateDataHandler({
   }
 }
 
+function groupName(view: View, { group }: InstanceRecord): string {
+  return group === undefined ? '' : (view.get('placement-group', group.id)?.name ?? '')
+}
+
 function dataOf(view: View, region: string, record: InstanceRecord): ResponseLaunchTemplateData {
   const tags = tagList(view, record.id).filter(({ Key = '' }) => !isSystemTag(Key))
   const { State: _, ...options } = optionsShape(record.metadataOptions, 'applied')
@@ -69,7 +73,8 @@ function dataOf(view: View, region: string, record: InstanceRecord): ResponseLau
     Monitoring: { Enabled: false },
     Placement: {
       AvailabilityZone: zoneName(region, record.rack),
-      GroupName: '',
+      GroupName: groupName(view, record),
+      PartitionNumber: record.group?.partition ?? undefined,
       Tenancy: 'default',
     },
     MetadataOptions: options,

@@ -19,6 +19,7 @@ export type OwnedKind =
   | 'address'
   | 'key-pair'
   | 'launch-template'
+  | 'placement-group'
   | 'insights-path'
   | 'insights-analysis'
 
@@ -121,6 +122,13 @@ export const NOUNS: Readonly<Record<TaggedKind, Noun>> = {
     'launch-template',
     'InvalidLaunchTemplateId.NotFound',
     'InvalidLaunchTemplateId.Malformed',
+  ),
+  'placement-group': noun(
+    'pg',
+    'placement group ID',
+    'placement-group',
+    'InvalidPlacementGroup.Unknown',
+    'InvalidPlacementGroupId.Malformed',
   ),
   'insights-path': noun(
     'nip',

@@ -15,6 +15,7 @@ import { typeInStore } from './instance-types.ts'
 import { type Launch, launchCards, publicWish, type RunParts } from './launch-cards.ts'
 import { templateRun } from './launch-template-launch.ts'
 import { launchOptions } from './metadata-options.ts'
+import { groupFor } from './placement-wish.ts'
 import { parseRun, type RunRequest, typeNamed } from './run-request.ts'
 import { findTargets, type Targets } from './run-targets.ts'
 import { freeAddresses } from './subnet-records.ts'
@@ -62,11 +63,14 @@ async function launch(
   const targets = await findTargets(tx, view, { region, account }, request)
   const racks = racksWithAddresses(view, targets, request)
   const { type: need, minCount, maxCount } = request
-  const places = await chooseHosts(tx, state, { need, minCount, maxCount, racks })
+  const group = await groupFor(tx, account, request.group)
+  const places = await chooseHosts(tx, state, { need, minCount, maxCount, racks, group })
   const reservation = randomId(randomHex, 'r')
   let count = 0
   for (const place of places) {
-    const made = await launchOne(one, targets, place, { reservation, launchIndex: count })
+    const inGroup = group === null ? null : { id: group.record.id, partition: place.partition }
+    const about = { reservation, launchIndex: count, group: inGroup }
+    const made = await launchOne(one, targets, place, about)
     if (made) count += 1
   }
   if (count < minCount) {
@@ -117,7 +121,9 @@ async function launchOne(
   parts: Launch,
   targets: Targets,
   { rack, host }: Place,
-  { reservation, launchIndex }: { reservation: string; launchIndex: number },
+  about: Pick<InstanceRecord, 'reservation' | 'launchIndex'> & {
+    readonly group: InstanceRecord['group'] | null
+  },
 ): Promise<boolean> {
   const { tx, randomHex, context, request, systemTags } = parts
   const { account } = context.caller
@@ -136,8 +142,9 @@ async function launchOne(
     host,
     vpc: targets.vpc,
     subnet: first.subnet,
-    reservation,
-    launchIndex,
+    reservation: about.reservation,
+    launchIndex: about.launchIndex,
+    ...(about.group != null && { group: about.group }),
     image: targets.image.id,
     type: request.type.name,
     interfaces: cards.map((card) => card.id),

@@ -11,6 +11,7 @@ import { badValue, refuseUnknown, required } from './input.ts'
 import { parseSettings } from './instance-settings.ts'
 import { DEFAULT_INSTANCE_TYPE, type InstanceTypeSpec, instanceType } from './instance-types.ts'
 import { parseOptions } from './metadata-options.ts'
+import { type GroupWish, parseGroupWish } from './placement-wish.ts'
 import { type CardRequest, parseCards } from './run-cards.ts'
 import { parseTagSpecifications, type Tags } from './tagging.ts'
 
@@ -27,6 +28,7 @@ export interface RunRequest {
   readonly zoneId: string | null
   /** '' for none. */
   readonly keyName: string
+  readonly group: GroupWish | null
   readonly metadataOptions: Partial<MetadataOptions>
   readonly settings: Partial<InstanceSettings>
   /** null: as the subnets say. */
@@ -81,8 +83,19 @@ const NAMES_HARMLESS = new Map<string, readonly unknown[]>([
   ['EnableResourceNameDnsARecord', [false]],
   ['EnableResourceNameDnsAAAARecord', [false]],
 ])
-const PLACEMENT_KNOWN = new Set(['AvailabilityZone', 'AvailabilityZoneId'])
-const PLACEMENT_HARMLESS = new Map<string, readonly unknown[]>([['Tenancy', ['default']]])
+const PLACEMENT_KNOWN = new Set([
+  'AvailabilityZone',
+  'AvailabilityZoneId',
+  'GroupName',
+  'GroupId',
+  'PartitionNumber',
+  'HostId',
+])
+const PLACEMENT_HARMLESS = new Map<string, readonly unknown[]>([
+  ['Tenancy', ['default']],
+  ['Affinity', ['default']],
+])
+
 /** Throws what AWS answers to the first parameter that does not fit. */
 export function parseRun(input: RunInput, view: View): RunRequest {
   const image = required('ImageId', input.ImageId)
@@ -101,6 +114,7 @@ export function parseRun(input: RunInput, view: View): RunRequest {
     zone: textOrNull(input.Placement?.AvailabilityZone),
     zoneId: textOrNull(input.Placement?.AvailabilityZoneId),
     keyName: input.KeyName ?? '',
+    group: parseGroupWish(input.Placement ?? {}),
     metadataOptions: parseOptions(input.MetadataOptions ?? {}),
     settings: parseSettings(input),
     hostnameType: textOrNull(input.PrivateDnsNameOptions?.HostnameType),

@@ -49,7 +49,22 @@ export interface InstanceTypeRecord {
   readonly createdAtMs: number
 }
 
+export interface PlacementGroupRecord {
+  readonly id: string
+  readonly account: string
+  readonly name: string
+  readonly strategy: 'cluster' | 'spread' | 'partition'
+  /** Of a spread group: what two of its instances never share. */
+  readonly level: 'rack' | 'host'
+  /** 1 to 7 of a partition group, else 0. */
+  readonly partitions: number
+  /** Launches into it so far. Who launches one more must have seen the instances of them all. */
+  readonly launches: number
+  readonly createdAtMs: number
+}
+
 export interface ComputeRecords {
+  'placement-group': PlacementGroupRecord
   /** By its name. */
   'instance-type': InstanceTypeRecord
   placed: PlacedRecord

@@ -27,6 +27,7 @@ export const INDEXED = {
   'iam-role': ['id'],
   'iam-profile': ['id', 'role'],
   'profile-association': ['account', 'id', 'profile'],
+  'placement-group': ['account'],
   'insights-path': ['account'],
   'insights-analysis': ['account', 'path'],
 } as const satisfies { readonly [K in Kind]?: readonly string[] }

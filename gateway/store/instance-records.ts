@@ -35,6 +35,8 @@ export interface InstanceRecord {
   readonly host: string
   readonly vpc: string
   readonly subnet: string
+  /** The placement group that it is in, and its partition there; absent without one. */
+  readonly group?: { readonly id: string; readonly partition: number | null }
   readonly interfaces: readonly string[]
   readonly securityGroups: readonly string[]
   /** Base64, as the user sent it. */

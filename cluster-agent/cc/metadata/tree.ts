@@ -60,7 +60,7 @@ function metaData(instance: Instance, metadata: InstanceMetadata): Folder {
     hostname,
     'instance-action': 'none',
     'instance-id': instance.id,
-    'instance-life-cycle': 'on-demand',
+    'instance-life-cycle': metadata.lifeCycle === '' ? 'on-demand' : metadata.lifeCycle,
     'instance-type': given(metadata.instanceType),
     ipv6: given(primary?.ipv6s[0] ?? ''),
     'local-hostname': hostname,
@@ -75,6 +75,8 @@ function metaData(instance: Instance, metadata: InstanceMetadata): Folder {
     placement: {
       'availability-zone': given(metadata.availabilityZone),
       'availability-zone-id': given(metadata.availabilityZoneId),
+      'group-name': given(metadata.placementGroup),
+      'partition-number': metadata.partitionNumber === 0 ? null : String(metadata.partitionNumber),
       region: given(metadata.region),
     },
     profile: 'default-hvm',

@@ -42,14 +42,20 @@ function lagging(state: State, times: number): State {
 }
 
 function choose(cloud: Cloud, state: State, count: number): Promise<Place[]> {
-  const choice = { need: NANO, minCount: count, maxCount: count, racks: new Set(['a']) }
+  const choice = {
+    need: NANO,
+    minCount: count,
+    maxCount: count,
+    racks: new Set(['a']),
+    group: null,
+  }
   return cloud.state.update((tx) => chooseHosts(tx, state, choice))
 }
 
 test('chooseHosts looks again when the mirror had not seen an instance', async (t) => {
   const [cloud, taken] = await halfFull(t)
   const places = await choose(cloud, lagging(cloud.state, 3), 1)
-  assert.deepEqual(places, [{ rack: 'a', host: taken === 'a1' ? 'a2' : 'a1' }])
+  assert.deepEqual(places, [{ rack: 'a', host: taken === 'a1' ? 'a2' : 'a1', partition: null }])
 })
 
 test('chooseHosts finds no room twice although a mirror that is behind shows it', async (t) => {
@@ -68,7 +74,7 @@ test('chooseHosts places nothing on a host that left while the choice was made',
   const free = taken === 'a1' ? 'a2' : 'a1'
   const call = cloud.state.update(async (tx) => {
     await tx.delete('host', 'a', free)
-    const choice = { need: NANO, minCount: 1, maxCount: 1, racks: new Set(['a']) }
+    const choice = { need: NANO, minCount: 1, maxCount: 1, racks: new Set(['a']), group: null }
     return await chooseHosts(tx, cloud.state, choice)
   })
   assert.equal(await refusal(call), 'Unavailable')

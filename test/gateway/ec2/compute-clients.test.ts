@@ -63,3 +63,28 @@ test('the JavaScript SDK reads back every part of a launch template', async (t) 
   })
   assert.deepEqual(LaunchTemplateVersions?.[0]?.LaunchTemplateData, LaunchTemplateData)
 })
+
+test('the aws CLI makes a placement group and starts an instance in a partition of it', async (t) => {
+  const [, endpoint] = await listening(t)
+  const aws = awsCli(t, endpoint)
+  const location = `sha256:${DIGEST}`
+  const image = await aws(
+    ...['register-image', '--name', 'debian', '--image-location', location],
+    ...['--query', 'ImageId'],
+  )
+  await aws(
+    ...['create-placement-group', '--group-name', 'db', '--strategy', 'partition'],
+    ...['--partition-count', '5'],
+  )
+  const place = await aws(
+    ...['run-instances', '--image-id', image, '--instance-type', 't3.nano'],
+    ...['--placement', 'GroupName=db,PartitionNumber=4'],
+    ...['--query', 'Instances[0].Placement.[GroupName,PartitionNumber]'],
+  )
+  assert.equal(place, 'db\t4')
+  const count = await aws(
+    ...['describe-placement-groups', '--group-names', 'db'],
+    ...['--query', 'PlacementGroups[0].PartitionCount'],
+  )
+  assert.equal(count, '5')
+})

@@ -519,6 +519,27 @@ export declare type InstanceMetadata = Message<"mallee.v1.InstanceMetadata"> & {
    * @generated from field: repeated mallee.v1.MetadataInterface interfaces = 23;
    */
   interfaces: MetadataInterface[];
+
+  /**
+   * By name; empty without one.
+   *
+   * @generated from field: string placement_group = 30;
+   */
+  placementGroup: string;
+
+  /**
+   * From 1; 0 without partitions.
+   *
+   * @generated from field: uint32 partition_number = 31;
+   */
+  partitionNumber: number;
+
+  /**
+   * on-demand or spot; empty is on-demand.
+   *
+   * @generated from field: string life_cycle = 32;
+   */
+  lifeCycle: string;
 };
 
 /**

@@ -35,7 +35,11 @@ for (const [url, want] of [
   [`${META}/public-keys/0`, 'openssh-key'],
   [`${META}/public-keys/0/openssh-key`, 'ssh-ed25519 AAAA me\n'],
   [`${META}/security-groups`, 'default\nweb'],
-  [`${META}/placement/`, 'availability-zone\navailability-zone-id\nregion'],
+  [
+    `${META}/placement/`,
+    'availability-zone\navailability-zone-id\ngroup-name\npartition-number\nregion',
+  ],
+  [`${META}/placement/partition-number`, '2'],
   [`${META}/services/partition`, 'aws'],
   [`${META}/instance-life-cycle`, 'on-demand'],
   [`${META}/network/interfaces/macs/`, '02:00:00:00:00:01/'],

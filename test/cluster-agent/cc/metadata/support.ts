@@ -43,6 +43,8 @@ export function instanceOf(id: string, change: Partial<InstanceMetadata> = {}): 
     instanceType: 't3.micro',
     availabilityZone: 'mallee-1-a',
     availabilityZoneId: 'mal1-az1',
+    placementGroup: 'db',
+    partitionNumber: 2,
     region: 'mallee-1',
     keyName: 'my key',
     publicKey: 'ssh-ed25519 AAAA me',
