@@ -5,7 +5,8 @@ import type { Caller } from './aws/handlers.ts'
 import { arnOf, randomBase32 } from './iam/entities.ts'
 import type { Sealer } from './secrets.ts'
 import type { AccessKeyRecord } from './store/records.ts'
-import type { View } from './store/state.ts'
+import type { State, View } from './store/state.ts'
+import { SessionTokens } from './sts/credentials.ts'
 
 const ID_CHARACTERS = 16
 const SECRET_BYTES = 30
@@ -27,8 +28,21 @@ export function createAccessKey(
   return { secret, record: { id, account, ...owner, sealedSecret, status, createdAtMs: nowMs } }
 }
 
+/** Finds secrets for signatures: of kept keys, and of temporary ones by their session tokens. */
+export function secretsOf(
+  state: Pick<State, 'view'>,
+  sealer: Sealer,
+): (
+  accessKeyId: string,
+  sessionToken: string,
+) => Promise<{ secret: string; caller: Caller } | null> {
+  const sessions = new SessionTokens(sealer)
+  return async (id, token) =>
+    token === '' ? openAccessKey(state.view(), sealer, id) : sessions.open(state.view(), id, token)
+}
+
 /** The secret and owner of an active key; null when there is none. */
-export function openAccessKey(
+function openAccessKey(
   view: View,
   sealer: Sealer,
   id: string,

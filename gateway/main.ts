@@ -14,7 +14,7 @@ import { RenewableServer } from '../proto/renewable-server.ts'
 import { address } from '../proto/service.ts'
 import { SESSION_TIMING } from '../proto/session.ts'
 import { sessionService } from '../proto/session-server.ts'
-import { openAccessKey } from './access-keys.ts'
+import { secretsOf } from './access-keys.ts'
 import { openBlob, removePartialBlobs } from './blobs.ts'
 import { GatewayCertificate, keepCertificate, readCa, readTls } from './certificate.ts'
 import { consoleOutput, serveCommands } from './control/commands.ts'
@@ -30,6 +30,7 @@ import { filesOf, type GatewayConfig } from './files.ts'
 import { createAdminServer } from './http/admin-server.ts'
 import { createApiServer } from './http/server.ts'
 import { iamHandlers } from './iam/index.ts'
+import { keyUses } from './iam/key-uses.ts'
 import { openIdentitySigner } from './identity-signer.ts'
 import { startLocalServer } from './local/server.ts'
 import { createMetrics } from './metrics.ts'
@@ -185,11 +186,12 @@ async function openGateway(
       consoleOutput: (instance, rack, host) =>
         consoleOutput({ state, sessions, clock, randomHex }, instance, rack, host),
     }),
-    sts: stsHandlers(),
+    sts: stsHandlers({ state, sealer, randomHex }),
     iam: iamHandlers({ state, sealer, randomHex }),
     autoscaling: {},
     elasticloadbalancing: {},
-    secretOf: async (id) => openAccessKey(state.view(), sealer, id),
+    secretOf: secretsOf(state, sealer),
+    keyUsed: keyUses({ state, log }),
     region: cloud.region,
     clock,
     log,

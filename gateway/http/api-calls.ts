@@ -10,12 +10,15 @@ import { type Codec, createCodec } from '../aws/codec.ts'
 import { ownParameters, parseForm } from '../aws/form.ts'
 import type { CallContext, Caller, ServiceHandlers } from '../aws/handlers.ts'
 import { loadModel, SERVICES, type ServiceName } from '../aws/model.ts'
+import type { KeyUse } from '../iam/key-uses.ts'
 import type { Metrics } from '../metrics.ts'
 import { headersOf, type SignedRequest } from './canonical-request.ts'
 import { readAuthorization, type SecretOf, SigningKeys, verifySignature } from './sigv4.ts'
 
 export interface ApiOptions extends ServiceHandlers {
   readonly secretOf: SecretOf
+  /** Hears of every request that was signed well. */
+  readonly keyUsed?: (use: KeyUse) => void
   /** The EC2 region of this cloud: the only one that a signature may name. */
   readonly region: string
   readonly clock: Clock
@@ -100,6 +103,8 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
     const tools = { secretOf: options.secretOf, keys, nowMs: call.startedAtMs }
     const caller = await verifySignature(tools, signed, claim)
     call.account = caller.account
+    const { accessKeyId, service, region } = claim
+    options.keyUsed?.({ accessKeyId, service, region, nowMs: call.startedAtMs })
     const parameters = parseForm(signed.query)
     parseForm(Buffer.from(request.body).toString(), parameters)
     return await dispatch(call, caller, parameters)

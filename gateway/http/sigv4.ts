@@ -8,9 +8,13 @@ import { canonicalRequest, type SignedRequest } from './canonical-request.ts'
 
 export type { SignedRequest } from './canonical-request.ts'
 
-/** Whose key it is, null when nobody's (or an inactive one). */
+/**
+ * Whose key it is, null when nobody's (or an inactive one). `sessionToken` is '' when the request
+ * has none; what is found has a session if, and only if, the token is that session's.
+ */
 export type SecretOf = (
   accessKeyId: string,
+  sessionToken: string,
 ) => Promise<{ readonly secret: string; readonly caller: Caller } | null>
 
 /** What a request says about its signature, not yet believed. */
@@ -26,7 +30,8 @@ export interface Authorization {
   readonly timestamp: string
   /** Milliseconds that a presigned request is good for; null for the header's form. */
   readonly lifetimeMs: number | null
-  readonly hasSessionToken: boolean
+  /** '' without one. */
+  readonly sessionToken: string
 }
 
 const ALGORITHM = 'AWS4-HMAC-SHA256'
@@ -66,17 +71,25 @@ export function readAuthorization(request: SignedRequest): Authorization {
   if (timeOf(timestamp) === null) {
     throw incomplete("Date must be in ISO-8601 'basic format', in X-Amz-Date.")
   }
-  const hasSessionToken =
-    query.has('X-Amz-Security-Token') || request.headers.has('x-amz-security-token')
+  const sessionToken = tokenOf(request, query)
   return {
     ...{ accessKeyId, date, region, service, signedHeaders },
-    ...{ signature: fields.Signature, timestamp, lifetimeMs, hasSessionToken },
+    ...{ signature: fields.Signature, timestamp, lifetimeMs, sessionToken },
   }
 }
 
+/** Of a header or, in a presigned request, of a parameter. */
+function tokenOf({ headers }: SignedRequest, query: URLSearchParams): string {
+  const inHeader = headers.get('x-amz-security-token') ?? []
+  const [token = '', ...more] = [...inHeader, ...query.getAll('X-Amz-Security-Token')]
+  if (more.length > 0) throw incomplete('There is more than one X-Amz-Security-Token.')
+  return token
+}
+
 /**
- * Who signed this request. Throws, in EC2's words or in STS' (and IAM's): unknown key, signature
- * that does not match, time too far off. A session token is refused like an unknown key.
+ * Who signed this request. Throws, in EC2's words or in those of the other services: unknown key,
+ * or a session token that is not its; signature that does not match, time too far off, a session
+ * that has ended.
  */
 export async function verifySignature(
   tools: { readonly secretOf: SecretOf; readonly keys: SigningKeys; readonly nowMs: number },
@@ -88,17 +101,22 @@ export async function verifySignature(
   const canonical = canonicalRequest(request, claim.signedHeaders, claim.service === 's3')
   // Everything in it is ASCII but header values, which Node gives as Latin-1.
   const digest = hash('sha256', Buffer.from(canonical, 'latin1'))
-  const known = await tools.secretOf(claim.accessKeyId)
+  const { accessKeyId, sessionToken } = claim
+  const known = await tools.secretOf(accessKeyId, sessionToken)
   const key = tools.keys.get(known?.secret ?? DECOY_SECRET, claim)
   const text = `${ALGORITHM}\n${claim.timestamp}\n${scope}\n${digest}`
   const isEqual = timingSafeEqual(hmac(key, text), Buffer.from(claim.signature, 'hex'))
-  if (known === null || claim.hasSessionToken) throw unknownKey(claim.service)
+  const session = known?.caller.session
+  if (known === null || (session === undefined) !== (sessionToken === '')) {
+    throw unknownKey(claim.service)
+  }
   if (!isEqual) {
     throw mismatch(
       'The request signature we calculated does not match the signature you provided. Check your ' +
         'AWS Secret Access Key and signing method. Consult the service documentation for details.',
     )
   }
+  if (session !== undefined && tools.nowMs >= session.expiresAtMs) throw ended(claim.service)
   return known.caller
 }
 
@@ -241,4 +259,10 @@ function unknownKey(service: string): ApiError {
   }
   const message = 'The security token included in the request is invalid.'
   return new ApiError('InvalidClientTokenId', message, 403)
+}
+
+function ended(service: string): ApiError {
+  if (service === 'ec2') return new ApiError('RequestExpired', 'Request has expired.')
+  const message = 'The security token included in the request is expired'
+  return new ApiError('ExpiredToken', message, 403)
 }

@@ -1,6 +1,7 @@
 // All IAM actions that this cloud answers. What is not here answers UnsupportedOperation.
 
-import type { IamHandlers } from '../aws/handlers.ts'
+import { ApiError } from '../aws/api-error.ts'
+import type { CallContext, IamHandlers } from '../aws/handlers.ts'
 import { iamAccountHandlers } from './account.ts'
 import { attachmentHandlers } from './attachments.ts'
 import { boundaryHandlers } from './boundaries.ts'
@@ -16,7 +17,7 @@ import { tagHandlers } from './tags.ts'
 import { userHandlers } from './users.ts'
 
 export function iamHandlers(parts: IamParts): IamHandlers {
-  return {
+  return withoutTokens({
     ...userHandlers(parts),
     ...groupHandlers(parts),
     ...keyHandlers(parts),
@@ -29,5 +30,25 @@ export function iamHandlers(parts: IamParts): IamHandlers {
     ...tagHandlers(parts),
     ...loginHandlers(parts),
     ...iamAccountHandlers(parts),
-  }
+  })
+}
+
+/**
+ * Credentials of GetSessionToken may not call IAM, as at AWS without a second factor. Those of a
+ * role may.
+ */
+function withoutTokens(handlers: IamHandlers): IamHandlers {
+  const guarded = Object.entries(handlers).map(([action, handler]) => {
+    const call = handler as (context: CallContext, input: never) => unknown
+    return [
+      action,
+      (context: CallContext, input: never) => {
+        const { session, userId } = context.caller
+        if (session === undefined || userId.includes(':')) return call(context, input)
+        const message = 'The security token included in the request is invalid'
+        throw new ApiError('InvalidClientTokenId', message, 403)
+      },
+    ]
+  })
+  return Object.fromEntries(guarded)
 }

@@ -8,6 +8,55 @@ import { arnOf } from './entities.ts'
 import type { CallerPolicies, PolicySets, Principal } from './evaluate.ts'
 import { defaultDocument, findPolicy } from './policies.ts'
 import type { ParsedPolicy } from './policy.ts'
+import type { Context } from './templates.ts'
+
+/** All that evaluation is given of a caller. */
+export interface Access {
+  readonly policies: CallerPolicies
+  readonly principal: Principal
+  /** What conditions may ask about the caller; keys in lower case. */
+  readonly keys: Context
+}
+
+export function accessOf(view: View, caller: Caller): Access {
+  return {
+    policies: policiesOf(view, caller),
+    principal: principalOf(view, caller),
+    keys: keysOf(view, caller),
+  }
+}
+
+/** IAM user guide, "AWS global condition context keys": properties of the principal and session. */
+function keysOf(view: View, caller: Caller): Context {
+  const { account, userArn, userId, session } = caller
+  const principal = principalOf(view, caller)
+  const [user] = view.by('iam-user', 'id', userId)
+  const tags = { ...(user ?? roleOf(view, caller))?.tags, ...session?.tags }
+  const keys = new Map<string, readonly string[]>([
+    ['aws:principalaccount', [account]],
+    ['aws:principalarn', [principal.roleArn ?? userArn]],
+    ['aws:principaltype', [TYPES[principal.kind]]],
+    ['aws:userid', [userId]],
+  ])
+  if (user !== undefined) keys.set('aws:username', [user.name])
+  for (const [key, value] of Object.entries(tags)) {
+    keys.set(`aws:principaltag/${key.toLowerCase()}`, [value])
+  }
+  if (session !== undefined) {
+    keys.set('aws:tokenissuetime', [new Date(session.issuedAtMs).toISOString()])
+    keys.set('aws:multifactorauthpresent', ['false'])
+    if (session.sourceIdentity !== '') keys.set('aws:sourceidentity', [session.sourceIdentity])
+  }
+  return keys
+}
+
+const TYPES: Readonly<Record<Principal['kind'], string>> = {
+  root: 'Account',
+  user: 'User',
+  'assumed-role': 'AssumedRole',
+  'federated-user': 'FederatedUser',
+  service: 'Service',
+}
 
 /** As policies name the caller. */
 export function principalOf(view: View, caller: Caller): Principal {

@@ -3,9 +3,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { _InstanceType } from '@aws-sdk/client-ec2'
+import { randomHex } from '../../../common/clock.ts'
 import { silentLog } from '../../../common/log.ts'
 import { instanceType, instanceTypes } from '../../../gateway/ec2/instance-types.ts'
 import { stsHandlers } from '../../../gateway/sts/index.ts'
+import { testSealer } from '../../support/sealer.ts'
 import { ACCOUNT, openCloud, REGION, refusal, setHost } from './support.ts'
 
 test('DescribeRegions shows the cloud’s region and refuses another', async (t) => {
@@ -121,7 +123,9 @@ test('instanceType knows the types that old and new scripts start', async (t) =>
   assert.equal(instanceType(view, 'toString'), null)
 })
 
-test('GetCallerIdentity says whose key it was', async () => {
+test('GetCallerIdentity says whose key it was', async (t) => {
+  const { state } = await openCloud(t)
+  const sealer = await testSealer(t)
   const caller = {
     account: ACCOUNT,
     userArn: `arn:aws:iam::${ACCOUNT}:root`,
@@ -129,9 +133,12 @@ test('GetCallerIdentity says whose key it was', async () => {
     accessKeyId: 'AKIAAAAAAAAAAAAAAAAA',
   }
   const context = { caller, requestId: '1', nowMs: 0, log: silentLog, parameters: new Map() }
-  assert.deepEqual(await stsHandlers().GetCallerIdentity?.(context, {}), {
-    Account: ACCOUNT,
-    Arn: caller.userArn,
-    UserId: ACCOUNT,
-  })
+  assert.deepEqual(
+    await stsHandlers({ state, sealer, randomHex }).GetCallerIdentity?.(context, {}),
+    {
+      Account: ACCOUNT,
+      Arn: caller.userArn,
+      UserId: ACCOUNT,
+    },
+  )
 })

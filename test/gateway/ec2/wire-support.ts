@@ -8,6 +8,7 @@ import { randomHex } from '../../../common/clock.ts'
 import { exec } from '../../../common/exec.ts'
 import { ec2Handlers } from '../../../gateway/ec2/index.ts'
 import { stsHandlers } from '../../../gateway/sts/index.ts'
+import { testSealer } from '../../support/sealer.ts'
 import { type Endpoint, KEY, startEndpoint } from '../http/support.ts'
 import { ACCOUNT, type Cloud, openCloud, REGION } from './support.ts'
 
@@ -21,7 +22,7 @@ export async function listening(t: TestContext): Promise<[Cloud, Endpoint]> {
       endpoint: 'cloud.example:8773',
       consoleOutput: async () => ({ payload: Buffer.from('booted\n'), atMs: 0 }),
     }),
-    sts: stsHandlers(),
+    sts: stsHandlers({ state: cloud.state, sealer: await testSealer(t), randomHex }),
     secretOf: async (id) => ({
       secret: KEY.secretAccessKey,
       caller: {

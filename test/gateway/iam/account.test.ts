@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { newUser, openWorld, policyDocument, refused, trustOf } from './support.ts'
+import { newUser, openWorld, policyDocument, refused, trustOf } from './world.ts'
 
 test('an account has one alias, which nobody else has', async (t) => {
   const world = await openWorld(t)

@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { newUser, openWorld, policyDocument, refused, trustOf } from './support.ts'
+import { until } from '../../../sandbox/until.ts'
+import { REGION } from '../ec2/support.ts'
+import { newUser, openWorld, policyDocument, refused, trustOf } from './world.ts'
 
 const EC2_TRUST = trustOf({ Service: 'ec2.amazonaws.com' })
 
@@ -80,8 +82,14 @@ test('an access key is made, deactivated, rotated, and signs for its user', asyn
   await refused(iam.deleteAccessKey({ UserName: 'ann', AccessKeyId }), 'NoSuchEntity', 404)
   await refused(iam.getAccessKeyLastUsed({ AccessKeyId }), 'AccessDenied', 403)
   const last = second.AccessKey?.AccessKeyId
-  const used = await iam.getAccessKeyLastUsed({ AccessKeyId: last })
-  assert.equal(used.UserName, 'ann')
+  const unused = await iam.getAccessKeyLastUsed({ AccessKeyId: last })
+  assert.deepEqual([unused.UserName, unused.AccessKeyLastUsed?.Region], ['ann', 'N/A'])
+  const two = { accessKeyId: last ?? '', secretAccessKey: second.AccessKey?.SecretAccessKey ?? '' }
+  await world.sts(two).getCallerIdentity({})
+  await until('the use is written', () => world.state.view().get('key-use', last ?? '') !== null)
+  const used = (await iam.getAccessKeyLastUsed({ AccessKeyId: last })).AccessKeyLastUsed
+  assert.deepEqual([used?.ServiceName, used?.Region], ['sts', REGION])
+  assert.ok(Date.now() - Number(used?.LastUsedDate) < 60_000)
   await refused(
     world.iam(world.other).getAccessKeyLastUsed({ AccessKeyId: last }),
     'AccessDenied',

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openWorld, policyDocument, refused, trustOf } from './support.ts'
+import { openWorld, policyDocument, refused, trustOf } from './world.ts'
 
 const READ_ONLY = 'arn:aws:iam::aws:policy/ReadOnlyAccess'
 

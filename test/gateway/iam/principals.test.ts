@@ -6,7 +6,7 @@ import type { Caller } from '../../../gateway/aws/handlers.ts'
 import { type CallerPolicies, evaluate } from '../../../gateway/iam/evaluate.ts'
 import { policiesOf, principalOf } from '../../../gateway/iam/principals.ts'
 import type { View } from '../../../gateway/store/state.ts'
-import { openWorld, policyDocument, trustOf, type World } from './support.ts'
+import { openWorld, policyDocument, trustOf, type World } from './world.ts'
 
 const READ_ONLY = 'arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess'
 

@@ -1,21 +1,21 @@
 // A cloud with two accounts behind a listening endpoint, which the official SDK calls.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { EC2 } from '@aws-sdk/client-ec2'
 import { IAM } from '@aws-sdk/client-iam'
 import { STS } from '@aws-sdk/client-sts'
 import { randomHex, systemClock } from '../../../common/clock.ts'
-import { openAccessKey } from '../../../gateway/access-keys.ts'
+import { silentLog } from '../../../common/log.ts'
+import { secretsOf } from '../../../gateway/access-keys.ts'
 import { createAccount } from '../../../gateway/accounts.ts'
 import { ec2Handlers } from '../../../gateway/ec2/index.ts'
 import { iamHandlers } from '../../../gateway/iam/index.ts'
-import { openSealer, type Sealer } from '../../../gateway/secrets.ts'
+import { keyUses } from '../../../gateway/iam/key-uses.ts'
+import type { Sealer } from '../../../gateway/secrets.ts'
 import type { State } from '../../../gateway/store/state.ts'
 import { stsHandlers } from '../../../gateway/sts/index.ts'
+import { testSealer } from '../../support/sealer.ts'
 import { openCloud, REGION } from '../ec2/support.ts'
 import { type Endpoint, startEndpoint } from '../http/support.ts'
 
@@ -41,9 +41,7 @@ export interface World {
 export async function openWorld(t: TestContext): Promise<World> {
   const cloud = await openCloud(t)
   const { state } = cloud
-  const home = mkdtempSync(join(tmpdir(), 'mallee-iam-'))
-  t.after(() => rmSync(home, { recursive: true }))
-  const sealer = await openSealer(join(home, 'master.key'), { create: true })
+  const sealer = await testSealer(t)
   const parts = { state, sealer, clock: systemClock, randomHex }
   const { account, ...root } = await createAccount(parts, 'first')
   const other = await createAccount(parts, 'second')
@@ -52,9 +50,10 @@ export async function openWorld(t: TestContext): Promise<World> {
       ...{ state, randomHex, region: REGION },
       consoleOutput: async () => ({ payload: Buffer.from(''), atMs: 0 }),
     }),
-    sts: stsHandlers(),
+    sts: stsHandlers({ state, sealer, randomHex }),
     iam: iamHandlers({ state, sealer, randomHex }),
-    secretOf: async (id) => openAccessKey(state.view(), sealer, id),
+    secretOf: secretsOf(state, sealer),
+    keyUsed: keyUses({ state, log: silentLog }),
   })
   const config = (credentials: Credentials = root) => ({
     ...{ endpoint: endpoint.url, region: REGION, credentials, maxAttempts: 1 },

@@ -1,0 +1,283 @@
+// Temporary credentials: who gets them, what they are good for, and when they end.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Credentials as Given } from '@aws-sdk/client-sts'
+import { randomHex } from '../../../common/clock.ts'
+import { secretsOf } from '../../../gateway/access-keys.ts'
+import { accountOfKey, issueCredentials } from '../../../gateway/sts/credentials.ts'
+import {
+  type Credentials,
+  newUser,
+  openWorld,
+  policyDocument,
+  refused,
+  trustOf,
+  type World,
+} from '../iam/world.ts'
+
+const RoleSessionName = 'one'
+
+test('a user that a role trusts acts as it', async (t) => {
+  const world = await openWorld(t)
+  const ann = await mayAssume(world, 'ann')
+  const { Arn: RoleArn, RoleId } = await newRole(world, trustOf({ AWS: world.account }))
+  const given = await world.sts(ann).assumeRole({ RoleArn, RoleSessionName })
+  assert.deepEqual(given.AssumedRoleUser, {
+    AssumedRoleId: `${RoleId}:one`,
+    Arn: `arn:aws:sts::${world.account}:assumed-role/web/one`,
+  })
+  const keys = usable(given.Credentials)
+  assert.match(keys.accessKeyId, /^ASIA[A-Z2-7]{16}$/)
+  const me = await world.sts(keys).getCallerIdentity({})
+  assert.deepEqual(
+    [me.Account, me.Arn, me.UserId],
+    [world.account, given.AssumedRoleUser?.Arn, `${RoleId}:one`],
+  )
+  assert.equal((await world.ec2(keys).describeRegions({})).Regions?.length, 1)
+  assert.equal((await world.iam(keys).listRoles({})).Roles?.length, 1)
+  const left = Number(given.Credentials?.Expiration) - Date.now()
+  assert.ok(left > 3_500_000 && left <= 3_600_000, String(left))
+})
+
+test('credentials are nothing without their token, with another, and after their role', async (t) => {
+  const world = await openWorld(t)
+  const ann = await mayAssume(world, 'ann')
+  const { Arn: RoleArn } = await newRole(world, trustOf({ AWS: world.account }))
+  const [one, two] = await Promise.all(
+    ['one', 'two'].map(async (name) =>
+      usable((await world.sts(ann).assumeRole({ RoleArn, RoleSessionName: name })).Credentials),
+    ),
+  )
+  assert.ok(one !== undefined && two !== undefined)
+  const { sessionToken = '', ...bare } = one
+  const token = `${sessionToken.slice(0, -2)}${sessionToken.endsWith('AA') ? 'BB' : 'AA'}`
+  for (const keys of [
+    bare,
+    { ...bare, sessionToken: 'x' },
+    { ...bare, sessionToken: token },
+    { ...bare, sessionToken: two.sessionToken ?? '' },
+    { ...ann, sessionToken },
+  ]) {
+    await refused(world.sts(keys).getCallerIdentity({}), 'InvalidClientTokenId', 403)
+    await refused(world.ec2(keys).describeRegions({}), 'AuthFailure', 401)
+  }
+  const wrong = { ...one, secretAccessKey: two.secretAccessKey }
+  await refused(world.sts(wrong).getCallerIdentity({}), 'SignatureDoesNotMatch', 403)
+  const iam = world.iam()
+  await iam.deleteRole({ RoleName: 'web' })
+  await refused(world.sts(one).getCallerIdentity({}), 'InvalidClientTokenId', 403)
+  await newRole(world, trustOf({ AWS: world.account }))
+  await refused(world.sts(one).getCallerIdentity({}), 'InvalidClientTokenId', 403)
+})
+
+test('credentials end, and every gateway of the cloud knows them', async (t) => {
+  const world = await openWorld(t)
+  const { RoleId: principal = '' } = await newRole(world, trustOf({ AWS: world.account }))
+  const at = (expiresAtMs: number): Credentials =>
+    issueCredentials(
+      { sealer: world.sealer, randomHex },
+      {
+        ...{ account: world.account, principal, name: 'one', policy: '', policyArns: [] },
+        ...{ tags: {}, transitiveTagKeys: [], sourceIdentity: '', issuedAtMs: 0, expiresAtMs },
+      },
+    )
+  const ended = at(Date.now() - 1)
+  await refused(world.sts(ended).getCallerIdentity({}), 'ExpiredToken', 403)
+  await refused(world.ec2(ended).describeRegions({}), 'RequestExpired', 400)
+  const good = at(Date.now() + 60_000)
+  await world.sts(good).getCallerIdentity({})
+  // Another process with the same master key: nothing was kept of the credentials.
+  const found = await secretsOf(world.state, world.sealer)(
+    good.accessKeyId,
+    good.sessionToken ?? '',
+  )
+  assert.equal(found?.secret, good.secretAccessKey)
+  assert.equal(accountOfKey(good.accessKeyId), world.account)
+})
+
+test('a role is assumed by those alone whom policy and trust both name', async (t) => {
+  const world = await openWorld(t)
+  const iam = world.iam()
+  const ann = await newUser(world, 'ann')
+  const bob = await newUser(world, 'bob')
+  const user = (name: string): string => `arn:aws:iam::${world.account}:user/${name}`
+  const { Arn: RoleArn } = await newRole(world, trustOf({ AWS: user('ann') }))
+  const as = (keys?: Credentials) => world.sts(keys).assumeRole({ RoleArn, RoleSessionName })
+  // Named herself, she needs no policy of her own in the same account.
+  await as(ann)
+  await refused(as(bob), 'AccessDenied', 403)
+  const message = await refused(as(), 'AccessDenied', 403)
+  assert.equal(message, 'Roles may not be assumed by root accounts.')
+  const RoleName = 'web'
+  await iam.updateAssumeRolePolicy({ RoleName, PolicyDocument: trustOf({ AWS: world.account }) })
+  await refused(as(ann), 'AccessDenied', 403)
+  const PolicyDocument = policyDocument('sts:AssumeRole')
+  await iam.putUserPolicy({ UserName: 'ann', PolicyName: 'p', PolicyDocument })
+  await as(ann)
+  const deny = policyDocument('sts:AssumeRole', 'Deny')
+  await iam.putUserPolicy({ UserName: 'ann', PolicyName: 'q', PolicyDocument: deny })
+  await refused(as(ann), 'AccessDenied', 403)
+})
+
+test('a user who is made later under a trusted name is not trusted', async (t) => {
+  const world = await openWorld(t)
+  const iam = world.iam()
+  await iam.createUser({ UserName: 'ann' })
+  const AWS = `arn:aws:iam::${world.account}:user/ann`
+  const { Arn: RoleArn } = await newRole(world, trustOf({ AWS }))
+  await iam.deleteUser({ UserName: 'ann' })
+  const ann = await newUser(world, 'ann')
+  await refused(world.sts(ann).assumeRole({ RoleArn, RoleSessionName }), 'AccessDenied', 403)
+  await iam.updateAssumeRolePolicy({ RoleName: 'web', PolicyDocument: trustOf({ AWS }) })
+  await world.sts(ann).assumeRole({ RoleArn, RoleSessionName })
+})
+
+test('a deputy of another account says the id that was agreed', async (t) => {
+  const world = await openWorld(t)
+  const other = world.iam(world.other)
+  await other.createUser({ UserName: 'deputy' })
+  const made = await other.createAccessKey({ UserName: 'deputy' })
+  const deputy = {
+    accessKeyId: made.AccessKey?.AccessKeyId ?? '',
+    secretAccessKey: made.AccessKey?.SecretAccessKey ?? '',
+  }
+  const { User } = await other.getUser({ UserName: 'deputy' })
+  const condition = { StringEquals: { 'sts:ExternalId': 'agreed-1' } }
+  const { Arn: RoleArn } = await newRole(world, trustOf({ AWS: User?.Arn }, condition))
+  const as = (ExternalId?: string) =>
+    world.sts(deputy).assumeRole({ RoleArn, RoleSessionName, ...(ExternalId && { ExternalId }) })
+  await refused(as('agreed-1'), 'AccessDenied', 403)
+  const PolicyDocument = policyDocument('sts:AssumeRole')
+  await other.putUserPolicy({ UserName: 'deputy', PolicyName: 'p', PolicyDocument })
+  await refused(as(), 'AccessDenied', 403)
+  await refused(as('other-1'), 'AccessDenied', 403)
+  const keys = usable((await as('agreed-1')).Credentials)
+  const me = await world.sts(keys).getCallerIdentity({})
+  assert.equal(me.Account, world.account)
+})
+
+test('a chain of roles lasts an hour and carries what is transitive', async (t) => {
+  const world = await openWorld(t)
+  const ann = await mayAssume(world, 'ann')
+  const both = trust(['sts:AssumeRole', 'sts:TagSession', 'sts:SetSourceIdentity'], world.account)
+  const first = await newRole(world, both, 'first')
+  const second = await newRole(world, both, 'second')
+  const given = await world.sts(ann).assumeRole({
+    ...{ RoleArn: first.Arn, RoleSessionName, SourceIdentity: 'ann', DurationSeconds: 7200 },
+    Tags: [
+      { Key: 'team', Value: 'x' },
+      { Key: 'own', Value: 'y' },
+    ],
+    TransitiveTagKeys: ['team'],
+  })
+  assert.equal(given.SourceIdentity, 'ann')
+  assert.ok((given.PackedPolicySize ?? 0) > 0)
+  const sts = world.sts(usable(given.Credentials))
+  const chain = { RoleArn: second.Arn, RoleSessionName }
+  await refused(sts.assumeRole({ ...chain, DurationSeconds: 3601 }), 'ValidationError', 400)
+  const Tags = [{ Key: 'Team', Value: 'z' }]
+  await refused(sts.assumeRole({ ...chain, Tags }), 'InvalidParameterValue', 400)
+  const next = usable((await sts.assumeRole(chain)).Credentials)
+  const open = secretsOf(world.state, world.sealer)
+  const session = (await open(next.accessKeyId, next.sessionToken ?? ''))?.caller.session
+  assert.deepEqual(session?.tags, { team: 'x' })
+  assert.equal(session?.sourceIdentity, 'ann')
+})
+
+test('GetSessionToken gives a user its own rights for a while', async (t) => {
+  const world = await openWorld(t)
+  const ann = await newUser(world, 'ann')
+  const keys = usable((await world.sts(ann).getSessionToken({ DurationSeconds: 900 })).Credentials)
+  const me = await world.sts(keys).getCallerIdentity({})
+  assert.match(me.Arn ?? '', /:user\/ann$/)
+  await refused(world.sts(keys).getSessionToken({}), 'AccessDenied', 403)
+  await refused(world.iam(keys).listUsers({}), 'InvalidClientTokenId', 403)
+  const root = await world.sts().getSessionToken({})
+  const left = Number(root.Credentials?.Expiration) - Date.now()
+  assert.ok(left <= 3_600_000, String(left))
+  const info = await world.sts(world.other).getAccessKeyInfo({ AccessKeyId: keys.accessKeyId })
+  assert.equal(info.Account, world.account)
+  const nobody = world.sts().getAccessKeyInfo({ AccessKeyId: 'AKIANOBODY0000000000' })
+  await refused(nobody, 'ValidationError', 400)
+})
+
+for (const [what, input, code, status] of [
+  ['no ARN', { RoleArn: 'arn:aws:s3:::x/with/a/long/name' }, 'ValidationError', 400],
+  ['an unknown role', { RoleArn: 'arn:aws:iam::123456789012:role/no' }, 'AccessDenied', 403],
+  ['a session named with a slash', { RoleSessionName: 'a/b' }, 'ValidationError', 400],
+  ['15 minutes less a second', { DurationSeconds: 899 }, 'ValidationError', 400],
+  ['more than the role allows', { DurationSeconds: 7201 }, 'ValidationError', 400],
+  ['13 hours', { DurationSeconds: 46_800 }, 'ValidationError', 400],
+  ['a policy that is none', { Policy: '{"a":1}' }, 'MalformedPolicyDocument', 400],
+  ['a long policy', { Policy: policyDocument('x:y'.repeat(700)) }, 'ValidationError', 400],
+  [
+    'a policy that is not there',
+    { PolicyArns: [{ arn: 'arn:aws:iam::aws:policy/None' }] },
+    'MalformedPolicyDocument',
+    400,
+  ],
+  ['a tag twice', { Tags: tags('a', 'A') }, 'InvalidInput', 400],
+  ['tags that do not fit', { Tags: tags(...many()) }, 'PackedPolicyTooLarge', 400],
+  ['a transitive key of no tag', { TransitiveTagKeys: ['x'] }, 'ValidationError', 400],
+  [
+    'a second factor',
+    { SerialNumber: '123456789', TokenCode: '123456' },
+    'UnsupportedOperation',
+    400,
+  ],
+] as const) {
+  test(`AssumeRole refuses ${what} with ${code}`, async (t) => {
+    const world = await openWorld(t)
+    const ann = await mayAssume(world, 'ann')
+    const document = trust(['sts:AssumeRole', 'sts:TagSession'], world.account)
+    const { Arn: RoleArn } = await newRole(world, document)
+    await world.sts(ann).assumeRole({ RoleArn, RoleSessionName })
+    const call = world.sts(ann).assumeRole({ RoleArn, RoleSessionName, ...(input as object) })
+    await refused(call, code, status)
+  })
+}
+
+/** A user whose own policy lets it assume every role. */
+async function mayAssume(world: World, UserName: string): Promise<Credentials> {
+  const keys = await newUser(world, UserName)
+  const PolicyDocument = policyDocument('sts:*')
+  await world.iam().putUserPolicy({ UserName, PolicyName: 'sts', PolicyDocument })
+  return keys
+}
+
+async function newRole(
+  world: World,
+  AssumeRolePolicyDocument: string,
+  RoleName = 'web',
+): Promise<{ Arn: string; RoleId: string }> {
+  const iam = world.iam()
+  const request = { RoleName, AssumeRolePolicyDocument, MaxSessionDuration: 7200 }
+  const { Role } = await iam.createRole(request)
+  const PolicyDocument = policyDocument('*')
+  if (RoleName !== 'web') await iam.putRolePolicy({ RoleName, PolicyName: 'p', PolicyDocument })
+  return { Arn: Role?.Arn ?? '', RoleId: Role?.RoleId ?? '' }
+}
+
+function trust(actions: readonly string[], account: string): string {
+  const statement = { Effect: 'Allow', Action: actions, Principal: { AWS: account } }
+  return JSON.stringify({ Version: '2012-10-17', Statement: statement })
+}
+
+function usable(given: Given | undefined): Credentials {
+  const { AccessKeyId, SecretAccessKey, SessionToken } = given ?? {}
+  assert.ok(AccessKeyId && SecretAccessKey && SessionToken)
+  return {
+    accessKeyId: AccessKeyId,
+    secretAccessKey: SecretAccessKey,
+    sessionToken: SessionToken,
+  }
+}
+
+function tags(...keys: readonly string[]): object[] {
+  return keys.map((Key) => ({ Key, Value: 'v'.repeat(200) }))
+}
+
+function many(): string[] {
+  return Array.from({ length: 40 }, (_, i) => `key-${i}`)
+}
