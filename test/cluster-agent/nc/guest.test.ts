@@ -186,7 +186,7 @@ describe('ncRole with real guests', { skip: whyNoHosts() ?? false }, () => {
     const { state, startCount } = statusOf(role, 2)
     assert.deepEqual([state, startCount], [InstanceState.RUNNING, ended.startCount + 1])
     await ready(2, 2)
-    const read = await guestShell(guests, 2, 'dd if=/dev/vda bs=1M skip=900 count=1 | head -c 4')
+    const read = await guestShell(guests, 2, 'dd if=/dev/vda bs=1M skip=900 count=1 | head -n 1')
     assert.match(read, /kept/)
     const stopped = { n: 2, power: Power.STOPPED, startCount: 1, forceStop: true }
     await role.pass(guests.desired([stopped]))
