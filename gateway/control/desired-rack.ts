@@ -146,7 +146,7 @@ export function instanceAt(
     imageId: one.image,
     vcpus: type.vcpus,
     memoryMib: type.memoryMib,
-    diskGib: type.diskGib,
+    diskGib: one.diskGib ?? type.diskGib,
     interfaceIds: [...one.interfaces],
     power: powerOf(one),
     rebootCount: one.rebootCount,

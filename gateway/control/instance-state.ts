@@ -6,6 +6,15 @@ import type { InstanceRecord } from '../store/records.ts'
 
 /** A large image over a slow line may take most of it. */
 const PENDING_LIMIT_MS = 30 * 60_000
+/** EC2 user guide, "Automatic instance recovery": so many attempts a day. */
+const MAX_RECOVERIES = 3
+const RECOVERY_WINDOW_MS = 86_400_000
+
+interface Reason {
+  readonly code: string
+  readonly message: string
+  readonly nowMs: number
+}
 
 /** The same record when the report is no news. */
 export function nextInstance(
@@ -24,7 +33,8 @@ export function nextInstance(
 function follow(record: InstanceRecord, status: InstanceStatus, nowMs: number): InstanceRecord {
   switch (status.state) {
     case InstanceState.RUNNING:
-      return record.state === 'pending' ? { ...record, state: 'running' } : record
+      if (record.state !== 'pending') return record
+      return { ...record, state: 'running', stateReason: null }
     case InstanceState.STOPPED:
       if (record.state === 'stopping') return { ...record, state: 'stopped' }
       if (record.desired !== 'running' || isStale(record, status)) return record
@@ -49,9 +59,35 @@ function ended(record: InstanceRecord, status: InstanceStatus, nowMs: number): I
   if (record.desired === 'terminated') return record
   const code = status.reasonCode === '' ? 'Server.InternalError' : status.reasonCode
   const message = status.reasonMessage === '' ? 'the instance ended' : status.reasonMessage
-  const byGuest = code === 'Client.InstanceInitiatedShutdown'
-  const stays = byGuest ? settingsOf(record).shutdownBehavior === 'stop' : hasRun(record)
-  return ending(record, stays ? 'stopped' : 'shutting-down', { code, message, nowMs })
+  const reason = { code, message, nowMs }
+  const { shutdownBehavior } = settingsOf(record)
+  if (code === 'Client.InstanceInitiatedShutdown') {
+    return ending(record, shutdownBehavior === 'stop' ? 'stopped' : 'shutting-down', reason)
+  }
+  if (isToRecover(record, nowMs)) return recovered(record, reason)
+  return ending(record, hasRun(record) ? 'stopped' : 'shutting-down', reason)
+}
+
+/** One that crashed while it ran, and not too often of late. */
+function isToRecover(record: InstanceRecord, nowMs: number): boolean {
+  if (record.state !== 'running' || settingsOf(record).autoRecovery === 'disabled') return false
+  return lately(record, nowMs).length < MAX_RECOVERIES
+}
+
+/** Started once more where its disk is. */
+function recovered(record: InstanceRecord, { code, message, nowMs }: Reason): InstanceRecord {
+  return {
+    ...record,
+    state: 'pending',
+    stateReason: { code, message: `${code}: ${message}` },
+    startCount: (record.startCount ?? 0) + 1,
+    startedAtMs: nowMs,
+    recoveredAtMs: [...lately(record, nowMs), nowMs],
+  }
+}
+
+function lately({ recoveredAtMs = [] }: InstanceRecord, nowMs: number): number[] {
+  return recoveredAtMs.filter((atMs) => nowMs - atMs < RECOVERY_WINDOW_MS)
 }
 
 /** Did it ever reach `running`? EC2 stops no instance that did not. */
@@ -76,7 +112,7 @@ export function givenUp(record: InstanceRecord, trouble: string, nowMs: number):
 function ending(
   record: InstanceRecord,
   state: 'stopped' | 'shutting-down',
-  { code, message, nowMs }: { code: string; message: string; nowMs: number },
+  { code, message, nowMs }: Reason,
 ): InstanceRecord {
   const at = new Date(nowMs).toISOString().replace('T', ' ').slice(0, 19)
   return {

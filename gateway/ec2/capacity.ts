@@ -208,6 +208,11 @@ export function placedOn(view: View, { rack, host }: Place): InstanceRecord[] {
     .filter((one) => one.rack === rack && one.state !== 'terminated')
 }
 
+/** How large an instance's disk is: that of the type that it was launched with. */
+export function diskGibOf(view: View, { diskGib, type }: InstanceRecord): number {
+  return diskGib ?? instanceType(view, type)?.diskGib ?? 0
+}
+
 function nameOf({ rack, host }: Place): string {
   return `${rack}/${host}`
 }
@@ -215,12 +220,11 @@ function nameOf({ rack, host }: Place): string {
 function placeHost(view: View, host: HostRecord, troubleOfRack: string | null): PlaceHost {
   const instances = placedOn(view, host)
   const used = { vcpus: 0, memoryMib: 0, diskGib: 0 }
-  for (const { type, state } of instances) {
-    const spec = instanceType(view, type)
-    if (spec === null) continue
-    used.diskGib += spec.diskGib
+  for (const record of instances) {
+    used.diskGib += diskGibOf(view, record)
+    const spec = instanceType(view, record.type)
     // What is stopped has its disk there and nothing else.
-    if (state === 'stopped') continue
+    if (spec === null || record.state === 'stopped') continue
     used.vcpus += spec.vcpus
     used.memoryMib += spec.memoryMib
   }

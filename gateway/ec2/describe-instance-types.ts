@@ -7,6 +7,7 @@ import type { Ec2Handlers } from '../aws/handlers.ts'
 import type { State, View } from '../store/state.ts'
 import { absent, type Filterable, matching } from './filters.ts'
 import { endDryRun, isAsked } from './input.ts'
+import { isBurstable } from './instance-settings.ts'
 import { type InstanceTypeSpec, instanceType, instanceTypes } from './instance-types.ts'
 import { pageOf } from './paging.ts'
 import { zoneId, zoneName } from './zones.ts'
@@ -218,9 +219,9 @@ function infoOf(type: InstanceTypeSpec): InstanceTypeInfo {
     },
     PlacementGroupInfo: { SupportedStrategies: ['cluster', 'partition', 'spread'] },
     HibernationSupported: false,
-    BurstablePerformanceSupported: false,
+    BurstablePerformanceSupported: isBurstable(type.name),
     DedicatedHostsSupported: false,
-    AutoRecoverySupported: false,
+    AutoRecoverySupported: true,
     NitroEnclavesSupport: 'unsupported',
     NitroTpmSupport: 'unsupported',
   }

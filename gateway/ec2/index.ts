@@ -22,6 +22,8 @@ import { insightsAnalysisHandlers } from './insights-analyses.ts'
 import { insightsPathHandlers } from './insights-paths.ts'
 import { type ConsoleOutput, instanceActionHandlers } from './instance-actions.ts'
 import { instanceAttributeHandlers } from './instance-attributes.ts'
+import { instanceCreditHandlers } from './instance-credits.ts'
+import { instanceOptionHandlers } from './instance-options.ts'
 import { instancePowerHandlers } from './instance-power.ts'
 import { interfaceAddressHandlers } from './interface-addresses.ts'
 import { attachmentHandlers } from './interface-attachments.ts'
@@ -34,6 +36,7 @@ import { launchTemplateDataHandler } from './launch-template-launch.ts'
 import { launchTemplateVersionHandlers } from './launch-template-versions.ts'
 import { launchTemplateHandlers } from './launch-templates.ts'
 import { metadataHandlers } from './metadata-options.ts'
+import { modifyInstanceHandlers } from './modify-instance-attribute.ts'
 import { natGatewayHandlers } from './nat-gateways.ts'
 import { networkAclHandlers } from './network-acls.ts'
 import { peeringHandlers } from './peerings.ts'
@@ -101,6 +104,9 @@ export function ec2Handlers({
     ...instanceActionHandlers({ state, region, consoleOutput }),
     ...instancePowerHandlers({ state, randomHex }),
     ...instanceAttributeHandlers({ state }),
+    ...modifyInstanceHandlers({ state }),
+    ...instanceOptionHandlers({ state }),
+    ...instanceCreditHandlers({ state }),
     ...interfaceHandlers({ state, randomHex, region }),
     ...interfaceAddressHandlers({ state, randomHex, region }),
     ...interfaceAttributeHandlers({ state, randomHex, region }),

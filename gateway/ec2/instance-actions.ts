@@ -8,6 +8,7 @@ import type { InstanceRecord } from '../store/records.ts'
 import type { State, Transaction } from '../store/state.ts'
 import { namedInStore, namedInView, notFound } from './ids.ts'
 import { endDryRun, refuseUnknown, required } from './input.ts'
+import { settingsOf } from './instance-settings.ts'
 import { stateOf, transitionTime } from './instance-shape.ts'
 import { releaseInterfaces } from './release.ts'
 import { zoneName } from './zones.ts'
@@ -31,8 +32,9 @@ interface Parts {
 
 const KNOWN = new Set(['InstanceIds', 'DryRun'])
 const HARMLESS = new Map<string, readonly unknown[]>([
-  ['Force', [false]],
-  ['SkipOsShutdown', [false]],
+  // No guest is asked before it is terminated.
+  ['Force', [false, true]],
+  ['SkipOsShutdown', [false, true]],
 ])
 /** EC2 API reference, GetConsoleOutput. */
 const MAX_CONSOLE_BYTES = 64 << 10
@@ -45,6 +47,7 @@ export function instanceActionHandlers(parts: Parts): ActionHandlers {
       refuseUnknown(input, KNOWN, HARMLESS)
       const changes = await state.update(async (tx) => {
         const records = await namedInStore(tx, 'instance', ids, caller.account)
+        for (const record of records) checkProtection(record)
         endDryRun(input)
         const made: InstanceStateChange[] = []
         for (const record of records) made.push(await terminate(tx, record, nowMs))
@@ -72,6 +75,17 @@ export function instanceActionHandlers(parts: Parts): ActionHandlers {
 
     GetConsoleOutput: (context, input) => consoleAnswer(parts, context, input),
   }
+}
+
+/** Whoever may not be stopped may not be terminated either (EC2 user guide, "Stop protection"). */
+function checkProtection(record: InstanceRecord): void {
+  const { disableApiTermination, disableApiStop } = settingsOf(record)
+  if (record.desired === 'terminated' || !(disableApiTermination || disableApiStop)) return
+  const attribute = disableApiTermination ? 'disableApiTermination' : 'disableApiStop'
+  const text =
+    `The instance '${record.id}' may not be terminated. Modify its '${attribute}' instance ` +
+    'attribute and try again.'
+  throw new ApiError('OperationNotPermitted', text)
 }
 
 /** Terminating once more is no error and changes nothing. */

@@ -13,6 +13,7 @@ import type { State, Transaction, View } from '../store/state.ts'
 import { claimOwnHosts } from './capacity.ts'
 import { namedInStore } from './ids.ts'
 import { endDryRun, required } from './input.ts'
+import { settingsOf } from './instance-settings.ts'
 import { stateOf, transitionTime } from './instance-shape.ts'
 import { instanceType } from './instance-types.ts'
 import { givePublic } from './launch-cards.ts'
@@ -93,6 +94,12 @@ function checkStop(record: InstanceRecord, hibernate: boolean): void {
     throw new ApiError('UnsupportedHibernationConfiguration', text)
   }
   if (record.desired === 'terminated' || state === 'terminated') throw notFrom(id, 'stopped')
+  if (settingsOf(record).disableApiStop && state !== 'stopped') {
+    const text =
+      `The instance '${id}' may not be stopped. Modify its 'disableApiStop' instance attribute ` +
+      'and try again.'
+    throw new ApiError('OperationNotPermitted', text)
+  }
   if (hasRun(record)) return
   const text = `Instance '${id}' cannot be stopped as it has never reached the 'running' state.`
   throw new ApiError('IncorrectInstanceState', text)

@@ -16,6 +16,7 @@ import type { InstanceRecord, InstanceStateName, InterfaceRecord } from '../stor
 import type { View } from '../store/state.ts'
 import { ROOT_DEVICE_NAME } from './images.ts'
 import type { ShownInstance } from './instance-filters.ts'
+import { settingsOf } from './instance-settings.ts'
 import { instanceType } from './instance-types.ts'
 import { associationOf, groupList, interfaceOf, privateDnsName } from './interface-shape.ts'
 import { metadataOptionsOf } from './metadata-options.ts'
@@ -100,7 +101,7 @@ function instanceOf(
       ...groupOf(view, record),
       Tenancy: 'default',
     },
-    ...sameForAll(view, record),
+    ...optionsOf(view, record),
   }
 }
 
@@ -181,13 +182,15 @@ function publicOf(
 function nameOptionsOf(view: View, record: InstanceRecord): Instance['PrivateDnsNameOptions'] {
   const subnet = view.get('subnet', record.subnet)
   return {
-    HostnameType: subnet?.hostnameType ?? 'ip-name',
+    HostnameType: settingsOf(record).hostnameType || (subnet?.hostnameType ?? 'ip-name'),
     EnableResourceNameDnsARecord: subnet?.resourceNameDnsA ?? false,
     EnableResourceNameDnsAAAARecord: subnet?.resourceNameDnsAaaa ?? false,
   }
 }
 
-function sameForAll(view: View, record: InstanceRecord): Instance {
+/** What is the same for all, and what was said at the launch or later. */
+function optionsOf(view: View, record: InstanceRecord): Instance {
+  const settings = settingsOf(record)
   return {
     Architecture: 'x86_64',
     VirtualizationType: 'hvm',
@@ -199,7 +202,7 @@ function sameForAll(view: View, record: InstanceRecord): Instance {
     ProductCodes: [],
     EbsOptimized: false,
     EnaSupport: false,
-    Monitoring: { State: 'disabled' },
+    Monitoring: { State: settings.monitoring ? 'enabled' : 'disabled' },
     PlatformDetails: 'Linux/UNIX',
     UsageOperation: 'RunInstances',
     UsageOperationUpdateTime: new Date(record.launchedAtMs),
@@ -207,8 +210,10 @@ function sameForAll(view: View, record: InstanceRecord): Instance {
     CpuOptions: { CoreCount: instanceType(view, record.type)?.vcpus, ThreadsPerCore: 1 },
     HibernationOptions: { Configured: false },
     EnclaveOptions: { Enabled: false },
-    MaintenanceOptions: { AutoRecovery: 'disabled' },
-    CapacityReservationSpecification: { CapacityReservationPreference: 'none' },
+    MaintenanceOptions: { AutoRecovery: settings.autoRecovery },
+    CapacityReservationSpecification: {
+      CapacityReservationPreference: settings.capacityReservations,
+    },
     MetadataOptions: metadataOptionsOf(record),
   }
 }

@@ -54,8 +54,9 @@ export async function launchCards(
       await givePublic(parts, card, place.rack, publicWish(targets, target, subnet))
     }
     const { deviceIndex, deleteOnTermination } = target.request
+    const hostnameType = parts.request.settings.hostnameType || subnet.hostnameType
     cards.push(
-      attached(card, subnet, place, {
+      attached(card, { ...subnet, hostnameType }, place, {
         attachment: randomId(parts.randomHex, 'eni-attach'),
         deviceIndex,
         deleteOnTermination,

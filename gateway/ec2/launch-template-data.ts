@@ -11,7 +11,7 @@ import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Inputs } from '../aws/handlers.ts'
 import type { LaunchTemplateVersionRecord } from '../store/compute-records.ts'
 import { badValue, unsupported } from './input.ts'
-import { parseUserData } from './run-request.ts'
+import { parseUserData } from './instance-settings.ts'
 import { parseTags } from './tagging.ts'
 
 type RunInput = Ec2Inputs['RunInstances']

@@ -8,7 +8,7 @@ import type { View } from '../store/state.ts'
 import { parseClientToken } from './client-tokens.ts'
 import type { OwnedKind } from './ids.ts'
 import { badValue, refuseUnknown, required } from './input.ts'
-import { parseSettings } from './instance-settings.ts'
+import { parseSettings, parseUserData, SETTINGS } from './instance-settings.ts'
 import { DEFAULT_INSTANCE_TYPE, type InstanceTypeSpec, instanceType } from './instance-types.ts'
 import { parseOptions } from './metadata-options.ts'
 import { type GroupWish, parseGroupWish } from './placement-wish.ts'
@@ -31,8 +31,6 @@ export interface RunRequest {
   readonly group: GroupWish | null
   readonly metadataOptions: Partial<MetadataOptions>
   readonly settings: Partial<InstanceSettings>
-  /** null: as the subnets say. */
-  readonly hostnameType: string | null
   /** Base64, as it came. */
   readonly userData: string
   /** '' when there is none. */
@@ -42,7 +40,6 @@ export interface RunRequest {
 
 /** Instances of one request. */
 const MAX_INSTANCES = 100
-const MAX_USER_DATA_BYTES = 16 << 10
 
 const KNOWN = new Set([
   'ImageId',
@@ -61,22 +58,16 @@ const KNOWN = new Set([
   'MetadataOptions',
   'PrivateDnsNameOptions',
   'UserData',
-  'InstanceInitiatedShutdownBehavior',
+  ...SETTINGS,
   'ClientToken',
   'TagSpecifications',
   'DryRun',
 ])
 /** Values that ask for what every instance has anyway. */
 const HARMLESS = new Map<string, readonly unknown[]>([
-  ['Monitoring', [{ Enabled: false }]],
   ['EbsOptimized', [false]],
-  ['DisableApiStop', [false]],
-  ['DisableApiTermination', [false]],
   ['EnablePrimaryIpv6', [false]],
-  ['HibernationOptions', [{ Configured: false }]],
   ['EnclaveOptions', [{ Enabled: false }]],
-  ['CapacityReservationSpecification', [{ CapacityReservationPreference: 'none' }]],
-  ['MaintenanceOptions', [{ AutoRecovery: 'disabled' }]],
 ])
 const NAMES_KNOWN = new Set(['HostnameType'])
 const NAMES_HARMLESS = new Map<string, readonly unknown[]>([
@@ -105,9 +96,10 @@ export function parseRun(input: RunInput, view: View): RunRequest {
   const names = input.PrivateDnsNameOptions ?? {}
   refuseUnknown(names, NAMES_KNOWN, NAMES_HARMLESS, 'PrivateDnsNameOptions.')
   refuseUnknown(input.Placement ?? {}, PLACEMENT_KNOWN, PLACEMENT_HARMLESS, 'Placement.')
+  const type = typeNamed(instanceType(view, name), name)
   return {
     image,
-    type: typeNamed(instanceType(view, name), name),
+    type,
     minCount,
     maxCount,
     cards: parseCards(input, maxCount),
@@ -116,8 +108,7 @@ export function parseRun(input: RunInput, view: View): RunRequest {
     keyName: input.KeyName ?? '',
     group: parseGroupWish(input.Placement ?? {}),
     metadataOptions: parseOptions(input.MetadataOptions ?? {}),
-    settings: parseSettings(input),
-    hostnameType: textOrNull(input.PrivateDnsNameOptions?.HostnameType),
+    settings: parseSettings(input, type),
     userData: parseUserData(input.UserData ?? ''),
     clientToken: parseClientToken(input.ClientToken),
     tags: parseTagSpecifications(input.TagSpecifications, ['instance', 'interface']),
@@ -149,20 +140,6 @@ export function typeNamed(type: InstanceTypeSpec | null, name: string): Instance
   if (type !== null) return type
   const text = `Invalid value '${name.slice(0, 100)}' for InstanceType.`
   throw new ApiError('InvalidParameterValue', text)
-}
-
-/** Without its blanks. Throws for what is not base64 and what is too long. */
-export function parseUserData(base64: string): string {
-  const isBase64 = /^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(base64)
-  if (!isBase64) {
-    throw new ApiError('InvalidUserData.Malformed', 'Invalid BASE64 encoding of user data.')
-  }
-  const bytes = Buffer.from(base64, 'base64').length
-  if (bytes > MAX_USER_DATA_BYTES) {
-    const text = `User data is limited to ${MAX_USER_DATA_BYTES} bytes; this has ${bytes}.`
-    throw new ApiError('InvalidParameterValue', text)
-  }
-  return base64.replaceAll(/\s/g, '')
 }
 
 function textOrNull(text: string | undefined): string | null {

@@ -14,7 +14,7 @@ import type { Transaction, View } from '../store/state.ts'
 import { checkAddressCount, checkAttachable, checkInterfaceCount } from './attaching.ts'
 import { namedInStore } from './ids.ts'
 import { unavailable } from './images.ts'
-import { badValue, unsupported } from './input.ts'
+import { badValue } from './input.ts'
 import type { InstanceTypeSpec } from './instance-types.ts'
 import { groupsFor } from './interface-groups.ts'
 import { interfaceNamed } from './interfaces.ts'
@@ -78,12 +78,13 @@ export async function findTargets(
   return { image, publicKey, vpc: vpcOf(first), metadataDefaults, cards, racks }
 }
 
-/** How instances are named is their subnet's matter. */
-function checkNames(card: CardTarget | undefined, { hostnameType }: RunRequest): void {
-  for (const { id, hostnameType: there } of card?.subnets.values() ?? []) {
-    if (hostnameType === null || hostnameType === there) continue
-    const what = `PrivateDnsNameOptions.HostnameType=${hostnameType} in ${id}, which has ${there},`
-    throw unsupported(what)
+/** An address names an instance only where it has one. */
+function checkNames(card: CardTarget | undefined, { settings }: RunRequest): void {
+  if (settings.hostnameType !== 'ip-name') return
+  for (const { id, ipv4Cidr } of card?.subnets.values() ?? []) {
+    if (ipv4Cidr !== '') continue
+    const text = `The subnet '${id}' is IPv6-native: no instance there has an IP name`
+    throw new ApiError('InvalidParameterCombination', text)
   }
 }
 

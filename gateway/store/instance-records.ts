@@ -14,6 +14,16 @@ export interface MetadataOptions {
 export interface InstanceSettings {
   /** What a guest does that powers itself off. */
   readonly shutdownBehavior: 'stop' | 'terminate'
+  /** StopInstances and TerminateInstances refuse. */
+  readonly disableApiStop: boolean
+  readonly disableApiTermination: boolean
+  /** Detailed monitoring. */
+  readonly monitoring: boolean
+  /** `default`: what crashed while it ran is started again. */
+  readonly autoRecovery: 'default' | 'disabled'
+  readonly capacityReservations: 'open' | 'none'
+  /** '' is as its subnet says. */
+  readonly hostnameType: '' | 'ip-name' | 'resource-name'
 }
 
 export type InstanceStateName =
@@ -39,6 +49,8 @@ export interface InstanceRecord {
   readonly group?: { readonly id: string; readonly partition: number | null }
   readonly interfaces: readonly string[]
   readonly securityGroups: readonly string[]
+  /** Its disk in GiB, when the type that it has now says something else. */
+  readonly diskGib?: number
   /** Base64, as the user sent it. */
   readonly userData: string
   readonly clientToken: string
@@ -59,6 +71,8 @@ export interface InstanceRecord {
   readonly stateReason: { readonly code: string; readonly message: string } | null
   readonly stateTransitionReason: string
   readonly rebootCount: number
+  /** When it crashed and was started again by itself, of the last day. */
+  readonly recoveredAtMs?: readonly number[]
   /** StartInstances so far; absent 0. The host says which start its word is about. */
   readonly startCount?: number
   /** Do not wait for the guest to stop. */

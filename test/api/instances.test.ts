@@ -76,7 +76,8 @@ test('DescribeInstances filters 60 instances and hands them out in pages', async
 
 test('an instance whose guest dies on its host is stopped, with the reason', async () => {
   const wish = { ImageId: image, Placement: { AvailabilityZone: 'mallee-1-b' } }
-  const [id = ''] = idsOf(await run(ec2, wish))
+  const maintenance = { MaintenanceOptions: { AutoRecovery: 'disabled' } } as const
+  const [id = ''] = idsOf(await run(ec2, { ...wish, ...maintenance }))
   await reach(ec2, [id], 'running')
   other.roles.fail(id)
   const [stopped] = await reach(ec2, [id], 'stopped')

@@ -69,6 +69,16 @@ test('a guest that powers itself off is stopped or terminated as its launch says
   await end([stays])
 })
 
+test('a guest that dies on its host is started again from its disk', async () => {
+  const wish = { ImageId: image, Placement: { AvailabilityZone: 'mallee-1-b' } }
+  const [id = ''] = idsOf(await run(ec2, wish))
+  await reach(ec2, [id], 'running')
+  other.roles.fail(id)
+  await until('its host has started it once more', () => statusOf(id)?.startCount === 1)
+  await reach(ec2, [id], 'running')
+  await end([id])
+})
+
 test('what was stopped before its host was away starts when the host is back', async () => {
   const wish = { ImageId: image, Placement: { AvailabilityZone: 'mallee-1-b' } }
   const [id = ''] = idsOf(await run(ec2, wish))

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { givenUp, isStuck, nextInstance } from '../../../gateway/control/instance-state.ts'
+import type { InstanceRecord } from '../../../gateway/store/records.ts'
 import {
   InstanceState,
   type InstanceStatus,
@@ -36,7 +37,8 @@ test('nextInstance: another host has nothing to say about an instance', () => {
 })
 
 test('nextInstance: a guest that ended by itself is stopped, with the reason', () => {
-  const running = { ...ONE, state: 'running' as const }
+  const settings = { autoRecovery: 'disabled' as const }
+  const running = { ...ONE, state: 'running' as const, settings }
   for (const code of [BY_GUEST, 'Server.InternalError']) {
     const next = nextInstance(running, says(InstanceState.STOPPED, code), Date.UTC(2026, 0, 2))
     assert.deepEqual([next.state, next.desired], ['stopped', 'stopped'])
@@ -46,7 +48,7 @@ test('nextInstance: a guest that ended by itself is stopped, with the reason', (
 })
 
 test('nextInstance: one that is to be terminated when it powers off is, and stays after a crash', () => {
-  const settings = { shutdownBehavior: 'terminate' as const }
+  const settings = { shutdownBehavior: 'terminate' as const, autoRecovery: 'disabled' as const }
   const running = { ...ONE, state: 'running' as const, settings }
   const crashed = says(InstanceState.STOPPED, 'Server.InternalError')
   assert.equal(nextInstance(running, crashed, 1).state, 'stopped')
@@ -56,6 +58,33 @@ test('nextInstance: one that is to be terminated when it powers off is, and stay
   assert.equal(next.desired, 'terminated')
   assert.equal(next.stateReason?.code, 'Client.InstanceInitiatedShutdown')
   assert.match(next.stateTransitionReason, /2026-01-02 00:00:00 GMT/)
+})
+
+test('nextInstance: what crashes is started again, three times a day', () => {
+  const hourMs = 3_600_000
+  let record: InstanceRecord = { ...ONE, state: 'running' }
+  const crash = (atMs: number): string => {
+    const status = says(InstanceState.STOPPED, 'Server.InternalError', 'a1', record.startCount)
+    record = nextInstance(record, status, atMs)
+    return record.state
+  }
+  for (const n of [1, 2, 3]) {
+    assert.equal(crash(n * hourMs), 'pending')
+    assert.deepEqual([record.startCount, record.desired], [n, 'running'])
+    assert.equal(record.stateReason?.code, 'Server.InternalError')
+    const again = says(InstanceState.STOPPED, 'Server.InternalError', 'a1', n - 1)
+    assert.equal(nextInstance(record, again, 0).state, 'pending', 'the same crash, said again')
+    record = nextInstance(record, says(InstanceState.RUNNING, '', 'a1', n), n * hourMs)
+    assert.deepEqual([record.state, record.stateReason], ['running', null])
+  }
+  const tired = record
+  assert.equal(crash(4 * hourMs), 'stopped')
+  record = tired
+  assert.equal(crash(25 * hourMs), 'pending', 'the first one was more than a day ago')
+  assert.deepEqual(
+    record.recoveredAtMs,
+    [2, 3, 25].map((n) => n * hourMs),
+  )
 })
 
 test('nextInstance: a launch that fails before it ran is terminated, a later start is not', () => {

@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import type { Instance, NetworkInterface } from '@aws-sdk/client-ec2'
 import type { Ec2Inputs } from '../../../gateway/aws/handlers.ts'
 import type { InstanceRecord, InterfaceRecord } from '../../../gateway/store/records.ts'
-import { type Cloud, REGION, registerImage } from './support.ts'
+import { type Cloud, REGION, registerImage, report } from './support.ts'
 import { openVpc } from './vpc-support.ts'
 
 export interface Net {
@@ -82,4 +82,31 @@ export function interfaceRecord({ cloud }: Net, id: string): InterfaceRecord {
   const record = cloud.state.view().get('interface', id)
   assert.ok(record)
   return record
+}
+
+/** As DescribeInstances shows it. */
+export async function shownInstance({ cloud }: Net, id: string): Promise<Instance> {
+  const { Reservations } = await cloud.call('DescribeInstances', { InstanceIds: [id] })
+  const [instance] = Reservations?.[0]?.Instances ?? []
+  if (instance === undefined) throw new RangeError(`${id} is not shown`)
+  return instance
+}
+
+/** Launches an instance that has run and is stopped. */
+export async function stoppedInstance(net: Net, more: object = {}): Promise<string> {
+  const { InstanceId } = await launch(net, { SubnetId: net.a, ...more })
+  await report(net.cloud.state, InstanceId, 'running')
+  await net.cloud.call('StopInstances', { InstanceIds: [InstanceId] })
+  await report(net.cloud.state, InstanceId, 'stopped')
+  return InstanceId
+}
+
+/** What DescribeInstanceAttribute says of one attribute. */
+export async function attributeOf({ cloud }: Net, InstanceId: string, name: string) {
+  const Attribute = name as Ec2Inputs['DescribeInstanceAttribute']['Attribute']
+  const { InstanceId: of, ...rest } = await cloud.call('DescribeInstanceAttribute', {
+    ...{ InstanceId, Attribute },
+  })
+  assert.equal(of, InstanceId)
+  return rest
 }

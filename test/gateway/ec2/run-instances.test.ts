@@ -102,7 +102,6 @@ for (const [what, input, code] of [
   ['a long client token', { ClientToken: 'x'.repeat(65) }, 'InvalidClientToken'],
   ['a kernel', { KernelId: 'aki-01234567' }, 'UnsupportedOperation'],
   ['a private address of elsewhere', { PrivateIpAddress: '10.9.0.9' }, 'InvalidParameterValue'],
-  ['termination protection', { DisableApiTermination: true }, 'UnsupportedOperation'],
   ['a public address', publicAddress(), 'InsufficientAddressCapacity'],
   ['a dedicated host', { Placement: { Tenancy: 'dedicated' } }, 'UnsupportedOperation'],
   ['a volume', { BlockDeviceMappings: [{ DeviceName: '/dev/sdb' }] }, 'UnsupportedOperation'],
