@@ -1,5 +1,5 @@
-// ModifyInstanceAttribute and ResetInstanceAttribute: one attribute a request. Groups and the source
-// and destination check are those of the instance's only interface.
+// ModifyInstanceAttribute and ResetInstanceAttribute: one attribute a request. Groups and the
+// source and destination check are those of the instance's only interface.
 
 import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Handlers, Ec2Inputs } from '../aws/handlers.ts'
