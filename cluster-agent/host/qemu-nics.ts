@@ -35,9 +35,9 @@ export async function plugNic(qmp: Qmp, nic: QemuNic, offloads: boolean): Promis
   const options = offloads ? { vhost: true } : { vnet_hdr: false }
   const scripts = { script: 'no', downscript: 'no' }
   await qmp.command('netdev_add', { type: 'tap', id, ifname: nic.tap, ...scripts, ...options })
-  const device = { driver: 'virtio-net-pci', id: nicDeviceOf(nic.mac), bus, romfile: '' }
+  const guest = { id: nicDeviceOf(nic.mac), mac: nic.mac, host_mtu: nic.mtu, romfile: '' }
   try {
-    await qmp.command('device_add', { ...device, netdev: id, mac: nic.mac })
+    await qmp.command('device_add', { driver: 'virtio-net-pci', bus, netdev: id, ...guest })
   } catch (error) {
     await qmp.command('netdev_del', { id }).catch(() => undefined)
     throw error

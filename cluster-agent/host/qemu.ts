@@ -22,6 +22,8 @@ export interface QemuNic {
   readonly id: string
   readonly tap: string
   readonly mac: string
+  /** Bytes; the guest's driver starts with it and takes no larger one. */
+  readonly mtu: number
 }
 
 export interface QemuMachine {
@@ -142,17 +144,17 @@ function consoleChardev({ console, consoleLog }: ReturnType<typeof machineFiles>
   return `socket,id=console,path=${escaped(console)},server=on,wait=off,${log}`
 }
 
-function nicArgv({ offloads }: QemuMachine, { tap, mac }: QemuNic, index: number): string[] {
+function nicArgv({ offloads }: QemuMachine, { tap, mac, mtu }: QemuNic, index: number): string[] {
   // The userspace switch takes frames from the tap as they are: with vnet_hdr guests would send
   // packets without checksums and larger than the MTU, which it drops.
   const options = offloads ? 'vhost=on' : 'vnet_hdr=off'
   const netdev = netdevOf(mac)
   // All but the first can be unplugged again.
   const bus = index === 0 ? '' : `,bus=slot${index}`
-  const device = `virtio-net-pci,netdev=${netdev},id=${nicDeviceOf(mac)},mac=${mac},romfile=${bus}`
+  const guest = `id=${nicDeviceOf(mac)},mac=${mac},host_mtu=${mtu},romfile=${bus}`
   return [
     ...['-netdev', `tap,id=${netdev},ifname=${tap},script=no,downscript=no,${options}`],
-    ...['-device', device],
+    ...['-device', `virtio-net-pci,netdev=${netdev},${guest}`],
   ]
 }
 

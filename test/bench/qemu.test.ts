@@ -17,7 +17,7 @@ const MACHINE = {
 } as const
 
 function argvIn(dir: string, tap: string): string[] {
-  const nics = [{ id: 'eni-1', tap, mac: '02:00:00:00:00:01' }]
+  const nics = [{ id: 'eni-1', tap, mac: '02:00:00:00:00:01', mtu: 1420 }]
   return qemuArgv({ ...MACHINE, nics }, dir)
 }
 

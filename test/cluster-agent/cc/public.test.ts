@@ -26,6 +26,7 @@ import {
   BLUE_A,
   BLUE_B,
   type FakeVm,
+  inVm,
   listening,
   MTU,
   pings,
@@ -49,6 +50,26 @@ const FIRST: Wishes = {
   ],
 }
 const SECOND: Wishes = { routes: { 'blue-2': OUT } }
+
+/** Sends a stream to an instance; how many bytes arrived. */
+async function upload(from: SimulatedHost, at: Rack, vm: FakeVm, to: string): Promise<string> {
+  const got = inVm(at, vm, ['timeout', '20', '/usr/bin/python3', '-c', COUNT])
+  const ear = async () => (await inVm(at, vm, ['ss', '-Hltn', 'sport', '=', ':8000'])).stdout
+  await until('the instance listens', async () => (await ear()) !== '')
+  const send = `head -c ${UPLOAD_BYTES} /dev/zero >/dev/tcp/${to}/8000`
+  await from.exec(['timeout', '15', 'bash', '-c', send], { timeoutMs: 20_000 })
+  return (await got).stdout.trim()
+}
+
+const UPLOAD_BYTES = 300_000
+const COUNT = `
+import socket
+server = socket.create_server(("::", 8000), family=socket.AF_INET6, dualstack_ipv6=True)
+stream, count = server.accept()[0], 0
+while some := stream.recv(65536):
+    count += len(some)
+print(count)
+`
 
 describe('a public side that two racks share', { skip }, () => {
   let a: Rack
@@ -115,13 +136,35 @@ describe('a public side that two racks share', { skip }, () => {
     await passes(FIRST, SECOND)
   })
 
-  test('packets too large for a tenant network are answered so that senders learn', async () => {
-    const large = ['-M', 'do', '-s', '1472']
-    const argv = ['ping', '-n', '-c', '2', '-W', '1', '-I', WORLD, ...large, EIP_A]
-    const { stdout } = await inet.exec(argv, { okCodes: [0, 1, 2] })
-    assert.match(stdout, new RegExp(`From ${EIP_A}.*mtu = ${MTU}`, 'i'))
-    assert.ok(await worldPings(EIP_A, '-M', 'do', '-s', String(MTU - 28)))
-  })
+  for (const mtu of [1500, 9000]) {
+    test(`senders of ${mtu} bytes in the world learn what a tenant network takes`, async () => {
+      for (const [host, device] of [
+        [inet, 'pub1'],
+        [inet, 'public'],
+        [a.host, 'pub0'],
+      ] as const) {
+        await host.exec(['ip', 'link', 'set', device, 'mtu', `${mtu}`])
+      }
+      // As if its own network took as much: else nobody would send it large segments.
+      const route = ['via', '10.0.1.1', 'advmss', `${mtu - 60}`]
+      await inVm(a, BLUE_A, ['ip', 'route', 'replace', 'default', ...route])
+      const route6 = ['via', 'fe80::1', 'dev', 'eth0', 'advmss', `${mtu - 80}`]
+      await inVm(a, BLUE_A, ['ip', '-6', 'route', 'replace', 'default', ...route6])
+      for (const [to, from, header, saysSo] of [
+        [EIP_A, WORLD, 28, new RegExp(`From ${EIP_A}.*mtu = ${MTU}`, 'i')],
+        [BLUE_A.ipv6, WORLD6, 48, new RegExp(`too big: mtu=${MTU}`, 'i')],
+      ] as const) {
+        assert.equal(await upload(inet, a, BLUE_A, to), `${UPLOAD_BYTES}`, `a stream to ${to}`)
+        await inet.exec(['ip', 'route', 'flush', 'cache'])
+        await inet.exec(['ip', '-6', 'route', 'flush', 'cache'])
+        const large = ['-M', 'do', '-s', `${mtu - header}`]
+        const argv = ['ping', '-n', '-c', '1', '-W', '1', '-I', from, ...large, to]
+        const { stdout } = await inet.exec(argv, { okCodes: [1, 2] })
+        assert.match(stdout, saysSo)
+        assert.ok(await worldPings(to, '-M', 'do', '-s', `${MTU - header}`))
+      }
+    })
+  }
 
   test('a NAT gateway lends its address, to its own subnets only and one way', async () => {
     const routes = { ...FIRST.routes, 'blue-1': BY_NAT('nat-1') }

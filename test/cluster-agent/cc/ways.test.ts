@@ -160,6 +160,15 @@ describe('routes of two racks that lead elsewhere', { skip }, () => {
       assert.ok(await pings(a, MIDDLE, to, '-I', from), `${from} reaches ${to}`)
     }
     assert.equal(await pings(a, RED_A, BEYOND), false, 'another VPC')
+    for (const [to, header, saysSo] of [
+      [BEYOND, 28, /From 10\.0\.2\.1 .*mtu = 1350/i],
+      [BEYOND6, 48, /From fd01:0:0:2::1 .*too big: mtu=1350/i],
+    ] as const) {
+      const large = ['ping', '-n', '-c', '1', '-W', '1', '-M', 'do', '-s', `${MTU - header}`, to]
+      const { stdout } = await inVm(b, BLUE_B, large, [1, 2])
+      assert.match(stdout, saysSo, 'the transit device carries less, and says so')
+      assert.ok(await pings(b, BLUE_B, to, '-M', 'do', '-s', `${1350 - header}`))
+    }
     assert.ok(await pings(b, BLUE_B, BLUE_A.ipv4), 'the VPC as before')
   })
 

@@ -20,7 +20,7 @@ import { type SimulatedHost, startHost, whyNoHosts } from '../../support/netns.t
 
 const nic = (n: number) => {
   const mac = `02:00:00:00:00:0${n}`
-  return { id: `eni-${n}`, tap: tapName(mac), mac }
+  return { id: `eni-${n}`, tap: tapName(mac), mac, mtu: 1_400 }
 }
 
 describe('interfaces of a QEMU that runs', { skip: whyNoHosts() ?? false }, () => {

@@ -29,6 +29,7 @@ const MACHINE: QemuMachine = {
     id: `eni-${n}`,
     tap: `mt000000000${n}`,
     mac: `02:00:00:00:00:0${n}`,
+    mtu: 1420,
   })),
   offloads: false,
 }
@@ -54,9 +55,9 @@ test('qemuArgv is a machine with its own identity, behind the sandbox', () => {
     'serial=ec2a0000-0000-4000-8000-000000000001',
     'path=/d/console.sock,server=on,wait=off,logfile=/d/console.log,logappend=on',
     'ifname=mt0000000001,script=no,downscript=no,vnet_hdr=off',
-    'netdev=net-020000000001,id=nic-020000000001,mac=02:00:00:00:00:01,romfile= ',
+    'netdev=net-020000000001,id=nic-020000000001,mac=02:00:00:00:00:01,host_mtu=1420,romfile= ',
     // The second can be unplugged.
-    'id=nic-020000000002,mac=02:00:00:00:00:02,romfile=,bus=slot1 ',
+    'id=nic-020000000002,mac=02:00:00:00:00:02,host_mtu=1420,romfile=,bus=slot1 ',
   ]) {
     assert.ok(line.includes(part), part)
   }
