@@ -29,6 +29,7 @@ import { Sessions } from './federation/sessions.ts'
 import { filesOf, type GatewayConfig } from './files.ts'
 import { createAdminServer } from './http/admin-server.ts'
 import { createApiServer } from './http/server.ts'
+import { createAuthorizer } from './iam/authorize.ts'
 import { iamHandlers } from './iam/index.ts'
 import { keyUses } from './iam/key-uses.ts'
 import { openIdentitySigner } from './identity-signer.ts'
@@ -190,6 +191,7 @@ async function openGateway(
     iam: iamHandlers({ state, sealer, randomHex }),
     autoscaling: {},
     elasticloadbalancing: {},
+    authorize: createAuthorizer({ view: () => state.view(), sealer, region: cloud.region }),
     secretOf: secretsOf(state, sealer),
     keyUsed: keyUses({ state, log }),
     region: cloud.region,

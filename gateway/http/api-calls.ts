@@ -10,7 +10,9 @@ import { type Codec, createCodec } from '../aws/codec.ts'
 import { ownParameters, parseForm } from '../aws/form.ts'
 import type { CallContext, Caller, ServiceHandlers } from '../aws/handlers.ts'
 import { loadModel, SERVICES, type ServiceName } from '../aws/model.ts'
+import type { Authorize } from '../iam/authorize.ts'
 import type { KeyUse } from '../iam/key-uses.ts'
+import type { Arrival } from '../iam/request-keys.ts'
 import type { Metrics } from '../metrics.ts'
 import { headersOf, type SignedRequest } from './canonical-request.ts'
 import { readAuthorization, type SecretOf, SigningKeys, verifySignature } from './sigv4.ts'
@@ -19,6 +21,8 @@ export interface ApiOptions extends ServiceHandlers {
   readonly secretOf: SecretOf
   /** Hears of every request that was signed well. */
   readonly keyUsed?: (use: KeyUse) => void
+  /** Throws what the caller gets for what its policies do not allow. */
+  readonly authorize: Authorize
   /** The EC2 region of this cloud: the only one that a signature may name. */
   readonly region: string
   readonly clock: Clock
@@ -35,6 +39,8 @@ export interface ApiRequest {
   readonly rawHeaders: readonly string[]
   readonly body: Uint8Array
   readonly sourceIp: string
+  /** It came over TLS. */
+  readonly secure: boolean
 }
 
 export interface ApiAnswer {
@@ -107,15 +113,19 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
     options.keyUsed?.({ accessKeyId, service, region, nowMs: call.startedAtMs })
     const parameters = parseForm(signed.query)
     parseForm(Buffer.from(request.body).toString(), parameters)
-    return await dispatch(call, caller, parameters)
+    const userAgent = signed.headers.get('user-agent')?.[0] ?? ''
+    const { sourceIp, secure } = request
+    const arrival = { sourceIp, userAgent, secure, nowMs: call.startedAtMs }
+    return await dispatch(call, caller, parameters, arrival)
   }
 
   async function dispatch(
     call: Call,
     caller: Caller,
     parameters: ReadonlyMap<string, string>,
+    arrival: Omit<Arrival, 'region'>,
   ): Promise<string> {
-    const { codec, handlers } = call.service
+    const { name: service, codec, handlers } = call.service
     const action = codec.actionOf(parameters)
     const { operation } = action
     call.action = operation
@@ -124,6 +134,7 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
     if (handler === undefined) {
       throw new ApiError('UnsupportedOperation', `This cloud does not have ${operation}.`)
     }
+    options.authorize({ service, operation, input: input as object, caller, arrival })
     const context: CallContext = {
       caller,
       requestId: call.requestId,

@@ -55,7 +55,8 @@ export function createApiServer(options: ApiOptions & { readonly tls?: Tls }): F
     handler: async (request, reply) => {
       const { method, url = '', rawHeaders } = request.raw
       const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-      const call = { method: method ?? '', url, rawHeaders, body, sourceIp: request.ip }
+      const from = { sourceIp: request.ip, secure: request.protocol === 'https' }
+      const call = { method: method ?? '', url, rawHeaders, body, ...from }
       return send(reply, await calls.answer(call))
     },
   })

@@ -5,6 +5,7 @@ import type { StsHandlers } from '../aws/handlers.ts'
 import type { Sealer } from '../secrets.ts'
 import type { State } from '../store/state.ts'
 import { assumeRoleHandler } from './assume-role.ts'
+import { authorizationMessageHandlers } from './authorization-messages.ts'
 import { sessionTokenHandlers } from './session-tokens.ts'
 
 export interface StsParts {
@@ -22,5 +23,6 @@ export function stsHandlers(parts: StsParts): StsHandlers {
     }),
     AssumeRole: assumeRoleHandler(parts),
     ...sessionTokenHandlers(parts),
+    ...authorizationMessageHandlers(parts),
   }
 }

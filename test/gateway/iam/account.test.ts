@@ -73,6 +73,8 @@ test('a password follows the policy, is kept as a hash, and is changed by its us
   assert.doesNotMatch(kept, /battery/)
   assert.match(kept, /scrypt\$32768\$8\$3\$/)
   const own = world.iam(key)
+  const mine = policyDocument('iam:ChangePassword')
+  await iam.putUserPolicy({ UserName, PolicyName: 'mine', PolicyDocument: mine })
   const NewPassword = 'battery staple 2'
   const wrong = own.changePassword({ OldPassword: 'wrong', NewPassword })
   await refused(wrong, 'AccessDenied', 403)

@@ -68,6 +68,8 @@ test('an access key is made, deactivated, rotated, and signs for its user', asyn
   const me = await world.sts(key).getCallerIdentity({})
   const { User } = await iam.getUser({ UserName: 'ann' })
   assert.deepEqual([me.Account, me.Arn, me.UserId], [world.account, User?.Arn, User?.UserId])
+  const PolicyDocument = policyDocument('iam:*')
+  await iam.putUserPolicy({ UserName: 'ann', PolicyName: 'all', PolicyDocument })
   assert.equal((await world.iam(key).getUser({})).User?.UserName, 'ann')
   const second = await world.iam(key).createAccessKey({})
   assert.equal(second.AccessKey?.UserName, 'ann')

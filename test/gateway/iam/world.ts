@@ -10,6 +10,7 @@ import { silentLog } from '../../../common/log.ts'
 import { secretsOf } from '../../../gateway/access-keys.ts'
 import { createAccount } from '../../../gateway/accounts.ts'
 import { ec2Handlers } from '../../../gateway/ec2/index.ts'
+import { createAuthorizer } from '../../../gateway/iam/authorize.ts'
 import { iamHandlers } from '../../../gateway/iam/index.ts'
 import { keyUses } from '../../../gateway/iam/key-uses.ts'
 import type { Sealer } from '../../../gateway/secrets.ts'
@@ -52,6 +53,7 @@ export async function openWorld(t: TestContext): Promise<World> {
     }),
     sts: stsHandlers({ state, sealer, randomHex }),
     iam: iamHandlers({ state, sealer, randomHex }),
+    authorize: createAuthorizer({ view: () => state.view(), sealer, region: REGION }),
     secretOf: secretsOf(state, sealer),
     keyUsed: keyUses({ state, log: silentLog }),
   })

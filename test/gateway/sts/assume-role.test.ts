@@ -34,6 +34,9 @@ test('a user that a role trusts acts as it', async (t) => {
     [me.Account, me.Arn, me.UserId],
     [world.account, given.AssumedRoleUser?.Arn, `${RoleId}:one`],
   )
+  await refused(world.ec2(keys).describeRegions({}), 'UnauthorizedOperation', 403)
+  const PolicyDocument = policyDocument(['ec2:Describe*', 'iam:List*'])
+  await world.iam().putRolePolicy({ RoleName: 'web', PolicyName: 'read', PolicyDocument })
   assert.equal((await world.ec2(keys).describeRegions({})).Regions?.length, 1)
   assert.equal((await world.iam(keys).listRoles({})).Roles?.length, 1)
   const left = Number(given.Credentials?.Expiration) - Date.now()
@@ -188,6 +191,8 @@ test('a chain of roles lasts an hour and carries what is transitive', async (t) 
 test('GetSessionToken gives a user its own rights for a while', async (t) => {
   const world = await openWorld(t)
   const ann = await newUser(world, 'ann')
+  const PolicyDocument = policyDocument('iam:*')
+  await world.iam().putUserPolicy({ UserName: 'ann', PolicyName: 'all', PolicyDocument })
   const keys = usable((await world.sts(ann).getSessionToken({ DurationSeconds: 900 })).Credentials)
   const me = await world.sts(keys).getCallerIdentity({})
   assert.match(me.Arn ?? '', /:user\/ann$/)

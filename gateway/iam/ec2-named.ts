@@ -1,0 +1,176 @@
+// Resources that EC2's requests name in other ways than by their own ids: by the id of an
+// association, by a name, by an address.
+
+import { subnetAssociationId } from '../ec2/describe-subnets.ts'
+import { NOUNS, type TaggedKind } from '../ec2/nouns.ts'
+import { vpcAssociationId } from '../ec2/vpcs.ts'
+import type { View } from '../store/state.ts'
+import { textsAt } from './ec2-members.ts'
+
+/** Type of resource → ids. */
+export type Named = Readonly<Record<string, readonly string[]>>
+
+/** Who asks where. */
+export interface Place {
+  readonly view: View
+  readonly region: string
+  readonly account: string
+}
+
+type Look = (place: Place, input: object) => Named
+
+const LOOKS: Readonly<Record<string, Look>> = {
+  AcceptVpcPeeringConnection: accepterVpc,
+  AssociateAddress: address,
+  AssociateRouteTable: gateway,
+  AuthorizeSecurityGroupEgress: groupByName,
+  AuthorizeSecurityGroupIngress: groupByName,
+  CreateNetworkInsightsPath: bothEnds,
+  CreatePlacementGroup: placementGroup,
+  DeleteKeyPair: keyPairById,
+  DeletePlacementGroup: placementGroup,
+  DeleteSecurityGroup: groupByName,
+  DetachNetworkInterface: attachment,
+  DisassociateAddress: address,
+  DisassociateRouteTable: routeTableAssociation,
+  DisassociateSubnetCidrBlock: subnetBlock,
+  DisassociateVpcCidrBlock: vpcBlock,
+  ModifyNetworkInterfaceAttribute: attachment,
+  ReleaseAddress: address,
+  ReplaceNetworkAclAssociation: aclAssociation,
+  ReplaceRouteTableAssociation: routeTableAssociation,
+  RevokeSecurityGroupEgress: groupByName,
+  RevokeSecurityGroupIngress: groupByName,
+  UpdateSecurityGroupRuleDescriptionsEgress: groupByName,
+  UpdateSecurityGroupRuleDescriptionsIngress: groupByName,
+}
+
+/** What the request names so, of what the account has. */
+export function namedIn(place: Place, action: string, input: object): Named {
+  return Object.hasOwn(LOOKS, action) ? (LOOKS[action]?.(place, input) ?? {}) : {}
+}
+
+/** Ids of any type, by their prefixes; an id of none is left out. */
+export function byPrefix(ids: readonly string[]): Named {
+  const named: Record<string, string[]> = {}
+  for (const id of ids) {
+    const type = typeOfId(id)
+    if (type === null) continue
+    named[type] ??= []
+    named[type].push(id)
+  }
+  return named
+}
+
+const PREFIXES = new Map(
+  (Object.keys(NOUNS) as TaggedKind[]).map((kind) => [
+    NOUNS[kind].prefix,
+    NOUNS[kind].resourceType,
+  ]),
+)
+
+function typeOfId(id: string): string | null {
+  return PREFIXES.get(id.slice(0, Math.max(0, id.lastIndexOf('-')))) ?? null
+}
+
+/** The ids of security groups of the default VPC, by their names. */
+export function groupsNamed({ view, account }: Place, names: readonly string[]): string[] {
+  if (names.length === 0) return []
+  const vpc = view.by('vpc', 'account', account).find((one) => one.isDefault)
+  const groups = vpc === undefined ? [] : view.by('security-group', 'vpc', vpc.id)
+  return names.flatMap((name) => groups.find((group) => group.name === name)?.id ?? [])
+}
+
+function groupByName(place: Place, input: object): Named {
+  return { 'security-group': groupsNamed(place, textsAt(input, 'GroupName')) }
+}
+
+function placementGroup(_: Place, input: object): Named {
+  return { 'placement-group': textsAt(input, 'GroupName') }
+}
+
+function keyPairById({ view, account }: Place, input: object): Named {
+  const names = textsAt(input, 'KeyPairId').flatMap((id) => {
+    const pair = view.get('key-pair', id)
+    return pair?.account === account ? pair.name : []
+  })
+  return { 'key-pair': names }
+}
+
+function accepterVpc({ view, account }: Place, input: object): Named {
+  const vpcs = textsAt(input, 'VpcPeeringConnectionId').flatMap((id) => {
+    const accepter = view.get('peering', id)?.accepter
+    return accepter?.account === account ? accepter.vpc : []
+  })
+  return { vpc: vpcs }
+}
+
+function gateway(_: Place, input: object): Named {
+  return byPrefix(textsAt(input, 'GatewayId'))
+}
+
+function bothEnds(_: Place, input: object): Named {
+  return byPrefix([...textsAt(input, 'Source'), ...textsAt(input, 'Destination')])
+}
+
+/** By its public address, and what it is associated with. */
+function address({ view, account }: Place, input: object): Named {
+  const byAddress = textsAt(input, 'PublicIp').flatMap((ip) => view.by('address', 'publicIp', ip))
+  const associations = textsAt(input, 'AssociationId')
+  const byAssociation =
+    associations.length === 0
+      ? []
+      : view
+          .by('address', 'account', account)
+          .filter(({ association }) => associations.includes(association))
+  const found = [...byAddress, ...byAssociation].filter((one) => one.account === account)
+  const interfaces = byAssociation.map((one) => one.interface).filter((id) => id !== '')
+  return { 'elastic-ip': found.map(({ id }) => id), 'network-interface': interfaces }
+}
+
+function attachment({ view, account }: Place, input: object): Named {
+  const ids = [...textsAt(input, 'AttachmentId'), ...textsAt(input, 'Attachment.AttachmentId')]
+  const found = ids.flatMap((id) =>
+    view.interfacesOf('account', account).filter((one) => one.attachment === id),
+  )
+  return {
+    'network-interface': found.map(({ id }) => id),
+    instance: found.map(({ instance }) => instance).filter((id) => id !== ''),
+  }
+}
+
+function routeTableAssociation({ view, account }: Place, input: object): Named {
+  const [id] = textsAt(input, 'AssociationId')
+  if (id === undefined) return {}
+  const subnet = view.subnetsOf('account', account).find((one) => one.routeTableAssociation === id)
+  const vpc = view.by('vpc', 'account', account).find((one) => one.mainAssociation === id)
+  const table = subnet?.routeTable ?? vpc?.mainRouteTable
+  return {
+    'route-table': table === undefined || table === '' ? [] : [table],
+    subnet: subnet === undefined ? [] : [subnet.id],
+  }
+}
+
+function aclAssociation({ view, account }: Place, input: object): Named {
+  const [id] = textsAt(input, 'AssociationId')
+  const subnet = view.subnetsOf('account', account).find((one) => one.aclAssociation === id)
+  return id === undefined || subnet === undefined ? {} : { subnet: [subnet.id] }
+}
+
+function subnetBlock({ view, account }: Place, input: object): Named {
+  const [id] = textsAt(input, 'AssociationId')
+  const found = view
+    .subnetsOf('account', account)
+    .filter((one) => one.ipv6Cidr !== '' && subnetAssociationId(one) === id)
+  return { subnet: found.map((one) => one.id) }
+}
+
+function vpcBlock({ view, account }: Place, input: object): Named {
+  const [id] = textsAt(input, 'AssociationId')
+  const found = view
+    .by('vpc', 'account', account)
+    .filter((vpc) =>
+      [...vpc.ipv4Cidrs, ...vpc.ipv6Cidrs].some((one) => vpcAssociationId(vpc.id, one) === id),
+    )
+  return { vpc: found.map((one) => one.id) }
+}

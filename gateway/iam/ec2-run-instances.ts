@@ -1,0 +1,104 @@
+// The resources of RunInstances: what it makes and what it names (Service Authorization Reference;
+// EC2 user guide, "Launch instances (RunInstances)" under "Example policies").
+
+import type { Ec2Inputs } from '../aws/handlers.ts'
+import { DEFAULT_INSTANCE_TYPE } from '../ec2/instance-types.ts'
+import { asKeys, ec2Arn, type Keys } from './ec2-keys.ts'
+import { subnetKeys, volumeKeys } from './ec2-made.ts'
+import { groupsNamed, type Place } from './ec2-named.ts'
+import type { Use } from './ec2-requests.ts'
+
+type RunInput = Ec2Inputs['RunInstances']
+type Card = NonNullable<RunInput['NetworkInterfaces']>[number]
+
+export function runUses(place: Place, asked: object): Use[] {
+  const input = asked as Partial<RunInput>
+  const cards = cardsOf(input)
+  const subnets = [...new Set(cards.flatMap((card) => card.SubnetId ?? []))]
+  return [
+    { type: 'image', id: input.ImageId ?? '*' },
+    { type: 'instance', id: '*', keys: instanceKeys(place, input, subnets) },
+    ...cards.map((card) => cardUse(place, card)),
+    ...groupsOf(place, input, cards).map((id) => ({ type: 'security-group', id })),
+    ...(subnets.length === 0 ? ['*'] : subnets).map((id) => ({ type: 'subnet', id })),
+    ...named('key-pair', input.KeyName),
+    ...named('placement-group', input.Placement?.GroupName),
+    ...volumesOf(input),
+  ]
+}
+
+/** Without a list of interfaces the request itself describes the only one. */
+function cardsOf(input: Partial<RunInput>): Card[] {
+  const { NetworkInterfaces: cards = [], SubnetId, SecurityGroupIds } = input
+  return cards.length > 0 ? cards : [{ SubnetId, Groups: SecurityGroupIds }]
+}
+
+function cardUse(place: Place, card: Card): Use {
+  const { NetworkInterfaceId: id, SubnetId: subnet, AssociatePublicIpAddress: isPublic } = card
+  if (id !== undefined) return { type: 'network-interface', id }
+  const keys = new Map([
+    ...(subnet === undefined ? [] : subnetKeys(place, subnet)),
+    ...asKeys({ 'ec2:AssociatePublicIpAddress': isPublic ?? null }),
+  ])
+  return { type: 'network-interface', id: '*', keys }
+}
+
+/** By id and by name; those of the subnet's network by default when the request names none. */
+function groupsOf(place: Place, input: Partial<RunInput>, cards: readonly Card[]): string[] {
+  const ids = [...(input.SecurityGroupIds ?? []), ...cards.flatMap((card) => card.Groups ?? [])]
+  const all = new Set([...ids, ...groupsNamed(place, input.SecurityGroups ?? [])])
+  if (all.size > 0) return [...all]
+  // Interfaces that are there have their groups already.
+  if (cards.every((card) => card.NetworkInterfaceId !== undefined)) return []
+  return defaultGroups(place, cards)
+}
+
+function defaultGroups({ view, account }: Place, cards: readonly Card[]): string[] {
+  const vpcs = cards.flatMap(({ SubnetId: id }) => {
+    const subnet = id === undefined ? null : view.get('subnet', id)
+    return subnet?.account === account ? subnet.vpc : []
+  })
+  const vpc = vpcs[0] ?? view.by('vpc', 'account', account).find((one) => one.isDefault)?.id
+  const groups = vpc === undefined ? [] : view.by('security-group', 'vpc', vpc)
+  return [groups.find(({ name }) => name === 'default')?.id ?? '*']
+}
+
+function instanceKeys(place: Place, input: Partial<RunInput>, subnets: readonly string[]): Keys {
+  const { MetadataOptions: options = {}, Placement: where = {} } = input
+  const zone = where.AvailabilityZone ?? null
+  const inSubnet = subnets.flatMap((id) => [...subnetKeys(place, id)])
+  const market = input.InstanceMarketOptions?.MarketType ?? 'on-demand'
+  const profile = input.IamInstanceProfile
+  const profileArn = profile?.Arn ?? named('instance-profile', profile?.Name)[0]?.id
+  return new Map([
+    ...inSubnet.filter(([key]) => key === 'ec2:availabilityzone'),
+    ...asKeys({
+      'ec2:AvailabilityZone': zone,
+      'ec2:InstanceType': input.InstanceType ?? DEFAULT_INSTANCE_TYPE,
+      'ec2:InstanceMarketType': market,
+      'ec2:InstanceProfile': profileArn ?? null,
+      'ec2:Tenancy': where.Tenancy ?? 'default',
+      'ec2:EbsOptimized': input.EbsOptimized ?? false,
+      'ec2:RootDeviceType': 'instance-store',
+      'ec2:MetadataHttpEndpoint': options.HttpEndpoint ?? null,
+      'ec2:MetadataHttpTokens': options.HttpTokens ?? null,
+      'ec2:MetadataHttpPutResponseHopLimit': options.HttpPutResponseHopLimit ?? null,
+      'ec2:InstanceMetadataTags': options.InstanceMetadataTags ?? null,
+      'ec2:PlacementGroup':
+        where.GroupName === undefined ? null : ec2Arn(place, 'placement-group', where.GroupName),
+    }),
+  ])
+}
+
+/** One question for each volume that is made; a snapshot that one is made from is one more. */
+function volumesOf({ BlockDeviceMappings: devices = [] }: Partial<RunInput>): Use[] {
+  return devices.flatMap(({ Ebs: ebs }): Use[] => {
+    if (ebs === undefined) return []
+    const keys = volumeKeys({ ...ebs, Size: ebs.VolumeSize })
+    return [{ type: 'volume', id: '*', keys }, ...named('snapshot', ebs.SnapshotId)]
+  })
+}
+
+function named(type: string, id: string | undefined): { type: string; id: string }[] {
+  return id === undefined || id === '' ? [] : [{ type, id }]
+}
