@@ -100,9 +100,11 @@ export function notFound(kind: TaggedKind, ids: readonly string[]): ApiError {
   return new ApiError(code, text)
 }
 
-/** Public images are everybody's to see; nothing else is anybody's but its owner's. */
+/** Images are also those to see that may launch them; nothing else is anybody's but its owner's. */
 export function isVisible(record: Records[OwnedKind], account: string): boolean {
-  return record.account === account || ('isPublic' in record && record.isPublic)
+  if (record.account === account) return true
+  if (!('isPublic' in record)) return false
+  return record.isPublic || record.sharedWith?.includes(account) === true
 }
 
 /** Once each, all of the right form. */

@@ -6,14 +6,14 @@ import { createHash } from 'node:crypto'
 import type { Image } from '@aws-sdk/client-ec2'
 import type { RandomHex } from '../../common/clock.ts'
 import { ApiError } from '../aws/api-error.ts'
-import type { Ec2Handlers, Ec2Inputs } from '../aws/handlers.ts'
+import type { CallContext, Ec2Handlers, Ec2Inputs } from '../aws/handlers.ts'
 import type { BlobRecord, ImageRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import { absent, type Filterable, matching } from './filters.ts'
 import { isVisible, namedInStore, namedInView, newId, notFound } from './ids.ts'
 import { badValue, endDryRun, refuseUnknown, required, unsupported } from './input.ts'
 import { pageOf } from './paging.ts'
-import { addTags, parseTagSpecifications, removeTags, tagList } from './tagging.ts'
+import { addTags, parseTagSpecifications, removeTags, type Tags, tagList } from './tagging.ts'
 
 type ImageHandlers = Required<
   Pick<Ec2Handlers, 'DescribeImages' | 'RegisterImage' | 'DeregisterImage'>
@@ -90,12 +90,14 @@ export function imageHandlers(parts: { state: State; randomHex: RandomHex }): Im
     DescribeImages: async (context, input) => {
       const view = await state.fresh()
       const { account } = context.caller
+      const isNamed = (input.ImageIds ?? []).length > 0
       const named = imagesAsked(view, input.ImageIds ?? [], account)
       endDryRun(input)
       const images = named
         .filter((image) => isOwnedBy(image, input.Owners, account))
-        .filter((image) => mayBeRunBy(image, input.ExecutableUsers))
-        .map((image) => imageOf(view, image))
+        .filter((image) => mayBeRunBy(image, input.ExecutableUsers, account))
+        .filter((image) => isNamed || input.IncludeDeprecated === true || isListed(image, context))
+        .map((image) => imageOf(view, image, account))
       const found = matching(images, input.Filters, FILTERABLE)
       const cursor = (image: Image): string => image.ImageId ?? ''
       const { items, nextToken } = pageOf(context, 'DescribeImages', input, found, cursor)
@@ -140,18 +142,23 @@ interface Register {
 function parseRegister(input: Ec2Inputs['RegisterImage']): Register {
   const name = required('Name', input.Name)
   refuseUnknown(input, REGISTER_KNOWN, REGISTER_HARMLESS)
-  if (!NAME.test(name)) {
-    const text =
-      'AMI names must be between 3 and 128 characters long, and may contain only letters, ' +
-      "numbers, spaces and ( ) [ ] . / - ' @ _"
-    throw new ApiError('InvalidAMIName.Malformed', text)
-  }
-  const description = input.Description ?? ''
-  if ([...description].length > MAX_DESCRIPTION_CHARS) {
-    const why = `Character sets beyond ${MAX_DESCRIPTION_CHARS} characters are not supported.`
-    throw badValue('Description', description.slice(0, MAX_DESCRIPTION_CHARS), why)
-  }
+  checkImageName(name)
+  const description = parseImageDescription(input.Description ?? '')
   return { name, description, location: required('ImageLocation', input.ImageLocation) }
+}
+
+export function checkImageName(name: string): void {
+  if (NAME.test(name)) return
+  const text =
+    'AMI names must be between 3 and 128 characters long, and may contain only letters, ' +
+    "numbers, spaces and ( ) [ ] . / - ' @ _"
+  throw new ApiError('InvalidAMIName.Malformed', text)
+}
+
+export function parseImageDescription(text: string): string {
+  if ([...text].length <= MAX_DESCRIPTION_CHARS) return text
+  const why = `Character sets beyond ${MAX_DESCRIPTION_CHARS} characters are not supported.`
+  throw badValue('Description', text.slice(0, MAX_DESCRIPTION_CHARS), why)
 }
 
 async function registerImage(
@@ -179,6 +186,21 @@ async function registerImage(
     const text = `No file ${location} was imported; use sha256:DIGEST or the name of one that was`
     throw new ApiError('InvalidManifest', text)
   }
+  const { sha256, sizeBytes, virtualSizeBytes, format } = blob
+  const file = { sha256, sizeBytes, virtualSizeBytes, format, location }
+  const image = { account, name, description, ...file, createdAtMs: nowMs }
+  return await insertImage(tx, randomHex, input, image, tags.get('image') ?? new Map())
+}
+
+/** A new private image, unless it is a dry run. Throws InvalidAMIName.Duplicate. */
+export async function insertImage(
+  tx: Transaction,
+  randomHex: RandomHex,
+  input: { readonly DryRun?: boolean | undefined },
+  image: Omit<ImageRecord, 'id' | 'state' | 'isPublic'>,
+  tags: Tags,
+): Promise<string> {
+  const { account, name } = image
   const holder = await tx.get('name', ...nameKey(account, name))
   if (holder !== null) {
     const text = `AMI name ${name} is already in use by AMI ${holder.holder}`
@@ -187,21 +209,8 @@ async function registerImage(
   const id = await newId(tx, randomHex, 'image')
   endDryRun(input)
   await tx.put('name', nameKey(account, name), { name, holder: id })
-  await tx.put('image', [id], {
-    id,
-    account,
-    name,
-    description,
-    state: 'available',
-    sha256: blob.sha256,
-    sizeBytes: blob.sizeBytes,
-    virtualSizeBytes: blob.virtualSizeBytes,
-    format: blob.format,
-    location,
-    isPublic: false,
-    createdAtMs: nowMs,
-  })
-  await addTags(tx, { kind: 'image', id, account }, tags.get('image') ?? new Map())
+  await tx.put('image', [id], { id, ...image, state: 'available', isPublic: false })
+  await addTags(tx, { kind: 'image', id, account }, tags)
   return id
 }
 
@@ -240,13 +249,23 @@ function isOwnedBy(image: ImageRecord, owners: string[] | undefined, account: st
   return owners.some((owner) => image.account === (owner === 'self' ? account : owner))
 }
 
-/** `all` is public images; anything else is images shared with an account, which there are none. */
-function mayBeRunBy(image: ImageRecord, users: string[] | undefined): boolean {
+/** `all` is public images, `self` and ids are those that the account was given to launch. */
+function mayBeRunBy(image: ImageRecord, users: string[] | undefined, account: string): boolean {
   if (users === undefined || users.length === 0) return true
-  return image.isPublic && users.includes('all')
+  if (image.isPublic && users.includes('all')) return true
+  // Whom else an image is given to is its owner's to know.
+  const mine = users
+    .map((user) => (user === 'self' ? account : user))
+    .filter((user) => user === account || image.account === account)
+  return mine.some((user) => image.sharedWith?.includes(user))
 }
 
-function imageOf(view: View, image: ImageRecord): Image {
+/** Others do not find an image any more that its owner has deprecated. */
+function isListed(image: ImageRecord, { caller, nowMs }: CallContext): boolean {
+  return image.account === caller.account || nowMs < (image.deprecatedAtMs ?? Infinity)
+}
+
+function imageOf(view: View, image: ImageRecord, account: string): Image {
   return {
     ImageId: image.id,
     ImageLocation: image.location,
@@ -254,6 +273,8 @@ function imageOf(view: View, image: ImageRecord): Image {
     Name: image.name,
     Description: image.description === '' ? undefined : image.description,
     CreationDate: new Date(image.createdAtMs).toISOString(),
+    DeprecationTime:
+      image.deprecatedAtMs == null ? undefined : new Date(image.deprecatedAtMs).toISOString(),
     State: 'available',
     Public: image.isPublic,
     Architecture: 'x86_64',
@@ -269,6 +290,7 @@ function imageOf(view: View, image: ImageRecord): Image {
     UsageOperation: 'RunInstances',
     ProductCodes: [],
     BlockDeviceMappings: [],
-    Tags: tagList(view, image.id),
+    // Tags are their owner's, also on what others may see.
+    Tags: image.account === account ? tagList(view, image.id) : [],
   }
 }

@@ -3,9 +3,11 @@
 import type { RandomHex } from '../../common/clock.ts'
 import type { Ec2Handlers } from '../aws/handlers.ts'
 import type { State } from '../store/state.ts'
+import { accountAnswerHandlers } from './account-answers.ts'
 import { accountHandlers } from './account-attributes.ts'
 import { associationHandlers } from './address-associations.ts'
 import { addressHandlers } from './addresses.ts'
+import { copyImageHandler } from './copy-image.ts'
 import { createVpcHandlers } from './create-vpc.ts'
 import { describeAddressHandlers } from './describe-addresses.ts'
 import { instanceTypeHandlers } from './describe-instance-types.ts'
@@ -17,6 +19,7 @@ import { dhcpOptionsHandlers } from './dhcp-options.ts'
 import { egressOnlyGatewayHandlers } from './egress-only-gateways.ts'
 import { groupRuleHandlers } from './group-rule-actions.ts'
 import { groupRuleQueryHandlers } from './group-rule-queries.ts'
+import { imageAttributeHandlers } from './image-attributes.ts'
 import { imageHandlers } from './images.ts'
 import { insightsAnalysisHandlers } from './insights-analyses.ts'
 import { insightsPathHandlers } from './insights-paths.ts'
@@ -39,6 +42,7 @@ import { metadataHandlers } from './metadata-options.ts'
 import { modifyInstanceHandlers } from './modify-instance-attribute.ts'
 import { natGatewayHandlers } from './nat-gateways.ts'
 import { networkAclHandlers } from './network-acls.ts'
+import { nothingThereHandlers } from './nothing-there.ts'
 import { peeringHandlers } from './peerings.ts'
 import { placementGroupHandlers } from './placement-groups.ts'
 import { prefixListQueryHandlers } from './prefix-list-queries.ts'
@@ -75,8 +79,12 @@ export function ec2Handlers({
 }: Ec2Parts): Ec2Handlers {
   return {
     ...zoneHandlers({ state, region, endpoint }),
+    ...nothingThereHandlers(),
+    ...accountAnswerHandlers({ state }),
     ...accountHandlers({ state }),
     ...instanceTypeHandlers({ state, region }),
+    ...imageAttributeHandlers({ state }),
+    ...copyImageHandler({ state, randomHex, region }),
     ...imageHandlers({ state, randomHex }),
     ...insightsAnalysisHandlers({ state, randomHex, region }),
     ...insightsPathHandlers({ state, randomHex, region }),

@@ -97,6 +97,8 @@ export interface AccountRecord {
   readonly createdAtMs: number
   /** What its launches get that say nothing of it; absent fields are the cloud's own. */
   readonly metadataDefaults?: Partial<MetadataOptions>
+  /** None of its images becomes public any more. */
+  readonly blocksPublicImages?: boolean
 }
 
 /** What signs instances' identity documents. The key is sealed like an access key's secret. */
@@ -118,6 +120,10 @@ export interface ImageRecord {
   readonly format: 'raw' | 'qcow2'
   readonly location: string
   readonly isPublic: boolean
+  /** Accounts that may launch it; absent none. */
+  readonly sharedWith?: readonly string[]
+  /** From then on only its owner finds it unasked. */
+  readonly deprecatedAtMs?: number | null
   readonly createdAtMs: number
 }
 

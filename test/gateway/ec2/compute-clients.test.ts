@@ -88,3 +88,29 @@ test('the aws CLI makes a placement group and starts an instance in a partition 
   )
   assert.equal(count, '5')
 })
+
+test('the JavaScript SDK shares and copies an image, and asks for what nobody has', async (t) => {
+  const [, endpoint] = await listening(t)
+  const ec2 = new EC2({ endpoint: endpoint.url, region: REGION, credentials: KEY, maxAttempts: 1 })
+  t.after(() => ec2.destroy())
+  const { ImageId } = await ec2.registerImage({ Name: 'debian', ImageLocation: 'debian.qcow2' })
+  const Description = { Value: 'é <&>' }
+  await ec2.modifyImageAttribute({
+    ...{ ImageId, Description },
+    LaunchPermission: { Add: [{ Group: 'all' }] },
+  })
+  const attribute = { ImageId, Attribute: 'launchPermission' } as const
+  const { LaunchPermissions } = await ec2.describeImageAttribute(attribute)
+  assert.deepEqual(LaunchPermissions, [{ Group: 'all' }])
+  await ec2.enableImageDeprecation({ ImageId, DeprecateAt: new Date(Date.now() + 86_400_000) })
+  const copy = { SourceImageId: ImageId, SourceRegion: REGION, Name: 'copy' }
+  const copied = await ec2.copyImage(copy)
+  const { Images } = await ec2.describeImages({ ImageIds: [copied.ImageId ?? ''] })
+  assert.equal(Images?.[0]?.Description, 'é <&>')
+  assert.deepEqual((await ec2.describeVpcEndpoints()).VpcEndpoints ?? [], [])
+  assert.deepEqual((await ec2.describeVpnGateways()).VpnGateways ?? [], [])
+  const VpcEndpointIds = ['vpce-0123456789abcdef0']
+  await assert.rejects(ec2.describeVpcEndpoints({ VpcEndpointIds }), {
+    name: 'InvalidVpcEndpointId.NotFound',
+  })
+})
