@@ -25,6 +25,8 @@ export interface EdgeSet {
 export function edgeSets(tenants: Tenants): EdgeSet[] {
   const { vpcs, networks, elastics, nats } = tenants
   const pair = 'flags interval'
+  // Once for all sets that are made of it: it is most of the work.
+  const ways = { 4: waysOf(tenants, 4), 6: waysOf(tenants, 6) }
   return [
     ...([4, 6] as const).flatMap((family) => {
       const address = `ipv${family}_addr`
@@ -33,12 +35,16 @@ export function edgeSets(tenants: Tenants): EdgeSet[] {
         set(`pairs${family}`, of(`${address} . ${address}`), pairsOf(vpcs, family)),
         set(`senders${family}`, of(`ifname . ${address}`), sendersOf(networks, family)),
         set(`reach${family}`, of(`ifname . ${address}`), reachOf(tenants, family)),
-        map(`ways${family}`, of(`ifname . ${address} : mark`), waysOf(tenants, family)),
+        map(
+          `ways${family}`,
+          of(`ifname . ${address} : mark`),
+          ways[family].map(({ to, mark }) => `${to} : ${markText(mark)}`),
+        ),
         map(`far${family}`, of(`${address} . ${address} : mark`), farOf(tenants, family)),
-        set(`back${family}`, of(`ifname . ${address}`), sourcesOf(tenants, WAY.rack, family)),
+        set(`back${family}`, of(`ifname . ${address}`), toBy(WAY.rack, ways[family])),
       ]
     }),
-    set('inbound6', `type ifname . ipv6_addr\n    ${pair}`, sourcesOf(tenants, WAY.internet, 6)),
+    set('inbound6', `type ifname . ipv6_addr\n    ${pair}`, toBy(WAY.internet, ways[6])),
     set('free', 'type ifname . ether_addr', freeOf(tenants)),
     map(
       'eip_in',
@@ -133,11 +139,18 @@ function reachable(vpc: Vpc, family: 4 | 6): string[] {
   return [vpc, ...vpc.peers].flatMap((one) => blocksOf(one, family))
 }
 
-function waysOf(tenants: Tenants, family: 4 | 6): string[] {
+interface Way {
+  /** A network's gateway and a prefix. */
+  readonly to: string
+  readonly mark: number
+}
+
+function waysOf(tenants: Tenants, family: 4 | 6): Way[] {
   return tenants.own.flatMap((routing) =>
-    choices(tenants, routing, family).map(
-      ({ prefix, value }) => `${at(routing.vlanTag, prefix)} : ${markText(value)}`,
-    ),
+    choices(tenants, routing, family).map(({ prefix, value }) => ({
+      to: at(routing.vlanTag, prefix),
+      mark: value,
+    })),
   )
 }
 
@@ -152,12 +165,8 @@ function farOf(tenants: Tenants, family: 4 | 6): string[] {
 }
 
 /** From where a subnet may be reached by a way: from where its own packets take that way to. */
-function sourcesOf(tenants: Tenants, way: number, family: 4 | 6): string[] {
-  return tenants.own.flatMap((routing) =>
-    choices(tenants, routing, family)
-      .filter(({ value }) => value === way)
-      .map(({ prefix }) => at(routing.vlanTag, prefix)),
-  )
+function toBy(way: number, ways: readonly Way[]): string[] {
+  return ways.filter(({ mark }) => mark === way).map(({ to }) => to)
 }
 
 function choices(tenants: Tenants, routing: Routing, family: 4 | 6): Choice<number>[] {
