@@ -146,8 +146,9 @@ interface Way {
 }
 
 function waysOf(tenants: Tenants, family: 4 | 6): Way[] {
+  const known = new Map<string, Choice<number>[]>()
   return tenants.own.flatMap((routing) =>
-    choices(tenants, routing, family).map(({ prefix, value }) => ({
+    choices(tenants, routing, family, known).map(({ prefix, value }) => ({
       to: at(routing.vlanTag, prefix),
       mark: value,
     })),
@@ -155,10 +156,11 @@ function waysOf(tenants: Tenants, family: 4 | 6): Way[] {
 }
 
 function farOf(tenants: Tenants, family: 4 | 6): string[] {
+  const known = new Map<string, Choice<number>[]>()
   return tenants.foreign.flatMap((routing) => {
     const from = family === 4 ? routing.ipv4Cidr : routing.ipv6Cidr
     if (from === '') return []
-    return choices(tenants, routing, family).map(
+    return choices(tenants, routing, family, known).map(
       ({ prefix, value }) => `${bare(mustCidr(from))} . ${prefix} : ${markText(value)}`,
     )
   })
@@ -169,13 +171,21 @@ function toBy(way: number, ways: readonly Way[]): string[] {
   return ways.filter(({ mark }) => mark === way).map(({ to }) => to)
 }
 
-function choices(tenants: Tenants, routing: Routing, family: 4 | 6): Choice<number>[] {
-  return disjoint(
-    routesOf(routing, family).map((route) => ({
-      prefix: route.destination,
-      value: wayMark(tenants, route),
-    })),
-  )
+/** Subnets share route tables: `known` keeps what one comes to. */
+function choices(
+  tenants: Tenants,
+  routing: Routing,
+  family: 4 | 6,
+  known: Map<string, Choice<number>[]>,
+): Choice<number>[] {
+  const routes = routesOf(routing, family).map((route) => ({
+    prefix: route.destination,
+    value: wayMark(tenants, route),
+  }))
+  const key = routes.map(({ prefix, value }) => `${prefix} ${value}`).join()
+  const found = known.get(key) ?? disjoint(routes)
+  known.set(key, found)
+  return found
 }
 
 function wayMark(tenants: Tenants, route: Parameters<typeof natOf>[1]): number | null {
