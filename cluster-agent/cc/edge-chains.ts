@@ -18,6 +18,7 @@ import { AROUND_MARK } from './routing.ts'
 const PING = 'limit rate 1000/second burst 1000 packets accept'
 const FROM_TENANTS = `iifname { "gw*", "${TRANSIT_DEVICE}" }`
 const TO_TENANTS = `oifname { "gw*", "${TUNNEL_DEVICE}", "${TRANSIT_DEVICE}" }`
+const OF_TENANTS = `iifname { "gw*", "${TUNNEL_DEVICE}", "${TRANSIT_DEVICE}" }`
 const PUBLIC_NAT = `ct mark & ${NAT_PUBLIC} != 0`
 const ANY_NAT = `ct mark & ${NAT_PUBLIC + NAT_PRIVATE} != 0`
 
@@ -38,6 +39,7 @@ export function edgeChains(options: ChainsOptions): string {
     forward(publicDevice, toOutside),
     OWN_ADDRESS,
     ASSOCIATED,
+    PERMITTED,
     outward(toOutside),
     input(options.fabric),
     services(),
@@ -102,6 +104,7 @@ function forward(publicDevice: string | null, toOutside: string | null): string 
     type filter hook forward priority filter; policy drop;
     iifname "gw*" iifname . ether saddr != @free jump own_address
     ct state established jump associated
+    ct state established jump permitted
     ct state established,related accept
     ct state invalid drop
     ip daddr 169.254.0.0/16 drop
@@ -129,6 +132,25 @@ const ASSOCIATED = `  chain associated {
     ct status dnat ct direction original ct original ip daddr . ip daddr != @eip_pairs drop
     ct status dnat ct direction reply ct original ip daddr . ip saddr != @eip_pairs drop
     ${ANY_NAT} ct status snat ct reply ip daddr . ct mark != @nat_pairs drop
+  }
+`
+
+// A connection by private addresses ends with the peering that let it begin: each packet is asked
+// what the first one was asked, and its answers the same from the other side. A rack that has not
+// heard of it, or does not care, is cut off here all the same.
+const PERMITTED = `  chain permitted {
+    ct status dnat return
+    ct mark & ${NAT_PRIVATE} != 0 ct direction original ct mark . ip daddr != @nat_reach4 drop
+    ct mark & ${NAT_PRIVATE} != 0 ct direction reply ct mark . ip saddr != @nat_reach4 drop
+    ct mark != 0 return
+    iifname "gw*" ct direction original iifname . ip daddr != @reach4 ${TO_TENANTS} drop
+    iifname "gw*" ct direction original iifname . ip6 daddr != @reach6 ${TO_TENANTS} drop
+    oifname "gw*" ct direction reply oifname . ip saddr != @reach4 ${OF_TENANTS} drop
+    oifname "gw*" ct direction reply oifname . ip6 saddr != @reach6 ${OF_TENANTS} drop
+    iifname "${TUNNEL_DEVICE}" ct direction original ip saddr . ip daddr != @pairs4 drop
+    iifname "${TUNNEL_DEVICE}" ct direction original ip6 saddr . ip6 daddr != @pairs6 drop
+    oifname "${TUNNEL_DEVICE}" ct direction reply ip saddr . ip daddr != @pairs4 drop
+    oifname "${TUNNEL_DEVICE}" ct direction reply ip6 saddr . ip6 daddr != @pairs6 drop
   }
 `
 
