@@ -31,9 +31,10 @@ import { keepMetadata, metadataKeyFile } from './metadata/keep.ts'
 import type { MetadataService } from './metadata/service.ts'
 import { EDGE_TABLE, TUNNEL_DEVICE } from './names.ts'
 import { gatewayOf, networksReconciler } from './networks.ts'
+import { reversePathReconciler, reversePathsOf } from './reverse-path.ts'
 import { removeRouting, routingReconciler } from './routing.ts'
 import { newsOf, tunnelStatuses } from './statuses.ts'
-import { tenantsOf } from './tenants.ts'
+import { type Tenants, tenantsOf } from './tenants.ts'
 import { keyFile, Tunnels } from './tunnels.ts'
 import { endpointsAt, type PublicSide, readUnderlay } from './underlay.ts'
 import { removeVxlans, vxlanDesired, vxlanReconciler } from './vxlan.ts'
@@ -124,7 +125,7 @@ export class Cc implements RoleDriver {
     const exec = sharedReads(this.#options.exec)
     const sw = await ensureSwitch({ ...this.#options, exec })
     await this.#switchPass(exec, sw)
-    await this.#edgePass(exec, sw, rack, desired)
+    const tenants = await this.#edgePass(exec, sw, rack, desired)
     await this.#servicesPass(exec, rack, desired)
     await this.#once(
       this.#tunnels.reconciler(exec, {
@@ -135,6 +136,9 @@ export class Cc implements RoleDriver {
         tunnels: bodies(desired, 'tunnel'),
       }),
     )
+    // Last of the network: by now all devices are there.
+    const reverse = reversePathsOf(tenants, config.public?.device ?? null)
+    await this.#once(reversePathReconciler({ ...this.#options, exec }, reverse))
     await this.findEndpoints(exec)
     await this.#look(desired)
     this.#looking = new AbortController()
@@ -190,7 +194,7 @@ export class Cc implements RoleDriver {
   }
 
   // What moves a public address comes first, all of it before what takes its time.
-  async #edgePass(exec: Exec, sw: Switch, rack: RackConfig, desired: Desired): Promise<void> {
+  async #edgePass(exec: Exec, sw: Switch, rack: RackConfig, desired: Desired): Promise<Tenants> {
     const { paths, config, log } = this.#options
     const publicSide = await this.#publicSide(exec)
     const tenants = tenantsOf(desired, config.host, { fabric: rack.cloudFabric, publicSide })
@@ -206,6 +210,7 @@ export class Cc implements RoleDriver {
     await this.#once(guardReconciler({ exec, group: 'vxlan', ports: () => guarded }))
     await this.#once(routingReconciler(exec, tenants))
     await this.#once(announceReconciler({ exec, paths, log }, tenants))
+    return tenants
   }
 
   async #servicesPass(exec: Exec, rack: RackConfig, desired: Desired): Promise<void> {

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { announcedOf, planAnnounce } from '../../../cluster-agent/cc/announce.ts'
 import { edgeRules, planEdge } from '../../../cluster-agent/cc/edge.ts'
 import { disjoint } from '../../../cluster-agent/cc/prefixes.ts'
+import { planReversePaths } from '../../../cluster-agent/cc/reverse-path.ts'
 import { desiredRoutes, planRouting } from '../../../cluster-agent/cc/routing.ts'
 import { type Tenants, tenantsOf } from '../../../cluster-agent/cc/tenants.ts'
 import { tableComment, tableElements } from '../../../cluster-agent/host/nft.ts'
@@ -154,3 +155,22 @@ test('planAnnounce adds local routes and tells the neighbours, then has nothing 
   const all = { ...seen, locals: [line], services: [...services, 'fd00:ec2::253/128'] }
   assert.deepEqual(planAnnounce(desired, all), [])
 })
+
+for (const [what, seen, values, hosts] of [
+  ['nothing to do', { all: '0', default: '1', eth0: '1', gw11: '0' }, {}, []],
+  ['a gateway made by a strict default', { all: '0', default: '1', gw11: '1' }, { gw11: '0' }, []],
+  [
+    'a strict host',
+    { all: '1', default: '0', eth0: '0', eth1: '2', gw11: '0', 'pub0.5': '1' },
+    { default: '1', eth0: '1', all: '0', 'pub0.5': '0' },
+    ['default', 'eth0', 'all', 'pub0.5'],
+  ],
+  ['a host where nothing of ours is yet', { all: '1', default: '1', eth0: '1' }, {}, []],
+] as const) {
+  test(`planReversePaths with ${what} keeps the host's own devices as strict as they were`, () => {
+    const desired = { own: ['gw11', 'vxt'], publicDevice: 'pub0.5' }
+    const [step] = planReversePaths(desired, new Map(Object.entries(seen)))
+    assert.deepEqual([...(step?.values ?? [])], Object.entries(values))
+    assert.deepEqual(step?.hosts ?? [], hosts)
+  })
+}

@@ -5,7 +5,7 @@ import { create } from '@bufbuild/protobuf'
 import type { PublicSide } from '../../../cluster-agent/cc/underlay.ts'
 import * as pb from '../../../proto/gen/mallee/v1/desired_pb.js'
 import * as tenants from '../../../proto/gen/mallee/v1/tenants_pb.js'
-import { type Desired, resource } from '../../../proto/resources.ts'
+import { bodyAt, type Desired, resource } from '../../../proto/resources.ts'
 import { joinHosts, type SimulatedHost } from '../../support/netns.ts'
 import { desiredOf, type FakeVm, inVm, type Rack, type TwoRacks } from './two-racks.ts'
 
@@ -136,4 +136,13 @@ export async function sourceInWorld(inet: SimulatedHost, rack: Rack, vm: FakeVm)
   const heard = inet.exec(listen, { okCodes: [0, 124] })
   await inVm(rack, vm, ['ping', '-n', '-c', '6', '-i', '0.3', '-W', '1', WORLD], [0, 1, 2])
   return / IP ([\d.]+) > /.exec((await heard).stdout)?.[1] ?? ''
+}
+
+/** Lets an instance send what is from others. */
+export function appliance(desired: Desired, { name }: FakeVm): Desired {
+  const one = bodyAt(desired, `interface/${name}`, 'interface')
+  if (one === null) throw new Error(`${name} has no interface`)
+  const value = create(pb.InterfaceSchema, { ...one, sourceDestCheck: false })
+  const changed = resource(`interface/${name}`, { case: 'interface', value })
+  return new Map([...desired, [changed.key, changed]])
 }

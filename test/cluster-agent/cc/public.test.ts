@@ -214,44 +214,6 @@ describe('a public side that two racks share', { skip }, () => {
     assert.equal(await pings(a, BLUE_A, RED_A.ipv4), false)
   })
 
-  test('a peering that ends takes its connections along, whatever the other rack believes', async () => {
-    const [keyA, keyB] = [ccs[0].wireguardPublicKey(), ccs[1].wireguardPublicKey()]
-    const local = (...to: string[]) => to.map((one) => [one, RouteKind.LOCAL] as const)
-    const toRed = local('10.16.0.0/20', 'fd02::/56')
-    const routes = { 'blue-1': toRed, 'red-1': local('10.0.0.0/20', 'fd01::/56') }
-    const inB = { routes: { 'blue-2': toRed } }
-    // Routes stay as they are: it is the peering that must end it. Echo requests with one
-    // identifier are one connection.
-    const forA = withPublic(1, keyB, { routes })
-    const asked = async (): Promise<boolean[]> => [
-      await pings(a, BLUE_A, RED_A.ipv4, '-e', '701'),
-      await pings(a, BLUE_A, RED_A.ipv6, '-e', '702'),
-      await pings(b, BLUE_B, RED_A.ipv4, '-e', '703'),
-      await pings(b, BLUE_B, RED_A.ipv6, '-e', '704'),
-      await pings(a, RED_A, BLUE_B.ipv4, '-e', '705'),
-    ]
-    await ccs[1].pass(peered(withPublic(2, keyA, inB)))
-    await ccs[0].pass(peered(forA))
-    assert.deepEqual(await asked(), [true, true, true, true, true])
-    await ccs[0].pass(forA)
-    assert.deepEqual(await asked(), [false, false, false, false, false])
-    await ccs[0].pass(peered(forA))
-    assert.deepEqual(await asked(), [true, true, true, true, true])
-    await passes(FIRST, SECOND)
-  })
-
-  test('a connection by a private NAT gateway ends with the peering, too', async () => {
-    const routes = { 'blue-1': [['10.16.0.0/20', RouteKind.NAT, 'nat-2']] } as const
-    const wishes = { routes, nats: [['nat-2', '', '10.0.1.9']] } as const
-    const forA = withPublic(1, ccs[1].wireguardPublicKey(), wishes)
-    const asked = (): Promise<boolean> => pings(a, BLUE_A, RED_A.ipv4, '-e', '711')
-    await ccs[0].pass(peered(forA))
-    assert.ok(await asked())
-    await ccs[0].pass(forA)
-    assert.equal(await asked(), false)
-    await passes(FIRST, SECOND)
-  })
-
   test('an instance reaches no host, no fabric, no underlay and no neighbour in private', async () => {
     for (const to of ['192.0.1.2', 'fd00:fab:0:1::1', 'fd00:fab:0:2::1']) {
       assert.equal(await pings(a, RED_A, to, '-W', '1'), false, to)
