@@ -25,9 +25,12 @@ const LOOKS: Readonly<Record<string, Look>> = {
   AssociateRouteTable: gateway,
   AuthorizeSecurityGroupEgress: groupByName,
   AuthorizeSecurityGroupIngress: groupByName,
+  CreateLaunchTemplateVersion: templateByName,
   CreateNetworkInsightsPath: bothEnds,
   CreatePlacementGroup: placementGroup,
   DeleteKeyPair: keyPairById,
+  DeleteLaunchTemplate: templateByName,
+  DeleteLaunchTemplateVersions: templateByName,
   DeletePlacementGroup: placementGroup,
   DeleteSecurityGroup: groupByName,
   DetachNetworkInterface: attachment,
@@ -35,6 +38,7 @@ const LOOKS: Readonly<Record<string, Look>> = {
   DisassociateRouteTable: routeTableAssociation,
   DisassociateSubnetCidrBlock: subnetBlock,
   DisassociateVpcCidrBlock: vpcBlock,
+  ModifyLaunchTemplate: templateByName,
   ModifyNetworkInterfaceAttribute: attachment,
   ReleaseAddress: address,
   ReplaceNetworkAclAssociation: aclAssociation,
@@ -87,6 +91,13 @@ function groupByName(place: Place, input: object): Named {
 
 function placementGroup(_: Place, input: object): Named {
   return { 'placement-group': textsAt(input, 'GroupName') }
+}
+
+function templateByName({ view, account }: Place, input: object): Named {
+  const [name = ''] = textsAt(input, 'LaunchTemplateName')
+  const templates = view.by('launch-template', 'account', account)
+  const found = templates.find((template) => template.name === name)
+  return found === undefined ? {} : { 'launch-template': [found.id] }
 }
 
 function keyPairById({ view, account }: Place, input: object): Named {

@@ -1,8 +1,11 @@
 // The resources of RunInstances: what it makes and what it names (Service Authorization Reference;
 // EC2 user guide, "Launch instances (RunInstances)" under "Example policies").
 
+import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Inputs } from '../aws/handlers.ts'
 import { DEFAULT_INSTANCE_TYPE } from '../ec2/instance-types.ts'
+import { templateRun } from '../ec2/launch-template-launch.ts'
+import { templateInView } from '../ec2/launch-template-names.ts'
 import { asKeys, ec2Arn, type Keys } from './ec2-keys.ts'
 import { subnetKeys, volumeKeys } from './ec2-made.ts'
 import { groupsNamed, type Place } from './ec2-named.ts'
@@ -11,8 +14,55 @@ import type { Use } from './ec2-requests.ts'
 type RunInput = Ec2Inputs['RunInstances']
 type Card = NonNullable<RunInput['NetworkInterfaces']>[number]
 
+/** Of a launch from a template: what template and request say together. */
 export function runUses(place: Place, asked: object): Use[] {
-  const input = asked as Partial<RunInput>
+  const request = asked as Partial<RunInput>
+  const { input, template } = mergedLaunch(place, request)
+  const uses = usesOf(place, input)
+  if (template === null) return uses
+  const own = new Set(namedBy(place, request).map(({ type, id }) => `${type}/${id}`))
+  const arn = ec2Arn(place, 'launch-template', template)
+  return [...uses, { type: 'launch-template', id: template }].map(
+    ({ keys = new Map(), ...use }) => {
+      const isOfTemplate = use.id === '*' || !own.has(`${use.type}/${use.id}`)
+      const about = asKeys({
+        'ec2:LaunchTemplate': arn,
+        'ec2:IsLaunchTemplateResource': isOfTemplate,
+      })
+      return { ...use, keys: new Map([...keys, ...about]) }
+    },
+  )
+}
+
+/** What the request itself names: not the groups that it gets for naming none. */
+function namedBy(place: Place, request: Partial<RunInput>): Use[] {
+  const { SecurityGroupIds = [], SecurityGroups = [], NetworkInterfaces: cards = [] } = request
+  const groups = [
+    ...SecurityGroupIds,
+    ...SecurityGroups,
+    ...cards.flatMap((card) => card.Groups ?? []),
+  ]
+  const uses = usesOf(place, request)
+  return groups.length > 0 ? uses : uses.filter(({ type }) => type !== 'security-group')
+}
+
+/** A template that is not there, or does not fit, is refused by the launch itself. */
+function mergedLaunch(
+  { view, account }: Place,
+  input: Partial<RunInput>,
+): { input: Partial<RunInput>; template: string | null } {
+  const { LaunchTemplate: asked } = input
+  if (asked === undefined) return { input, template: null }
+  try {
+    const { input: merged } = templateRun(view, account, input as RunInput)
+    return { input: merged, template: templateInView(view, account, asked).id }
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error
+    return { input, template: asked.LaunchTemplateId ?? '*' }
+  }
+}
+
+function usesOf(place: Place, input: Partial<RunInput>): Use[] {
   const cards = cardsOf(input)
   const subnets = [...new Set(cards.flatMap((card) => card.SubnetId ?? []))]
   return [
@@ -22,7 +72,7 @@ export function runUses(place: Place, asked: object): Use[] {
     ...groupsOf(place, input, cards).map((id) => ({ type: 'security-group', id })),
     ...(subnets.length === 0 ? ['*'] : subnets).map((id) => ({ type: 'subnet', id })),
     ...named('key-pair', input.KeyName),
-    ...named('placement-group', input.Placement?.GroupName),
+    ...named('placement-group', groupNameOf(place, input)),
     ...volumesOf(input),
   ]
 }
@@ -65,6 +115,7 @@ function defaultGroups({ view, account }: Place, cards: readonly Card[]): string
 
 function instanceKeys(place: Place, input: Partial<RunInput>, subnets: readonly string[]): Keys {
   const { MetadataOptions: options = {}, Placement: where = {} } = input
+  const group = groupNameOf(place, input)
   const zone = where.AvailabilityZone ?? null
   const inSubnet = subnets.flatMap((id) => [...subnetKeys(place, id)])
   const market = input.InstanceMarketOptions?.MarketType ?? 'on-demand'
@@ -84,10 +135,16 @@ function instanceKeys(place: Place, input: Partial<RunInput>, subnets: readonly 
       'ec2:MetadataHttpTokens': options.HttpTokens ?? null,
       'ec2:MetadataHttpPutResponseHopLimit': options.HttpPutResponseHopLimit ?? null,
       'ec2:InstanceMetadataTags': options.InstanceMetadataTags ?? null,
-      'ec2:PlacementGroup':
-        where.GroupName === undefined ? null : ec2Arn(place, 'placement-group', where.GroupName),
+      'ec2:PlacementGroup': group === undefined ? null : ec2Arn(place, 'placement-group', group),
     }),
   ])
+}
+
+/** ARNs of placement groups have their names. */
+function groupNameOf({ view, account }: Place, input: Partial<RunInput>): string | undefined {
+  const { GroupName: name, GroupId: id } = input.Placement ?? {}
+  const group = id === undefined ? null : view.get('placement-group', id)
+  return name ?? (group?.account === account ? group.name : id)
 }
 
 /** One question for each volume that is made; a snapshot that one is made from is one more. */
