@@ -118,6 +118,11 @@ function find(place: Place, kind: TaggedKind, id: string): { id: string; values:
     const pair = view.by('key-pair', 'account', account).find(({ name }) => name === id)
     return pair === undefined ? null : { id: pair.id, values: { 'ec2:KeyPairType': pair.type } }
   }
+  if (kind === 'placement-group') {
+    const group = view.by('placement-group', 'account', account).find(({ name }) => name === id)
+    if (group === undefined) return null
+    return { id: group.id, values: { 'ec2:PlacementGroupStrategy': group.strategy } }
+  }
   const record = view.get(kind, id)
   if (record === null) return null
   const isOwn = record.account === account

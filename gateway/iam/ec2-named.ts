@@ -35,12 +35,15 @@ const LOOKS: Readonly<Record<string, Look>> = {
   DeleteSecurityGroup: groupByName,
   DetachNetworkInterface: attachment,
   DisassociateAddress: address,
+  DisassociateIamInstanceProfile: profileAssociation,
   DisassociateRouteTable: routeTableAssociation,
   DisassociateSubnetCidrBlock: subnetBlock,
   DisassociateVpcCidrBlock: vpcBlock,
+  ModifyInstancePlacement: placementGroup,
   ModifyLaunchTemplate: templateByName,
   ModifyNetworkInterfaceAttribute: attachment,
   ReleaseAddress: address,
+  ReplaceIamInstanceProfileAssociation: profileAssociation,
   ReplaceNetworkAclAssociation: aclAssociation,
   ReplaceRouteTableAssociation: routeTableAssociation,
   RevokeSecurityGroupEgress: groupByName,
@@ -55,13 +58,14 @@ export function namedIn(place: Place, action: string, input: object): Named {
 }
 
 /** Ids of any type, by their prefixes; an id of none is left out. */
-export function byPrefix(ids: readonly string[]): Named {
+export function byPrefix(place: Place, ids: readonly string[]): Named {
   const named: Record<string, string[]> = {}
   for (const id of ids) {
     const type = typeOfId(id)
     if (type === null) continue
+    const isNamed = type === 'key-pair' || type === 'placement-group'
     named[type] ??= []
-    named[type].push(id)
+    named[type].push(isNamed ? nameOfId(place, type, id) || id : id)
   }
   return named
 }
@@ -77,6 +81,16 @@ function typeOfId(id: string): string | null {
   return PREFIXES.get(id.slice(0, Math.max(0, id.lastIndexOf('-')))) ?? null
 }
 
+/** In ARNs these are called by their names; '' when the account has none of that id. */
+export function nameOfId(
+  { view, account }: Place,
+  type: 'key-pair' | 'placement-group',
+  id: string,
+): string {
+  const found = id === '' ? null : view.get(type, id)
+  return found?.account === account ? found.name : ''
+}
+
 /** The ids of security groups of the default VPC, by their names. */
 export function groupsNamed({ view, account }: Place, names: readonly string[]): string[] {
   if (names.length === 0) return []
@@ -89,8 +103,11 @@ function groupByName(place: Place, input: object): Named {
   return { 'security-group': groupsNamed(place, textsAt(input, 'GroupName')) }
 }
 
-function placementGroup(_: Place, input: object): Named {
-  return { 'placement-group': textsAt(input, 'GroupName') }
+function placementGroup(place: Place, input: object): Named {
+  const byId = [...textsAt(input, 'GroupId'), ...textsAt(input, 'Placement.GroupId')]
+  const names = byId.map((id) => nameOfId(place, 'placement-group', id))
+  const all = [...textsAt(input, 'GroupName'), ...names]
+  return { 'placement-group': all.filter((name) => name !== '') }
 }
 
 function templateByName({ view, account }: Place, input: object): Named {
@@ -100,12 +117,9 @@ function templateByName({ view, account }: Place, input: object): Named {
   return found === undefined ? {} : { 'launch-template': [found.id] }
 }
 
-function keyPairById({ view, account }: Place, input: object): Named {
-  const names = textsAt(input, 'KeyPairId').flatMap((id) => {
-    const pair = view.get('key-pair', id)
-    return pair?.account === account ? pair.name : []
-  })
-  return { 'key-pair': names }
+function keyPairById(place: Place, input: object): Named {
+  const names = textsAt(input, 'KeyPairId').map((id) => nameOfId(place, 'key-pair', id))
+  return { 'key-pair': names.filter((name) => name !== '') }
 }
 
 function accepterVpc({ view, account }: Place, input: object): Named {
@@ -116,12 +130,12 @@ function accepterVpc({ view, account }: Place, input: object): Named {
   return { vpc: vpcs }
 }
 
-function gateway(_: Place, input: object): Named {
-  return byPrefix(textsAt(input, 'GatewayId'))
+function gateway(place: Place, input: object): Named {
+  return byPrefix(place, textsAt(input, 'GatewayId'))
 }
 
-function bothEnds(_: Place, input: object): Named {
-  return byPrefix([...textsAt(input, 'Source'), ...textsAt(input, 'Destination')])
+function bothEnds(place: Place, input: object): Named {
+  return byPrefix(place, [...textsAt(input, 'Source'), ...textsAt(input, 'Destination')])
 }
 
 /** By its public address, and what it is associated with. */
@@ -184,4 +198,11 @@ function vpcBlock({ view, account }: Place, input: object): Named {
       [...vpc.ipv4Cidrs, ...vpc.ipv6Cidrs].some((one) => vpcAssociationId(vpc.id, one) === id),
     )
   return { vpc: found.map((one) => one.id) }
+}
+
+function profileAssociation({ view, account }: Place, input: object): Named {
+  const found = textsAt(input, 'AssociationId').flatMap((id) =>
+    view.by('profile-association', 'id', id).filter((one) => one.account === account),
+  )
+  return { instance: found.map((one) => one.instance) }
 }

@@ -7,7 +7,8 @@ import { madeKeys } from './ec2-made.ts'
 import { idsIn, textsAt } from './ec2-members.ts'
 import { byPrefix, type Named, namedIn, type Place } from './ec2-named.ts'
 import { type ResourceUse, resourceUses } from './ec2-resource-types.ts'
-import { runUses } from './ec2-run-instances.ts'
+import { fleetRuns, runUses } from './ec2-run-instances.ts'
+import { type ProfileName, profileAsks } from './pass-role.ts'
 
 /** One question to policies. */
 export interface Ask {
@@ -30,13 +31,33 @@ type Tags = ReadonlyMap<string, string>
 
 /** `input` as the SDK types it, decoded. */
 export function ec2Asks(place: Place, action: string, input: object): Ask[] {
+  if (action === 'RunInstances') return runAsks(place, input)
+  const own = asksFor(place, action, input, usesOf(place, action, input))
+  return action === 'CreateFleet'
+    ? [...own, ...fleetRuns(input).flatMap((run) => runAsks(place, run))]
+    : own
+}
+
+/** Of RunInstances: what its template says counts as if the request said it, tags and role too. */
+export function runAsks(place: Place, asked: object): Ask[] {
+  const { input, uses } = runUses(place, asked)
+  return asksFor(place, 'RunInstances', input, uses)
+}
+
+function asksFor(place: Place, action: string, input: object, uses: readonly Use[]): Ask[] {
   const tagged = taggedTypes(input)
-  const own = usesOf(place, action, input).map((use) => askOf(place, action, use, tagged))
+  const own = uses.map((use) => askOf(place, action, use, tagged))
   const named = `ec2:${action}`
   const all = own.length > 0 ? own : [{ action: named, resource: '*', keys: new Map() }]
   const about = attributeKeys(action, input)
   const asks = all.map((one) => ({ ...one, keys: joined(one.keys, about) }))
-  return [...asks, ...tagAsks(place, action, tagged)]
+  return [...asks, ...tagAsks(place, action, tagged), ...roleAsks(place, input)]
+}
+
+/** A role that the request gives to an instance. */
+function roleAsks({ view, account }: Place, input: object): Ask[] {
+  const { IamInstanceProfile: profile } = input as { IamInstanceProfile?: ProfileName }
+  return profile === undefined ? [] : profileAsks(view, account, profile)
 }
 
 /** Permission to tag is asked for each type that the request tags at its making. */
@@ -49,9 +70,8 @@ function tagAsks(place: Place, action: string, tagged: ReadonlyMap<string, Tags>
 }
 
 function usesOf(place: Place, action: string, input: object): readonly Use[] {
-  if (action === 'RunInstances') return runUses(place, input)
   const uses = resourceUses(action)
-  if (uses === 'own') return taggedUses(input)
+  if (uses === 'own') return taggedUses(place, input)
   if (uses === null) return []
   const named = namedIn(place, action, input)
   const made = madeKeys(place, input)
@@ -70,9 +90,12 @@ function usesOfType(
 }
 
 /** CreateTags and DeleteTags: by the ids alone; of DeleteTags the tags are those to delete. */
-function taggedUses(input: object): Use[] {
+function taggedUses(place: Place, input: object): Use[] {
   const keys = requestTagKeys(tagsIn(input))
-  const named = byPrefix(textsAt(input, 'Resources').filter((id) => kindOfId(id) !== null))
+  const named = byPrefix(
+    place,
+    textsAt(input, 'Resources').filter((id) => kindOfId(id) !== null),
+  )
   return Object.entries(named).flatMap(([type, ids]) => ids.map((id) => ({ type, id, keys })))
 }
 

@@ -8,30 +8,33 @@ import { templateRun } from '../ec2/launch-template-launch.ts'
 import { templateInView } from '../ec2/launch-template-names.ts'
 import { asKeys, ec2Arn, type Keys } from './ec2-keys.ts'
 import { subnetKeys, volumeKeys } from './ec2-made.ts'
-import { groupsNamed, type Place } from './ec2-named.ts'
+import { groupsNamed, nameOfId, type Place } from './ec2-named.ts'
 import type { Use } from './ec2-requests.ts'
+import { profileArn } from './pass-role.ts'
 
 type RunInput = Ec2Inputs['RunInstances']
 type Card = NonNullable<RunInput['NetworkInterfaces']>[number]
 
-/** Of a launch from a template: what template and request say together. */
-export function runUses(place: Place, asked: object): Use[] {
-  const request = asked as Partial<RunInput>
-  const { input, template } = mergedLaunch(place, request)
+/** The request as it will be carried out, with its template in it, and what it is about. */
+export function runUses(place: Place, asked: object): { input: RunInput; uses: Use[] } {
+  const request = asked as RunInput
+  const { template, input } = withTemplate(place, request)
   const uses = usesOf(place, input)
-  if (template === null) return uses
-  const own = new Set(namedBy(place, request).map(({ type, id }) => `${type}/${id}`))
+  if (template === null) return { input, uses }
+  const own = new Set(namedBy(place, request).map(({ type, id }) => `${type} ${id}`))
   const arn = ec2Arn(place, 'launch-template', template)
-  return [...uses, { type: 'launch-template', id: template }].map(
-    ({ keys = new Map(), ...use }) => {
-      const isOfTemplate = use.id === '*' || !own.has(`${use.type}/${use.id}`)
-      const about = asKeys({
-        'ec2:LaunchTemplate': arn,
-        'ec2:IsLaunchTemplateResource': isOfTemplate,
-      })
-      return { ...use, keys: new Map([...keys, ...about]) }
-    },
-  )
+  const all: Use[] = [...uses, ...named('launch-template', template)]
+  const marked = all.map((use) => {
+    const isOwn = use.type === 'instance' ? isOverridden(request) : own.has(`${use.type} ${use.id}`)
+    const keys = asKeys({ 'ec2:LaunchTemplate': arn, 'ec2:IsLaunchTemplateResource': !isOwn })
+    return { ...use, keys: new Map([...(use.keys ?? []), ...keys]) }
+  })
+  return { input, uses: marked }
+}
+
+/** Does the request say of the instance what its template could say? */
+function isOverridden({ InstanceType, MetadataOptions, IamInstanceProfile }: RunInput): boolean {
+  return [InstanceType, MetadataOptions, IamInstanceProfile].some((one) => one !== undefined)
 }
 
 /** What the request itself names: not the groups that it gets for naming none. */
@@ -42,23 +45,25 @@ function namedBy(place: Place, request: Partial<RunInput>): Use[] {
     ...SecurityGroups,
     ...cards.flatMap((card) => card.Groups ?? []),
   ]
-  const uses = usesOf(place, request)
+  // What is made is named by nobody.
+  const uses = usesOf(place, request).filter(({ id }) => id !== '*')
   return groups.length > 0 ? uses : uses.filter(({ type }) => type !== 'security-group')
 }
 
-/** A template that is not there, or does not fit, is refused by the launch itself. */
-function mergedLaunch(
+/** A template that is not there is left to the handler to refuse. */
+function withTemplate(
   { view, account }: Place,
-  input: Partial<RunInput>,
-): { input: Partial<RunInput>; template: string | null } {
-  const { LaunchTemplate: asked } = input
-  if (asked === undefined) return { input, template: null }
+  request: RunInput,
+): { template: string | null; input: RunInput } {
+  const { LaunchTemplate: asked } = request
+  if (asked === undefined) return { template: null, input: request }
   try {
-    const { input: merged } = templateRun(view, account, input as RunInput)
-    return { input: merged, template: templateInView(view, account, asked).id }
+    const { id } = templateInView(view, account, asked)
+    return { template: id, input: templateRun(view, account, request).input }
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error
-    return { input, template: asked.LaunchTemplateId ?? '*' }
+    if (error instanceof ApiError)
+      return { template: asked.LaunchTemplateId ?? '*', input: request }
+    throw error
   }
 }
 
@@ -72,7 +77,7 @@ function usesOf(place: Place, input: Partial<RunInput>): Use[] {
     ...groupsOf(place, input, cards).map((id) => ({ type: 'security-group', id })),
     ...(subnets.length === 0 ? ['*'] : subnets).map((id) => ({ type: 'subnet', id })),
     ...named('key-pair', input.KeyName),
-    ...named('placement-group', groupNameOf(place, input)),
+    ...named('placement-group', placementGroup(place, input)),
     ...volumesOf(input),
   ]
 }
@@ -115,19 +120,19 @@ function defaultGroups({ view, account }: Place, cards: readonly Card[]): string
 
 function instanceKeys(place: Place, input: Partial<RunInput>, subnets: readonly string[]): Keys {
   const { MetadataOptions: options = {}, Placement: where = {} } = input
-  const group = groupNameOf(place, input)
   const zone = where.AvailabilityZone ?? null
   const inSubnet = subnets.flatMap((id) => [...subnetKeys(place, id)])
   const market = input.InstanceMarketOptions?.MarketType ?? 'on-demand'
   const profile = input.IamInstanceProfile
-  const profileArn = profile?.Arn ?? named('instance-profile', profile?.Name)[0]?.id
+  const group = placementGroup(place, input)
   return new Map([
     ...inSubnet.filter(([key]) => key === 'ec2:availabilityzone'),
     ...asKeys({
       'ec2:AvailabilityZone': zone,
       'ec2:InstanceType': input.InstanceType ?? DEFAULT_INSTANCE_TYPE,
       'ec2:InstanceMarketType': market,
-      'ec2:InstanceProfile': profileArn ?? null,
+      'ec2:InstanceProfile':
+        profile === undefined ? null : profileArn(place.view, place.account, profile),
       'ec2:Tenancy': where.Tenancy ?? 'default',
       'ec2:EbsOptimized': input.EbsOptimized ?? false,
       'ec2:RootDeviceType': 'instance-store',
@@ -135,16 +140,14 @@ function instanceKeys(place: Place, input: Partial<RunInput>, subnets: readonly 
       'ec2:MetadataHttpTokens': options.HttpTokens ?? null,
       'ec2:MetadataHttpPutResponseHopLimit': options.HttpPutResponseHopLimit ?? null,
       'ec2:InstanceMetadataTags': options.InstanceMetadataTags ?? null,
-      'ec2:PlacementGroup': group === undefined ? null : ec2Arn(place, 'placement-group', group),
+      'ec2:PlacementGroup': group === '' ? null : ec2Arn(place, 'placement-group', group),
     }),
   ])
 }
 
-/** ARNs of placement groups have their names. */
-function groupNameOf({ view, account }: Place, input: Partial<RunInput>): string | undefined {
-  const { GroupName: name, GroupId: id } = input.Placement ?? {}
-  const group = id === undefined ? null : view.get('placement-group', id)
-  return name ?? (group?.account === account ? group.name : id)
+function placementGroup(place: Place, { Placement: where }: Partial<RunInput>): string {
+  const { GroupName: name = '', GroupId: id = '' } = where ?? {}
+  return name === '' ? nameOfId(place, 'placement-group', id) : name
 }
 
 /** One question for each volume that is made; a snapshot that one is made from is one more. */
@@ -158,4 +161,19 @@ function volumesOf({ BlockDeviceMappings: devices = [] }: Partial<RunInput>): Us
 
 function named(type: string, id: string | undefined): { type: string; id: string }[] {
   return id === undefined || id === '' ? [] : [{ type, id }]
+}
+
+/** The launches that a CreateFleet request may lead to: one for each override of each template. */
+export function fleetRuns(asked: object): object[] {
+  const { LaunchTemplateConfigs: configs = [] } = asked as Partial<Ec2Inputs['CreateFleet']>
+  return configs.flatMap(({ LaunchTemplateSpecification: template, Overrides: overrides = [] }) => {
+    const all = overrides.length > 0 ? overrides : [{}]
+    return all.map(({ InstanceType, SubnetId, AvailabilityZone, ImageId }) => ({
+      LaunchTemplate: template,
+      ...(InstanceType === undefined ? {} : { InstanceType }),
+      ...(SubnetId === undefined ? {} : { SubnetId }),
+      ...(ImageId === undefined ? {} : { ImageId }),
+      ...(AvailabilityZone === undefined ? {} : { Placement: { AvailabilityZone } }),
+    }))
+  })
 }

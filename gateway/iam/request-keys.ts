@@ -21,6 +21,7 @@ export function arrivalKeys({ sourceIp, userAgent, secure, region, nowMs }: Arri
   return asKeys({
     'aws:CurrentTime': new Date(nowMs).toISOString(),
     'aws:EpochTime': Math.floor(nowMs / 1000),
+    'aws:PrincipalIsAWSService': false,
     'aws:RequestedRegion': region,
     'aws:SecureTransport': secure,
     'aws:SourceIp': sourceIp,
