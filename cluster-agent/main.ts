@@ -1,5 +1,6 @@
 // The `cluster-agent` command: runs what rack-join configured.
 
+import { flushCompileCache } from 'node:module'
 import { buildCommand } from '@stricli/core'
 import { answering, runCli } from '../common/cli.ts'
 import { MalleeError } from '../common/errors.ts'
@@ -52,6 +53,8 @@ async function serve(flags: Flags): Promise<void> {
   const log = createLog(config.logLevel, { program: 'cluster-agent', host: config.host })
   const { roles, facts } = await openHostRoles({ config, paths, identity: identity.current, log })
   const agent = await startAgent({ config, paths, identity, roles, facts, log })
+  // Else only an end in good order would keep it for the next start.
+  flushCompileCache()
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
   })

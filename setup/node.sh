@@ -10,4 +10,7 @@ if [ ! -x "$node" ]; then
 fi
 file=$1
 shift
+# What Node makes of TypeScript and keeps: the next start takes half the processor's time. Nothing
+# is kept where nobody may write.
+export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE-$root/.cache/compiled}"
 exec "$node" "$root/$file" "$@"

@@ -14,7 +14,7 @@ import { progressFile } from '../progress.ts'
 
 const UNIT = 'mallee-cluster-agent.service'
 const UNIT_FILE = `/etc/systemd/system/${UNIT}`
-const PROGRAM = fileURLToPath(new URL('../main.ts', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../../bin/cluster-agent', import.meta.url))
 const STOP_MS = 20_000
 
 interface Parts {
@@ -27,7 +27,7 @@ interface Parts {
 export async function startService({ exec, paths, clock }: Parts): Promise<void> {
   const { simulated } = await readAgentConfig(paths.configFile)
   const kind = simulated ? ['--host', 'simulated'] : []
-  const argv = [process.execPath, PROGRAM, ...kind, ...pathFlags(paths)]
+  const argv = [PROGRAM, ...kind, ...pathFlags(paths)]
   if (await isManaged(paths)) {
     await writeFile(UNIT_FILE, unitText(argv), { mode: 0o644 })
     await exec(['systemctl', 'daemon-reload'])

@@ -1,5 +1,6 @@
 // `mallee gateway`: runs a gateway until SIGTERM or SIGINT.
 
+import { flushCompileCache } from 'node:module'
 import { buildCommand } from '@stricli/core'
 import { answering } from '../../common/cli.ts'
 import { createLog } from '../../common/log.ts'
@@ -41,6 +42,8 @@ async function serve({ config: file, listenHost }: Flags): Promise<void> {
   const config = await readConfig(file, overrides, process.env)
   const log = createLog(config.logLevel, { program: 'gateway' })
   const gateway = await startGateway(config, log)
+  // Else only an end in good order would keep it for the next start.
+  flushCompileCache()
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
   })

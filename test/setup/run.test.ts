@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { type ExecResult, exec } from '../../common/exec.ts'
 
@@ -40,6 +40,19 @@ describe('setup/run.sh', () => {
     t.diagnostic(`took ${Math.round(tookMs)} ms`)
     assert.equal(stderr, '')
     assert.ok(tookMs < QUICK_MS, `took ${tookMs} ms`)
+  })
+
+  test('Node keeps what it made of TypeScript, also for what bin/ starts', async () => {
+    const asker = join(dir, 'asker.mjs')
+    writeFileSync(asker, "import m from 'node:module'\nconsole.log(m.getCompileCacheDir())")
+    const env = { PATH: process.env['PATH'] ?? '' }
+    for (const argv of [
+      ['bash', RUN, '--no-install', asker],
+      ['sh', join(ROOT, 'setup/node.sh'), relative(ROOT, asker)],
+    ]) {
+      const { stdout } = await exec(argv, { env })
+      assert.ok(stdout.startsWith(join(ROOT, '.cache/compiled/')), stdout)
+    }
   })
 
   test('works with a PATH without sbin', async () => {
