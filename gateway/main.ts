@@ -21,7 +21,6 @@ import { consoleOutput, serveCommands } from './control/commands.ts'
 import { departHost } from './control/departure.ts'
 import { startHousekeeping } from './control/housekeeping.ts'
 import { upgradeRecords } from './control/upgrade.ts'
-import { ec2Handlers } from './ec2/index.ts'
 import { checkJoin, joinHost } from './federation/membership.ts'
 import { gatewayParent } from './federation/parent.ts'
 import { renewHost } from './federation/renewal.ts'
@@ -30,17 +29,16 @@ import { filesOf, type GatewayConfig } from './files.ts'
 import { createAdminServer } from './http/admin-server.ts'
 import { createApiServer } from './http/server.ts'
 import { createAuthorizer } from './iam/authorize.ts'
-import { iamHandlers } from './iam/index.ts'
 import { keyUses } from './iam/key-uses.ts'
 import { openIdentitySigner } from './identity-signer.ts'
 import { startLocalServer } from './local/server.ts'
 import { createMetrics } from './metrics.ts'
 import { measured, watchGauges } from './observe.ts'
 import { openSealer, type Sealer } from './secrets.ts'
+import { serviceHandlers } from './services.ts'
 import { openState } from './store/mirror.ts'
 import { openStore } from './store/open.ts'
 import type { State } from './store/state.ts'
-import { stsHandlers } from './sts/index.ts'
 
 export interface Gateway {
   readonly apiPort: number
@@ -180,17 +178,11 @@ async function openGateway(
   onStop(() => housekeeping.stop())
   onStop(watchGauges({ state, sessions, metrics, clock, certificateEnds: certificate.ends }))
   const api = createApiServer({
-    ec2: ec2Handlers({
-      state,
-      randomHex,
-      region: cloud.region,
+    ...serviceHandlers({
+      ...{ state, sealer, randomHex, region: cloud.region },
       consoleOutput: (instance, rack, host) =>
         consoleOutput({ state, sessions, clock, randomHex }, instance, rack, host),
     }),
-    sts: stsHandlers({ state, sealer, randomHex }),
-    iam: iamHandlers({ state, sealer, randomHex }),
-    autoscaling: {},
-    elasticloadbalancing: {},
     authorize: createAuthorizer({ view: () => state.view(), sealer, region: cloud.region }),
     secretOf: secretsOf(state, sealer),
     keyUsed: keyUses({ state, log }),

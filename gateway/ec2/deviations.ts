@@ -1,0 +1,32 @@
+// How actions differ from AWS's, each in a few words, for the page that lists all of them
+// (docs/ec2-actions.md). What concerns several actions is in docs/ec2.md.
+
+import type { Ec2Handlers } from '../aws/handlers.ts'
+
+export const DEVIATIONS: { readonly [K in keyof Ec2Handlers]: string } = {
+  AllocateAddress: "of the operator's pools; `Address` and `NetworkBorderGroup` choose no other",
+  AttachNetworkInterface: 'while the instance runs; one network card',
+  CopyImage: 'within the region; the copy shares the file of its source',
+  CreateDefaultVpc: 'a /20 of its own and a /56 of IPv6; AWS gives all 172.31.0.0/16',
+  CreateLaunchTemplate: '`Warning` also names what no launch here would take',
+  CreateNatGateway: 'one address; `pending` until a CC of its rack is connected',
+  CreatePlacementGroup: '`SpreadLevel` is `host` when nothing is said; no limit of seven a zone',
+  CreateSubnet: 'an IPv6 block is a /64; `<region>-any` spans all racks',
+  CreateVpc: 'overlaps no other VPC of the cloud; IPv6 from the cloud',
+  DeleteLaunchTemplateVersions: 'the default version is in the list of those that stayed',
+  DescribeAvailabilityZones: 'a rack is a zone',
+  DescribeEgressOnlyInternetGateways: 'pages have 255 at most',
+  DescribeHosts: 'always empty: no host is anybody’s alone',
+  DescribeIdFormat: 'ids are long and stay so',
+  DescribeImages: 'root devices are instance store; no block devices',
+  DescribeInstanceStatus: 'nobody looks into the guest: its status is its host’s word',
+  DescribeInstanceTypes: 'features of the real type of that name that are missing here say no',
+  DescribeRegions: 'one region',
+  DescribeReservedInstances: 'always empty: nothing is sold',
+  EnableImageDeprecation: 'a deprecated image is found by its owner unasked',
+  GetConsoleOutput: 'as of now, always',
+  ModifyImageAttribute: 'organizations are refused',
+  RegisterImage: 'of a file that `mallee image import` brought in',
+  RunInstances: 'without a zone, instances of one request may go to several',
+  TerminateInstances: 'a host that left the cloud ends its instances at once',
+}

@@ -1,0 +1,21 @@
+// The handlers of every service of the endpoint, made of what they need.
+
+import type { ServiceHandlers } from './aws/handlers.ts'
+import { type Ec2Parts, ec2Handlers } from './ec2/index.ts'
+import { iamHandlers } from './iam/index.ts'
+import type { Sealer } from './secrets.ts'
+import { stsHandlers } from './sts/index.ts'
+
+export interface ServiceParts extends Ec2Parts {
+  readonly sealer: Sealer
+}
+
+export function serviceHandlers(parts: ServiceParts): ServiceHandlers {
+  return {
+    ec2: ec2Handlers(parts),
+    sts: stsHandlers(parts),
+    iam: iamHandlers(parts),
+    autoscaling: {},
+    elasticloadbalancing: {},
+  }
+}

@@ -1,0 +1,94 @@
+// docs/ec2-actions.md tells the truth: it is what the generator makes, and what it calls undone is
+// refused by the endpoint.
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { exec } from '../../common/exec.ts'
+import { loadModel, type Model, type Ref, SERVICES } from '../../gateway/aws/model.ts'
+import { DEVIATIONS } from '../../gateway/ec2/deviations.ts'
+import { type ServiceParts, serviceHandlers } from '../../gateway/services.ts'
+import { call, codeIn } from './http/sign.ts'
+import { startEndpoint } from './http/support.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const HANDLERS = serviceHandlers({} as ServiceParts)
+/** Calls at once. */
+const LANES = 8
+const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
+
+test('docs/ec2-actions.md is what the generator makes of models and handlers', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'mallee-actions-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  const file = join(directory, 'page.md')
+  await exec([process.execPath, 'setup/gen-actions.ts', file], { cwd: ROOT, timeoutMs: 60_000 })
+  const committed = readFileSync(join(ROOT, 'docs/ec2-actions.md'), 'utf8')
+  assert.equal(readFileSync(file, 'utf8'), committed, 'docs/ec2-actions.md: run npm run gen')
+})
+
+test('deviations are those of actions that are done', () => {
+  const done = Object.keys(HANDLERS.ec2)
+  assert.deepEqual(
+    Object.keys(DEVIATIONS).filter((action) => !done.includes(action)),
+    [],
+  )
+})
+
+test('handlers are those of actions that exist', () => {
+  for (const service of SERVICES) {
+    const actions = Object.keys(loadModel(service).ops)
+    const unknown = Object.keys(HANDLERS[service]).filter((action) => !actions.includes(action))
+    assert.deepEqual(unknown, [], service)
+  }
+})
+
+for (const service of SERVICES) {
+  test(`what ${service} has not done says UnsupportedOperation`, async (t) => {
+    const { port } = await startEndpoint(t, HANDLERS)
+    const model = loadModel(service)
+    const undone = Object.keys(model.ops).filter(
+      (action) => !Object.hasOwn(HANDLERS[service], action),
+    )
+    const lane = async (n: number): Promise<void> => {
+      for (const action of undone.filter((_, i) => i % LANES === n)) {
+        const asked = required(model, model.ops[action]?.i ?? 's', '')
+        const body = new URLSearchParams([['Action', action], ...asked]).toString()
+        const answer = await call(port, { service, body, headers: FORM })
+        assert.equal(codeIn(await answer.text()), 'UnsupportedOperation', action)
+      }
+    }
+    await Promise.all(Array.from({ length: LANES }, (_, n) => lane(n)))
+  })
+}
+
+/** The least that fits the model: parameters that are required, with any value of their type. */
+function required(model: Model, ref: Ref, path: string, values?: string): [string, string][] {
+  if (typeof ref === 'string') {
+    const any = { s: 'x', n: '1', d: '1', b: 'true', t: '2026-11-26T00:00:00Z', x: 'eA==' }[ref]
+    return [[path, model.enums[values ?? '']?.[0] ?? any]]
+  }
+  const shape = model.shapes[ref]
+  if (shape?.[0] === 'l') {
+    const tag = model.protocol === 'ec2' || shape[3] === 1 ? '' : `.${shape[1]}`
+    return required(model, shape[2], `${path}${tag}.1`, values)
+  }
+  if (shape?.[0] === 'm') {
+    const entry = `${path}.entry.1`
+    const value = required(model, shape[3], `${entry}.${shape[2]}`)
+    return [[`${entry}.${shape[1]}`, 'x'], ...value]
+  }
+  if (shape === undefined) throw new RangeError(`the model has no shape ${ref}`)
+  const parts = shape[2]
+    .filter((member) => member.req === 1)
+    .flatMap((member) => {
+      const name = member.x ?? member.n
+      const upper = name.charAt(0).toUpperCase() + name.slice(1)
+      const wire = model.protocol === 'ec2' ? (member.q ?? upper) : name
+      return required(model, member.r, path === '' ? wire : `${path}.${wire}`, member.e)
+    })
+  // An empty element is a structure in which nothing is said.
+  return parts.length === 0 && path !== '' ? [[path, '']] : parts
+}
