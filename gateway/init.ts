@@ -98,7 +98,8 @@ export async function initState(
     })
     return putAccount(tx, { sealer, clock, randomHex }, FIRST_ACCOUNT)
   })
-  // What a block is taken from is read from the cloud's record as it stands in the store.
+  // What a block is taken from is read from the cloud's record as it stands in the store. Who dies
+  // here has a cloud whose gateway makes the VPC as it starts.
   await state.update((tx) => ensureDefaultNetworks(tx, state, key.account, { nowMs, randomHex }))
   return { cloud: request.name, region: request.region, ...key }
 }

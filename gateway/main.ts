@@ -21,6 +21,7 @@ import { consoleOutput, serveCommands } from './control/commands.ts'
 import { departHost } from './control/departure.ts'
 import { startHousekeeping } from './control/housekeeping.ts'
 import { upgradeRecords } from './control/upgrade.ts'
+import { ensureDefaultVpcs } from './ec2/networks.ts'
 import { checkJoin, joinHost } from './federation/membership.ts'
 import { gatewayParent } from './federation/parent.ts'
 import { renewHost } from './federation/renewal.ts'
@@ -120,6 +121,7 @@ async function openGateway(
     throw new MalleeError('BadConfig', `${config.store} holds no cloud, run 'mallee init' first`)
   }
   await upgradeRecords({ state, randomHex, log })
+  await ensureDefaultVpcs(state, { nowMs: clock.nowMs(), randomHex, log })
   const { stateDir } = config
   const certificate = await GatewayCertificate.open({
     stateDir,

@@ -35,6 +35,22 @@ export async function ensureDefaultNetworks(
   await createDefaultVpc(tx, state, account, options)
 }
 
+/**
+ * Those of accounts that never had one: `mallee init` makes the first account, and may die before
+ * its VPC. What cannot be made for want of blocks is logged.
+ */
+export async function ensureDefaultVpcs(state: State, options: NetworkOptions): Promise<void> {
+  const log = options.log ?? silentLog
+  const view = await state.fresh()
+  for (const { id } of view.all('account')) {
+    if (view.get('name', 'default-vpc', id) !== null) continue
+    await unlessExhausted(
+      () => state.update((tx) => ensureDefaultNetworks(tx, state, id, options)),
+      (error) => log.error('no default VPC', { account: id, error }),
+    )
+  }
+}
+
 /** Throws Conflict when the cloud has no block left for it. */
 export async function createDefaultVpc(
   tx: Transaction,

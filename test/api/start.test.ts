@@ -56,6 +56,56 @@ test('init goes on where it failed, and never makes a second cloud of one store'
   }
 })
 
+for (const [when, commits] of [
+  ['before its first commit', 0],
+  ['between its commits', 1],
+  ['after its last commit', 2],
+] as const) {
+  test(`init that dies ${when} is made whole by the next init or gateway`, async () => {
+    const stateDir = join(cloud.dir, `dead-${commits}`)
+    const store = `sqlite:${join(stateDir, 'store.db')}`
+    const ports = { apiPort: 0, adminPort: 0, sessionPort: 0, joinPort: 0 }
+    const fresh = { ...config, ...ports, stateDir, store, socket: join(stateDir, 's.sock') }
+    await initFiles({ clock: systemClock }, stateDir, 'dead')
+    const init = async (mostCommits: number): Promise<unknown> => {
+      const { state, sealer, close } = await openCloud(fresh, silentLog, { create: true })
+      let made = 0
+      const update: typeof state.update = async (change) => {
+        if (made === mostCommits) throw new Error('dead')
+        const result = await state.update(change)
+        made += 1
+        return result
+      }
+      const mortal = { ...state, update }
+      const parts = { state: mortal, sealer, clock: systemClock, randomHex }
+      const request = { name: 'dead', region: 'mallee-1', ipv4Pools: ['10.0.0.0/8'] }
+      return await initState(parts, request).finally(close)
+    }
+    if (commits < 2) await assert.rejects(init(commits), /dead/)
+    else await init(commits)
+    if (commits === 0) await init(Number.POSITIVE_INFINITY)
+    else await assert.rejects(init(commits), { code: 'Conflict' })
+    for (const start of ['first', 'second']) {
+      await (await startGateway(fresh, silentLog)).stop()
+      const { state, close } = await openCloud(fresh, silentLog, { create: false })
+      const vpcs = state.view().all('vpc')
+      const accounts = state.view().all('account')
+      const gateways = state.view().all('internet-gateway')
+      await close()
+      assert.equal(accounts.length, 1)
+      assert.deepEqual(
+        vpcs.map((vpc) => [vpc.account, vpc.isDefault]),
+        [[accounts[0]?.id, true]],
+        `${start} start`,
+      )
+      assert.deepEqual(
+        gateways.map((one) => one.vpc),
+        vpcs.map((vpc) => vpc.id),
+      )
+    }
+  })
+}
+
 test('an import that was cut off is gone after the next start', async () => {
   writeFileSync(join(blobs, '.0123456789abcdef.partial'), 'half')
   await cloud.stop()
