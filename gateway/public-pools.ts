@@ -15,7 +15,7 @@ import {
 import { holdSpace, VPC_IPV4_SPACE } from './ec2/blocks.ts'
 import { randomId } from './ec2/ids.ts'
 import type { PublicPoolRecord } from './store/network-records.ts'
-import type { State, View } from './store/state.ts'
+import type { State, Transaction, View } from './store/state.ts'
 
 export interface NewPublicPool {
   readonly cidr: string
@@ -38,7 +38,7 @@ export async function createPublicPool(
   const block = parseBlock(asked.cidr)
   const excluded = [...new Set(asked.exclude.map((text) => parseExcluded(block, text)))]
   return await state.update(async (tx) => {
-    await tx.get('name', ...FENCE)
+    await watchPublicPools(tx)
     await holdSpace(tx, VPC_IPV4_SPACE)
     const view = await state.fresh()
     for (const rack of asked.racks) {
@@ -70,6 +70,11 @@ export async function deletePublicPool(state: State, id: string): Promise<void> 
     throw new MalleeError('Conflict', sentence)
   }
   await state.update((tx) => tx.delete('public-pool', id))
+}
+
+/** After this a fresh view shows all public pools: nobody adds one before the commit. */
+export async function watchPublicPools(tx: Transaction): Promise<void> {
+  await tx.get('name', ...FENCE)
 }
 
 async function setClosing(state: State, id: string, closing: boolean): Promise<void> {

@@ -5,10 +5,14 @@ import { MalleeError } from '../../common/errors.ts'
 import type { Identity } from '../../common/identity.ts'
 import { placedOn } from '../ec2/capacity.ts'
 import { forgetDefaultSubnets } from '../ec2/networks.ts'
+import { MAC_POOL, VNI_POOL } from '../ec2/pools.ts'
 import { removeSubnet } from '../ec2/subnet-records.ts'
+import { leaveStretchedSubnets } from '../ec2/vlan-tags.ts'
 import { hostIndexPool, RACK_INDEX_POOL } from '../pools.ts'
+import { watchPublicPools } from '../public-pools.ts'
 import type { HostRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
+import { isAlive } from './desired-routes.ts'
 
 /** A host says that it leaves, or its CC says it for a node. Repeating it changes nothing. */
 export async function departHost(state: State, caller: Identity, host: string): Promise<void> {
@@ -16,18 +20,19 @@ export async function departHost(state: State, caller: Identity, host: string): 
   if (caller.kind !== 'host' || (caller.host !== host && !isCc)) {
     throw new MalleeError('NotAllowed', `only ${host} or its CC can say that it leaves`)
   }
-  await state.update(async (tx) => withoutHost(tx, await state.fresh(), caller.rack, host))
+  await state.update((tx) => withoutHost(tx, state, caller.rack, host))
 }
 
-/** Throws Conflict while instances are placed on it. */
+/** Throws Conflict while instances are placed on it, and for its rack's last one as withoutRack. */
 export async function withoutHost(
   tx: Transaction,
-  view: View,
+  state: State,
   rack: string,
   host: string,
 ): Promise<void> {
   const record = await tx.get('host', rack, host)
   if (record === null) return
+  const view = await heldView(tx, state, rack, [host])
   const placed = placedOn(view, { rack, host })
   if (placed.length > 0) {
     const first = placed[0]?.id
@@ -38,18 +43,42 @@ export async function withoutHost(
   if (others.length === 0) await withoutEmptyRack(tx, view, rack)
 }
 
-/** Throws RackNotFound, or Conflict while it has instances that are not terminated. */
-export async function withoutRack(tx: Transaction, view: View, name: string): Promise<void> {
+/**
+ * Throws RackNotFound, or Conflict while it has instances that are not terminated, NAT gateways,
+ * interfaces, or a public pool that is announced there alone.
+ */
+export async function withoutRack(tx: Transaction, state: State, name: string): Promise<void> {
   if ((await tx.get('rack', name)) === null) {
     throw new MalleeError('RackNotFound', `there is no rack ${name}`)
   }
+  const hosts = (await state.fresh()).withPrefix('host', `${name}/`).map((one) => one.host)
+  const view = await heldView(tx, state, name, hosts)
   const alive = view.instancesOf('rack', name).filter((one) => one.state !== 'terminated')
-  if (alive.length > 0) {
-    const sentence = `rack ${name} has ${alive.length} instances, terminate them first: ${alive[0]?.id}`
-    throw new MalleeError('Conflict', sentence)
-  }
+  refuse(name, alive, 'instances, terminate them first')
   for (const host of view.withPrefix('host', `${name}/`)) await forgetHost(tx, host)
   await withoutEmptyRack(tx, view, name)
+}
+
+/**
+ * A mirror that shows all that is in the rack when the transaction commits: a launch counts in
+ * `placed`, a host takes an index, an interface a MAC, a subnet a VNI.
+ */
+async function heldView(
+  tx: Transaction,
+  state: State,
+  rack: string,
+  hosts: readonly string[],
+): Promise<View> {
+  for (const host of hosts) await tx.get('placed', rack, host)
+  for (const pool of [hostIndexPool(rack), MAC_POOL, VNI_POOL]) await tx.pool(pool).watch()
+  await watchPublicPools(tx)
+  return await state.fresh()
+}
+
+function refuse(rack: string, things: readonly { readonly id: string }[], what: string): void {
+  const [first] = things
+  if (first === undefined) return
+  throw new MalleeError('Conflict', `rack ${rack} has ${things.length} ${what}: ${first.id}`)
 }
 
 /** A launch counts in `placed` what it puts on a host: deleting that makes the two conflict. */
@@ -66,11 +95,12 @@ async function withoutEmptyRack(tx: Transaction, view: View, name: string): Prom
   const rack = await tx.get('rack', name)
   if (rack === null) return
   const subnets = view.subnetsOf('rack', name)
+  const nats = view.by('nat-gateway', 'rack', name).filter(isAlive)
+  refuse(name, nats, 'NAT gateways, delete them first')
   const held = subnets.flatMap((subnet) => view.interfacesOf('subnet', subnet.id))
-  if (held.length > 0) {
-    const sentence = `rack ${name} has ${held.length} network interfaces, delete them first`
-    throw new MalleeError('Conflict', `${sentence}: ${held[0]?.id}`)
-  }
+  refuse(name, held, 'network interfaces, delete them first')
+  await leavePublicPools(tx, view, name)
+  await leaveStretchedSubnets(tx, view, name)
   for (const subnet of subnets) await removeSubnet(tx, subnet)
   await forgetDefaultSubnets(tx, view, name)
   for (const { pair } of view.all('preshared-key')) {
@@ -78,4 +108,17 @@ async function withoutEmptyRack(tx: Transaction, view: View, name: string): Prom
   }
   await tx.delete('rack', name)
   await tx.pool(RACK_INDEX_POOL).give(rack.index)
+}
+
+/** A pool whose last rack went would be announced by all. */
+async function leavePublicPools(tx: Transaction, view: View, rack: string): Promise<void> {
+  for (const { id, cidr } of view.all('public-pool').filter((one) => one.racks.includes(rack))) {
+    const pool = await tx.get('public-pool', id)
+    const racks = pool?.racks.filter((one) => one !== rack) ?? []
+    if (racks.length === 0) {
+      const sentence = `the public pool ${id} (${cidr}) is announced in rack ${rack} alone`
+      throw new MalleeError('Conflict', `${sentence}, delete it first`)
+    }
+    if (pool !== null) await tx.put('public-pool', [id], { ...pool, racks })
+  }
 }

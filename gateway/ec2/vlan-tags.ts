@@ -84,6 +84,21 @@ export async function addRackTag(
   await tx.put('subnet', [subnet], { ...record, rackTags })
 }
 
+/** Gives back the tags that stretched subnets have in a rack that leaves. */
+export async function leaveStretchedSubnets(
+  tx: Transaction,
+  view: View,
+  rack: string,
+): Promise<void> {
+  for (const { id } of view.subnetsOf('rack', EVERY_RACK)) {
+    const subnet = await tx.get('subnet', id)
+    const { [rack]: tag, ...rackTags } = subnet?.rackTags ?? {}
+    if (subnet === null || tag === undefined) continue
+    await rest(tx, rack, tag)
+    await tx.put('subnet', [id], { ...subnet, rackTags })
+  }
+}
+
 /** Deletes tags that have rested. */
 export async function forgetRestedTags(state: State, nowMs: number): Promise<void> {
   const due = state

@@ -59,7 +59,7 @@ export function addRackRoutes(
   app.post<ByName>('/v1/racks/:name/drain', ({ params }) => setState(params.name, 'draining'))
   app.post<ByName>('/v1/racks/:name/undrain', ({ params }) => setState(params.name, 'joined'))
   app.delete<ByName>('/v1/racks/:name', async ({ params }) => {
-    await state.update(async (tx) => withoutRack(tx, await state.fresh(), params.name))
+    await state.update((tx) => withoutRack(tx, state, params.name))
     return { removed: params.name }
   })
 
@@ -68,7 +68,7 @@ export function addRackRoutes(
       if ((await tx.get('host', name, host)) === null) {
         throw new MalleeError('HostNotFound', `rack ${name} has no host ${host}`)
       }
-      await withoutHost(tx, await state.fresh(), name, host)
+      await withoutHost(tx, state, name, host)
     })
     return { removed: host }
   })

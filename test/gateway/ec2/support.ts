@@ -19,11 +19,13 @@ import { ec2Handlers } from '../../../gateway/ec2/index.ts'
 import type { ConsoleOutput } from '../../../gateway/ec2/instance-actions.ts'
 import { ensureDefaultNetworks, ensureDefaultSubnets } from '../../../gateway/ec2/networks.ts'
 import { releaseInterfaces, releaseStopped } from '../../../gateway/ec2/release.ts'
+import { hostIndexPool, RACK_INDEX_POOL } from '../../../gateway/pools.ts'
 import { openState } from '../../../gateway/store/mirror.ts'
 import type { HostReport, InstanceRecord, Role } from '../../../gateway/store/records.ts'
 import { openSqlite } from '../../../gateway/store/sqlite.ts'
 import type { State } from '../../../gateway/store/state.ts'
 import type { Store } from '../../../gateway/store/store.ts'
+import { HOST_INDEXES, RACK_INDEXES } from '../../../topology/ranges.ts'
 
 export const REGION = 'mallee-1'
 export const ACCOUNT = '111122223333'
@@ -200,9 +202,11 @@ export async function refused(call: Promise<unknown>): Promise<{ code: string; m
 
 export async function addRack(state: State, rack: string, index: number, vcpus = 8): Promise<void> {
   await state.update(async (tx) => {
+    await tx.pool(RACK_INDEX_POOL).take(RACK_INDEXES)
     await tx.put('rack', [rack], { name: rack, index, state: 'joined', createdAtMs: START_MS })
     for (const [i, roles] of [['cc'], ['nc'], ['nc']].entries()) {
       const host = `${rack}${i}`
+      await tx.pool(hostIndexPool(rack)).take(HOST_INDEXES)
       await tx.put('host', [rack, host], {
         rack,
         host,

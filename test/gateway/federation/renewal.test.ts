@@ -86,8 +86,7 @@ describe('renewHost', () => {
 
   test('refuses a host that was taken out, and a CC that was, for its node', async () => {
     const { state } = members.parts
-    const out = (host: string) =>
-      state.update(async (tx) => withoutHost(tx, await state.fresh(), 'a', host))
+    const out = (host: string) => state.update((tx) => withoutHost(tx, state, 'a', host))
     await out('a-n2')
     await assert.rejects(renew(member('a-n2'), 'a-n2'), { code: 'HostNotFound' })
     await assert.rejects(renew(member('a-cc'), 'a-n2'), { code: 'HostNotFound' })
