@@ -7,6 +7,7 @@ import type { State } from '../store/state.ts'
 import { matching } from './filters.ts'
 import { badValue, endDryRun } from './input.ts'
 import { NOUNS } from './nouns.ts'
+import { pageOf } from './paging.ts'
 import { tagList } from './tagging.ts'
 import { ownedOrNamed } from './vpcs.ts'
 
@@ -56,10 +57,13 @@ export function accountAnswerHandlers({ state }: { state: State }): AnswerHandle
       return { Vpcs: matching(shown, input.Filters, { fields, tags: (vpc) => vpc.Tags }) }
     },
 
-    DescribeVpcClassicLinkDnsSupport: async ({ caller }, input) => {
+    DescribeVpcClassicLinkDnsSupport: async (context, input) => {
       const view = await state.fresh()
-      const vpcs = ownedOrNamed(view, 'vpc', input.VpcIds, caller.account)
-      return { Vpcs: vpcs.map(({ id }) => ({ VpcId: id, ClassicLinkDnsSupported: false })) }
+      const vpcs = ownedOrNamed(view, 'vpc', input.VpcIds, context.caller.account)
+      const action = 'DescribeVpcClassicLinkDnsSupport'
+      const { items, nextToken } = pageOf(context, action, input, vpcs, ({ id }) => id)
+      const shown = items.map(({ id }) => ({ VpcId: id, ClassicLinkDnsSupported: false }))
+      return { Vpcs: shown, NextToken: nextToken }
     },
 
     GetEbsEncryptionByDefault: (_context, input) => {

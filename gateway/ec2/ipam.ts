@@ -41,6 +41,7 @@ const IPAM_FILTERS: Filterable<Ipam> = {
     'owner-id': (one) => one.OwnerId,
     state: (one) => one.State,
   },
+  tags: (one) => one.Tags,
 }
 
 const SCOPE_FILTERS: Filterable<IpamScope> = {
@@ -51,6 +52,7 @@ const SCOPE_FILTERS: Filterable<IpamScope> = {
     'owner-id': (one) => one.OwnerId,
     state: (one) => one.State,
   },
+  tags: (one) => one.Tags,
 }
 
 const POOL_FILTERS: Filterable<IpamPool> = {
@@ -64,6 +66,7 @@ const POOL_FILTERS: Filterable<IpamPool> = {
     'owner-id': (one) => one.OwnerId,
     state: (one) => one.State,
   },
+  tags: (one) => one.Tags,
 }
 
 const CIDR_FILTERS: Filterable<IpamPoolCidr> = {

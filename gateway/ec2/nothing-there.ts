@@ -77,11 +77,13 @@ export const NOTHING_THERE = {
     list: 'ExportImageTasks',
     ids: ['ExportImageTaskIds', 'InvalidExportTaskID.NotFound'],
     filters: ['task-state'],
+    tagged: true,
   },
   DescribeExportTasks: {
     list: 'ExportTasks',
     ids: ['ExportTaskIds', 'InvalidExportTaskID.NotFound'],
     filters: [],
+    tagged: true,
   },
   DescribeFlowLogs: {
     list: 'FlowLogs',
