@@ -15,8 +15,12 @@ const POLL_MS = 20
 const HOTPLUG_PORTS = 16
 /** How their names look. */
 export const SLOT = /^slot(\d+)$/
-/** MiB for translated code. QEMU's default (a quarter of its host's RAM, at most 1 GiB) is much. */
-const TCG_BUFFER_MIB = 64
+/**
+ * MiB for translated code: a quarter of the guest's memory, within these. When it is full QEMU
+ * throws all of it away, two dozen times in one boot of Debian in 64 MiB. QEMU's default (a quarter
+ * of its host's RAM, at most 1 GiB) is much.
+ */
+const TCG_BUFFER_MIB = { least: 64, most: 256 }
 
 export interface QemuNic {
   readonly id: string
@@ -108,7 +112,7 @@ export function qemuArgv(machine: QemuMachine, dir: string): string[] {
     ...[QEMU, '-name', `${machine.id},debug-threads=on`, '-uuid', uuid],
     ...['-smbios', `type=1,manufacturer=Mallee,uuid=${uuid},serial=${uuid}`],
     ...['-machine', machine.machineType],
-    ...['-accel', tcg ? `tcg,tb-size=${TCG_BUFFER_MIB}` : 'kvm'],
+    ...['-accel', tcg ? `tcg,tb-size=${tcgBufferMib(machine)}` : 'kvm'],
     ...['-cpu', tcg ? 'max' : 'host', '-smp', String(machine.vcpus)],
     ...['-m', `${machine.memoryMib}M`],
     ...['-nodefaults', '-no-user-config', '-display', 'none'],
@@ -126,6 +130,11 @@ export function qemuArgv(machine: QemuMachine, dir: string): string[] {
     ...machine.nics.flatMap((nic, index) => nicArgv(machine, nic, index)),
     ...['-device', 'virtio-rng-pci,id=rng'],
   ]
+}
+
+function tcgBufferMib({ memoryMib }: QemuMachine): number {
+  const { least, most } = TCG_BUFFER_MIB
+  return Math.min(most, Math.max(least, Math.floor(memoryMib / 4)))
 }
 
 /** The host's end of an interface, as QEMU names it. */

@@ -63,6 +63,17 @@ test('qemuArgv is a machine with its own identity, behind the sandbox', () => {
   }
 })
 
+test('qemuArgv gives translated code a quarter of the memory, 64 to 256 MiB', () => {
+  for (const [memoryMib, want] of [
+    [128, 64],
+    [512, 128],
+    [4096, 256],
+  ] as const) {
+    const line = `${qemuArgv({ ...MACHINE, memoryMib }, '/d').join(' ')} `
+    assert.ok(line.includes(`-accel tcg,tb-size=${want} `), line)
+  }
+})
+
 test('qemuArgv keeps offloads on a kernel switch and writes commas in paths twice', () => {
   const line = qemuArgv({ ...MACHINE, accelerator: 'kvm', offloads: true }, '/a,b').join(' ')
   assert.doesNotMatch(line, /vnet_hdr=off|tcg/)
