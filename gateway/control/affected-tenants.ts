@@ -205,15 +205,15 @@ export function touchedByNat(batch: Batch, change: Seen<Records['nat-gateway']>)
 /** An address touches the two ends that it moves between, and no third one. */
 export function touchedByAddress(batch: Batch, change: Seen<Records['address']>): Touched[] {
   const { view } = batch
-  const ends = versions(change)
+  const named = versions(change).filter((address) => address.interface !== '')
+  const ends = named
     .map((address) => view.get('interface', address.interface))
     .filter((one) => one !== null)
+  // Gone together with its interface: nobody knows any more in which rack it was.
+  const isLost = ends.length < named.length
   const nats = view.by('nat-gateway', 'allocation', change.id)
   return [
-    ...inRacks(
-      ends.map((one) => one.rack),
-      `elastic/${change.id}`,
-    ),
+    ...inRacks(isLost ? null : ends.map((one) => one.rack), `elastic/${change.id}`),
     ...ends.flatMap((one) => instanceOf(view, one.instance)),
     ...nats.flatMap((nat) => inRacks([nat.rack], `nat/${nat.id}`)),
   ]
