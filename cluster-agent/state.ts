@@ -2,7 +2,7 @@
 // knew. SQLite, so that a change costs what it changes and survives the power going out. It starts
 // from here after a reboot with nobody reachable.
 
-import { mkdirSync } from 'node:fs'
+import { chmodSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fromBinary, toBinary } from '@bufbuild/protobuf'
@@ -40,6 +40,8 @@ export class AgentState {
   constructor(file: string) {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
     this.#db = new DatabaseSync(file, { timeout: 5_000 })
+    // It has secrets: keys of tunnels, credentials of instances. The log beside it gets its mode.
+    chmodSync(file, 0o600)
     this.#db.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL')
     this.#migrate(file)
     this.#load()

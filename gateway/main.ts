@@ -19,7 +19,9 @@ import { openBlob, removePartialBlobs } from './blobs.ts'
 import { GatewayCertificate, keepCertificate, readCa, readTls } from './certificate.ts'
 import { consoleOutput, serveCommands } from './control/commands.ts'
 import { departHost } from './control/departure.ts'
+import type { OpenRole } from './control/desired-metadata.ts'
 import { startHousekeeping } from './control/housekeeping.ts'
+import { openCredentials } from './control/role-credentials.ts'
 import { upgradeRecords } from './control/upgrade.ts'
 import { ensureDefaultVpcs } from './ec2/networks.ts'
 import { checkJoin, joinHost } from './federation/membership.ts'
@@ -136,7 +138,8 @@ async function openGateway(
   const openKey = (pair: string, sealed: string): Uint8Array =>
     Buffer.from(sealer.open(sealed, `preshared-key/${pair}`), 'base64')
   const sign = await openIdentitySigner({ state, sealer, clock, cloud: cloud.name })
-  const secrets = { openKey, sign }
+  const openRole: OpenRole = (record) => openCredentials(sealer, record)
+  const secrets = { openKey, sign, openRole }
   const parent = gatewayParent({ state, sessions, secrets, cloud: cloud.name, clock, log })
   const members = { state, ca, clock, log }
   const blobsDir = filesOf(config.stateDir).blobs

@@ -18,6 +18,8 @@ const NEEDS_BEFORE: ReadonlySet<string> = new Set([
   'egress-only-gateway',
   'nat-gateway',
   'peering',
+  'iam-profile',
+  'iam-role',
   'security-group',
   'network-acl',
   'route-table',
@@ -61,6 +63,20 @@ function touchedByOne(batch: Batch, change: AppliedChange): Touched[] {
       return [{ key: change.key, rack: null }]
     case 'instance':
       return touchedByInstance(seen(view, change, 'instance', id))
+    case 'profile-association':
+    case 'instance-credentials':
+      return touchedByRole(view, id)
+    case 'iam-role': {
+      const role = seen(view, change, 'iam-role', id, more)
+      if (!differs(role, ['trust', 'name'])) return []
+      return versions(role)
+        .flatMap((one) => view.by('iam-profile', 'role', one.id))
+        .flatMap((profile) => touchedByProfile(view, profile.id))
+    }
+    case 'iam-profile': {
+      const ids = versions(seen(view, change, 'iam-profile', id, more)).map((one) => one.id)
+      return ids.flatMap((profile) => touchedByProfile(view, profile))
+    }
     case 'tags':
       return tenants.touchedByTags(view, id)
     case 'subnet': {
@@ -118,6 +134,18 @@ function touchedByInstance(change: Seen<Records['instance']>): Touched[] {
   const isKnown = change.before !== undefined
   const racks = isKnown ? versions(change).map(({ rack }) => rack) : null
   return inRacks(racks, `instance/${change.id}`)
+}
+
+function touchedByProfile(view: View, profile: string): Touched[] {
+  return view
+    .by('profile-association', 'profile', profile)
+    .flatMap(({ instance }) => touchedByRole(view, instance))
+}
+
+/** What an instance acts as is a part of it. */
+function touchedByRole(view: View, instance: string): Touched[] {
+  const record = view.get('instance', instance)
+  return record === null ? [] : [{ key: `instance/${instance}`, rack: record.rack }]
 }
 
 function touchedByRack(view: View, rack: string, change: Seen<Records['rack']>): Touched[] {

@@ -4,13 +4,17 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import {
   type InstanceMetadata,
   InstanceMetadataSchema,
+  type InstanceProfileSchema,
   type MetadataInterfaceSchema,
 } from '../../proto/gen/mallee/v1/tenants_pb.js'
 import { zoneIdOf, zoneName } from '../ec2/zones.ts'
+import { arnOf } from '../iam/entities.ts'
+import type { InstanceCredentialsRecord } from '../store/iam-records.ts'
 import type { InterfaceRecord, SubnetRecord } from '../store/network-records.ts'
 import type { InstanceRecord } from '../store/records.ts'
 import type { View } from '../store/state.ts'
 import { hasPort } from './desired-routes.ts'
+import { profileOf, type RoleSecrets, trustsEc2 } from './role-credentials.ts'
 
 /** What proves an identity document, as it is served. */
 export interface IdentityProof {
@@ -18,6 +22,14 @@ export interface IdentityProof {
   readonly signature: string
   /** Base64 of a CMS SignedData with document and certificate. */
   readonly signedData: string
+}
+
+/** Secrets of a role's credentials. */
+export type OpenRole = (record: InstanceCredentialsRecord) => RoleSecrets
+
+export interface MetadataSecrets {
+  readonly sign: SignIdentity
+  readonly openRole: OpenRole
 }
 
 export type SignIdentity = (document: string) => IdentityProof
@@ -34,7 +46,11 @@ export function domainOf(view: View, region: string, subnet: SubnetRecord): stri
   return chosen ?? `${zoneName(region, subnet.rack)}.internal`
 }
 
-export function metadataOf(view: View, one: InstanceRecord, sign: SignIdentity): InstanceMetadata {
+export function metadataOf(
+  view: View,
+  one: InstanceRecord,
+  { sign, openRole }: MetadataSecrets,
+): InstanceMetadata {
   const region = view.get('cloud', 'self')?.region ?? ''
   const cards = view
     .by('interface', 'instance', one.id)
@@ -69,6 +85,7 @@ export function metadataOf(view: View, one: InstanceRecord, sign: SignIdentity):
     identityPkcs7: signedData,
     identityRsa2048: signedData,
     interfaces: cards.map((card) => cardOf(view, region, card)),
+    ...profileIn(view, one, openRole),
     placementGroup: view.get('placement-group', one.group?.id ?? '')?.name ?? '',
     partitionNumber: one.group?.partition ?? 0,
   })
@@ -94,6 +111,36 @@ export function identityDocument(one: InstanceRecord, region: string, privateIp:
     version: '2017-09-30',
   }
   return JSON.stringify(document, null, 2)
+}
+
+/** What the instance acts as; of credentials, those that were made for this very role. */
+function profileIn(
+  view: View,
+  { id, state }: InstanceRecord,
+  openRole: OpenRole,
+): { profile?: MessageInitShape<typeof InstanceProfileSchema> } {
+  const found = profileOf(view, id)
+  if (found === null) return {}
+  const { association, profile, role } = found
+  const kept = view.get('instance-credentials', id)
+  const own = kept !== null && kept.role === role?.id && state !== 'terminated' ? kept : null
+  return {
+    profile: {
+      arn: arnOf('iam-profile', profile),
+      id: profile.id,
+      role: role?.name ?? '',
+      associatedAtMs: BigInt(association.atMs),
+      untrusted: role !== null && !trustsEc2(role),
+      ...(own !== null && {
+        credentials: {
+          accessKeyId: own.accessKeyId,
+          ...openRole(own),
+          issuedAtMs: BigInt(own.issuedAtMs),
+          expiresAtMs: BigInt(own.expiresAtMs),
+        },
+      }),
+    },
+  }
 }
 
 function cardOf(

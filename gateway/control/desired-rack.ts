@@ -19,7 +19,7 @@ import { instanceType } from '../ec2/instance-types.ts'
 import { EVERY_RACK } from '../store/network-records.ts'
 import type { InstanceRecord } from '../store/records.ts'
 import type { View } from '../store/state.ts'
-import { dhcpOption, domainOf, metadataOf, type SignIdentity } from './desired-metadata.ts'
+import { dhcpOption, domainOf, type MetadataSecrets, metadataOf } from './desired-metadata.ts'
 import { hasPort } from './desired-routes.ts'
 import { fabricOf } from './desired-tunnels.ts'
 import { hasVpc, isIn, peersOf, tagIn } from './presence.ts'
@@ -134,7 +134,7 @@ export function instanceAt(
   view: View,
   rack: string,
   id: string,
-  sign: SignIdentity,
+  secrets: MetadataSecrets,
 ): Resource | null {
   const one = view.get('instance', id)
   if (one === null || one.rack !== rack || one.state === 'terminated') return null
@@ -152,7 +152,7 @@ export function instanceAt(
     rebootCount: one.rebootCount,
     smbiosUuid: smbiosUuid(id),
     account: one.account,
-    metadata: metadataOf(view, one, sign),
+    metadata: metadataOf(view, one, secrets),
     forceStop: one.forceStop ?? false,
     startCount: one.startCount ?? 0,
   })

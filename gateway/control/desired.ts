@@ -4,7 +4,7 @@
 import type { Resource } from '../../proto/gen/mallee/v1/desired_pb.js'
 import { EVERY_RACK } from '../store/network-records.ts'
 import type { View } from '../store/state.ts'
-import type { SignIdentity } from './desired-metadata.ts'
+import type { OpenRole, SignIdentity } from './desired-metadata.ts'
 import { imageAt, instanceAt, interfaceAt, networkAt, rackAt, vpcAt } from './desired-rack.ts'
 import { routingAt } from './desired-routes.ts'
 import { aclAt, elasticAt, groupAt, memberAt, natAt, stationAt } from './desired-tenants.ts'
@@ -21,6 +21,7 @@ export interface AgentName {
 export interface Secrets {
   readonly openKey: OpenKey
   readonly sign: SignIdentity
+  readonly openRole: OpenRole
 }
 
 /** Everything of one agent, by key. */
@@ -38,10 +39,11 @@ export function resourceAt(
   view: View,
   agent: AgentName,
   key: string,
-  { openKey, sign }: Secrets,
+  secrets: Secrets,
 ): Resource | null {
   const [kind = '', id = '', more = ''] = key.split('/')
   const { rack } = agent
+  const { openKey } = secrets
   switch (kind) {
     case 'rack':
       return rackAt(view, rack)
@@ -54,7 +56,7 @@ export function resourceAt(
     case 'image':
       return imageAt(view, id)
     case 'instance':
-      return instanceAt(view, rack, id, sign)
+      return instanceAt(view, rack, id, secrets)
     case 'tunnel':
       return tunnelAt(view, agent, id, more, openKey)
     case 'routing':

@@ -16,11 +16,12 @@ import type { State, Transaction, View } from '../store/state.ts'
 import type { Change } from '../store/store.ts'
 import { givenUp, isStuck } from './instance-state.ts'
 import { tendNetworks } from './network-housekeeping.ts'
+import { renewRoleCredentials } from './role-credentials.ts'
 
 const EVERY_MS = 15_000
 const PRESHARED_KEY_BYTES = 32
 /** Kinds whose change may ask for housekeeping at once. */
-const WAKES = /^(rack|account|vpc|subnet|nat-gateway)\//
+const WAKES = /^(rack|account|vpc|subnet|nat-gateway|profile-association|iam-profile|iam-role)\//
 
 export interface HousekeepingParts {
   readonly state: State
@@ -72,6 +73,7 @@ export async function housekeepingPass(parts: HousekeepingParts): Promise<void> 
   await endLeases(parts)
   await purgeTerminated(state, clock.nowMs())
   await tendNetworks(state, clock.nowMs())
+  await renewRoleCredentials(parts, clock.nowMs())
   await giveUpPending(parts)
   await forgetExpired(parts)
 }

@@ -47,6 +47,7 @@ import { peeringHandlers } from './peerings.ts'
 import { placementGroupHandlers } from './placement-groups.ts'
 import { prefixListQueryHandlers } from './prefix-list-queries.ts'
 import { prefixListHandlers } from './prefix-lists.ts'
+import { profileAssociationHandlers } from './profile-associations.ts'
 import { publicPoolHandlers } from './public-pools.ts'
 import { routeAssociationHandlers } from './route-table-associations.ts'
 import { routeTableHandlers } from './route-tables.ts'
@@ -120,6 +121,7 @@ export function ec2Handlers({
     ...interfaceAttributeHandlers({ state, randomHex, region }),
     ...attachmentHandlers({ state, randomHex, region }),
     ...metadataHandlers({ state }),
+    ...profileAssociationHandlers({ state, randomHex }),
     ...keyPairHandlers({ state, randomHex }),
     ...internetGatewayHandlers({ state, randomHex, region }),
     ...egressOnlyGatewayHandlers({ state, randomHex, region }),

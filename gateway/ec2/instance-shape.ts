@@ -20,6 +20,7 @@ import { settingsOf } from './instance-settings.ts'
 import { instanceType } from './instance-types.ts'
 import { associationOf, groupList, interfaceOf, privateDnsName } from './interface-shape.ts'
 import { metadataOptionsOf } from './metadata-options.ts'
+import { instanceProfileOf } from './profile-associations.ts'
 import { tagList } from './tagging.ts'
 import { zoneIdOf, zoneName } from './zones.ts'
 
@@ -95,6 +96,7 @@ function instanceOf(
     ...networkOf(view, region, record, first),
     NetworkInterfaces: cards.map(cardOf),
     PrivateDnsNameOptions: nameOptionsOf(view, record),
+    IamInstanceProfile: instanceProfileOf(view, record.id),
     Placement: {
       AvailabilityZone: zoneName(region, record.rack),
       AvailabilityZoneId: zoneIdOf(view, region, record.rack),

@@ -28,6 +28,8 @@ export async function purgeTerminated(state: State, nowMs: number): Promise<void
         if (instance === null || !isDue(instance, nowMs)) continue
         await releaseInterfaces(tx, instance)
         await tx.delete('tags', id)
+        await tx.delete('profile-association', id)
+        await tx.delete('instance-credentials', id)
         await tx.delete('instance', id)
       }
     })

@@ -4,6 +4,7 @@
 import type { Place } from '../../topology/placement.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { CallContext, Ec2Handlers, Ec2Inputs, Ec2Outputs } from '../aws/handlers.ts'
+import type { InstanceProfileRecord } from '../store/iam-records.ts'
 import type { InstanceRecord } from '../store/records.ts'
 import type { Transaction, View } from '../store/state.ts'
 import { chooseHosts } from './capacity.ts'
@@ -16,6 +17,8 @@ import { type Launch, launchCards, publicWish, type RunParts } from './launch-ca
 import { templateRun } from './launch-template-launch.ts'
 import { launchOptions } from './metadata-options.ts'
 import { groupFor } from './placement-wish.ts'
+import { putAssociation } from './profile-associations.ts'
+import { profileFor } from './profile-wish.ts'
 import { parseRun, type RunRequest, typeNamed } from './run-request.ts'
 import { findTargets, type Targets } from './run-targets.ts'
 import { freeAddresses } from './subnet-records.ts'
@@ -64,12 +67,14 @@ async function launch(
   const racks = racksWithAddresses(view, targets, request)
   const { type: need, minCount, maxCount } = request
   const group = await groupFor(tx, account, request.group)
+  const profile =
+    request.profile === null ? null : await profileFor(tx, view, account, request.profile)
   const places = await chooseHosts(tx, state, { need, minCount, maxCount, racks, group })
   const reservation = randomId(randomHex, 'r')
   let count = 0
   for (const place of places) {
     const inGroup = group === null ? null : { id: group.record.id, partition: place.partition }
-    const about = { reservation, launchIndex: count, group: inGroup }
+    const about = { reservation, launchIndex: count, group: inGroup, profile }
     const made = await launchOne(one, targets, place, about)
     if (made) count += 1
   }
@@ -123,6 +128,7 @@ async function launchOne(
   { rack, host }: Place,
   about: Pick<InstanceRecord, 'reservation' | 'launchIndex'> & {
     readonly group: InstanceRecord['group'] | null
+    readonly profile: InstanceProfileRecord | null
   },
 ): Promise<boolean> {
   const { tx, randomHex, context, request, systemTags } = parts
@@ -166,6 +172,10 @@ async function launchOne(
     observed: null,
   }
   await tx.put('instance', [id], instance)
+  if (about.profile !== null) {
+    const association = { account, instance: id, profile: about.profile.id, nowMs: context.nowMs }
+    await putAssociation(tx, randomHex, association)
+  }
   const tags = new Map([...(request.tags.get('instance') ?? []), ...systemTags])
   await addTags(tx, { kind: 'instance', id, account }, tags)
   return true

@@ -12,6 +12,7 @@ import { parseSettings, parseUserData, SETTINGS } from './instance-settings.ts'
 import { DEFAULT_INSTANCE_TYPE, type InstanceTypeSpec, instanceType } from './instance-types.ts'
 import { parseOptions } from './metadata-options.ts'
 import { type GroupWish, parseGroupWish } from './placement-wish.ts'
+import { type ProfileWish, parseProfileWish } from './profile-wish.ts'
 import { type CardRequest, parseCards } from './run-cards.ts'
 import { parseTagSpecifications, type Tags } from './tagging.ts'
 
@@ -29,6 +30,7 @@ export interface RunRequest {
   /** '' for none. */
   readonly keyName: string
   readonly group: GroupWish | null
+  readonly profile: ProfileWish | null
   readonly metadataOptions: Partial<MetadataOptions>
   readonly settings: Partial<InstanceSettings>
   /** Base64, as it came. */
@@ -59,6 +61,7 @@ const KNOWN = new Set([
   'PrivateDnsNameOptions',
   'UserData',
   ...SETTINGS,
+  'IamInstanceProfile',
   'ClientToken',
   'TagSpecifications',
   'DryRun',
@@ -107,6 +110,7 @@ export function parseRun(input: RunInput, view: View): RunRequest {
     zoneId: textOrNull(input.Placement?.AvailabilityZoneId),
     keyName: input.KeyName ?? '',
     group: parseGroupWish(input.Placement ?? {}),
+    profile: parseProfileWish(input.IamInstanceProfile),
     metadataOptions: parseOptions(input.MetadataOptions ?? {}),
     settings: parseSettings(input, type),
     userData: parseUserData(input.UserData ?? ''),

@@ -1,9 +1,9 @@
 // What an agent keeps: accepted updates survive, stale ones are refused, nodes get deltas.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterEach, test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { isFor, nodeDesired } from '../../cluster-agent/cc/spread.ts'
@@ -22,6 +22,17 @@ function newFile(): string {
   dirs.push(dir)
   return join(dir, 'state.db')
 }
+
+test('AgentState keeps its files from others: they have secrets', () => {
+  const file = newFile()
+  const state = new AgentState(file)
+  state.accept('e', snapshot(1, instance('i-1', 'a')))
+  const dir = dirname(file)
+  const modes = readdirSync(dir).map((name) => statSync(join(dir, name)).mode & 0o077)
+  assert.ok(modes.length > 1)
+  assert.deepEqual(new Set(modes), new Set([0]))
+  state.close()
+})
 
 function instance(id: string, host: string): Resource {
   const value = create(InstanceSchema, { id, host })

@@ -3,6 +3,7 @@
 import type { Instance } from '../../../proto/gen/mallee/v1/desired_pb.js'
 import type {
   InstanceMetadata,
+  InstanceProfile,
   MetadataInterface,
 } from '../../../proto/gen/mallee/v1/tenants_pb.js'
 
@@ -58,6 +59,7 @@ function metaData(instance: Instance, metadata: InstanceMetadata): Folder {
     'ami-manifest-path': '(unknown)',
     'block-device-mapping': { ami: '/dev/sda1', root: '/dev/sda1' },
     hostname,
+    iam: metadata.profile === undefined ? null : profileFolder(metadata.profile),
     'instance-action': 'none',
     'instance-id': instance.id,
     'instance-life-cycle': metadata.lifeCycle === '' ? 'on-demand' : metadata.lifeCycle,
@@ -90,6 +92,54 @@ function metaData(instance: Instance, metadata: InstanceMetadata): Folder {
     services: { domain: 'amazonaws.com', partition: 'aws' },
     tags: metadata.tagsVisible ? { instance: tagFolder(metadata.tags) } : null,
   }
+}
+
+/** Of credentials there is nothing until they are there, or a word of why they will not be. */
+function profileFolder(profile: InstanceProfile): Folder {
+  const credentials = credentialsText(profile)
+  return {
+    info: json({
+      Code: 'Success',
+      LastUpdated: timeText(profile.credentials?.issuedAtMs ?? profile.associatedAtMs),
+      InstanceProfileArn: profile.arn,
+      InstanceProfileId: profile.id,
+    }),
+    'security-credentials': credentials === null ? null : { [profile.role]: credentials },
+  }
+}
+
+function credentialsText({
+  role,
+  credentials,
+  untrusted,
+  associatedAtMs,
+}: InstanceProfile): string | null {
+  if (role === '') return null
+  if (untrusted) {
+    return json({
+      Code: 'AssumeRoleUnauthorizedAccess',
+      Message: `EC2 cannot assume the role ${role}: its trust policy does not let ec2.amazonaws.com.`,
+      LastUpdated: timeText(associatedAtMs),
+    })
+  }
+  if (credentials === undefined) return null
+  return json({
+    Code: 'Success',
+    LastUpdated: timeText(credentials.issuedAtMs),
+    Type: 'AWS-HMAC',
+    AccessKeyId: credentials.accessKeyId,
+    SecretAccessKey: credentials.secretAccessKey,
+    Token: credentials.sessionToken,
+    Expiration: timeText(credentials.expiresAtMs),
+  })
+}
+
+function json(value: object): string {
+  return JSON.stringify(value, null, 2)
+}
+
+function timeText(ms: bigint): string {
+  return new Date(Number(ms)).toISOString().replace(/\.\d+Z$/, 'Z')
 }
 
 function nic(one: MetadataInterface): Folder {

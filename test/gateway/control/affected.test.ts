@@ -63,6 +63,23 @@ test('touchedBy is told what many changes one after the other did', () => {
   )
 })
 
+test('touchedBy takes an address from its rack also when its interface goes with it', () => {
+  const card = networkInterface('eni-2', subnet('subnet-1', 'a', 0), 'a1', 5)
+  const address = {
+    ...{ id: 'eipalloc-2', account: '1', publicIp: '192.0.2.2', pool: 'p', auto: false },
+    ...{ association: 'eni-2', interface: 'eni-2', privateIp: '10.0.0.5', createdAtMs: 0 },
+  }
+  const start: Write[] = [
+    ['interface/eni-2', card],
+    ['address/eipalloc-2', address],
+  ]
+  const end: Write[] = [
+    ['address/eipalloc-2', null],
+    ['interface/eni-2', null],
+  ]
+  reaches(start, [end])
+})
+
 test('canTell wants the record that was replaced, but not for what hosts report', () => {
   const lost = { revision: 2, key: 'interface/eni-1', value: null }
   assert.equal(canTell([lost]), false)

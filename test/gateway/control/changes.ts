@@ -4,25 +4,15 @@
 import fc from 'fast-check'
 import type { RouteTarget, SecurityGroupRule } from '../../../gateway/store/network-records.ts'
 import { EVERY_RACK } from '../../../gateway/store/network-records.ts'
+import { each, record } from './change.ts'
 import { host, instance, networkInterface, rack, subnet, vpc, type Write } from './records.ts'
+import { someRole } from './role-changes.ts'
 
 const VPCS = ['vpc-1', 'vpc-2', 'vpc-3'] as const
 const RACKS = ['a', 'b', 'c'] as const
 const SUBNETS = ['subnet-1', 'subnet-2', 'subnet-3', 'subnet-4', 'subnet-5', 'subnet-6'] as const
 const CARDS = ['eni-1', 'eni-2', 'eni-3', 'eni-4'] as const
 const GROUPS = ['sg-1', 'sg-2', 'sg-3'] as const
-
-/** A record or its end. */
-function record<T extends object>(key: string, of: fc.Arbitrary<T>): fc.Arbitrary<Write> {
-  return fc.option(of, { freq: 5 }).map((one) => [key, one] as const)
-}
-
-function each<T extends string>(
-  ids: readonly T[],
-  of: (id: T, n: number) => fc.Arbitrary<Write>,
-): fc.Arbitrary<Write> {
-  return fc.oneof(...ids.map((id, i) => of(id, i + 1)))
-}
 
 /** Where a subnet is and in which VPC never changes. */
 function subnetOf(id: string): ReturnType<typeof subnet> {
@@ -260,4 +250,5 @@ const someRest: fc.Arbitrary<Write> = fc.oneof(
 export const someChange: fc.Arbitrary<Write> = fc.oneof(
   ...[someVpc, someSubnet, someHost, someInstance, someInterface, someAddress, someTable],
   ...[someGateway, someNat, somePeering, someGroup, someAcl, someList, someOptions, someRest],
+  someRole,
 )

@@ -15,6 +15,10 @@ import type { Change } from '../../../gateway/store/store.ts'
 export const SECRETS: Secrets = {
   openKey: () => new Uint8Array(32).fill(7),
   sign: (document) => ({ signature: `signed ${document.length}`, signedData: '' }),
+  openRole: ({ accessKeyId }) => ({
+    secretAccessKey: `secret of ${accessKeyId}`,
+    sessionToken: `token of ${accessKeyId}`,
+  }),
 }
 
 export type Write = readonly [string, object | null]

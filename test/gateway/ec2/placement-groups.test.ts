@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import type { Instance } from '@aws-sdk/client-ec2'
 import type { Ec2Inputs } from '../../../gateway/aws/handlers.ts'
 import { metadataOf } from '../../../gateway/control/desired-metadata.ts'
+import { SECRETS } from '../control/records.ts'
 import {
   type Cloud,
   OTHER_ACCOUNT,
@@ -120,7 +121,7 @@ test('a partition group says which partition an instance is in, to user and gues
   }
   const [record] = view.all('instance').filter((one) => one.group?.partition === 3)
   assert.ok(record)
-  const told = metadataOf(view, record, () => ({ signature: '', signedData: '' }))
+  const told = metadataOf(view, record, SECRETS)
   assert.equal(told.placementGroup, 'db')
   assert.equal(told.partitionNumber, 3)
 })

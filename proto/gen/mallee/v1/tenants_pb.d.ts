@@ -540,6 +540,13 @@ export declare type InstanceMetadata = Message<"mallee.v1.InstanceMetadata"> & {
    * @generated from field: string life_cycle = 32;
    */
   lifeCycle: string;
+
+  /**
+   * What it acts as; absent without an instance profile.
+   *
+   * @generated from field: mallee.v1.InstanceProfile profile = 40;
+   */
+  profile?: InstanceProfile | undefined;
 };
 
 /**
@@ -547,6 +554,93 @@ export declare type InstanceMetadata = Message<"mallee.v1.InstanceMetadata"> & {
  * Use `create(InstanceMetadataSchema)` to create a new message.
  */
 export declare const InstanceMetadataSchema: GenMessage<InstanceMetadata>;
+
+/**
+ * @generated from message mallee.v1.InstanceProfile
+ */
+export declare type InstanceProfile = Message<"mallee.v1.InstanceProfile"> & {
+  /**
+   * @generated from field: string arn = 1;
+   */
+  arn: string;
+
+  /**
+   * @generated from field: string id = 2;
+   */
+  id: string;
+
+  /**
+   * Name of its role; empty without one.
+   *
+   * @generated from field: string role = 3;
+   */
+  role: string;
+
+  /**
+   * Milliseconds since 1970.
+   *
+   * @generated from field: int64 associated_at_ms = 4;
+   */
+  associatedAtMs: bigint;
+
+  /**
+   * Absent while there are none, and when the role does not trust EC2.
+   *
+   * @generated from field: mallee.v1.RoleCredentials credentials = 5;
+   */
+  credentials?: RoleCredentials | undefined;
+
+  /**
+   * The role does not trust EC2.
+   *
+   * @generated from field: bool untrusted = 6;
+   */
+  untrusted: boolean;
+};
+
+/**
+ * Describes the message mallee.v1.InstanceProfile.
+ * Use `create(InstanceProfileSchema)` to create a new message.
+ */
+export declare const InstanceProfileSchema: GenMessage<InstanceProfile>;
+
+/**
+ * Temporary ones. Another set comes well before these end.
+ *
+ * @generated from message mallee.v1.RoleCredentials
+ */
+export declare type RoleCredentials = Message<"mallee.v1.RoleCredentials"> & {
+  /**
+   * @generated from field: string access_key_id = 1;
+   */
+  accessKeyId: string;
+
+  /**
+   * @generated from field: string secret_access_key = 2;
+   */
+  secretAccessKey: string;
+
+  /**
+   * @generated from field: string session_token = 3;
+   */
+  sessionToken: string;
+
+  /**
+   * @generated from field: int64 issued_at_ms = 4;
+   */
+  issuedAtMs: bigint;
+
+  /**
+   * @generated from field: int64 expires_at_ms = 5;
+   */
+  expiresAtMs: bigint;
+};
+
+/**
+ * Describes the message mallee.v1.RoleCredentials.
+ * Use `create(RoleCredentialsSchema)` to create a new message.
+ */
+export declare const RoleCredentialsSchema: GenMessage<RoleCredentials>;
 
 /**
  * @generated from message mallee.v1.MetadataInterface

@@ -5,8 +5,10 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { create } from '@bufbuild/protobuf'
 import { type Asked, answer } from '../../../../cluster-agent/cc/metadata/answer.ts'
 import { openTokens, Tokens } from '../../../../cluster-agent/cc/metadata/tokens.ts'
+import { InstanceProfileSchema } from '../../../../proto/gen/mallee/v1/tenants_pb.js'
 import { DOCUMENT, instanceOf } from './support.ts'
 
 const TOKENS = new Tokens(Buffer.alloc(32, 7))
@@ -76,6 +78,41 @@ test('answer shows tags when they are to be seen, their keys decoded', () => {
   const tagged = instanceOf('i-1', { tagsVisible: true, tags: { 'my name': 'x', 'a/b': 'y' } })
   assert.equal(ask(`${META}/tags/instance/`, {}, tagged).body, 'my name')
   assert.equal(ask(`${META}/tags/instance/my%20name`, {}, tagged).body, 'x')
+})
+
+test('answer tells what an instance acts as, and how', () => {
+  const credentials = {
+    ...{ accessKeyId: 'ASIAX', secretAccessKey: 'secret', sessionToken: 'token' },
+    ...{ issuedAtMs: BigInt(NOW_MS), expiresAtMs: BigInt(NOW_MS + 21_600_000) },
+  }
+  const profile = { arn: 'arn:p', id: 'AIPA1', role: 'web', associatedAtMs: BigInt(NOW_MS) }
+  const IAM = `${META}/iam`
+  const told = (path: string, more: object) => {
+    const message = create(InstanceProfileSchema, { ...profile, ...more })
+    const instance = instanceOf('i-1', { profile: message })
+    return ask(`${IAM}${path}`, {}, instance)
+  }
+  assert.equal(told('/', { credentials }).body, 'info\nsecurity-credentials/')
+  assert.deepEqual(JSON.parse(String(told('/info', { credentials }).body)), {
+    Code: 'Success',
+    LastUpdated: '2027-01-15T08:00:00Z',
+    InstanceProfileArn: 'arn:p',
+    InstanceProfileId: 'AIPA1',
+  })
+  assert.equal(told('/security-credentials/', { credentials }).body, 'web')
+  assert.deepEqual(JSON.parse(String(told('/security-credentials/web', { credentials }).body)), {
+    Code: 'Success',
+    LastUpdated: '2027-01-15T08:00:00Z',
+    Type: 'AWS-HMAC',
+    AccessKeyId: 'ASIAX',
+    SecretAccessKey: 'secret',
+    Token: 'token',
+    Expiration: '2027-01-15T14:00:00Z',
+  })
+  const untrusted = told('/security-credentials/web', { untrusted: true })
+  assert.equal(JSON.parse(String(untrusted.body)).Code, 'AssumeRoleUnauthorizedAccess')
+  assert.equal(told('/security-credentials/', {}).status, 404)
+  assert.equal(told('/security-credentials/', { role: '', credentials }).status, 404)
 })
 
 for (const url of [
