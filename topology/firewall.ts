@@ -3,7 +3,7 @@
 
 import { type Address, contains, parseCidr } from './cidr.ts'
 
-/** One of the first four says who is at the other end; the others are ''. */
+/** Of a security group. One of the first four says who is at the other end; the others are ''. */
 export interface FirewallRule {
   readonly ipv4: string
   readonly ipv6: string
@@ -11,14 +11,19 @@ export interface FirewallRule {
   readonly prefixList: string
   readonly id: string
   readonly egress: boolean
+  /** `tcp`, `udp`, `icmp`, `icmpv6`, a number as text, or `-1` for all. */
   readonly protocol: string
+  /** Ports, or the ICMP type and code; -1 is all of them. */
   readonly fromPort: number
   readonly toPort: number
 }
 
+/** An entry of a network ACL. */
 export interface AclRule {
+  /** 1 to 32766; the lowest that fits decides. What none fits is refused. */
   readonly number: number
   readonly egress: boolean
+  /** The IANA number as text, or `-1`. */
   readonly protocol: string
   readonly action: 'allow' | 'deny'
   readonly cidr: string

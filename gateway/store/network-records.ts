@@ -1,6 +1,8 @@
 // The records of tenants' networks. Keys and the table of all kinds: records.ts. Where a field
 // names another record it holds that one's id; '' is none.
 
+import type { AclRule, FirewallRule } from '../../topology/firewall.ts'
+
 export type { AddressRecord, PublicAddressRecord, PublicPoolRecord } from './public-records.ts'
 
 export interface VpcRecord {
@@ -111,22 +113,9 @@ export interface DhcpOptionsRecord {
   readonly options: readonly { readonly key: string; readonly values: readonly string[] }[]
 }
 
-/** Exactly one of the four says who is at the other end; the others are ''. */
-export interface RulePeer {
-  readonly ipv4: string
-  readonly ipv6: string
-  readonly group: string
-  readonly prefixList: string
-}
+export type RulePeer = Pick<FirewallRule, 'ipv4' | 'ipv6' | 'group' | 'prefixList'>
 
-export interface SecurityGroupRule extends RulePeer {
-  readonly id: string
-  readonly egress: boolean
-  /** `tcp`, `udp`, `icmp`, `icmpv6`, a number as text, or `-1` for all. */
-  readonly protocol: string
-  /** Ports, or the ICMP type and code; -1 is all of them. */
-  readonly fromPort: number
-  readonly toPort: number
+export interface SecurityGroupRule extends FirewallRule {
   readonly description: string
 }
 
@@ -152,19 +141,7 @@ export interface PrefixListRecord {
   readonly history: readonly { readonly version: number; readonly cidrs: readonly string[] }[]
 }
 
-export interface NetworkAclEntry {
-  /** 1 to 32766; the lowest that fits decides. What none fits is refused. */
-  readonly number: number
-  readonly egress: boolean
-  /** The IANA number as text, or `-1`. */
-  readonly protocol: string
-  readonly action: 'allow' | 'deny'
-  readonly cidr: string
-  readonly fromPort: number
-  readonly toPort: number
-  readonly icmpType: number
-  readonly icmpCode: number
-}
+export type NetworkAclEntry = AclRule
 
 export interface NetworkAclRecord {
   readonly id: string
