@@ -7,6 +7,7 @@ import type { ElasticLoadBalancingV2 } from '@aws-sdk/client-elastic-load-balanc
 import type { IAM } from '@aws-sdk/client-iam'
 import type { STS } from '@aws-sdk/client-sts'
 import type { Log } from '../../common/log.ts'
+import type { Arrival } from '../iam/request-keys.ts'
 
 /** Whose key signed the request. */
 export interface Caller {
@@ -52,6 +53,8 @@ export interface CallContext {
    * has (Action, Version, signature): what a client token's answer belongs to.
    */
   readonly parameters: ReadonlyMap<string, string>
+  /** How it came in, for the conditions of policies; absent where nobody is asked. */
+  readonly arrival?: Arrival
 }
 
 // Every method's last overload is (input, options, callback): it names both types at once.

@@ -141,6 +141,7 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
       nowMs: call.startedAtMs,
       log: log.with({ requestId: call.requestId, action: operation }),
       parameters: ownParameters(parameters),
+      arrival: { ...arrival, region: options.region },
     }
     const output = await handler(context, input as never)
     return codec.encode(action, output, call.requestId)

@@ -7,6 +7,7 @@ import { arnOf, findEntity } from '../iam/entities.ts'
 import { invalid } from '../iam/errors.ts'
 import { evaluate, type Principal } from '../iam/evaluate.ts'
 import { accessOf } from '../iam/principals.ts'
+import { arrivalKeys } from '../iam/request-keys.ts'
 import type { Context } from '../iam/templates.ts'
 import type { RoleRecord } from '../store/iam-records.ts'
 import type { View } from '../store/state.ts'
@@ -143,7 +144,7 @@ function checkTrusted(
   }
   const principal = asTrusted(role, caller, access.principal)
   const trust = parsedIn(role, role.trust, 'trust')
-  const conditions = new Map([...access.keys, ...askedKeys(asked), ...timeKeys(context.nowMs)])
+  const conditions = new Map([...access.keys, ...askedKeys(asked), ...arrivedKeys(context)])
   const actions = [
     'sts:AssumeRole',
     ...(isTagged ? ['sts:TagSession'] : []),
@@ -179,11 +180,10 @@ function askedKeys({ name, externalId, tags, sourceIdentity }: Asked): Context {
   return keys
 }
 
-function timeKeys(nowMs: number): Context {
-  return new Map([
-    ['aws:currenttime', [new Date(nowMs).toISOString()]],
-    ['aws:epochtime', [String(Math.floor(nowMs / 1000))]],
-  ])
+/** Where nothing is known of the way, the time is. */
+function arrivedKeys({ arrival, nowMs }: CallContext): Context {
+  const unknown = { sourceIp: '', userAgent: '', secure: false, region: '', nowMs }
+  return arrivalKeys(arrival ?? unknown)
 }
 
 function denied({ userArn }: Caller, resource: string): (action: string) => ApiError {

@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Credentials as Given } from '@aws-sdk/client-sts'
 import { randomHex } from '../../../common/clock.ts'
 import { secretsOf } from '../../../gateway/access-keys.ts'
 import { accountOfKey, issueCredentials } from '../../../gateway/sts/credentials.ts'
@@ -13,10 +12,8 @@ import {
   policyDocument,
   refused,
   trustOf,
-  type World,
 } from '../iam/world.ts'
-
-const RoleSessionName = 'one'
+import { mayAssume, newRole, RoleSessionName, trust, usable } from './support.ts'
 
 test('a user that a role trusts acts as it', async (t) => {
   const world = await openWorld(t)
@@ -160,6 +157,25 @@ test('a deputy of another account says the id that was agreed', async (t) => {
   assert.equal(me.Account, world.account)
 })
 
+test('a trust policy may ask from where and when', async (t) => {
+  const world = await openWorld(t)
+  const ann = await mayAssume(world, 'ann')
+  const AWS = world.account
+  const here = { IpAddress: { 'aws:SourceIp': '127.0.0.0/8' } }
+  const { Arn: RoleArn } = await newRole(world, trustOf({ AWS }, here))
+  const as = () => world.sts(ann).assumeRole({ RoleArn, RoleSessionName })
+  await as()
+  for (const condition of [
+    { IpAddress: { 'aws:SourceIp': '192.0.2.0/24' } },
+    { DateLessThan: { 'aws:CurrentTime': '2020-01-01T00:00:00Z' } },
+    { Bool: { 'aws:SecureTransport': 'true' } },
+  ]) {
+    const PolicyDocument = trustOf({ AWS }, condition)
+    await world.iam().updateAssumeRolePolicy({ RoleName: 'web', PolicyDocument })
+    await refused(as(), 'AccessDenied', 403)
+  }
+})
+
 test('a chain of roles lasts an hour and carries what is transitive', async (t) => {
   const world = await openWorld(t)
   const ann = await mayAssume(world, 'ann')
@@ -206,83 +222,3 @@ test('GetSessionToken gives a user its own rights for a while', async (t) => {
   const nobody = world.sts().getAccessKeyInfo({ AccessKeyId: 'AKIANOBODY0000000000' })
   await refused(nobody, 'ValidationError', 400)
 })
-
-for (const [what, input, code, status] of [
-  ['no ARN', { RoleArn: 'arn:aws:s3:::x/with/a/long/name' }, 'ValidationError', 400],
-  ['an unknown role', { RoleArn: 'arn:aws:iam::123456789012:role/no' }, 'AccessDenied', 403],
-  ['a session named with a slash', { RoleSessionName: 'a/b' }, 'ValidationError', 400],
-  ['15 minutes less a second', { DurationSeconds: 899 }, 'ValidationError', 400],
-  ['more than the role allows', { DurationSeconds: 7201 }, 'ValidationError', 400],
-  ['13 hours', { DurationSeconds: 46_800 }, 'ValidationError', 400],
-  ['a policy that is none', { Policy: '{"a":1}' }, 'MalformedPolicyDocument', 400],
-  ['a long policy', { Policy: policyDocument('x:y'.repeat(700)) }, 'ValidationError', 400],
-  [
-    'a policy that is not there',
-    { PolicyArns: [{ arn: 'arn:aws:iam::aws:policy/None' }] },
-    'MalformedPolicyDocument',
-    400,
-  ],
-  ['a tag twice', { Tags: tags('a', 'A') }, 'InvalidInput', 400],
-  ['tags that do not fit', { Tags: tags(...many()) }, 'PackedPolicyTooLarge', 400],
-  ['a transitive key of no tag', { TransitiveTagKeys: ['x'] }, 'ValidationError', 400],
-  [
-    'a second factor',
-    { SerialNumber: '123456789', TokenCode: '123456' },
-    'UnsupportedOperation',
-    400,
-  ],
-] as const) {
-  test(`AssumeRole refuses ${what} with ${code}`, async (t) => {
-    const world = await openWorld(t)
-    const ann = await mayAssume(world, 'ann')
-    const document = trust(['sts:AssumeRole', 'sts:TagSession'], world.account)
-    const { Arn: RoleArn } = await newRole(world, document)
-    await world.sts(ann).assumeRole({ RoleArn, RoleSessionName })
-    const call = world.sts(ann).assumeRole({ RoleArn, RoleSessionName, ...(input as object) })
-    await refused(call, code, status)
-  })
-}
-
-/** A user whose own policy lets it assume every role. */
-async function mayAssume(world: World, UserName: string): Promise<Credentials> {
-  const keys = await newUser(world, UserName)
-  const PolicyDocument = policyDocument('sts:*')
-  await world.iam().putUserPolicy({ UserName, PolicyName: 'sts', PolicyDocument })
-  return keys
-}
-
-async function newRole(
-  world: World,
-  AssumeRolePolicyDocument: string,
-  RoleName = 'web',
-): Promise<{ Arn: string; RoleId: string }> {
-  const iam = world.iam()
-  const request = { RoleName, AssumeRolePolicyDocument, MaxSessionDuration: 7200 }
-  const { Role } = await iam.createRole(request)
-  const PolicyDocument = policyDocument('*')
-  if (RoleName !== 'web') await iam.putRolePolicy({ RoleName, PolicyName: 'p', PolicyDocument })
-  return { Arn: Role?.Arn ?? '', RoleId: Role?.RoleId ?? '' }
-}
-
-function trust(actions: readonly string[], account: string): string {
-  const statement = { Effect: 'Allow', Action: actions, Principal: { AWS: account } }
-  return JSON.stringify({ Version: '2012-10-17', Statement: statement })
-}
-
-function usable(given: Given | undefined): Credentials {
-  const { AccessKeyId, SecretAccessKey, SessionToken } = given ?? {}
-  assert.ok(AccessKeyId && SecretAccessKey && SessionToken)
-  return {
-    accessKeyId: AccessKeyId,
-    secretAccessKey: SecretAccessKey,
-    sessionToken: SessionToken,
-  }
-}
-
-function tags(...keys: readonly string[]): object[] {
-  return keys.map((Key) => ({ Key, Value: 'v'.repeat(200) }))
-}
-
-function many(): string[] {
-  return Array.from({ length: 40 }, (_, i) => `key-${i}`)
-}
