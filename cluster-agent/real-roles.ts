@@ -76,7 +76,7 @@ export async function openRealRoles(
       if (edge === null) await keepSwitch()
       await node.pass(desired)
     }
-    return [...passes, { name: 'nc', run }]
+    return [...passes, { name: 'nc', run }, { name: 'reach', run: () => node.reach() }]
   }
 
   /** The switch of a node: it runs, and the rack's trunk is plugged into it. */

@@ -151,6 +151,18 @@ export async function flowsInstalled(
   return digest === flowsDigest(flows) && count === flows.length
 }
 
+/** Sends frames, as hex, straight out of ports. */
+export async function sendFrames(
+  exec: Exec,
+  sw: Switch,
+  frames: readonly { readonly ofport: number; readonly frame: string }[],
+): Promise<void> {
+  const lines = frames.map(
+    ({ ofport, frame }) => `packet-out in_port=controller,packet=${frame},actions=output:${ofport}`,
+  )
+  await ofctl(exec, ['bundle', sw.mgmt, '-'], `${lines.join('\n')}\n`)
+}
+
 /** In any order the same, and added to by `addDigests`: a change need not read all flows again. */
 export function flowsDigest(flows: readonly string[]): bigint {
   return addDigests(

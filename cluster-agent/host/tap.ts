@@ -26,6 +26,14 @@ export async function listTaps(exec: Exec): Promise<Tap[]> {
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
+/** How many frames came from the guest, by tap. */
+export async function tapCounts(exec: Exec): Promise<Map<string, number>> {
+  const { stdout } = await exec(['ip', '-json', '-statistics', 'link', 'show'])
+  const links = JSON.parse(stdout || '[]') as Link[]
+  const taps = links.filter(({ ifname }) => OURS.test(ifname))
+  return new Map(taps.map(({ ifname, stats64 }) => [ifname, stats64?.rx?.packets ?? 0]))
+}
+
 /** Makes taps, or sets the MTU of those that exist; each is up and without addresses. */
 export async function addTaps(
   exec: Exec,
@@ -51,4 +59,5 @@ interface Link {
   readonly ifname: string
   readonly mtu: number
   readonly linkinfo?: { readonly info_kind?: string }
+  readonly stats64?: { readonly rx?: { readonly packets?: number } }
 }

@@ -81,6 +81,13 @@ export class Machines {
     })
   }
 
+  /** The machines whose guests run, as they are wanted. */
+  running(): MachineWanted[] {
+    return [...this.#entries.values()].flatMap(({ wanted, view }) =>
+      wanted !== null && view.state === InstanceState.RUNNING ? [wanted] : [],
+    )
+  }
+
   /** Calls back when a machine changed by itself, until the returned function is called. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener)

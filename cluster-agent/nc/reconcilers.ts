@@ -2,10 +2,18 @@
 // before its port is guarded.
 
 import { readFileSync } from 'node:fs'
+import { create } from '@bufbuild/protobuf'
 import type { Clock } from '../../common/clock.ts'
 import type { Exec } from '../../common/exec.ts'
 import type { Log } from '../../common/log.ts'
 import { reconcileOnce } from '../../common/reconcile.ts'
+import {
+  InstanceState,
+  InstanceStatusSchema,
+  Reachability,
+  type Status,
+  StatusSchema,
+} from '../../proto/gen/mallee/v1/observed_pb.js'
 import type { Desired } from '../../proto/resources.ts'
 import type { Capacity } from '../config.ts'
 import { guardReconciler, removeGuard } from '../host/guard.ts'
@@ -20,6 +28,7 @@ import { FlowTable } from './flow-table.ts'
 import { type FetchImage, Images } from './images.ts'
 import { Machines } from './machines.ts'
 import { oldPortsReconciler, type PortsOptions, portsReconciler, switchPorts } from './ports.ts'
+import { Reaches } from './reach.ts'
 import { wantedMachines, wantedNics } from './wanted.ts'
 
 const MAX_UNUSED_IMAGE_BYTES = 20 * 1024 ** 3
@@ -42,6 +51,8 @@ export interface NcRole extends RoleDriver {
   /** The end of a guest's console. Throws NotFound. */
   readonly consoleOutput: (id: string, maxBytes: number) => Promise<Uint8Array>
   readonly capacity: () => Capacity
+  /** Finds out whether guests can be reached; to be called every few seconds. */
+  readonly reach: () => Promise<void>
   /** Hangs up on all machines; they go on, and the next role adopts them. */
   readonly letGo: () => void
 }
@@ -62,15 +73,28 @@ export function ncRole(options: NcOptions): NcRole {
   const machines = new Machines(parts, host)
   const planner = new FlowPlanner()
   const table = new FlowTable(exec, sw)
+  const reaches = new Reaches({ exec, sw })
 
   return {
     pass,
-    statuses: () => machines.statuses(),
+    reach: () => reaches.round(machines.running(), clock.nowMs()),
+    statuses: () => machines.statuses().map(withReach),
     onStatus: (listener) => machines.onChange(listener),
     consoleOutput: (id, maxBytes) => consoleOutput(paths, id, maxBytes),
     capacity: () => capacity,
     letGo: () => machines.letGo(),
     removeAll,
+  }
+
+  function withReach(status: Status): Status {
+    if (status.body.case !== 'instance') return status
+    const { id, state, sinceMs } = status.body.value
+    if (state !== InstanceState.RUNNING) return status
+    const reach = reaches.of(id)
+    const guest = reach?.verdict ?? Reachability.INITIALIZING
+    const told = { guest, guestSinceMs: reach === null ? sinceMs : BigInt(reach.sinceMs) }
+    const value = create(InstanceStatusSchema, { ...status.body.value, ...told })
+    return create(StatusSchema, { key: status.key, body: { case: 'instance', value } })
   }
 
   async function pass(desired: Desired): Promise<void> {

@@ -8,6 +8,7 @@ import { type Instance, Power } from '../../proto/gen/mallee/v1/desired_pb.js'
 import {
   InstanceState,
   InstanceStatusSchema,
+  Reachability,
   type Status,
   StatusSchema,
   TunnelStatusSchema,
@@ -29,6 +30,8 @@ export interface SimulatedOptions {
 export interface SimulatedRoles extends HostRoles {
   /** As if the guest's process had died. Throws NotFound. */
   readonly fail: (instanceId: string) => void
+  /** As if the guest answered nothing on the network any more. Throws NotFound. */
+  readonly deafen: (instanceId: string) => void
   /** As if the guest had powered itself off. Throws NotFound. */
   readonly powerOff: (instanceId: string) => void
 }
@@ -43,6 +46,8 @@ interface Machine {
   reasonMessage: string
   rebootCount: number
   startCount: number
+  /** Null as long as it answers. */
+  deafAtMs: number | null
 }
 
 /** Of a machine that was not there before. */
@@ -78,6 +83,10 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     },
     fail: (id) => {
       end(machineOf(id), 'Server.InternalError', 'The simulated guest was made to fail')
+      changed()
+    },
+    deafen: (id) => {
+      machineOf(id).deafAtMs = clock.nowMs()
       changed()
     },
     powerOff: (id) => {
@@ -123,6 +132,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
       reasonMessage: '',
       rebootCount,
       startCount,
+      deafAtMs: null,
     }
     machines.set(id, machine)
     if (machine.state !== InstanceState.PENDING) return
@@ -152,10 +162,17 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
   }
 
   function instanceStatus([id, machine]: [string, Machine]): Status {
-    const { state, reasonCode, reasonMessage, rebootCount, startCount } = machine
+    const { state, reasonCode, reasonMessage, rebootCount, startCount, deafAtMs } = machine
     const sinceMs = BigInt(machine.sinceMs)
-    const counts = { rebootCount, startCount }
-    const fields = { id, state, reasonCode, reasonMessage, ...counts, sinceMs, host }
+    const reach = {
+      guest: deafAtMs === null ? Reachability.REACHABLE : Reachability.UNREACHABLE,
+      guestSinceMs: BigInt(deafAtMs ?? machine.sinceMs),
+    }
+    const about = {
+      ...{ rebootCount, startCount },
+      ...(state === InstanceState.RUNNING ? reach : {}),
+    }
+    const fields = { id, state, reasonCode, reasonMessage, ...about, sinceMs, host }
     const value = create(InstanceStatusSchema, fields)
     return create(StatusSchema, { key: `instance/${id}`, body: { case: 'instance', value } })
   }

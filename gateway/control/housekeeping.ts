@@ -9,6 +9,7 @@ import { pairName } from '../../topology/overlay.ts'
 import { ensureDefaultSubnets } from '../ec2/networks.ts'
 import { purgeTerminated } from '../ec2/purge.ts'
 import { releaseStopped } from '../ec2/release.ts'
+import { withReport } from '../federation/reports.ts'
 import type { Sessions } from '../federation/sessions.ts'
 import type { Sealer } from '../secrets.ts'
 import type { HostRecord, LeaseRecord } from '../store/records.ts'
@@ -135,7 +136,7 @@ async function renewLeases({
       if (record === null) continue
       await tx.put('lease', [rack, host], { rack, host, gateway, renewedAtMs: nowMs })
       // Its lease ended between its first report and now; it will not report itself again.
-      if (isSaidAway(record)) await putConnected(tx, record, true)
+      if (isSaidAway(record)) await putConnected(tx, record, true, nowMs)
     }
   })
 }
@@ -163,7 +164,7 @@ async function endLeases(parts: HousekeepingParts): Promise<void> {
       if (record?.status?.connected !== true) continue
       if (!isOver(await tx.get('lease', rack, host))) continue
       log.warn('host is away', { rack, host })
-      await putConnected(tx, record, false)
+      await putConnected(tx, record, false, nowMs)
     }
   })
 }
@@ -172,10 +173,15 @@ function isSaidAway(host: HostRecord | null): boolean {
   return host?.status?.connected === false
 }
 
-async function putConnected(tx: Transaction, host: HostRecord, connected: boolean): Promise<void> {
+async function putConnected(
+  tx: Transaction,
+  host: HostRecord,
+  connected: boolean,
+  nowMs: number,
+): Promise<void> {
   if (host.status === null) return
-  const status = { ...host.status, connected }
-  await tx.put('host', [host.rack, host.host], { ...host, status })
+  const next = withReport(host, { ...host.status, connected }, nowMs)
+  await tx.put('host', [host.rack, host.host], next)
 }
 
 /** What its host could not start within the limit: pending for ever helps nobody. */

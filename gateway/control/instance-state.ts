@@ -1,14 +1,26 @@
 // The life of an instance: what its record becomes when its host reports. Pure.
 
-import { InstanceState, type InstanceStatus } from '../../proto/gen/mallee/v1/observed_pb.js'
+import {
+  InstanceState,
+  type InstanceStatus,
+  Reachability,
+} from '../../proto/gen/mallee/v1/observed_pb.js'
 import { settingsOf } from '../ec2/instance-settings.ts'
-import type { InstanceRecord } from '../store/records.ts'
+import type { InstanceRecord, Observed } from '../store/instance-records.ts'
 
 /** A large image over a slow line may take most of it. */
 const PENDING_LIMIT_MS = 30 * 60_000
 /** EC2 user guide, "Automatic instance recovery": so many attempts a day. */
 const MAX_RECOVERIES = 3
 const RECOVERY_WINDOW_MS = 86_400_000
+
+/** AWS's words for what a status check says. */
+const WORDS: Readonly<Record<Reachability, Observed['guest'] | null>> = {
+  [Reachability.UNSPECIFIED]: null,
+  [Reachability.INITIALIZING]: 'initializing',
+  [Reachability.REACHABLE]: 'passed',
+  [Reachability.UNREACHABLE]: 'failed',
+}
 
 interface Reason {
   readonly code: string
@@ -26,8 +38,22 @@ export function nextInstance(
   const seen = nameOf(status.state)
   if (seen === null) return record
   const next = follow(record, status, nowMs)
-  if (next === record && record.observed?.state === seen) return record
-  return { ...next, observed: { state: seen, sinceMs: Number(status.sinceMs) } }
+  const known = record.observed
+  const guest = guestOf(record, status)
+  if (next === record && known?.state === seen && known.guest === guest?.guest) return record
+  return { ...next, observed: { state: seen, sinceMs: Number(status.sinceMs), ...guest } }
+}
+
+/** An agent that was restarted has to find out anew: what it had found before holds till then. */
+function guestOf(
+  { state, observed }: InstanceRecord,
+  status: InstanceStatus,
+): Pick<Observed, 'guest' | 'guestSinceMs'> | null {
+  const guest = WORDS[status.guest] ?? null
+  if (guest === 'initializing' && state === 'running' && observed?.guest !== undefined) {
+    return { guest: observed.guest, guestSinceMs: observed.guestSinceMs ?? 0 }
+  }
+  return guest === null ? null : { guest, guestSinceMs: Number(status.guestSinceMs) }
 }
 
 function follow(record: InstanceRecord, status: InstanceStatus, nowMs: number): InstanceRecord {

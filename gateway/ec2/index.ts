@@ -28,6 +28,7 @@ import { instanceAttributeHandlers } from './instance-attributes.ts'
 import { instanceCreditHandlers } from './instance-credits.ts'
 import { instanceOptionHandlers } from './instance-options.ts'
 import { instancePowerHandlers } from './instance-power.ts'
+import { instanceStatusHandlers } from './instance-status.ts'
 import { interfaceAddressHandlers } from './interface-addresses.ts'
 import { attachmentHandlers } from './interface-attachments.ts'
 import { interfaceAttributeHandlers } from './interface-attributes.ts'
@@ -110,6 +111,7 @@ export function ec2Handlers({
     ...launchTemplateVersionHandlers({ state }),
     ...launchTemplateDataHandler({ state, region }),
     ...describeInstanceHandlers({ state, region }),
+    ...instanceStatusHandlers({ state, region }),
     ...instanceActionHandlers({ state, region, consoleOutput }),
     ...instancePowerHandlers({ state, randomHex }),
     ...instanceAttributeHandlers({ state }),

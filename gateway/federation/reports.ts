@@ -6,7 +6,7 @@ import type { HostStatus, InstanceStatus, Status } from '../../proto/gen/mallee/
 import type { AgentName } from '../control/desired.ts'
 import { nextInstance } from '../control/instance-state.ts'
 import { releaseInterfaces, releaseStopped } from '../ec2/release.ts'
-import type { HostReport } from '../store/records.ts'
+import type { HostRecord, HostReport } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 
 interface Parts {
@@ -25,7 +25,7 @@ export async function recordReport(
   if (news.length === 0) return
   await state.update(async (tx) => {
     for (const { key, body } of news) {
-      if (body.case === 'host') await recordHost(tx, agent, body.value, log)
+      if (body.case === 'host') await recordHost(tx, agent, body.value, clock.nowMs(), log)
       else if (body.case === 'instance') {
         await recordInstance(tx, agent, body.value, clock.nowMs(), log)
       } else log.debug('unknown status', { ...agent, key })
@@ -48,6 +48,7 @@ async function recordHost(
   tx: Transaction,
   agent: AgentName,
   status: HostStatus,
+  nowMs: number,
   log: Log,
 ): Promise<void> {
   const record = status.rack === agent.rack ? await tx.get('host', agent.rack, status.host) : null
@@ -57,7 +58,7 @@ async function recordHost(
   }
   const report = hostReport(status)
   if (sameReport(record.status, report)) return
-  await tx.put('host', [record.rack, record.host], { ...record, status: report })
+  await tx.put('host', [record.rack, record.host], withReport(record, report, nowMs))
 }
 
 async function recordInstance(
@@ -81,6 +82,12 @@ async function recordInstance(
   if (gone) await releaseInterfaces(tx, record)
   else if (next.state === 'stopped' && record.state !== 'stopped') await releaseStopped(tx, record)
   await tx.put('instance', [record.id], gone ? { ...next, interfaces: [] } : next)
+}
+
+/** The record of a host with another report, and since when it is away. */
+export function withReport(record: HostRecord, status: HostReport, nowMs: number): HostRecord {
+  const { awaySinceMs = nowMs, ...rest } = record
+  return status.connected ? { ...rest, status } : { ...rest, status, awaySinceMs }
 }
 
 function hostReport(status: HostStatus): HostReport {

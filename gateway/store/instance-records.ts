@@ -34,6 +34,14 @@ export type InstanceStateName =
   | 'stopping'
   | 'stopped'
 
+export interface Observed {
+  readonly state: string
+  readonly sinceMs: number
+  /** Whether its guest answers on the network; absent when its host does not say. */
+  readonly guest?: 'initializing' | 'passed' | 'failed'
+  readonly guestSinceMs?: number
+}
+
 export interface InstanceRecord {
   readonly id: string
   readonly account: string
@@ -82,5 +90,5 @@ export interface InstanceRecord {
   readonly startedAtMs?: number
   readonly terminatedAtMs: number | null
   /** The host's last word. */
-  readonly observed: { readonly state: string; readonly sinceMs: number } | null
+  readonly observed: Observed | null
 }

@@ -55,6 +55,8 @@ export interface HostRecord {
   readonly simulated: boolean
   readonly joinedAtMs: number
   readonly status: HostReport | null
+  /** Since when it is not connected; absent while it is. */
+  readonly awaySinceMs?: number
 }
 
 /** HostStatus of the protocol, as kept. */

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import {
   DescribeInstanceAttributeCommand,
+  DescribeInstanceStatusCommand,
   type Instance,
   StartInstancesCommand,
   StopInstancesCommand,
@@ -91,6 +92,24 @@ test('what was stopped before its host was away starts when the host is back', a
   await ec2.send(new StartInstancesCommand({ InstanceIds: [id] }))
   await reach(ec2, [id], 'running')
   await end([id])
+})
+
+test('DescribeInstanceStatus says which guest answers no more', async () => {
+  const ids = idsOf(await run(ec2, { ImageId: image, count: 2 }))
+  await reach(ec2, ids, 'running')
+  const [deaf = '', well = ''] = ids
+  hostOf(deaf)?.roles.deafen(deaf)
+  const statuses = async () => {
+    const answer = await ec2.send(new DescribeInstanceStatusCommand({ InstanceIds: ids }))
+    const found = (answer.InstanceStatuses ?? []).map((one): [string, string | undefined] => {
+      assert.equal(one.SystemStatus?.Status, 'ok')
+      return [one.InstanceId ?? '', one.InstanceStatus?.Status]
+    })
+    return new Map(found)
+  }
+  await until('one is impaired', async () => (await statuses()).get(deaf) === 'impaired')
+  assert.equal((await statuses()).get(well), 'ok')
+  await end(ids)
 })
 
 async function end(ids: string[]): Promise<void> {

@@ -9,6 +9,7 @@ import {
   InstanceState,
   type InstanceStatus,
   InstanceStatusSchema,
+  Reachability,
 } from '../../../proto/gen/mallee/v1/observed_pb.js'
 import { instance } from './records.ts'
 
@@ -114,6 +115,24 @@ test('nextInstance: what is to stop is stopped when the host says so, and keeps 
   const next = nextInstance(record, says(InstanceState.STOPPED), 1)
   assert.deepEqual([next.state, next.stateReason], ['stopped', reason])
   assert.equal(nextInstance(next, says(InstanceState.STOPPED), 2), next)
+})
+
+test('nextInstance keeps what the host found out about its guest', () => {
+  const found = (guest: Reachability, guestSinceMs = 8n) =>
+    create(InstanceStatusSchema, {
+      ...{ id: 'i-1', state: InstanceState.RUNNING, host: 'a1', sinceMs: 7n },
+      ...{ guest, guestSinceMs },
+    })
+  const booting = nextInstance(ONE, found(Reachability.INITIALIZING), 1)
+  assert.deepEqual([booting.state, booting.observed?.guest], ['running', 'initializing'])
+  const well = nextInstance(booting, found(Reachability.REACHABLE), 2)
+  assert.deepEqual(well.observed, {
+    ...{ state: 'running', sinceMs: 7, guest: 'passed', guestSinceMs: 8 },
+  })
+  assert.equal(nextInstance(well, found(Reachability.REACHABLE, 9n), 3), well)
+  assert.equal(nextInstance(well, found(Reachability.INITIALIZING), 3), well, 'a new agent')
+  const bad = nextInstance(well, found(Reachability.UNREACHABLE, 10n), 4)
+  assert.deepEqual([bad.observed?.guest, bad.observed?.guestSinceMs], ['failed', 10])
 })
 
 test('nextInstance: what its user terminated keeps the user as reason when the host is done', () => {

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { MalleeError } from '../../../common/errors.ts'
 import { ApiError } from '../../../gateway/aws/api-error.ts'
 import { purgeTerminated } from '../../../gateway/ec2/purge.ts'
+import { withReport } from '../../../gateway/federation/reports.ts'
 import {
   OTHER_ACCOUNT,
   openCloud,
@@ -182,7 +183,77 @@ test('DescribeInstanceStatus shows running instances, and their hosts’ word fo
     ].toSorted(),
   ])
   await setHost(cloud.state, 'a', 'a0', { connected: false })
-  assert.deepEqual(await ask(false), [[running, 'insufficient-data', 'insufficient-data']])
+  assert.deepEqual(await ask(false), [[running, 'impaired', 'insufficient-data']])
+})
+
+test('DescribeInstanceStatus says since when a guest does not answer, or its host is away', async (t) => {
+  const cloud = await openCloud(t, { racks: ['a'] })
+  const [id = ''] = await run(cloud, { ImageId: await registerImage(cloud) })
+  const ask = async () => {
+    const { InstanceStatuses } = await cloud.call('DescribeInstanceStatus', { InstanceIds: [id] })
+    const [one] = InstanceStatuses ?? []
+    return [one?.SystemStatus, one?.InstanceStatus].map((status) => {
+      const [detail] = status?.Details ?? []
+      return [status?.Status, detail?.Status, detail?.ImpairedSince?.getTime()]
+    })
+  }
+  const observe = (guest: 'initializing' | 'passed' | 'failed') =>
+    cloud.state.update(async (tx) => {
+      const record = await tx.get('instance', id)
+      assert.ok(record)
+      const observed = { state: 'running', sinceMs: START_MS, guest, guestSinceMs: START_MS + 5 }
+      await tx.put('instance', [id], { ...record, state: 'running', observed })
+    })
+  const well = ['ok', 'passed', undefined]
+  await observe('initializing')
+  assert.deepEqual(await ask(), [well, ['initializing', 'initializing', undefined]])
+  await observe('passed')
+  assert.deepEqual(await ask(), [well, well])
+  await observe('failed')
+  assert.deepEqual(await ask(), [well, ['impaired', 'failed', START_MS + 5]])
+  const byStatus = { Name: 'instance-status.status', Values: ['impaired'] }
+  const found = await cloud.call('DescribeInstanceStatus', { Filters: [byStatus] })
+  assert.equal(found.InstanceStatuses?.length, 1)
+  const { host } = cloud.state.view().get('instance', id) ?? { host: '' }
+  await cloud.state.update(async (tx) => {
+    const record = await tx.get('host', 'a', host)
+    assert.ok(record?.status)
+    const status = { ...record.status, connected: false }
+    await tx.put('host', ['a', host], withReport(record, status, START_MS + 9))
+  })
+  const unknown = ['insufficient-data', 'insufficient-data', undefined]
+  assert.deepEqual(await ask(), [['impaired', 'failed', START_MS + 9], unknown])
+})
+
+test('ReportInstanceStatus and ModifyInstanceEventStartTime check what they are told', async (t) => {
+  const cloud = await openCloud(t, { racks: ['a'] })
+  const [id = ''] = await run(cloud, { ImageId: await registerImage(cloud) })
+  const tell = (input: object) =>
+    refusal(
+      cloud.call('ReportInstanceStatus', {
+        ...{ Instances: [id], Status: 'impaired', ReasonCodes: ['unresponsive'] },
+        ...input,
+      }),
+    )
+  for (const [input, code] of [
+    [{}, 'accepted'],
+    [{ DryRun: true }, 'DryRunOperation'],
+    [{ Status: 'odd' }, 'InvalidParameterValue'],
+    [{ ReasonCodes: ['odd'] }, 'InvalidParameterValue'],
+    [{ ReasonCodes: [] }, 'MissingParameter'],
+    [{ Instances: [UNKNOWN] }, 'InvalidInstanceID.NotFound'],
+  ] as const) {
+    assert.equal(await tell(input), code, JSON.stringify(input))
+  }
+  const move = (InstanceId: string) =>
+    refusal(
+      cloud.call('ModifyInstanceEventStartTime', {
+        ...{ InstanceId, InstanceEventId: 'instance-event-01234567' },
+        NotBefore: new Date(START_MS),
+      }),
+    )
+  assert.equal(await move(id), 'InvalidInstanceEventIDNotFound')
+  assert.equal(await move(UNKNOWN), 'InvalidInstanceID.NotFound')
 })
 
 test('GetConsoleOutput hands out what the host sends, in base64', async (t) => {

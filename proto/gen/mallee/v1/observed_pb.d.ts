@@ -210,6 +210,18 @@ export declare type InstanceStatus = Message<"mallee.v1.InstanceStatus"> & {
    * @generated from field: uint32 start_count = 8;
    */
   startCount: number;
+
+  /**
+   * Does its guest answer on the network? An older agent does not say.
+   *
+   * @generated from field: mallee.v1.Reachability guest = 9;
+   */
+  guest: Reachability;
+
+  /**
+   * @generated from field: int64 guest_since_ms = 10;
+   */
+  guestSinceMs: bigint;
 };
 
 /**
@@ -293,4 +305,36 @@ export enum InstanceState {
  * Describes the enum mallee.v1.InstanceState.
  */
 export declare const InstanceStateSchema: GenEnum<InstanceState>;
+
+/**
+ * @generated from enum mallee.v1.Reachability
+ */
+export enum Reachability {
+  /**
+   * @generated from enum value: REACHABILITY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It may still boot.
+   *
+   * @generated from enum value: REACHABILITY_INITIALIZING = 1;
+   */
+  INITIALIZING = 1,
+
+  /**
+   * @generated from enum value: REACHABILITY_REACHABLE = 2;
+   */
+  REACHABLE = 2,
+
+  /**
+   * @generated from enum value: REACHABILITY_UNREACHABLE = 3;
+   */
+  UNREACHABLE = 3,
+}
+
+/**
+ * Describes the enum mallee.v1.Reachability.
+ */
+export declare const ReachabilitySchema: GenEnum<Reachability>;
 
