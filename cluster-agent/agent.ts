@@ -61,6 +61,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
       state,
       board,
       consoleOutput: roles.consoleOutput,
+      guests: roles.guests,
       relay: nodes === null ? null : (command) => nodes.command(command),
     }),
     connect: config.parents,

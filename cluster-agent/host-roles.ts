@@ -9,6 +9,14 @@ export interface HostPass {
   readonly run: (desired: Desired) => Promise<void>
 }
 
+/** What is done to guests at once. All throw NotFound for one that does not run here. */
+export interface GuestDriver {
+  /** What is on the screen, as a JPEG file. Throws NotSupported for a machine without one. */
+  readonly screenshot: (id: string, wakeUp: boolean) => Promise<Uint8Array>
+  /** A non-maskable interrupt. */
+  readonly interrupt: (id: string) => Promise<void>
+}
+
 export interface HostRoles {
   /**
    * Each makes its part of a complete desired state true. They run beside each other: an image on
@@ -22,6 +30,8 @@ export interface HostRoles {
   readonly wireguardEndpoints: () => readonly string[]
   /** Null without the role nc. */
   readonly consoleOutput: ((id: string, maxBytes: number) => Promise<Uint8Array>) | null
+  /** Null without the role nc. */
+  readonly guests: GuestDriver | null
   /** Image bytes for this rack's nodes. */
   readonly openImage: OpenBlob
   /** Ends what runs in this process; what was made on the host stays. */

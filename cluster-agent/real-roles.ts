@@ -54,6 +54,7 @@ export async function openRealRoles(
       wireguardPublicKey: () => cc?.wireguardPublicKey() ?? '',
       wireguardEndpoints: () => cc?.wireguardEndpoints() ?? [],
       consoleOutput: nc?.consoleOutput ?? null,
+      guests: nc?.guests ?? null,
       openImage: cc === null ? () => null : imageRelay(parts, fetchImage),
       close: async () => cc?.close(),
       removeAll,

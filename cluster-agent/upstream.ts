@@ -3,6 +3,7 @@
 import { MalleeError } from '../common/errors.ts'
 import type { Command, CommandResult } from '../proto/gen/mallee/v1/session_pb.js'
 import type { AgentEnd } from '../proto/session.ts'
+import type { GuestDriver } from './host-roles.ts'
 import type { AgentState } from './state.ts'
 import type { StatusBoard } from './status-board.ts'
 
@@ -12,6 +13,8 @@ export interface UpstreamParts {
   readonly board: StatusBoard
   /** The console of an instance on this host; null without the role nc. */
   readonly consoleOutput: ((id: string, maxBytes: number) => Promise<Uint8Array>) | null
+  /** Null without the role nc. */
+  readonly guests: GuestDriver | null
   /** Passes a command on to a node; null without the role cc. */
   readonly relay: ((command: Command) => Promise<CommandResult>) | null
 }
@@ -19,7 +22,7 @@ export interface UpstreamParts {
 const MAX_CONSOLE_BYTES = 64 << 10
 
 export function upstreamEnd(parts: UpstreamParts): AgentEnd {
-  const { host, state, board, consoleOutput, relay } = parts
+  const { host, state, board, consoleOutput, guests, relay } = parts
   return {
     held: () => state.held(),
     accept: async (epoch, update) => {
@@ -29,12 +32,23 @@ export function upstreamEnd(parts: UpstreamParts): AgentEnd {
     onStatus: (listener) => board.onChange(listener),
     command: async (command) => {
       if (command.host !== host) return relayed(command)
-      if (command.body.case !== 'consoleOutput' || consoleOutput === null) {
-        throw new MalleeError('NotSupported', `host ${host} does not know this command`)
-      }
-      const { instanceId, maxBytes } = command.body.value
-      return consoleOutput(instanceId, Math.min(maxBytes, MAX_CONSOLE_BYTES))
+      return run(command)
     },
+  }
+
+  async function run({ body }: Command): Promise<Uint8Array> {
+    if (body.case === 'consoleOutput' && consoleOutput !== null) {
+      const { instanceId, maxBytes } = body.value
+      return consoleOutput(instanceId, Math.min(maxBytes, MAX_CONSOLE_BYTES))
+    }
+    if (body.case === 'screenshot' && guests !== null) {
+      return guests.screenshot(body.value.instanceId, body.value.wakeUp)
+    }
+    if (body.case === 'diagnosticInterrupt' && guests !== null) {
+      await guests.interrupt(body.value.instanceId)
+      return new Uint8Array()
+    }
+    throw new MalleeError('NotSupported', `host ${host} does not know this command`)
   }
 
   async function relayed(command: Command): Promise<Uint8Array> {

@@ -17,7 +17,7 @@ import { sessionService } from '../proto/session-server.ts'
 import { secretsOf } from './access-keys.ts'
 import { openBlob, removePartialBlobs } from './blobs.ts'
 import { GatewayCertificate, keepCertificate, readCa, readTls } from './certificate.ts'
-import { consoleOutput, serveCommands } from './control/commands.ts'
+import { askHost, serveCommands } from './control/commands.ts'
 import { departHost } from './control/departure.ts'
 import type { OpenRole } from './control/desired-metadata.ts'
 import { startHousekeeping } from './control/housekeeping.ts'
@@ -185,8 +185,9 @@ async function openGateway(
   const api = createApiServer({
     ...serviceHandlers({
       ...{ state, sealer, randomHex, region: cloud.region },
-      consoleOutput: (instance, rack, host) =>
-        consoleOutput({ state, sessions, clock, randomHex }, instance, rack, host),
+      consoleOutput: (id, rack, host) =>
+        askHost({ state, sessions, clock, randomHex }, 'console-output', { id, rack, host }),
+      askGuest: (kind, instance) => askHost({ state, sessions, clock, randomHex }, kind, instance),
     }),
     authorize: createAuthorizer({ view: () => state.view(), sealer, region: cloud.region }),
     secretOf: secretsOf(state, sealer),

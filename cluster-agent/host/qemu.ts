@@ -21,6 +21,8 @@ export const SLOT = /^slot(\d+)$/
  * of its host's RAM, at most 1 GiB) is much.
  */
 const TCG_BUFFER_MIB = { least: 64, most: 256 }
+/** Of a guest's screen, which nobody but a screenshot sees. */
+const SCREEN_MIB = 4
 
 export interface QemuNic {
   readonly id: string
@@ -129,6 +131,8 @@ export function qemuArgv(machine: QemuMachine, dir: string): string[] {
     ...['-device', 'virtio-blk-pci,drive=root,id=root-disk,serial=root,bootindex=1'],
     ...machine.nics.flatMap((nic, index) => nicArgv(machine, nic, index)),
     ...['-device', 'virtio-rng-pci,id=rng'],
+    // Last: devices that a guest knows keep their places. Enough for 1280 by 800 in full colour.
+    ...['-device', `VGA,id=screen,vgamem_mb=${SCREEN_MIB}`],
   ]
 }
 

@@ -86,17 +86,17 @@ export class Machine {
       case 'record-start':
         return this.#record({ startedBootId: bootId, ended: null })
       case 'reset':
-        await this.#monitor().command('system_reset')
+        await this.monitor().command('system_reset')
         return this.#record({ rebootCount: step.rebootCount })
       case 'plug-nic':
-        return plugNic(this.#monitor(), step.nic, this.#options.offloads)
+        return plugNic(this.monitor(), step.nic, this.#options.offloads)
       case 'unplug-nic':
         return this.#unplug(step.nic)
       case 'resume':
-        await this.#monitor().command('cont')
+        await this.monitor().command('cont')
         return
       case 'press-power-button':
-        await this.#monitor().command('system_powerdown')
+        await this.monitor().command('system_powerdown')
         this.#pressedAtMs = clock.nowMs()
         return
       case 'record-end':
@@ -119,7 +119,7 @@ export class Machine {
   async #look(wanted: MachineWanted | null): Promise<MachineSeen['process']> {
     try {
       if (this.#qmp === null || this.#qmp.closed) await this.#connect(wanted)
-      const qmp = this.#monitor()
+      const qmp = this.monitor()
       return { runState: await qmp.status(), nics: await listNics(qmp) }
     } catch (error) {
       this.letGo()
@@ -207,12 +207,12 @@ export class Machine {
 
   // A guest that boots answers later: the next pass asks again.
   async #unplug(nic: PluggedNic): Promise<void> {
-    if (await unplugNic(this.#monitor(), nic)) return
+    if (await unplugNic(this.monitor(), nic)) return
     this.#options.log.warn('guest keeps an interface', { instance: this.id, mac: nic.mac })
   }
 
   async #quit(): Promise<void> {
-    const qmp = this.#monitor()
+    const qmp = this.monitor()
     // Forgotten first: this end is no surprise.
     this.#qmp = null
     // QEMU hangs up instead of answering, or answers and hangs up.
@@ -260,7 +260,8 @@ export class Machine {
     await writeMachineFile(this.dir, { ...(await this.#file()), ...change })
   }
 
-  #monitor(): Qmp {
+  /** Throws Unavailable while there is no connection. */
+  monitor(): Qmp {
     if (this.#qmp === null) throw new MalleeError('Unavailable', `${this.id} has no connection`)
     return this.#qmp
   }

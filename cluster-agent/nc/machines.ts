@@ -3,7 +3,7 @@
 
 import { readdir } from 'node:fs/promises'
 import { create } from '@bufbuild/protobuf'
-import { messageOf } from '../../common/errors.ts'
+import { MalleeError, messageOf } from '../../common/errors.ts'
 import { reconcileOnce } from '../../common/reconcile.ts'
 import {
   InstanceState,
@@ -15,6 +15,7 @@ import { instancesDir } from '../paths.ts'
 import { Machine, type MachineOptions } from './machine.ts'
 import type { Ended } from './machine-file.ts'
 import { type MachineSeen, planMachine } from './machine-plan.ts'
+import { screenshot } from './screenshot.ts'
 import type { MachineWanted } from './wanted.ts'
 
 /** Machines that are made at the same time: a start is mostly QEMU's work. */
@@ -44,6 +45,7 @@ export class Machines {
   readonly #host: string
   readonly #entries = new Map<string, Entry>()
   readonly #listeners = new Set<() => void>()
+  #shots = 0
 
   constructor(options: MachineOptions, host: string) {
     this.#options = options
@@ -86,6 +88,23 @@ export class Machines {
     return [...this.#entries.values()].flatMap(({ wanted, view }) =>
       wanted !== null && view.state === InstanceState.RUNNING ? [wanted] : [],
     )
+  }
+
+  /** What is on a guest's screen, as a JPEG file. Throws NotFound, NotSupported. */
+  async screenshot(id: string, wakeUp: boolean): Promise<Uint8Array> {
+    this.#shots += 1
+    return screenshot(this.#runningOne(id), wakeUp, `screen-${this.#shots}.ppm`)
+  }
+
+  /** Throws NotFound. */
+  async interrupt(id: string): Promise<void> {
+    await this.#runningOne(id).monitor().command('inject-nmi')
+  }
+
+  #runningOne(id: string): Machine {
+    const entry = this.#entries.get(id)
+    if (entry?.view.state === InstanceState.RUNNING) return entry.machine
+    throw new MalleeError('NotFound', `${id} does not run on host ${this.#host}`)
   }
 
   /** Calls back when a machine changed by itself, until the returned function is called. */

@@ -19,6 +19,7 @@ import type { Capacity } from '../config.ts'
 import { guardReconciler, removeGuard } from '../host/guard.ts'
 import type { Switch } from '../host/ovs.ts'
 import { listTaps, tapName } from '../host/tap.ts'
+import type { GuestDriver } from '../host-roles.ts'
 import { imagesDir, type Paths } from '../paths.ts'
 import type { RoleDriver } from '../role.ts'
 import { realCapacity } from './capacity.ts'
@@ -50,6 +51,7 @@ export interface NcOptions {
 export interface NcRole extends RoleDriver {
   /** The end of a guest's console. Throws NotFound. */
   readonly consoleOutput: (id: string, maxBytes: number) => Promise<Uint8Array>
+  readonly guests: GuestDriver
   readonly capacity: () => Capacity
   /** Finds out whether guests can be reached; to be called every few seconds. */
   readonly reach: () => Promise<void>
@@ -81,6 +83,7 @@ export function ncRole(options: NcOptions): NcRole {
     statuses: () => machines.statuses().map(withReach),
     onStatus: (listener) => machines.onChange(listener),
     consoleOutput: (id, maxBytes) => consoleOutput(paths, id, maxBytes),
+    guests: machines,
     capacity: () => capacity,
     letGo: () => machines.letGo(),
     removeAll,

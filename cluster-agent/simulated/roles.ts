@@ -16,6 +16,7 @@ import {
 import { bodies, type Desired } from '../../proto/resources.ts'
 import type { Capacity } from '../config.ts'
 import type { HostRoles } from '../host-roles.ts'
+import { encodeJpeg } from '../jpeg/encode.ts'
 
 export interface SimulatedOptions {
   readonly host: string
@@ -30,6 +31,8 @@ export interface SimulatedOptions {
 export interface SimulatedRoles extends HostRoles {
   /** As if the guest's process had died. Throws NotFound. */
   readonly fail: (instanceId: string) => void
+  /** How many diagnostic interrupts a guest got. Throws NotFound. */
+  readonly interrupts: (instanceId: string) => number
   /** As if the guest answered nothing on the network any more. Throws NotFound. */
   readonly deafen: (instanceId: string) => void
   /** As if the guest had powered itself off. Throws NotFound. */
@@ -48,6 +51,7 @@ interface Machine {
   startCount: number
   /** Null as long as it answers. */
   deafAtMs: number | null
+  interrupts: number
 }
 
 /** Of a machine that was not there before. */
@@ -75,6 +79,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     wireguardPublicKey: () => (isCc ? publicKey : ''),
     wireguardEndpoints: () => (isCc ? ['192.0.2.1:51820'] : []),
     consoleOutput: roles.includes('nc') ? consoleOutput : null,
+    guests: roles.includes('nc') ? { screenshot, interrupt } : null,
     openImage: () => null,
     close: () => Promise.resolve(),
     removeAll: async () => {
@@ -85,6 +90,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
       end(machineOf(id), 'Server.InternalError', 'The simulated guest was made to fail')
       changed()
     },
+    interrupts: (id) => machineOf(id).interrupts,
     deafen: (id) => {
       machineOf(id).deafAtMs = clock.nowMs()
       changed()
@@ -133,6 +139,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
       rebootCount,
       startCount,
       deafAtMs: null,
+      interrupts: 0,
     }
     machines.set(id, machine)
     if (machine.state !== InstanceState.PENDING) return
@@ -190,6 +197,24 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     const { sinceMs } = machineOf(id)
     const since = new Date(sinceMs).toISOString()
     return Buffer.from(`simulated guest ${id} on ${host} since ${since}\n`).subarray(0, maxBytes)
+  }
+
+  /** A green screen: nothing of it is real. */
+  async function screenshot(id: string): Promise<Uint8Array> {
+    runningOne(id)
+    const [width, height] = [64, 40]
+    const rgb = Uint8Array.from({ length: width * height * 3 }, (_, at) => (at % 3 === 1 ? 96 : 0))
+    return encodeJpeg({ width, height, rgb })
+  }
+
+  async function interrupt(id: string): Promise<void> {
+    runningOne(id).interrupts += 1
+  }
+
+  function runningOne(id: string): Machine {
+    const machine = machineOf(id)
+    if (machine.state === InstanceState.RUNNING) return machine
+    throw new MalleeError('NotFound', `${id} does not run on host ${host}`)
   }
 
   function machineOf(id: string): Machine {

@@ -5,10 +5,16 @@ import { create } from '@bufbuild/protobuf'
 import type { Clock, RandomHex } from '../../common/clock.ts'
 import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
-import { CommandSchema, ConsoleOutputSchema } from '../../proto/gen/mallee/v1/session_pb.js'
+import {
+  type Command,
+  CommandSchema,
+  ConsoleOutputSchema,
+  DiagnosticInterruptSchema,
+  ScreenshotSchema,
+} from '../../proto/gen/mallee/v1/session_pb.js'
 import { isRackConnected } from '../ec2/zones.ts'
 import type { Sessions } from '../federation/sessions.ts'
-import type { CommandRecord, CommandResultRecord } from '../store/records.ts'
+import type { CommandRecord, CommandResultRecord, InstanceRecord } from '../store/records.ts'
 import type { State } from '../store/state.ts'
 
 const COMMAND_MS = 10_000
@@ -22,21 +28,21 @@ interface Parts {
 }
 
 /**
- * The last 64 KiB of an instance's console. Throws RackAway when nobody has a session of its rack
- * or its host does not answer within 10 s, Unavailable with the host's reason.
+ * Asks an instance's host, for the last 64 KiB of its console or something else of its guest. Throws
+ * RackAway when nobody has a session of its rack or its host does not answer within 10 s,
+ * Unavailable with the host's reason.
  */
-export async function consoleOutput(
+export async function askHost(
   parts: Parts,
-  instance: string,
-  rack: string,
-  host: string,
+  kind: CommandRecord['kind'],
+  { id: instance, rack, host }: Pick<InstanceRecord, 'id' | 'rack' | 'host'>,
 ): Promise<{ payload: Uint8Array; atMs: number }> {
   const { state, sessions, clock, randomHex } = parts
   const command: CommandRecord = {
     id: randomHex(8),
     rack,
     host,
-    kind: 'console-output',
+    kind,
     instance,
     maxBytes: CONSOLE_BYTES,
     expiresAtMs: clock.nowMs() + COMMAND_MS,
@@ -126,14 +132,12 @@ async function send(
   command: CommandRecord,
 ): Promise<CommandResultRecord> {
   const timeoutMs = Math.max(1, command.expiresAtMs - clock.nowMs())
-  const { id, host, instance: instanceId, maxBytes } = command
+  const { id, host } = command
   try {
     const session = sessions.ofRack(command.rack)
     if (session === null) throw new MalleeError('RackAway', `rack ${command.rack} is away`)
-    const value = create(ConsoleOutputSchema, { instanceId, maxBytes })
-    const answer = await session.command(
-      create(CommandSchema, { id, host, timeoutMs, body: { case: 'consoleOutput', value } }),
-    )
+    const body = bodyOf(command)
+    const answer = await session.command(create(CommandSchema, { id, host, timeoutMs, body }))
     return {
       id,
       errorCode: answer.errorCode,
@@ -144,5 +148,21 @@ async function send(
   } catch (error) {
     const errorCode = codeOf(error) ?? 'Unavailable'
     return { id, errorCode, errorMessage: messageOf(error), payloadBase64: '', atMs: clock.nowMs() }
+  }
+}
+
+function bodyOf({ kind, instance: instanceId, maxBytes }: CommandRecord): Command['body'] {
+  switch (kind) {
+    case 'console-output':
+      return { case: 'consoleOutput', value: create(ConsoleOutputSchema, { instanceId, maxBytes }) }
+    case 'screenshot':
+    case 'wake-and-screenshot': {
+      const wakeUp = kind === 'wake-and-screenshot'
+      return { case: 'screenshot', value: create(ScreenshotSchema, { instanceId, wakeUp }) }
+    }
+    case 'diagnostic-interrupt': {
+      const value = create(DiagnosticInterruptSchema, { instanceId })
+      return { case: 'diagnosticInterrupt', value }
+    }
   }
 }

@@ -19,6 +19,7 @@ import { dhcpOptionsHandlers } from './dhcp-options.ts'
 import { egressOnlyGatewayHandlers } from './egress-only-gateways.ts'
 import { groupRuleHandlers } from './group-rule-actions.ts'
 import { groupRuleQueryHandlers } from './group-rule-queries.ts'
+import { type AskGuest, guestHandlers, noGuest } from './guest-actions.ts'
 import { imageAttributeHandlers } from './image-attributes.ts'
 import { imageHandlers } from './images.ts'
 import { insightsAnalysisHandlers } from './insights-analyses.ts'
@@ -70,6 +71,8 @@ export interface Ec2Parts {
   /** `host[:port]` at which users reach the API, for DescribeRegions; left out when not known. */
   readonly endpoint?: string | undefined
   readonly consoleOutput: ConsoleOutput
+  /** Absent: no guest can be asked. */
+  readonly askGuest?: AskGuest
 }
 
 export function ec2Handlers({
@@ -78,6 +81,7 @@ export function ec2Handlers({
   region,
   endpoint,
   consoleOutput,
+  askGuest = noGuest,
 }: Ec2Parts): Ec2Handlers {
   return {
     ...zoneHandlers({ state, region, endpoint }),
@@ -114,6 +118,7 @@ export function ec2Handlers({
     ...instanceStatusHandlers({ state, region }),
     ...instanceActionHandlers({ state, region, consoleOutput }),
     ...instancePowerHandlers({ state, randomHex }),
+    ...guestHandlers({ state, region, askGuest }),
     ...instanceAttributeHandlers({ state }),
     ...modifyInstanceHandlers({ state }),
     ...instanceOptionHandlers({ state }),

@@ -169,7 +169,7 @@ export interface CommandRecord {
   readonly id: string
   readonly rack: string
   readonly host: string
-  readonly kind: 'console-output'
+  readonly kind: 'console-output' | 'screenshot' | 'wake-and-screenshot' | 'diagnostic-interrupt'
   readonly instance: string
   readonly maxBytes: number
   readonly expiresAtMs: number

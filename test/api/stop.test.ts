@@ -5,7 +5,9 @@ import { after, test } from 'node:test'
 import {
   DescribeInstanceAttributeCommand,
   DescribeInstanceStatusCommand,
+  GetConsoleScreenshotCommand,
   type Instance,
+  SendDiagnosticInterruptCommand,
   StartInstancesCommand,
   StopInstancesCommand,
   TerminateInstancesCommand,
@@ -109,6 +111,18 @@ test('DescribeInstanceStatus says which guest answers no more', async () => {
   }
   await until('one is impaired', async () => (await statuses()).get(deaf) === 'impaired')
   assert.equal((await statuses()).get(well), 'ok')
+  await end(ids)
+})
+
+test('GetConsoleScreenshot and SendDiagnosticInterrupt reach guests on any host', async () => {
+  const ids = idsOf(await run(ec2, { ImageId: image, count: 4 }))
+  await reach(ec2, ids, 'running')
+  for (const InstanceId of ids) {
+    const { ImageData = '' } = await ec2.send(new GetConsoleScreenshotCommand({ InstanceId }))
+    assert.equal(Buffer.from(ImageData, 'base64').subarray(6, 10).toString(), 'JFIF')
+    await ec2.send(new SendDiagnosticInterruptCommand({ InstanceId }))
+    assert.equal(hostOf(InstanceId)?.roles.interrupts(InstanceId), 1)
+  }
   await end(ids)
 })
 

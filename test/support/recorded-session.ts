@@ -27,6 +27,7 @@ export function recordUpdates({ config, identity, paths }: RackHost): RecordedSe
   const end = upstreamEnd({
     ...{ host, state, board: new StatusBoard(), log: silentLog },
     consoleOutput: null,
+    guests: null,
     relay: null,
   })
   const session = new SessionClient({

@@ -58,6 +58,7 @@ test('qemuArgv is a machine with its own identity, behind the sandbox', () => {
     'netdev=net-020000000001,id=nic-020000000001,mac=02:00:00:00:00:01,host_mtu=1420,romfile= ',
     // The second can be unplugged.
     'id=nic-020000000002,mac=02:00:00:00:00:02,host_mtu=1420,romfile=,bus=slot1 ',
+    '-device VGA,id=screen,vgamem_mb=4 ',
   ]) {
     assert.ok(line.includes(part), part)
   }

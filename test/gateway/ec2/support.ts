@@ -15,6 +15,7 @@ import type {
   Ec2Inputs,
   Ec2Outputs,
 } from '../../../gateway/aws/handlers.ts'
+import type { AskGuest } from '../../../gateway/ec2/guest-actions.ts'
 import { ec2Handlers } from '../../../gateway/ec2/index.ts'
 import type { ConsoleOutput } from '../../../gateway/ec2/instance-actions.ts'
 import { ensureDefaultNetworks, ensureDefaultSubnets } from '../../../gateway/ec2/networks.ts'
@@ -57,6 +58,7 @@ export interface CloudOptions {
   readonly vcpus?: number
   readonly pools?: readonly string[]
   readonly consoleOutput?: ConsoleOutput
+  readonly askGuest?: AskGuest
   /** A store of the test's own, opened again at each restart; SQLite when not given. */
   readonly openStore?: (file: string) => Promise<Store>
   readonly clock?: Clock
@@ -92,6 +94,7 @@ export async function openCloud(t: TestContext, options: CloudOptions = {}): Pro
         randomHex,
         region: REGION,
         consoleOutput: options.consoleOutput ?? noConsole,
+        ...(options.askGuest === undefined ? {} : { askGuest: options.askGuest }),
       })
       const handler = handlers[action] as
         | ((context: CallContext, input: unknown) => unknown)

@@ -445,6 +445,18 @@ export declare type Command = Message<"mallee.v1.Command"> & {
      */
     value: ConsoleOutput;
     case: "consoleOutput";
+  } | {
+    /**
+     * @generated from field: mallee.v1.Screenshot screenshot = 5;
+     */
+    value: Screenshot;
+    case: "screenshot";
+  } | {
+    /**
+     * @generated from field: mallee.v1.DiagnosticInterrupt diagnostic_interrupt = 6;
+     */
+    value: DiagnosticInterrupt;
+    case: "diagnosticInterrupt";
   } | { case: undefined; value?: undefined };
 };
 
@@ -453,6 +465,49 @@ export declare type Command = Message<"mallee.v1.Command"> & {
  * Use `create(CommandSchema)` to create a new message.
  */
 export declare const CommandSchema: GenMessage<Command>;
+
+/**
+ * The payload is a JPEG file.
+ *
+ * @generated from message mallee.v1.Screenshot
+ */
+export declare type Screenshot = Message<"mallee.v1.Screenshot"> & {
+  /**
+   * @generated from field: string instance_id = 1;
+   */
+  instanceId: string;
+
+  /**
+   * Press a key first, for a screen that sleeps.
+   *
+   * @generated from field: bool wake_up = 2;
+   */
+  wakeUp: boolean;
+};
+
+/**
+ * Describes the message mallee.v1.Screenshot.
+ * Use `create(ScreenshotSchema)` to create a new message.
+ */
+export declare const ScreenshotSchema: GenMessage<Screenshot>;
+
+/**
+ * A non-maskable interrupt; the payload is empty.
+ *
+ * @generated from message mallee.v1.DiagnosticInterrupt
+ */
+export declare type DiagnosticInterrupt = Message<"mallee.v1.DiagnosticInterrupt"> & {
+  /**
+   * @generated from field: string instance_id = 1;
+   */
+  instanceId: string;
+};
+
+/**
+ * Describes the message mallee.v1.DiagnosticInterrupt.
+ * Use `create(DiagnosticInterruptSchema)` to create a new message.
+ */
+export declare const DiagnosticInterruptSchema: GenMessage<DiagnosticInterrupt>;
 
 /**
  * @generated from message mallee.v1.ConsoleOutput
