@@ -10,7 +10,9 @@ import { guardReconciler, removeGuard } from '../../../cluster-agent/host/guard.
 import { restoreOriginals } from '../../../cluster-agent/host/originals.ts'
 import * as ovs from '../../../cluster-agent/host/ovs.ts'
 import { ensureSwitch, type SwitchOptions, stopSwitch } from '../../../cluster-agent/host/switch.ts'
+import { tapCounts, tapName } from '../../../cluster-agent/host/tap.ts'
 import { trunkReconciler } from '../../../cluster-agent/host/trunk.ts'
+import { probeFrame } from '../../../cluster-agent/nc/probe-frames.ts'
 import { silentLog } from '../../../common/log.ts'
 import { probeMachine } from '../../../common/machine.ts'
 import { reconcileOnce } from '../../../common/reconcile.ts'
@@ -131,6 +133,38 @@ describe('a switch of our own', { skip: whyNoHosts() ?? false }, () => {
     await removeGuard(exec, 'taps')
     // The first may be late: the neighbour was lost for as long as the guard stood.
     await until('the kernel answers again', answers)
+  })
+
+  test('sendFrames asks who is at a port, by ARP and by neighbour discovery', async () => {
+    const { exec } = host
+    const [mac, ipv4, ipv6] = ['02:00:00:00:00:aa', '10.6.0.2', 'fd06::2']
+    const tap = tapName(mac)
+    const inside = (...argv: string[]) => exec(['ip', '-n', 'asked', ...argv])
+    await exec(['ip', 'netns', 'add', 'asked'])
+    await exec(['ip', 'link', 'add', tap, 'type', 'veth', 'peer', 'name', 'e0', 'netns', 'asked'])
+    await inside('link', 'set', 'e0', 'address', mac, 'up')
+    await inside('address', 'add', `${ipv4}/24`, 'dev', 'e0')
+    await inside('address', 'add', `${ipv6}/64`, 'dev', 'e0', 'nodad')
+    await exec(['ip', 'link', 'set', tap, 'up'])
+    await ovs.addPorts(exec, sw, [{ name: tap, tag: 6 }])
+    // Who does not know the gateway's MAC yet asks for it before it answers.
+    const answers = [`arp,arp_op=2,arp_spa=${ipv4}`, 'icmp6,icmp_type=135,nd_target=fe80::1']
+    const drops = answers.map((match) => `table=0,priority=9,${match},actions=drop`)
+    await ovs.replaceFlows(exec, sw, [...drops, 'table=0,priority=1,actions=NORMAL'])
+    const ports = await ovs.listPorts(exec, sw)
+    const ofport = ports.find(({ name }) => name === tap)?.ofport ?? -1
+    const frames = [probeFrame({ mac, ipv4, ipv6 }), probeFrame({ mac, ipv4: '', ipv6 })]
+    const before = (await tapCounts(exec)).get(tap) ?? -1
+    for (const [i, answer] of answers.entries()) {
+      await until(`there is an answer, ${answer}`, async () => {
+        await ovs.sendFrames(exec, sw, [{ ofport, frame: frames[i] ?? '' }])
+        const flows = ['ovs-ofctl', '-O', 'OpenFlow15', 'dump-flows', sw.mgmt, `table=0,${answer}`]
+        return /n_packets=[1-9]/.test((await exec(flows)).stdout)
+      })
+    }
+    assert.ok(((await tapCounts(exec)).get(tap) ?? 0) >= before + 2)
+    await ovs.deletePorts(exec, sw, [tap])
+    await exec(['ip', 'link', 'del', tap])
   })
 
   test('stopSwitch takes daemons, devices and files away, also of a switch that died', async () => {
