@@ -17,7 +17,7 @@ export const COLOUR_STEPS: readonly number[] = [
   ...Array.from({ length: 32 }, () => 99),
 ]
 
-/** A Huffman table: how many codes there are of each length from 1 to 16, and what they stand for. */
+/** A Huffman table: how many codes have each length from 1 to 16, and what they stand for. */
 export interface CodeTable {
   readonly counts: readonly number[]
   readonly values: readonly number[]

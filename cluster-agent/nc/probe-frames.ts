@@ -1,5 +1,6 @@
-// The frames that ask a guest whether it is there, as hex. They change nothing that it knows: an ARP
-// probe has no sender (RFC 5227), a unicast solicitation no link-layer address (RFC 4861, 4.3).
+// The frames that ask a guest whether it is there, as hex. They change nothing that it knows: an
+// ARP probe has no sender (RFC 5227), a unicast solicitation no link-layer address (RFC 4861, 4.3).
+// Who does not know the gateway's MAC asks for that first, which is an answer, too.
 
 import { mustAddress } from '../../topology/cidr.ts'
 

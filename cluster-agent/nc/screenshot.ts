@@ -13,7 +13,10 @@ interface Screened {
   monitor(): Qmp
 }
 
-/** `fileName` is one that nobody else uses now. Throws NotSupported for a machine that has no screen: one that was started long ago. */
+/**
+ * `fileName` is one that nobody else uses now. Throws NotSupported for a machine without a screen:
+ * one that an older version started.
+ */
 export async function screenshot(
   machine: Screened,
   wakeUp: boolean,

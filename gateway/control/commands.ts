@@ -28,8 +28,8 @@ interface Parts {
 }
 
 /**
- * Asks an instance's host, for the last 64 KiB of its console or something else of its guest. Throws
- * RackAway when nobody has a session of its rack or its host does not answer within 10 s,
+ * Asks an instance's host, for the last 64 KiB of its console or something else of its guest.
+ * Throws RackAway when nobody has a session of its rack or its host does not answer within 10 s,
  * Unavailable with the host's reason.
  */
 export async function askHost(

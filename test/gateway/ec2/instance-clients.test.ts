@@ -1,5 +1,5 @@
-// Clients over the wire: what Terraform's aws_instance asks from create to destroy, as the SDK sends
-// it, and the aws CLI on what stops, starts and changes instances.
+// Clients over the wire: what Terraform's aws_instance asks from create to destroy, as the SDK
+// sends it, and the aws CLI on what stops, starts and changes instances.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
