@@ -14,6 +14,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   launch: () => import('./launch.ts'),
   networks: () => import('./networks.ts'),
   overlay: () => import('./overlay.ts'),
+  policies: () => import('./policies.ts'),
   store: () => import('./store.ts'),
 }
 

@@ -96,21 +96,26 @@ export function encodeDocument(document: string): string {
   )
 }
 
-const parsedOf = new WeakMap<object, Map<string, ParsedPolicy>>()
+/** By record, kind and document: a key made of the two latter would be hashed at every call. */
+const parsedOf: Readonly<Record<PolicyKind, WeakMap<object, Map<string, ParsedPolicy>>>> = {
+  identity: new WeakMap(),
+  trust: new WeakMap(),
+  session: new WeakMap(),
+  boundary: new WeakMap(),
+}
 
 /**
  * The document of a record, parsed once as long as the record lives. One that does not parse (an
  * older gateway took it) is a statement that denies all, never one that says nothing.
  */
 export function parsedIn(record: object, document: string, kind: PolicyKind): ParsedPolicy {
-  const known = parsedOf.get(record) ?? new Map<string, ParsedPolicy>()
-  parsedOf.set(record, known)
-  const key = `${kind} ${document}`
-  const found = known.get(key)
+  const known = parsedOf[kind].get(record) ?? new Map<string, ParsedPolicy>()
+  parsedOf[kind].set(record, known)
+  const found = known.get(document)
   if (found !== undefined) return found
   const parsed = parsePolicy(document, kind)
   const policy = parsed.ok ? parsed.value : denyAll()
-  known.set(key, policy)
+  known.set(document, policy)
   return policy
 }
 

@@ -63,8 +63,8 @@ function verdict(sets: PolicySets, request: AccessRequest): Decision {
   const matched: MatchedStatement[] = []
   const look = (source: PolicySource, policies: readonly ParsedPolicy[]): boolean => {
     const found = policies.flatMap((policy, i) =>
-      policy.statements
-        .filter((statement) => applies(statement, request, action))
+      statementsOf(policy, action)
+        .filter((statement) => applies(statement, request))
         .map(({ sid, effect }) => ({ source, policy: i, sid, effect })),
     )
     matched.push(...found)
@@ -100,8 +100,8 @@ function missing(
   action: string,
   has: { identity: boolean; boundary: boolean; session: boolean },
 ): PolicySource | null {
-  const namings = resource.statements
-    .filter((one) => one.effect === 'Allow' && applies(one, request, action))
+  const namings = statementsOf(resource, action)
+    .filter((one) => one.effect === 'Allow' && applies(one, request))
     .map((one) => granted(one, request.principal))
   if (namings.length === 0) return 'resource'
   // A service has no policies of its own.
@@ -119,9 +119,27 @@ function granted({ principal }: Statement, who: Principal): ReturnType<typeof na
   return principal.negated ? 'everyone' : namingOf(principal, who)
 }
 
-function applies(statement: Statement, request: AccessRequest, action: string): boolean {
-  const { actions, notAction, principal, conditions } = statement
-  if (actions.some((pattern) => matches(pattern, action)) === notAction) return false
+/** Policy → action → its statements about that. There are only as many actions as services have. */
+const aboutAction = new WeakMap<ParsedPolicy, Map<string, readonly Statement[]>>()
+
+/** `action` in lower case. */
+function statementsOf(policy: ParsedPolicy, action: string): readonly Statement[] {
+  let byAction = aboutAction.get(policy)
+  if (byAction === undefined) {
+    byAction = new Map()
+    aboutAction.set(policy, byAction)
+  }
+  const known = byAction.get(action)
+  if (known !== undefined) return known
+  const found = policy.statements.filter(
+    ({ actions, notAction }) => actions.some((pattern) => matches(pattern, action)) !== notAction,
+  )
+  byAction.set(action, found)
+  return found
+}
+
+function applies(statement: Statement, request: AccessRequest): boolean {
+  const { principal, conditions } = statement
   if (principal !== null) {
     const isNamed = namingOf(principal, request.principal) !== 'none'
     if (isNamed === principal.negated) return false

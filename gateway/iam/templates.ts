@@ -91,6 +91,14 @@ export function fillIn(template: Template, context: Context): Pattern | null {
 
 /** Case counts: lower both for what ignores it. Time is at most parts × length of the text. */
 export function matches(pattern: Pattern, text: string): boolean {
+  const [first, second] = pattern
+  if (first === undefined) return text === ''
+  // Most patterns are decided by their beginning, without a list of places.
+  if ('text' in first) {
+    if (second === undefined) return first.text === text
+    if (!text.startsWith(first.text)) return false
+    if (pattern.length === 2 && 'wild' in second && second.wild === '*') return true
+  }
   // Where in the text the rest of the pattern may start: ascending, both ends included.
   let places: Range[] = [[0, 0]]
   for (const [i, part] of pattern.entries()) {

@@ -3,10 +3,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 import { openSealer, type Sealer } from '../../gateway/secrets.ts'
+import type { Ending } from './cloud.ts'
 
-export async function testSealer(t: TestContext): Promise<Sealer> {
+export async function testSealer(t: Ending): Promise<Sealer> {
   const dir = await mkdtemp(join(tmpdir(), 'mallee-key-'))
   t.after(() => rm(dir, { recursive: true }))
   return openSealer(join(dir, 'master.key'), { create: true })

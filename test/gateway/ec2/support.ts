@@ -5,7 +5,6 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 import { type Clock, randomHex, systemClock } from '../../../common/clock.ts'
 import { silentLog } from '../../../common/log.ts'
 import { ApiError } from '../../../gateway/aws/api-error.ts'
@@ -27,6 +26,7 @@ import { openSqlite } from '../../../gateway/store/sqlite.ts'
 import type { State } from '../../../gateway/store/state.ts'
 import type { Store } from '../../../gateway/store/store.ts'
 import { HOST_INDEXES, RACK_INDEXES } from '../../../topology/ranges.ts'
+import type { Ending } from '../../support/cloud.ts'
 
 export const REGION = 'mallee-1'
 export const ACCOUNT = '111122223333'
@@ -65,7 +65,7 @@ export interface CloudOptions {
 }
 
 /** A cloud with two accounts, its racks, and in every rack one cc host and two nc hosts. */
-export async function openCloud(t: TestContext, options: CloudOptions = {}): Promise<Cloud> {
+export async function openCloud(t: Ending, options: CloudOptions = {}): Promise<Cloud> {
   const dir = await mkdtemp(join(tmpdir(), 'mallee-ec2-'))
   const file = join(dir, 'store.db')
   const { clock = systemClock } = options

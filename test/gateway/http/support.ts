@@ -2,7 +2,6 @@
 
 import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
-import type { TestContext } from 'node:test'
 import { systemClock } from '../../../common/clock.ts'
 import { MalleeError } from '../../../common/errors.ts'
 import type { Fields, Log } from '../../../common/log.ts'
@@ -11,6 +10,7 @@ import type { CallContext, Ec2Handlers, StsHandlers } from '../../../gateway/aws
 import { createApiServer } from '../../../gateway/http/server.ts'
 import type { SecretOf } from '../../../gateway/http/sigv4.ts'
 import { createMetrics, type Metrics } from '../../../gateway/metrics.ts'
+import type { Ending } from '../../support/cloud.ts'
 
 export const REGION = 'mallee-1'
 export const KEY = { accessKeyId: 'AKIAMALLEETEST000001', secretAccessKey: 'not/a+secret=at~all' }
@@ -68,7 +68,7 @@ export interface Endpoint {
 
 /** Listens on a free port of 127.0.0.1 until the test ends. */
 export async function startEndpoint(
-  t: TestContext,
+  t: Ending,
   options: Partial<Parameters<typeof createApiServer>[0]> = {},
 ): Promise<Endpoint> {
   const lines: Line[] = []

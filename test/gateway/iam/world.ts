@@ -1,7 +1,6 @@
 // A cloud with two accounts behind a listening endpoint, which the official SDK calls.
 
 import assert from 'node:assert/strict'
-import type { TestContext } from 'node:test'
 import { EC2 } from '@aws-sdk/client-ec2'
 import { IAM } from '@aws-sdk/client-iam'
 import { STS } from '@aws-sdk/client-sts'
@@ -16,6 +15,7 @@ import { keyUses } from '../../../gateway/iam/key-uses.ts'
 import type { Sealer } from '../../../gateway/secrets.ts'
 import type { State } from '../../../gateway/store/state.ts'
 import { stsHandlers } from '../../../gateway/sts/index.ts'
+import type { Ending } from '../../support/cloud.ts'
 import { testSealer } from '../../support/sealer.ts'
 import { openCloud, REGION } from '../ec2/support.ts'
 import { type Endpoint, startEndpoint } from '../http/support.ts'
@@ -39,7 +39,7 @@ export interface World {
   readonly ec2: (as?: Credentials) => EC2
 }
 
-export async function openWorld(t: TestContext): Promise<World> {
+export async function openWorld(t: Ending): Promise<World> {
   const cloud = await openCloud(t)
   const { state } = cloud
   const sealer = await testSealer(t)
@@ -61,7 +61,7 @@ export async function openWorld(t: TestContext): Promise<World> {
     ...{ endpoint: endpoint.url, region: REGION, credentials, maxAttempts: 1 },
   })
   const keep = <C extends { destroy: () => void }>(client: C): C => {
-    t.after(() => client.destroy())
+    t.after(async () => client.destroy())
     return client
   }
   return {
