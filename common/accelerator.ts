@@ -18,6 +18,8 @@ export interface Accelerator {
 export interface ProbeOptions {
   /** Keeps the answer until the machine restarts, if the folder exists; else each call probes. */
   readonly runDir?: string
+  /** How long the guest may take; 5,000 ms when not given. A host that is emulated needs more. */
+  readonly timeoutMs?: number
 }
 
 const QEMU = 'qemu-system-x86_64'
@@ -34,17 +36,17 @@ const DISK_BYTES = 1 << 20
 const COST = 'guests are translated by QEMU (TCG), about ten times slower than on KVM'
 
 /**
- * `kvm` only when a guest has really run on it within five seconds; no failure throws. Takes as
- * long as that where guests hang.
+ * `kvm` only when a guest has really run on it in time; no failure throws. Takes as long as that
+ * where guests hang.
  */
 export async function probeAccelerator(
   exec: Exec,
-  { runDir }: ProbeOptions = {},
+  { runDir, timeoutMs = PROBE_MS }: ProbeOptions = {},
 ): Promise<Accelerator> {
   if (runDir === undefined || !existsSync(runDir)) {
     const dir = await mkdtemp(join(tmpdir(), 'mallee-probe-'))
     try {
-      return await probe(exec, dir)
+      return await probe(exec, { dir, timeoutMs })
     } finally {
       await rm(dir, { recursive: true, force: true })
     }
@@ -52,7 +54,7 @@ export async function probeAccelerator(
   const file = join(runDir, 'accelerator.json')
   const kept = parse(await readIfThere(file))
   if (kept !== null) return kept
-  const found = await probe(exec, runDir)
+  const found = await probe(exec, { dir: runDir, timeoutMs })
   await writeDurably(file, `${JSON.stringify(found)}\n`)
   return found
 }
@@ -71,18 +73,21 @@ function parse(text: string | null): Accelerator | null {
   return null
 }
 
-async function probe(exec: Exec, dir: string): Promise<Accelerator> {
+async function probe(
+  exec: Exec,
+  { dir, timeoutMs }: { dir: string; timeoutMs: number },
+): Promise<Accelerator> {
   const { code } = await exec(['test', '-c', '/dev/kvm'], { okCodes: [0, 1] })
   if (code !== 0) return { kind: 'tcg', sentence: `/dev/kvm is missing: ${COST}` }
   const disk = join(dir, 'accelerator-probe.raw')
   try {
     await writeDisk(disk)
-    await exec(probeArgv(disk), { timeoutMs: PROBE_MS, okCodes: [EXIT_CODE] })
+    await exec(probeArgv(disk), { timeoutMs, okCodes: [EXIT_CODE] })
     return { kind: 'kvm', sentence: 'guests run on KVM' }
   } catch (error) {
     const why =
       codeOf(error) === 'CommandTimeout'
-        ? `/dev/kvm opens, but a guest on it did nothing for ${PROBE_MS / 1000} s`
+        ? `/dev/kvm opens, but a guest on it did nothing for ${timeoutMs / 1000} s`
         : `a guest on /dev/kvm does not run (${lastLine(messageOf(error))})`
     return { kind: 'tcg', sentence: `${why}: ${COST}` }
   } finally {

@@ -64,6 +64,10 @@ test('probeAccelerator says tcg and why when the guest hangs or QEMU ends', asyn
     throw new MalleeError('CommandTimeout', 'qemu did not end within 5000 ms')
   })
   assert.match((await probeAccelerator(hangs.exec)).sentence, /did nothing for 5 s/)
+  assert.match(
+    (await probeAccelerator(hangs.exec, { timeoutMs: 2_500 })).sentence,
+    /did nothing for 2.5 s/,
+  )
   const ends = fakeMachine(true, () => 134)
   assert.match((await probeAccelerator(ends.exec)).sentence, /qemu: no MSR/)
 })

@@ -4,7 +4,7 @@
 import { join } from 'node:path'
 import { type Exec, exec } from '../../common/exec.ts'
 import type { SandboxHost, Started } from '../../sandbox/host.ts'
-import { openLink } from './link.ts'
+import { type Link, openLink } from './link.ts'
 
 const IMAGES = join(import.meta.dirname, '../../.cache/host')
 const MEMORY_MIB = 2_560
@@ -17,6 +17,7 @@ export interface GuestHost {
   readonly name: string
   /** Runs a command in the guest to its end, as a sandbox host's does. */
   readonly exec: Exec
+  readonly inInstance: Link['inInstance']
   /** What the guest's kernel and first process said. */
   readonly consoleLog: string
   readonly qemu: Started
@@ -69,7 +70,8 @@ export async function startGuest({
     ]),
   ]
   const qemu = await cabinet.start(argv, { logFile: join(dir, 'qemu.log') })
-  return { name, exec: link.exec, consoleLog, qemu, up: link.up, close: link.close }
+  const { exec: run, inInstance, up, close } = link
+  return { name, exec: run, inInstance, consoleLog, qemu, up, close }
 }
 
 /** The addresses of the cabinet's device go, and its cable ends in the guest. */

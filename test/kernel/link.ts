@@ -15,6 +15,8 @@ export interface Request {
   readonly id: number
   readonly argv: readonly string[]
   readonly options: ExecOptions
+  /** Runs `argv` as one line of shell at this instance's console instead. */
+  readonly instance?: string
 }
 
 export type Answer =
@@ -30,6 +32,8 @@ export interface Link {
   /** Resolves when the guest listens. */
   readonly up: Promise<unknown>
   readonly exec: Exec
+  /** Runs a line of shell at an instance's console, one at a time. */
+  readonly inInstance: (instance: string, line: string, timeoutMs: number) => Promise<ExecResult>
   readonly close: () => void
 }
 
@@ -57,10 +61,11 @@ export async function openLink(path: string): Promise<Link> {
     if ('result' in answer) found?.resolve(answer.result)
     else found?.reject(new MalleeError(answer.error.code, answer.error.message))
   }
-  const run: Exec = (argv, options = {}) =>
+  const ask = (what: Omit<Request, 'id'>): Promise<ExecResult> =>
     new Promise((resolve, reject) => {
       last += 1
       const id = last
+      const { argv, options } = what
       const timeoutMs = options.timeoutMs ?? DEFAULT_MS
       const late = (): void => {
         waiting.delete(id)
@@ -74,14 +79,16 @@ export async function openLink(path: string): Promise<Link> {
         }
       }
       waiting.set(id, { resolve: done(resolve), reject: done(reject) })
-      const request: Request = { id, argv, options: { ...options, timeoutMs } }
+      const request: Request = { ...what, id, options: { ...options, timeoutMs } }
       socket?.write(`${JSON.stringify(request)}\n`)
     })
   server.listen(path)
   await once(server, 'listening')
   return {
     up,
-    exec: run,
+    exec: (argv, options = {}) => ask({ argv, options }),
+    inInstance: (instance, line, timeoutMs) =>
+      ask({ argv: [line], options: { timeoutMs }, instance }),
     close: () => {
       socket?.destroy()
       server.close()

@@ -14,8 +14,9 @@ import { type KernelWorld, startKernelWorld } from './world.ts'
 const BOOT_MS = 1_200_000
 const RUN_MS = 300_000
 const REACH_MS = 120_000
-const NODE = '/opt/mallee/node_modules/.bin/node'
-const IN_INSTANCE = '/opt/mallee/test/kernel/in-instance.ts'
+/** One processor: two of them on two emulated ones wait for each other. */
+const TYPE = 'lab.tiny'
+const SIZES = ['--vcpus', '1', '--memory-mib', '96', '--disk-gib', '1']
 
 interface Instance {
   readonly id: string
@@ -68,7 +69,7 @@ async function run(credentials: Credentials, image: string, rack: string): Promi
   const zone = `${world.target.region}-${rack}`
   const answer = (await ec2(
     credentials,
-    `run-instances --image-id ${image} --instance-type t3.nano --placement AvailabilityZone=${zone}`,
+    `run-instances --image-id ${image} --instance-type ${TYPE} --placement AvailabilityZone=${zone}`,
   )) as { Instances: [Described] }
   const [{ InstanceId: id, PrivateIpAddress: ipv4, SecurityGroups, NetworkInterfaces }] =
     answer.Instances
@@ -93,9 +94,7 @@ async function ready({ id, host }: Instance): Promise<void> {
 }
 
 async function inside(instance: Instance, command: string): Promise<string> {
-  const argv = [NODE, IN_INSTANCE, instance.id, command]
-  const options = { timeoutMs: RUN_MS, okCodes: [0, 1, 2] }
-  return (await instance.host.exec(argv, options)).stdout
+  return (await instance.host.inInstance(instance.id, command, RUN_MS)).stdout
 }
 
 /** The pings, of five, that were answered. */
@@ -143,6 +142,7 @@ test('the edges of the two racks reach each other through the tunnel', async () 
 
 test('instances of two accounts boot behind the kernel switches', async () => {
   await world.importImage()
+  await world.gateway.mallee(['type', 'create', TYPE, ...SIZES])
   const own = world.gateway.credentials
   const other = (await world.gateway.mallee(['account', 'create', 'second'])) as Credentials
   const image = await register(own)

@@ -1,15 +1,28 @@
 // What a host image runs as its first program: takes commands from the test over a virtio serial
-// port, one JSON object a line, and answers each when it has ended. Many may run at once.
+// port, one JSON object a line, and answers each when it has ended. Many may run at once. Before
+// that it finds out whether KVM runs a guest, with more time than the agent takes for it.
 
-import { createReadStream, createWriteStream, openSync, readdirSync, readFileSync } from 'node:fs'
+import {
+  createReadStream,
+  createWriteStream,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { probeAccelerator } from '../../common/accelerator.ts'
 import { codeOf, messageOf } from '../../common/errors.ts'
-import { exec } from '../../common/exec.ts'
+import { type ExecResult, exec } from '../../common/exec.ts'
+import { GuestShell } from '../../sandbox/guest.ts'
 import type { Answer, Request } from './link.ts'
 
 const PORTS = '/sys/class/virtio-ports'
 const PORT_NAME = 'mallee'
+const RUN_DIR = '/run/mallee'
+const INSTANCES = '/var/lib/mallee/instances'
+const PROBE_MS = 60_000
 
 const port = readdirSync(PORTS).find(
   (one) => readFileSync(join(PORTS, one, 'name'), 'utf8').trim() === PORT_NAME,
@@ -22,12 +35,27 @@ const say = (answer: Answer): void => {
   out.write(`${JSON.stringify(answer)}\n`)
 }
 
+mkdirSync(RUN_DIR, { recursive: true })
+const { sentence } = await probeAccelerator(exec, { runDir: RUN_DIR, timeoutMs: PROBE_MS })
+console.log(sentence)
 say({ id: 0, result: { stdout: '', stderr: '', code: 0 } })
 for await (const line of createInterface(createReadStream('', { fd, autoClose: false }))) {
-  const { id, argv, options } = JSON.parse(line) as Request
-  exec(argv, options).then(
+  const request = JSON.parse(line) as Request
+  const { id } = request
+  answerTo(request).then(
     (result) => say({ id, result }),
     (error: unknown) =>
       say({ id, error: { code: codeOf(error) ?? 'CommandFailed', message: messageOf(error) } }),
   )
+}
+
+async function answerTo({ argv, options, instance }: Request): Promise<ExecResult> {
+  if (instance === undefined) return exec(argv, options)
+  const shell = await GuestShell.open(join(INSTANCES, instance, 'console.sock'), options.timeoutMs)
+  try {
+    const { output, code } = await shell.run(argv.join(' '), options.timeoutMs)
+    return { stdout: output, stderr: '', code }
+  } finally {
+    shell.close()
+  }
 }
