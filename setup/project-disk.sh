@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # project-disk.sh FILE
 # Writes FILE, a file system with the project and what it needs to run: the pinned Node, the
-# packages that are no development dependencies, and in compiled/ what Node's compile cache keeps of
-# them. Read-only for who mounts it.
+# packages that are no development dependencies, and in .cache/ what Node keeps of its compiling.
+# Read-only for who mounts it.
 
 set -euo pipefail
 # shellcheck source=lib.sh
@@ -38,13 +38,11 @@ main() {
 # Translating TypeScript is most of a start where the processor is emulated: each program starts
 # here once, and ends before it does anything. serve.ts ends because its port is missing.
 compile() {
-  export NODE_COMPILE_CACHE=$work/compiled NODE_COMPILE_CACHE_PORTABLE=1
   local program
-  for program in rack-join main; do
-    "$NODE" "$work/cluster-agent/$program.ts" --help >/dev/null
+  for program in rack-join cluster-agent; do
+    env -u NODE_COMPILE_CACHE "$work/bin/$program" --help >/dev/null
   done
-  "$NODE" "$work/test/kernel/serve.ts" 2>/dev/null || true
-  unset NODE_COMPILE_CACHE NODE_COMPILE_CACHE_PORTABLE
+  env -u NODE_COMPILE_CACHE "$work/setup/node.sh" test/kernel/serve.ts 2>/dev/null || true
 }
 
 # What package-lock.json has beside development's: folders below node_modules, outermost only.

@@ -35,6 +35,7 @@ main() {
   check_pinned_node
   export PATH=$MODULES/.bin:$PATH
   # As in node.sh, and tests hand it on to each of their files.
+  export NODE_COMPILE_CACHE_PORTABLE=1
   export NODE_COMPILE_CACHE=${NODE_COMPILE_CACHE-$ROOT/.cache/compiled}
   local file=$1
   shift

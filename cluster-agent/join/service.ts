@@ -39,7 +39,7 @@ export async function startService({ exec, paths, clock }: Parts): Promise<void>
   await rm(progressFile(paths), { force: true })
   await mkdir(paths.runDir, { recursive: true, mode: 0o755 })
   await mkdir(dirname(logFile(paths)), { recursive: true, mode: 0o700 })
-  const pid = startDaemon(argv, { logFile: logFile(paths), env: compileCache() })
+  const pid = startDaemon(argv, { logFile: logFile(paths) })
   await writeFile(pidFile(paths), `${pid} ${await startTime(pid)}\n`, { mode: 0o644 })
 }
 
@@ -95,16 +95,6 @@ async function isManaged(paths: Paths): Promise<boolean> {
   const { simulated } = await readAgentConfig(paths.configFile)
   if (simulated) return false
   return isThere('/run/systemd/system')
-}
-
-/** A host that keeps Node's compiled code keeps it for both: most of a slow machine's start. */
-function compileCache(): Record<string, string> {
-  const set: Record<string, string> = {}
-  for (const name of ['NODE_COMPILE_CACHE', 'NODE_COMPILE_CACHE_PORTABLE']) {
-    const value = process.env[name]
-    if (value !== undefined) set[name] = value
-  }
-  return set
 }
 
 function pathFlags(paths: Paths): string[] {

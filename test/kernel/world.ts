@@ -25,8 +25,6 @@ const BOOT_MS = 300_000
 const JOIN_MS = 600_000
 const GUEST_IMAGE = join(ROOT, '.cache/guest/guest.raw')
 const IMPORT = ['image', 'import', GUEST_IMAGE, '--name', 'mallee-guest']
-/** What project-disk.sh made. */
-const COMPILED = { NODE_COMPILE_CACHE: '/opt/mallee/compiled', NODE_COMPILE_CACHE_PORTABLE: '1' }
 const CABLES = ['eth0', PUBLIC_LAN.device]
 
 /** One host a rack. Rack a's has a system Open vSwitch, rack b's agent starts its own. */
@@ -172,7 +170,7 @@ async function joinGuest(
     ...['--public-interface', PUBLIC_LAN.device, '--public-gateway', PUBLIC_LAN.router4],
     ...['--public-gateway6', PUBLIC_LAN.router6, '--wait', `${JOIN_MS / 1000}`],
   ]
-  const options = { input: `${token}@${parent}\n`, timeoutMs: JOIN_MS, env: COMPILED }
+  const options = { input: `${token}@${parent}\n`, timeoutMs: JOIN_MS }
   const { stderr } = await guest.exec(['/opt/mallee/bin/rack-join', '-', ...flags], options)
   return stderr.trim().split('\n')
 }
