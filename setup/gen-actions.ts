@@ -42,8 +42,6 @@ function section(service: ServiceName): string[] {
     '',
     `## ${TITLES[service]}`,
     '',
-    `${done.length} of ${actions.length} are done.`,
-    '',
     '| action | | differs from AWS |',
     '|---|---|---|',
     ...actions.map((action) => row(action, done.includes(action), notes[action] ?? '')),

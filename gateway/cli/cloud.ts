@@ -6,7 +6,8 @@ import { callLocal } from './client.ts'
 import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 
 interface Flags extends LocalFlags {
-  readonly vlanScope: 'cloud' | 'rack'
+  readonly vlanScope?: 'cloud' | 'rack'
+  readonly spot?: 'on-demand' | 'refused'
 }
 
 const setCommand = buildCommand<Flags>({
@@ -15,10 +16,12 @@ const setCommand = buildCommand<Flags>({
     fullDescription: [
       'Change a setting of the cloud. With --vlan-scope rack a VLAN tag belongs to one rack, so',
       'that the cloud may have more networks than tags; networks keep the tags that they have.',
-      'There is no way back.',
+      'There is no way back. With --spot refused no spot instance is started; with on-demand',
+      'they are, on usual capacity.',
       '',
-      'Example:',
+      'Examples:',
       '  mallee cloud set --vlan-scope rack',
+      '  mallee cloud set --spot refused',
     ].join('\n'),
   },
   parameters: {
@@ -27,15 +30,23 @@ const setCommand = buildCommand<Flags>({
         kind: 'enum',
         values: ['cloud', 'rack'],
         brief: 'Whose the VLAN tags are',
+        optional: true,
+      },
+      spot: {
+        kind: 'enum',
+        values: ['on-demand', 'refused'],
+        brief: 'What spot instances are',
+        optional: true,
       },
       socket: socketFlag,
       json: jsonFlag,
     },
   },
-  func: ({ vlanScope, socket, json }) =>
+  func: ({ vlanScope, spot, socket, json }) =>
     answering(json, async () => {
-      const call = { method: 'PUT', path: '/v1/cloud', body: { vlanScope } } as const
-      print(json, await callLocal(socket, call), `VLAN scope: ${vlanScope}`)
+      const call = { method: 'PUT', path: '/v1/cloud', body: { vlanScope, spot } } as const
+      const now = await callLocal<Required<Pick<Flags, 'vlanScope' | 'spot'>>>(socket, call)
+      print(json, now, `VLAN scope: ${now.vlanScope}; spot instances: ${now.spot}`)
     }),
 })
 

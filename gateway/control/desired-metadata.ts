@@ -88,6 +88,7 @@ export function metadataOf(
     ...profileIn(view, one, openRole),
     placementGroup: view.get('placement-group', one.group?.id ?? '')?.name ?? '',
     partitionNumber: one.group?.partition ?? 0,
+    lifeCycle: one.spot === undefined ? 'on-demand' : 'spot',
   })
 }
 

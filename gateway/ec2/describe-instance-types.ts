@@ -178,7 +178,7 @@ function infoOf(type: InstanceTypeSpec): InstanceTypeInfo {
     InstanceType: name as _InstanceType,
     CurrentGeneration: current,
     FreeTierEligible: false,
-    SupportedUsageClasses: ['on-demand'],
+    SupportedUsageClasses: ['on-demand', 'spot'],
     SupportedRootDeviceTypes: ['instance-store'],
     SupportedVirtualizationTypes: ['hvm'],
     SupportedBootModes: ['legacy-bios'],

@@ -23,6 +23,8 @@ export const DEVIATIONS: { readonly [K in keyof Ec2Handlers]: string } = {
   DescribeInstanceTypes: 'features of the real type of that name that are missing here say no',
   DescribeRegions: 'one region',
   DescribeReservedInstances: 'always empty: nothing is sold',
+  DescribeSpotInstanceRequests: 'requests have no tags',
+  DescribeSpotPriceHistory: 'nothing, for every type and zone',
   EnableImageDeprecation: 'a deprecated image is found by its owner unasked',
   GetConsoleOutput: 'as of now, always',
   ModifyImageAttribute: 'organizations are refused',

@@ -56,6 +56,7 @@ import { routeTableHandlers } from './route-tables.ts'
 import { routeHandlers } from './routes.ts'
 import { runInstancesHandler } from './run-instances.ts'
 import { securityGroupHandlers } from './security-groups.ts'
+import { spotHandlers } from './spot.ts'
 import { subnetAttributeHandlers } from './subnet-attributes.ts'
 import { subnetHandlers } from './subnets.ts'
 import { tagHandlers } from './tags.ts'
@@ -110,6 +111,7 @@ export function ec2Handlers({
     ...prefixListQueryHandlers({ state, region }),
     ...networkAclHandlers({ state, randomHex, region }),
     RunInstances: runInstancesHandler({ state, randomHex, region }),
+    ...spotHandlers({ state, region }),
     ...placementGroupHandlers({ state, randomHex, region }),
     ...launchTemplateHandlers({ state, randomHex }),
     ...launchTemplateVersionHandlers({ state }),

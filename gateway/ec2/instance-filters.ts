@@ -23,7 +23,6 @@ const ABSENT = absent(
   'block-device-mapping.volume-id',
   'capacity-reservation-id',
   'host-id',
-  'instance-lifecycle',
   'kernel-id',
   'outpost-arn',
   'platform',
@@ -31,7 +30,6 @@ const ABSENT = absent(
   'product-code.type',
   'ramdisk-id',
   'requester-id',
-  'spot-instance-request-id',
   'tpm-support',
 )
 
@@ -92,6 +90,8 @@ const INSTANCE_FIELDS: Readonly<Record<string, Field<Instance>>> = {
     one.PrivateDnsNameOptions?.EnableResourceNameDnsARecord,
   'private-dns-name-options.enable-resource-name-dns-aaaa-record': (one) =>
     one.PrivateDnsNameOptions?.EnableResourceNameDnsAAAARecord,
+  'instance-lifecycle': (one) => one.InstanceLifecycle,
+  'spot-instance-request-id': (one) => one.SpotInstanceRequestId,
   'placement-group-name': (one) =>
     one.Placement?.GroupName === '' ? null : one.Placement?.GroupName,
   'placement-partition-number': (one) => one.Placement?.PartitionNumber,

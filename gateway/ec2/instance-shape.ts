@@ -85,6 +85,10 @@ function instanceOf(
     AmiLaunchIndex: record.launchIndex,
     LaunchTime: new Date(record.startedAtMs ?? record.launchedAtMs),
     ClientToken: record.clientToken,
+    ...(record.spot !== undefined && {
+      InstanceLifecycle: 'spot',
+      SpotInstanceRequestId: record.spot.request,
+    }),
     KeyName: record.keyName === '' ? undefined : record.keyName,
     State: stateOf(record.state),
     StateReason:

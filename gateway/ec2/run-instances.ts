@@ -151,6 +151,7 @@ async function launchOne(
     reservation: about.reservation,
     launchIndex: about.launchIndex,
     ...(about.group != null && { group: about.group }),
+    ...(request.isSpot && { spot: { request: randomId(randomHex, 'sir'), cancelledAtMs: null } }),
     image: targets.image.id,
     type: request.type.name,
     interfaces: cards.map((card) => card.id),

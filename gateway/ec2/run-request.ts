@@ -14,6 +14,7 @@ import { parseOptions } from './metadata-options.ts'
 import { type GroupWish, parseGroupWish } from './placement-wish.ts'
 import { type ProfileWish, parseProfileWish } from './profile-wish.ts'
 import { type CardRequest, parseCards } from './run-cards.ts'
+import { parseMarket } from './spot.ts'
 import { parseTagSpecifications, type Tags } from './tagging.ts'
 
 type RunInput = Ec2Inputs['RunInstances']
@@ -31,6 +32,7 @@ export interface RunRequest {
   readonly keyName: string
   readonly group: GroupWish | null
   readonly profile: ProfileWish | null
+  readonly isSpot: boolean
   readonly metadataOptions: Partial<MetadataOptions>
   readonly settings: Partial<InstanceSettings>
   /** Base64, as it came. */
@@ -46,6 +48,7 @@ const MAX_INSTANCES = 100
 const KNOWN = new Set([
   'ImageId',
   'InstanceType',
+  'InstanceMarketOptions',
   'MinCount',
   'MaxCount',
   'SubnetId',
@@ -109,6 +112,7 @@ export function parseRun(input: RunInput, view: View): RunRequest {
     zone: textOrNull(input.Placement?.AvailabilityZone),
     zoneId: textOrNull(input.Placement?.AvailabilityZoneId),
     keyName: input.KeyName ?? '',
+    isSpot: parseMarket(input.InstanceMarketOptions, view),
     group: parseGroupWish(input.Placement ?? {}),
     profile: parseProfileWish(input.IamInstanceProfile),
     metadataOptions: parseOptions(input.MetadataOptions ?? {}),

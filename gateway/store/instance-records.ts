@@ -53,6 +53,8 @@ export interface InstanceRecord {
   readonly host: string
   readonly vpc: string
   readonly subnet: string
+  /** Of a spot instance: its request, and when that was cancelled. */
+  readonly spot?: { readonly request: string; readonly cancelledAtMs: number | null }
   /** The placement group that it is in, and its partition there; absent without one. */
   readonly group?: { readonly id: string; readonly partition: number | null }
   readonly interfaces: readonly string[]

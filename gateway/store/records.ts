@@ -33,6 +33,8 @@ export interface CloudRecord {
   readonly ipv4Pools: readonly string[]
   /** `rack`: a tag belongs to one rack, so that a cloud may have more networks than tags. */
   readonly vlanScope?: 'cloud' | 'rack'
+  /** What a launch of spot instances gets; absent is usual capacity. */
+  readonly spot?: 'on-demand' | 'refused'
   readonly createdAtMs: number
 }
 

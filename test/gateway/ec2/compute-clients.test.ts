@@ -89,6 +89,31 @@ test('the aws CLI makes a placement group and starts an instance in a partition 
   assert.equal(count, '5')
 })
 
+test('the aws CLI starts a spot instance and reads its request and the price', async (t) => {
+  const [, endpoint] = await listening(t)
+  const aws = awsCli(t, endpoint)
+  const location = `sha256:${DIGEST}`
+  const image = await aws(
+    ...['register-image', '--name', 'debian', '--image-location', location],
+    ...['--query', 'ImageId'],
+  )
+  const request = await aws(
+    ...['run-instances', '--image-id', image, '--instance-type', 't3.nano'],
+    ...['--instance-market-options', 'MarketType=spot,SpotOptions={MaxPrice=0.1}'],
+    ...['--query', 'Instances[0].SpotInstanceRequestId'],
+  )
+  const states = await aws(
+    ...['describe-spot-instance-requests', '--spot-instance-request-ids', request],
+    ...['--query', 'SpotInstanceRequests[].State'],
+  )
+  assert.equal(states, 'active')
+  const prices = await aws(
+    ...['describe-spot-price-history', '--instance-types', 't3.nano'],
+    ...['--query', 'SpotPriceHistory[].SpotPrice'],
+  )
+  assert.equal(prices, '0.000000\t0.000000')
+})
+
 test('the JavaScript SDK shares and copies an image, and asks for what nobody has', async (t) => {
   const [, endpoint] = await listening(t)
   const ec2 = new EC2({ endpoint: endpoint.url, region: REGION, credentials: KEY, maxAttempts: 1 })
