@@ -19,7 +19,6 @@ export const DEVIATIONS: { readonly [K in keyof Ec2Handlers]: string } = {
   DescribeHosts: 'always empty: no host is anybody’s alone',
   DescribeIdFormat: 'ids are long and stay so',
   DescribeImages: 'root devices are instance store; no block devices',
-  DescribeInstanceStatus: 'nobody looks into the guest: its status is its host’s word',
   DescribeInstanceTypes: 'features of the real type of that name that are missing here say no',
   DescribeRegions: 'one region',
   DescribeReservedInstances: 'always empty: nothing is sold',
