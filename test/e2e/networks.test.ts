@@ -55,11 +55,11 @@ after(async () => {
 test('sixty networks with DHCP work at once, by one dnsmasq in each rack', async () => {
   let missing: string[] = []
   const haveAll = async (): Promise<boolean> => {
-    missing = []
-    for (const guest of guests) {
+    const lacks = await fromEach(async (guest) => {
       const { output } = await inGuest(world, guest, 'ip -4 -o address show')
-      missing.push(...guest.addresses.filter((one) => !output.includes(` ${one}/24`)))
-    }
+      return guest.addresses.filter((one) => !output.includes(` ${one}/24`))
+    })
+    missing = lacks.flat()
     return missing.length === 0
   }
   await until('all guests have all addresses', haveAll, {
@@ -74,12 +74,17 @@ test('sixty networks with DHCP work at once, by one dnsmasq in each rack', async
 })
 
 test('in each of them the gateway answers', async () => {
-  for (const guest of guests) {
+  await fromEach(async (guest) => {
     const gateways = guest.addresses.map((one) => one.replace(/\d+$/, '1')).join(' ')
     const line = `for g in ${gateways}; do ping -c 1 -W 5 $g >/dev/null || echo "no $g"; done`
     assert.equal((await inGuest(world, guest, line)).output, '')
-  }
+  })
 })
+
+/** Each guest has a console of its own: all of them at once. */
+function fromEach<T>(body: (guest: Guest) => Promise<T>): Promise<T[]> {
+  return Promise.all(guests.map(body))
+}
 
 async function launch(subnets: readonly string[]): Promise<Guest> {
   const cards = subnets.map((SubnetId, DeviceIndex) => ({ SubnetId, DeviceIndex }))

@@ -138,10 +138,21 @@ export async function reaches(world: World, from: { id: string }, to: string): P
   }
 }
 
+/** Which of the addresses answer one of three pings of the guest, sent to all at once. */
+export async function reachedOf(
+  world: World,
+  from: { id: string },
+  addresses: readonly string[],
+): Promise<string[]> {
+  const ping = 'case $a in *:*) p=ping6;; *) p=ping;; esac; $p -c 3 -W 1 $a >/dev/null 2>&1'
+  const line = `for a in ${addresses.join(' ')}; do (${ping} && echo "GOT $a") & done; wait`
+  const { output } = await inGuest(world, from, `(${line})`)
+  return [...output.matchAll(/^GOT (.*)$/gm)].map(([, address = '']) => address)
+}
+
 /** Do three pings of the guest stay without an answer? */
 export async function isCutOff(world: World, from: { id: string }, to: string): Promise<boolean> {
-  const ping = to.includes(':') ? 'ping6' : 'ping'
-  return (await inGuest(world, from, `${ping} -c 3 -W 1 ${to}`)).code !== 0
+  return (await reachedOf(world, from, [to])).length === 0
 }
 
 /** What a web server answers to the guest; '' when it does not. */
@@ -179,6 +190,36 @@ export async function serveOutside(
         caller.replace(/^::ffff:/, ''),
       ),
     stop: () => started.stop(),
+  }
+}
+
+const COUNT = `
+import socket, sys
+server = socket.create_server(("::", int(sys.argv[1])), family=socket.AF_INET6, dualstack_ipv6=True)
+print("listening", flush=True)
+while True:
+    stream, count = server.accept()[0], 0
+    while some := stream.recv(65536):
+        count += len(some)
+    print(count, flush=True)
+    stream.close()
+`
+
+/** Somebody on the internet who takes streams; in the end, how many bytes each had. */
+export async function countOutside(
+  world: World,
+  port: number,
+): Promise<{ stop: () => Promise<number[]> }> {
+  const outside = world.host(OUTSIDE)
+  const logFile = join(outside.dir, `count-${port}.log`)
+  const started = await outside.start(['python3', '-c', COUNT, `${port}`], { logFile })
+  const text = (): Promise<string> => readFile(logFile, 'utf8').catch(() => '')
+  await until('somebody outside listens', async () => (await text()).includes('listening'))
+  return {
+    stop: async () => {
+      await started.stop()
+      return [...(await text()).matchAll(/^\d+$/gm)].map(([count]) => Number(count))
+    },
   }
 }
 
