@@ -16,6 +16,7 @@ import type { HostRecord, LeaseRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import type { Change } from '../store/store.ts'
 import { givenUp, isStuck } from './instance-state.ts'
+import { hasPendingNat } from './nat-life.ts'
 import { tendNetworks } from './network-housekeeping.ts'
 import { renewRoleCredentials } from './role-credentials.ts'
 
@@ -54,11 +55,15 @@ export function startHousekeeping(parts: HousekeepingParts): { stop: () => Promi
   }
   const offChange = state.onChange(wake)
   const offSession = sessions.onChange(() => loop.wake())
+  const offAcknowledged = sessions.onAcknowledged(({ rack }) => {
+    if (hasPendingNat(state.view(), rack)) loop.wake()
+  })
   loop.start()
   return {
     stop: async () => {
       offChange()
       offSession()
+      offAcknowledged()
       await loop.stop()
     },
   }
@@ -73,7 +78,7 @@ export async function housekeepingPass(parts: HousekeepingParts): Promise<void> 
   await renewLeases(parts)
   await endLeases(parts)
   await purgeTerminated(state, clock.nowMs())
-  await tendNetworks(state, clock.nowMs())
+  await tendNetworks(parts, clock.nowMs())
   await renewRoleCredentials(parts, clock.nowMs())
   await giveUpPending(parts)
   await forgetExpired(parts)

@@ -9,7 +9,7 @@ import { settingsOf } from '../ec2/instance-settings.ts'
 import type { InstanceRecord, Observed } from '../store/instance-records.ts'
 
 /** A large image over a slow line may take most of it. */
-const PENDING_LIMIT_MS = 30 * 60_000
+export const PENDING_LIMIT_MS = 30 * 60_000
 /** EC2 user guide, "Automatic instance recovery": so many attempts a day. */
 const MAX_RECOVERIES = 3
 const RECOVERY_WINDOW_MS = 86_400_000

@@ -47,6 +47,8 @@ export function natGatewayOf(view: View, nat: NatGatewayRecord): NatGateway {
     VpcId: nat.vpc,
     SubnetId: nat.subnet,
     State: nat.state,
+    FailureCode: nat.failure?.code,
+    FailureMessage: nat.failure?.message,
     ConnectivityType: nat.connectivity,
     CreateTime: new Date(nat.createdAtMs),
     DeleteTime: nat.deletedAtMs === null ? undefined : new Date(nat.deletedAtMs),

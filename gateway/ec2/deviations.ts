@@ -9,7 +9,7 @@ export const DEVIATIONS: { readonly [K in keyof Ec2Handlers]: string } = {
   CopyImage: 'within the region; the copy shares the file of its source',
   CreateDefaultVpc: 'a /20 of its own and a /56 of IPv6; AWS gives all 172.31.0.0/16',
   CreateLaunchTemplate: '`Warning` also names what no launch here would take',
-  CreateNatGateway: 'one address; `pending` until a CC of its rack is connected',
+  CreateNatGateway: 'one address; `pending` until its CC has it, half an hour at most',
   CreatePlacementGroup: '`SpreadLevel` is `host` when nothing is said; no limit of seven a zone',
   CreateSubnet: 'an IPv6 block is a /64; `<region>-any` spans all racks',
   CreateVpc: 'overlaps no other VPC of the cloud; IPv6 from the cloud',

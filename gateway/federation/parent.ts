@@ -69,7 +69,10 @@ export function gatewayParent(parts: GatewayParentParts): ParentEnd {
   function opened(agent: Identity, hello: Hello, session: OpenSession): void {
     const name = agentName(agent)
     log.info('session opened', { ...name, agent: hello.agentVersion, simulated: hello.simulated })
-    sessions.opened(name, session, clock.nowMs())
+    const epoch = state.epoch()
+    // What it says of another epoch means nothing here.
+    const generation = hello.epoch === epoch ? Number(hello.generation) : 0
+    sessions.opened(name, session, { epoch, generation }, clock.nowMs())
   }
 
   function closed(agent: Identity, session: OpenSession): void {

@@ -1,9 +1,10 @@
-// The sessions that are open in this process, what they last acknowledged, and what their tunnels
-// said. Nothing here needs to survive: an agent comes back and says it all again.
+// The sessions that are open in this process, what their agents hold for sure, and what their
+// tunnels said. Nothing here needs to survive: an agent comes back and says it all again.
 
 import type { Status } from '../../proto/gen/mallee/v1/observed_pb.js'
 import type { OpenSession } from '../../proto/session.ts'
 import type { AgentName } from '../control/desired.ts'
+import type { Held } from './feed.ts'
 
 /** A tunnel as its rack's CC sees it. */
 export interface TunnelSeen {
@@ -19,16 +20,18 @@ interface Known {
   readonly session: OpenSession
   readonly openedAtMs: number
   readonly tunnels: Map<string, TunnelSeen>
-  generation: number
+  held: Held
 }
 
 export class Sessions {
   readonly #open = new Map<string, Known>()
   readonly #listeners = new Set<(agent: AgentName, open: boolean) => void>()
+  readonly #onAcknowledged = new Set<(agent: AgentName) => void>()
 
-  opened(agent: AgentName, session: OpenSession, nowMs: number): void {
+  /** `held` is of the session's epoch; generation 0 when the agent holds nothing of that. */
+  opened(agent: AgentName, session: OpenSession, held: Held, nowMs: number): void {
     const tunnels = this.#open.get(nameOf(agent))?.tunnels ?? new Map<string, TunnelSeen>()
-    this.#open.set(nameOf(agent), { session, openedAtMs: nowMs, tunnels, generation: 0 })
+    this.#open.set(nameOf(agent), { session, openedAtMs: nowMs, tunnels, held })
     for (const listener of this.#listeners) listener(agent, true)
   }
 
@@ -45,7 +48,14 @@ export class Sessions {
 
   acknowledged(agent: AgentName, generation: number): void {
     const known = this.#open.get(nameOf(agent))
-    if (known !== undefined) known.generation = generation
+    if (known === undefined) return
+    known.held = { ...known.held, generation }
+    for (const listener of this.#onAcknowledged) listener(agent)
+  }
+
+  /** The desired state that an agent has on its disk; null when its session is not here. */
+  heldBy(agent: AgentName): Held | null {
+    return this.#open.get(nameOf(agent))?.held ?? null
   }
 
   observed(agent: AgentName, full: boolean, statuses: readonly Status[]): void {
@@ -65,13 +75,13 @@ export class Sessions {
     }
   }
 
-  /** Open sessions, by rack and host, with the generation each acknowledged last. */
+  /** Open sessions, by rack and host, with the generation that each agent holds. */
   list(): { rack: string; host: string; openedAtMs: number; generation: number }[] {
-    return [...this.#open.values()].map(({ session: { agent }, openedAtMs, generation }) => ({
+    return [...this.#open.values()].map(({ session: { agent }, openedAtMs, held }) => ({
       rack: agent.kind === 'host' ? agent.rack : '',
       host: agent.kind === 'host' ? agent.host : '',
       openedAtMs,
-      generation,
+      generation: held.generation,
     }))
   }
 
@@ -90,6 +100,12 @@ export class Sessions {
   onChange(listener: (agent: AgentName, open: boolean) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  /** Called after each acknowledgement of an agent whose session is here. */
+  onAcknowledged(listener: (agent: AgentName) => void): () => void {
+    this.#onAcknowledged.add(listener)
+    return () => this.#onAcknowledged.delete(listener)
   }
 
   async close(agent: AgentName, reason: string): Promise<void> {

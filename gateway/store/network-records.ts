@@ -102,6 +102,8 @@ export interface NatGatewayRecord {
   /** The elastic IP; '' when private. */
   readonly allocation: string
   readonly state: 'pending' | 'available' | 'deleting' | 'deleted' | 'failed'
+  /** Why it could not be made; only of a failed one. */
+  readonly failure?: { readonly code: string; readonly message: string }
   readonly clientToken: string
   readonly createdAtMs: number
   readonly deletedAtMs: number | null

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import {
   DescribeInstancesCommand,
+  DescribeNatGatewaysCommand,
   type EC2Client,
   type Instance,
   RegisterImageCommand,
@@ -75,6 +76,12 @@ export async function reach(
 
 export function idsOf(instances: readonly Instance[]): string[] {
   return instances.map(({ InstanceId }) => InstanceId ?? '')
+}
+
+/** The state of a NAT gateway. */
+export async function natState(ec2: EC2Client, id: string): Promise<string | undefined> {
+  const { NatGateways } = await ec2.send(new DescribeNatGatewaysCommand({ NatGatewayIds: [id] }))
+  return NatGateways?.[0]?.State
 }
 
 /** The AWS code that a call is refused with; 'accepted' when it is not. */

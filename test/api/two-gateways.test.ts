@@ -2,12 +2,17 @@
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { GetConsoleOutputCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2'
+import {
+  CreateNatGatewayCommand,
+  DescribeSubnetsCommand,
+  GetConsoleOutputCommand,
+  TerminateInstancesCommand,
+} from '@aws-sdk/client-ec2'
 import { until } from '../../sandbox/until.ts'
 import { lastFirst, startCloud, startSecondGateway } from '../support/cloud.ts'
 import { startRedis } from '../support/redis.ts'
 import { addHost, connected } from '../support/simulated-rack.ts'
-import { describe, idsOf, makeImage, reach, run } from './support.ts'
+import { describe, idsOf, keeps, makeImage, natState, reach, run } from './support.ts'
 
 const end = lastFirst({ after })
 const redis = await startRedis()
@@ -55,6 +60,27 @@ test('concurrent RunInstances at both gateways double nothing', async () => {
   await reach(ec2, all, 'running')
   await otherEc2.send(new TerminateInstancesCommand({ InstanceIds: all }))
   await reach(ec2, all, 'terminated')
+})
+
+test('a NAT gateway that one gateway makes waits for its CC at the other one', async () => {
+  await b.stop()
+  const { Subnets = [] } = await ec2.send(new DescribeSubnetsCommand())
+  const createIn = async (zone: string): Promise<string> => {
+    const SubnetId = Subnets.find((one) => one.AvailabilityZone === zone)?.SubnetId
+    const input = { SubnetId, ConnectivityType: 'private' } as const
+    const { NatGateway } = await ec2.send(new CreateNatGatewayCommand(input))
+    return NatGateway?.NatGatewayId ?? ''
+  }
+  const [inB, inA] = [await createIn('mallee-1-b'), await createIn('mallee-1-a')]
+  const isAvailable = async (id: string): Promise<boolean> => {
+    const states = await Promise.all([ec2, otherEc2].map((client) => natState(client, id)))
+    return states.every((one) => one === 'available')
+  }
+  await until('the one whose CC is there is available at both', () => isAvailable(inA))
+  assert.equal(await natState(ec2, inB), 'pending')
+  await b.start()
+  await until('the one whose CC came back is available at both', () => isAvailable(inB))
+  assert.ok(keeps(b, `nat/${inB}`))
 })
 
 test('when a gateway is killed, its racks go on at the other one', async () => {

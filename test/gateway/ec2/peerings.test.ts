@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { tendNetworks } from '../../../gateway/control/network-housekeeping.ts'
+import { natParts } from './fake-cc.ts'
 import { ACCOUNT, type Cloud, OTHER_ACCOUNT, openCloud, refusal, START_MS } from './support.ts'
 
 const OTHER = { account: OTHER_ACCOUNT }
@@ -65,7 +66,7 @@ test('the accepter alone accepts, both see it, and a deleted one leaves black ho
   assert.equal(await routeState(), 'active')
   await cloud.call('DeleteVpcPeeringConnection', named, OTHER)
   assert.equal(await routeState(), 'blackhole')
-  await tendNetworks(cloud.state, START_MS + 3 * 3_600_000)
+  await tendNetworks(natParts(cloud.state), START_MS + 3 * 3_600_000)
   assert.equal(await stateOf(cloud), undefined)
 })
 
@@ -90,7 +91,7 @@ test('each side changes its own options, of an active peering', async (t) => {
 test('a peering that nobody accepts expires', async (t) => {
   const ground = await openGround(t)
   const VpcPeeringConnectionId = await request(ground)
-  await tendNetworks(ground.cloud.state, START_MS + 7 * DAY_MS)
+  await tendNetworks(natParts(ground.cloud.state), START_MS + 7 * DAY_MS)
   assert.equal(await stateOf(ground.cloud), 'expired')
   const late = ground.cloud.call('AcceptVpcPeeringConnection', { VpcPeeringConnectionId }, OTHER)
   assert.equal(await refusal(late), 'InvalidStateTransition')

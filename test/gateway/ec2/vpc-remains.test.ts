@@ -9,6 +9,7 @@ import { purgeTerminated } from '../../../gateway/ec2/purge.ts'
 import { openSqlite } from '../../../gateway/store/sqlite.ts'
 import type { Store } from '../../../gateway/store/store.ts'
 import { handClock } from '../store/states.ts'
+import { natParts } from './fake-cc.ts'
 import { addPublicPool } from './network-support.ts'
 import { ACCOUNT, type Cloud, openCloud, registerImage, report, run, START_MS } from './support.ts'
 
@@ -80,7 +81,7 @@ test('DeleteVpc leaves nothing of what the VPC had, but for what is shown for a 
   setClock(laterMs)
   for (let pass = 0; pass < 2; pass += 1) {
     await purgeTerminated(cloud.state, laterMs)
-    await tendNetworks(cloud.state, laterMs)
+    await tendNetworks(natParts(cloud.state), laterMs)
     await forgetSpaces(cloud.state)
   }
   const left = [...(await dump())]
@@ -221,7 +222,7 @@ async function live(
       await report(state, instance, 'terminated')
       await call('DeleteNetworkInterface', { NetworkInterfaceId })
       await call('DeleteNatGateway', { NatGatewayId })
-      await tendNetworks(state, START_MS)
+      await tendNetworks(natParts(state), START_MS)
       await call('ReleaseAddress', { AllocationId })
       await call('DeleteVpcPeeringConnection', peering)
       await call('DisassociateRouteTable', { AssociationId })
