@@ -7,11 +7,13 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { listPorts } from '../../../cluster-agent/host/ovs.ts'
 import { listTaps } from '../../../cluster-agent/host/tap.ts'
+import { Reaches } from '../../../cluster-agent/nc/reach.ts'
 import type { NcRole } from '../../../cluster-agent/nc/reconcilers.ts'
+import { wantedMachines } from '../../../cluster-agent/nc/wanted.ts'
 import { instanceDir, instancesDir } from '../../../cluster-agent/paths.ts'
 import { type Log, silentLog } from '../../../common/log.ts'
 import { Power } from '../../../proto/gen/mallee/v1/desired_pb.js'
-import { InstanceState } from '../../../proto/gen/mallee/v1/observed_pb.js'
+import { InstanceState, Reachability } from '../../../proto/gen/mallee/v1/observed_pb.js'
 import { until } from '../../../sandbox/until.ts'
 import { whyNoHosts } from '../../support/netns.ts'
 import {
@@ -24,6 +26,7 @@ import {
   guestName,
   guestPid,
   guestShell,
+  HOST,
   SECOND_IPV4,
   SECOND_MAC,
   startGuests,
@@ -108,6 +111,45 @@ describe('ncRole with real guests', { skip: whyNoHosts() ?? false }, () => {
     await role.pass(guests.desired([{ n: 1 }, { n: 2 }]))
     assert.equal((await listTaps(guests.host.exec)).length, withTwo.length - 1)
     assert.match(await shell(`ping -c 2 -W 2 ${guestIpv4(2)}`), / 0% packet loss/)
+  })
+
+  test('who is asked answers by either family, and who has no link is unreachable', async () => {
+    const { exec } = guests.host
+    let nowMs = 0
+    const [one] = wantedMachines(guests.desired([{ n: 1 }]), HOST)
+    assert.ok(one)
+    const nativeOf = one.nics.map((nic) => ({ ...nic, ipv4: '' }))
+    for (const machine of [one, { ...one, nics: nativeOf }]) {
+      const reaches = new Reaches({ exec, sw: guests.sw })
+      const becomes = (verdict: Reachability) =>
+        until(`guest 1 is ${Reachability[verdict]}`, async () => {
+          nowMs += 20_000
+          await reaches.round([machine], nowMs)
+          return reaches.of(one.id)?.verdict === verdict
+        })
+      await becomes(Reachability.REACHABLE)
+      await guestShell(guests, 1, 'ip link set eth0 down')
+      await becomes(Reachability.UNREACHABLE)
+      await guestShell(guests, 1, `ip link set eth0 up; ip addr add ${guestIpv6(1)}/64 dev eth0`)
+      await becomes(Reachability.REACHABLE)
+    }
+  })
+
+  test('a screenshot shows the screen, and an interrupt reaches the kernel', async () => {
+    const picture = await role.guests.screenshot(guestId(1), true)
+    assert.equal(Buffer.from(picture.subarray(6, 10)).toString(), 'JFIF')
+    const left = readdirSync(instanceDir(guests.host.paths, guestId(1)))
+    assert.deepEqual(
+      left.filter((name) => name.endsWith('.ppm')),
+      [],
+    )
+    const nmis = () => guestShell(guests, 1, 'grep NMI: /proc/interrupts')
+    const before = await nmis()
+    await role.guests.interrupt(guestId(1))
+    await until('the guest has counted it', async () => (await nmis()) !== before)
+    await assert.rejects(role.guests.screenshot('i-00000000000000009', false), {
+      code: 'NotFound',
+    })
   })
 
   test('the host itself is out of reach at the tap', async () => {
