@@ -33,8 +33,10 @@ export function passAsk(role: string): Ask {
 function profileOf(
   view: View,
   account: string,
-  { Arn: arn = '', Name: name = arn.slice(arn.lastIndexOf('/') + 1) }: ProfileName,
+  { Arn: arn = '', Name: asked = '' }: ProfileName,
 ): ReturnType<typeof findEntity<'iam-profile'>> {
+  // An empty name is none, as it is to the handler.
+  const name = asked === '' ? arn.slice(arn.lastIndexOf('/') + 1) : asked
   const found = name === '' ? null : findEntity(view, 'iam-profile', { account, name })
   const isMeant = found !== null && (arn === '' || arnOf('iam-profile', found) === arn)
   return isMeant ? found : null

@@ -50,7 +50,11 @@ test('who may launch instances cannot give them a role without iam:PassRole', as
   const plain = await ec2.runInstances(run).catch((error: Error) => error.name)
   // As far as a launch gets where there is no subnet.
   assert.equal(plain, 'MissingInput')
-  for (const IamInstanceProfile of [{ Name: 'admin' }, { Arn: profile }]) {
+  for (const IamInstanceProfile of [
+    { Name: 'admin' },
+    { Arn: profile },
+    { Arn: profile, Name: '' },
+  ]) {
     const call = ec2.runInstances({ ...run, IamInstanceProfile })
     const why = await refused(call, 'UnauthorizedOperation', 403)
     assert.ok(why.includes(`is not authorized to perform: iam:PassRole on resource: ${role}`), why)
