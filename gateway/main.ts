@@ -189,7 +189,7 @@ async function openGateway(
         askHost({ state, sessions, clock, randomHex }, 'console-output', { id, rack, host }),
       askGuest: (kind, instance) => askHost({ state, sessions, clock, randomHex }, kind, instance),
     }),
-    authorize: createAuthorizer({ view: () => state.view(), sealer, region: cloud.region }),
+    authorize: createAuthorizer({ state, sealer, region: cloud.region }),
     secretOf: secretsOf(state, sealer),
     keyUsed: keyUses({ state, log }),
     region: cloud.region,

@@ -7,6 +7,7 @@ import type { ElasticLoadBalancingV2 } from '@aws-sdk/client-elastic-load-balanc
 import type { IAM } from '@aws-sdk/client-iam'
 import type { STS } from '@aws-sdk/client-sts'
 import type { Log } from '../../common/log.ts'
+import type { TemplateMeanings } from '../ec2/launch-template-names.ts'
 import type { Arrival } from '../iam/request-keys.ts'
 
 /** Whose key signed the request. */
@@ -55,6 +56,15 @@ export interface CallContext {
   readonly parameters: ReadonlyMap<string, string>
   /** How it came in, for the conditions of policies; absent where nobody is asked. */
   readonly arrival?: Arrival
+  /** What policies were asked about; absent where nobody is asked. */
+  readonly authorized?: Authorized
+}
+
+/** What names of a request meant when policies were asked: a launch takes that and nothing else. */
+export interface Authorized {
+  readonly templates: TemplateMeanings
+  /** ARNs of the roles that the caller may pass. */
+  readonly roles: ReadonlySet<string>
 }
 
 // Every method's last overload is (input, options, callback): it names both types at once.

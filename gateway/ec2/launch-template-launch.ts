@@ -2,13 +2,13 @@
 // GetLaunchTemplateData, which says with what an instance could be launched again.
 
 import type { ResponseLaunchTemplateData } from '@aws-sdk/client-ec2'
-import type { Ec2Handlers, Ec2Inputs } from '../aws/handlers.ts'
+import type { Authorized, Ec2Handlers, Ec2Inputs } from '../aws/handlers.ts'
 import type { InstanceRecord } from '../store/records.ts'
 import type { State, View } from '../store/state.ts'
 import { namedInView, notFound } from './ids.ts'
 import { endDryRun, required } from './input.ts'
 import { mergedRun } from './launch-template-data.ts'
-import { templateInView, versionInView } from './launch-template-names.ts'
+import { meantBy, templateInView, versionInView } from './launch-template-names.ts'
 import { optionsShape } from './metadata-options.ts'
 import { isSystemTag, type Tags, tagList } from './tagging.ts'
 import { zoneName } from './zones.ts'
@@ -21,14 +21,17 @@ const TEMPLATE_VERSION_TAG = 'aws:ec2launchtemplate:version'
 
 /**
  * The request with its template's parameters in it, and the tags that say so; the default version
- * when it names none. Throws what AWS answers to a template or a version that is not there.
+ * when it names none; of what policies were asked about, the version that they were asked about.
+ * Throws what AWS answers to a template or a version that is not there.
  */
 export function templateRun(
   view: View,
   account: string,
-  { LaunchTemplate: asked, ...input }: RunInput,
+  { LaunchTemplate: named, ...input }: RunInput,
+  authorized?: Authorized,
 ): { input: RunInput; systemTags: Tags } {
-  if (asked === undefined) return { input, systemTags: new Map() }
+  if (named === undefined) return { input, systemTags: new Map() }
+  const asked = authorized === undefined ? named : meantBy(authorized.templates, named)
   const template = templateInView(view, account, asked)
   const version = versionInView(view, template, asked.Version ?? '$Default')
   const systemTags = new Map([

@@ -13,6 +13,14 @@ export interface TemplateAsked {
   readonly LaunchTemplateName?: string | undefined
 }
 
+export interface VersionAsked extends TemplateAsked {
+  /** `$Latest`, `$Default` (when absent) or a number. */
+  readonly Version?: string | undefined
+}
+
+/** How a request names a version → that version by template id and number, or why there is none. */
+export type TemplateMeanings = ReadonlyMap<string, VersionAsked | ApiError>
+
 /** EC2 API reference, CreateLaunchTemplate, LaunchTemplateName. */
 const NAME = /^[a-zA-Z0-9().\-/_]{3,128}$/
 const NUMBER = /^[1-9]\d{0,8}$/
@@ -67,6 +75,38 @@ export function versionNumber(template: LaunchTemplateRecord, asked: string): nu
   if (NUMBER.test(asked)) return Number(asked)
   const why = 'Expecting a version number, $Latest or $Default.'
   throw badValue('LaunchTemplateVersion', asked.slice(0, 100), why)
+}
+
+/** What each of these means now. Numbers and ids never come to mean another version. */
+export function meaningsOf(
+  view: View,
+  account: string,
+  asked: readonly VersionAsked[],
+): TemplateMeanings {
+  return new Map(asked.map((one) => [textOf(one), meaningOf(view, account, one)]))
+}
+
+/** What `asked` meant by `meanings`; throws what was wrong with it then. */
+export function meantBy(meanings: TemplateMeanings, asked: VersionAsked): VersionAsked {
+  const meant = meanings.get(textOf(asked))
+  if (meant === undefined) throw new RangeError(`nobody was asked about ${textOf(asked)}`)
+  if (meant instanceof ApiError) throw meant
+  return meant
+}
+
+function meaningOf(view: View, account: string, asked: VersionAsked): VersionAsked | ApiError {
+  try {
+    const template = templateInView(view, account, asked)
+    const { version } = versionInView(view, template, asked.Version ?? '$Default')
+    return { LaunchTemplateId: template.id, Version: String(version) }
+  } catch (error) {
+    if (error instanceof ApiError) return error
+    throw error
+  }
+}
+
+function textOf({ LaunchTemplateId, LaunchTemplateName, Version }: VersionAsked): string {
+  return JSON.stringify([LaunchTemplateId, LaunchTemplateName, Version])
 }
 
 export function latestVersion({ versions, defaultVersion }: LaunchTemplateRecord): number {

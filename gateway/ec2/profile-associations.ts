@@ -52,7 +52,7 @@ export function profileAssociationHandlers({
           const text = `There is an existing association for instance ${id}`
           throw new ApiError('IncorrectState', text)
         }
-        const profile = await profileFor(tx, await state.fresh(), caller.account, wish)
+        const profile = await profileFor(tx, await state.fresh(), context, wish)
         const about = { account: caller.account, instance: id, profile: profile.id, nowMs }
         return await putAssociation(tx, randomHex, about)
       })
@@ -80,7 +80,7 @@ export function profileAssociationHandlers({
       const made = await state.update(async (tx) => {
         const view = await state.fresh()
         const { instance } = await associationIn(tx, view, caller.account, id)
-        const profile = await profileFor(tx, view, caller.account, wish)
+        const profile = await profileFor(tx, view, context, wish)
         const about = { account: caller.account, instance, profile: profile.id, nowMs }
         await tx.delete('instance-credentials', instance)
         return await putAssociation(tx, randomHex, about)

@@ -1,6 +1,7 @@
 // The instance profile that a request names, by ARN or by name.
 
 import { ApiError } from '../aws/api-error.ts'
+import type { CallContext } from '../aws/handlers.ts'
 import { arnOf, findEntity } from '../iam/entities.ts'
 import type { InstanceProfileRecord } from '../store/iam-records.ts'
 import type { Transaction, View } from '../store/state.ts'
@@ -26,12 +27,12 @@ export function parseProfileWish(wish: ProfileWish | undefined): ProfileWish | n
 
 /**
  * The profile, which is there as long as the transaction is. Throws InvalidParameterValue for one
- * that is not or has no role. Whether the caller may pass that role the guard has asked.
+ * that is not or has no role, Unavailable when its role is not the one that the guard asked about.
  */
 export async function profileFor(
   tx: Transaction,
   view: View,
-  account: string,
+  { caller: { account }, authorized }: CallContext,
   { Arn: arn = '', Name: name = '' }: ProfileWish,
 ): Promise<InstanceProfileRecord> {
   const named = name === '' ? arn.slice(arn.lastIndexOf('/') + 1) : name
@@ -46,5 +47,11 @@ export async function profileFor(
     const why = 'IAM Instance Profile has no associated IAM Roles'
     throw badValue(name === '' ? 'iamInstanceProfile.arn' : 'iamInstanceProfile.name', named, why)
   }
-  return profile
+  const [role] = view.by('iam-role', 'id', profile.role)
+  if (authorized === undefined || (role && authorized.roles.has(arnOf('iam-role', role)))) {
+    return profile
+  }
+  // A client repeats the request, and the guard asks about the role that it is now.
+  const text = `The instance profile '${named}' got another role meanwhile. Try again.`
+  throw new ApiError('Unavailable', text, 503)
 }

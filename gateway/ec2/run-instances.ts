@@ -58,7 +58,7 @@ async function launch(
   }
   const { account } = context.caller
   const view = await state.fresh()
-  const { input: merged, systemTags } = templateRun(view, account, input)
+  const { input: merged, systemTags } = templateRun(view, account, input, context.authorized)
   const parsed = parseRun(merged, view)
   const { name } = parsed.type
   const request = { ...parsed, type: typeNamed(await typeInStore(tx, name), name) }
@@ -68,7 +68,7 @@ async function launch(
   const { type: need, minCount, maxCount } = request
   const group = await groupFor(tx, account, request.group)
   const profile =
-    request.profile === null ? null : await profileFor(tx, view, account, request.profile)
+    request.profile === null ? null : await profileFor(tx, view, context, request.profile)
   const places = await chooseHosts(tx, state, { need, minCount, maxCount, racks, group })
   const reservation = randomId(randomHex, 'r')
   let count = 0

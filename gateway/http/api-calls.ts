@@ -134,7 +134,8 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
     if (handler === undefined) {
       throw new ApiError('UnsupportedOperation', `This cloud does not have ${operation}.`)
     }
-    options.authorize({ service, operation, input: input as object, caller, arrival })
+    const asked = { service, operation, input: input as object, caller, arrival }
+    const authorized = await options.authorize(asked)
     const context: CallContext = {
       caller,
       requestId: call.requestId,
@@ -142,6 +143,7 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
       log: log.with({ requestId: call.requestId, action: operation }),
       parameters: ownParameters(parameters),
       arrival: { ...arrival, region: options.region },
+      ...(authorized === undefined ? {} : { authorized }),
     }
     const output = await handler(context, input as never)
     return codec.encode(action, output, call.requestId)

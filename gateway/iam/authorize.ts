@@ -1,12 +1,14 @@
 // The guard before every handler: what a call asks for, put to the policies of who calls.
 
 import type { ApiError } from '../aws/api-error.ts'
-import type { Caller } from '../aws/handlers.ts'
+import type { Authorized, Caller } from '../aws/handlers.ts'
 import type { ServiceName } from '../aws/model.ts'
+import { meaningsOf } from '../ec2/launch-template-names.ts'
 import type { Sealer } from '../secrets.ts'
-import type { View } from '../store/state.ts'
+import type { State, View } from '../store/state.ts'
 import type { Place } from './ec2-named.ts'
 import { type Ask, ec2Asks, runAsks } from './ec2-requests.ts'
+import { templatesNamed } from './ec2-run-instances.ts'
 import { evaluate } from './evaluate.ts'
 import { iamAsks } from './iam-requests.ts'
 import { type Access, accessOf as recordedAccess } from './principals.ts'
@@ -15,7 +17,7 @@ import { type Arrival, arrivalKeys } from './request-keys.ts'
 import { stsAsks } from './sts-requests.ts'
 
 export interface AuthorizerParts {
-  readonly view: () => View
+  readonly state: Pick<State, 'view' | 'fresh'>
   readonly sealer: Sealer
   readonly region: string
   /** In place of what the records say. */
@@ -31,22 +33,24 @@ export interface GuardedCall {
   readonly arrival: Omit<Arrival, 'region'>
 }
 
-/** Throws UnauthorizedOperation (EC2) or AccessDenied (others) for what policies do not allow. */
-export type Authorize = (call: GuardedCall) => void
+/**
+ * Throws UnauthorizedOperation (EC2) or AccessDenied (others) for what policies do not allow.
+ * Answers what it asked them about; undefined when the caller needs no policies.
+ */
+export type Authorize = (call: GuardedCall) => Promise<Authorized | undefined>
 
 export function createAuthorizer(parts: AuthorizerParts): Authorize {
-  const { sealer, region, accessOf = recordedAccess } = parts
-  return ({ service, operation, input, caller, arrival }) => {
-    const view = parts.view()
+  const { state, sealer, region, accessOf = recordedAccess } = parts
+  return async ({ service, operation, input, caller, arrival }) => {
+    const { account } = caller
+    const named = service === 'ec2' ? templatesNamed(operation, input) : []
+    // A version that another gateway just made is the latest one here as well. What follows happens
+    // at once: the templates mean the same to the questions and in the answer.
+    const view = named.length > 0 ? await state.fresh() : state.view()
     const access = accessOf(view, caller)
-    if (access.policies === 'root') return
-    const asks = asksOf(
-      service,
-      { view, region, account: caller.account },
-      access,
-      operation,
-      input,
-    )
+    if (access.policies === 'root') return undefined
+    const templates = meaningsOf(view, account, named)
+    const asks = asksOf(service, { view, region, account }, access, operation, input)
     const common = [...arrivalKeys({ ...arrival, region }), ...access.keys]
     for (const { action, resource, keys } of asks) {
       const conditions = new Map([...common, ...keys])
@@ -56,6 +60,8 @@ export function createAuthorizer(parts: AuthorizerParts): Authorize {
         throw refusalOf(service, sealer, { request, decision, userId: caller.userId })
       }
     }
+    const passed = asks.filter(({ action }) => action === 'iam:PassRole')
+    return { templates, roles: new Set(passed.map(({ resource }) => resource)) }
   }
 }
 

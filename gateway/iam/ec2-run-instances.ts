@@ -5,7 +5,7 @@ import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Inputs } from '../aws/handlers.ts'
 import { DEFAULT_INSTANCE_TYPE } from '../ec2/instance-types.ts'
 import { templateRun } from '../ec2/launch-template-launch.ts'
-import { templateInView } from '../ec2/launch-template-names.ts'
+import { templateInView, type VersionAsked } from '../ec2/launch-template-names.ts'
 import { asKeys, ec2Arn, type Keys } from './ec2-keys.ts'
 import { subnetKeys, volumeKeys } from './ec2-made.ts'
 import { groupsNamed, nameOfId, type Place } from './ec2-named.ts'
@@ -176,4 +176,13 @@ export function fleetRuns(asked: object): object[] {
       ...(AvailabilityZone === undefined ? {} : { Placement: { AvailabilityZone } }),
     }))
   })
+}
+
+/** The versions of launch templates that a request launches from. */
+export function templatesNamed(operation: string, input: object): VersionAsked[] {
+  const runs =
+    operation === 'RunInstances' ? [input] : operation === 'CreateFleet' ? fleetRuns(input) : []
+  return runs.flatMap(({ LaunchTemplate: one }: Partial<RunInput>) =>
+    one === undefined ? [] : one,
+  )
 }

@@ -9,6 +9,7 @@ import { type Clock, randomHex, systemClock } from '../../../common/clock.ts'
 import { silentLog } from '../../../common/log.ts'
 import { ApiError } from '../../../gateway/aws/api-error.ts'
 import type {
+  Authorized,
   CallContext,
   Ec2Handlers,
   Ec2Inputs,
@@ -49,7 +50,7 @@ export interface Cloud {
 export type Call = <K extends keyof Ec2Handlers & keyof Ec2Inputs>(
   action: K,
   input: Ec2Inputs[K],
-  as?: Partial<Pick<CallContext['caller'], 'account'>> & { nowMs?: number },
+  as?: { account?: string; nowMs?: number; authorized?: Authorized | undefined },
 ) => Promise<Ec2Outputs[K]>
 
 export interface CloudOptions {
@@ -275,7 +276,7 @@ function statusOf(vcpus: number): HostReport {
 
 function contextOf(
   input: object,
-  { account = ACCOUNT, nowMs = START_MS }: { account?: string; nowMs?: number },
+  { account = ACCOUNT, nowMs = START_MS, authorized }: NonNullable<Parameters<Call>[2]>,
 ): CallContext {
   return {
     caller: {
@@ -288,6 +289,7 @@ function contextOf(
     nowMs,
     log: silentLog,
     parameters: new Map(Object.entries(input).map(([k, value]) => [k, JSON.stringify(value)])),
+    ...(authorized === undefined ? {} : { authorized }),
   }
 }
 

@@ -76,7 +76,7 @@ export async function startEndpoint(
   const metrics = createMetrics()
   const app = createApiServer({
     ...{ ec2: { ...ec2, RunInstances: keep(contexts) }, sts, secretOf, region: REGION },
-    authorize: () => {},
+    authorize: async () => undefined,
     ...{ iam: {}, autoscaling: {}, elasticloadbalancing: {} },
     ...{ clock: systemClock, log: recordingLog(lines), metrics, requestId: randomUUID },
     ...options,

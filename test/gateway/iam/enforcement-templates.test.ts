@@ -3,11 +3,22 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ACCOUNT, REGION, registerImage } from '../ec2/support.ts'
-import { guarded, OK, outcome } from './guarded.ts'
+import type { RequestLaunchTemplateData } from '@aws-sdk/client-ec2'
+import { randomHex } from '../../../common/clock.ts'
+import { silentLog } from '../../../common/log.ts'
+import type { Ec2Outputs } from '../../../gateway/aws/handlers.ts'
+import { iamHandlers } from '../../../gateway/iam/index.ts'
+import { ACCOUNT, REGION, registerImage, START_MS } from '../ec2/support.ts'
+import { guarded, OK, outcome, USER } from './guarded.ts'
 
 const EC2 = `arn:aws:ec2:${REGION}:${ACCOUNT}`
 const ONE = { MinCount: 1, MaxCount: 1 } as const
+const TRUST = JSON.stringify({
+  Version: '2012-10-17',
+  Statement: [
+    { Effect: 'Allow', Principal: { Service: 'ec2.amazonaws.com' }, Action: 'sts:AssumeRole' },
+  ],
+})
 const LaunchTemplate = { LaunchTemplateName: 'web' }
 
 test('a launch from a template asks for what the template says', async (t) => {
@@ -59,6 +70,55 @@ test('a policy may allow launches only from a template, and nothing in its place
   assert.match(await outcome(only('RunInstances', bare)), /^denied ec2:RunInstances/)
 })
 
+test('a launch takes the version that policies were asked about, whatever comes meanwhile', async (t) => {
+  const { cloud, as } = await guarded(t)
+  const ImageId = await registerImage(cloud)
+  const small = { ImageId, InstanceType: 't3.nano' } as const
+  const large = { ImageId, InstanceType: 't3.large' } as const
+  const LaunchTemplateName = 'web'
+  const make = (LaunchTemplateData: RequestLaunchTemplateData): Promise<unknown> =>
+    cloud.call('CreateLaunchTemplate', { LaunchTemplateName, LaunchTemplateData })
+  const remake = async (): Promise<void> => {
+    await cloud.call('DeleteLaunchTemplate', { LaunchTemplateName })
+    await make(large)
+  }
+  const add = (): Promise<unknown> =>
+    cloud.call('CreateLaunchTemplateVersion', { LaunchTemplateName, LaunchTemplateData: large })
+  const appoint = async (): Promise<void> => {
+    await cloud.call('CreateLaunchTemplateVersion', {
+      LaunchTemplateName,
+      LaunchTemplateData: large,
+    })
+    await cloud.call('ModifyLaunchTemplate', { LaunchTemplateName, DefaultVersion: '2' })
+  }
+  const user = as([
+    { Action: 'ec2:RunInstances' },
+    {
+      Effect: 'Deny',
+      Action: 'ec2:RunInstances',
+      Resource: `${EC2}:instance/*`,
+      Condition: { StringEquals: { 'ec2:InstanceType': 't3.large' } },
+    },
+  ])
+  const launch = (Version: string, meanwhile: () => Promise<unknown>): Promise<string> =>
+    typeStarted(
+      user('RunInstances', { ...ONE, LaunchTemplate: { LaunchTemplateName, Version } }, meanwhile),
+    )
+  const absent = user('RunInstances', { ...ONE, LaunchTemplate }, () => make(large))
+  assert.equal(await outcome(absent), 'InvalidLaunchTemplateName.NotFoundException')
+  await cloud.call('DeleteLaunchTemplate', { LaunchTemplateName })
+  await make(small)
+  assert.equal(await launch('$Latest', add), 't3.nano')
+  assert.equal(await launch('$Latest', async () => {}), 'denied ec2:RunInstances instance/*')
+  await cloud.call('DeleteLaunchTemplate', { LaunchTemplateName })
+  await make(small)
+  assert.equal(await launch('$Default', appoint), 't3.nano')
+  await cloud.call('DeleteLaunchTemplate', { LaunchTemplateName })
+  await make(small)
+  const gone = user('RunInstances', { ...ONE, LaunchTemplate }, remake)
+  assert.equal(await outcome(gone), 'InvalidLaunchTemplateId.NotFound')
+})
+
 test('a template is its id to policies, also when it is named', async (t) => {
   const { cloud, as } = await guarded(t)
   const LaunchTemplateData = { InstanceType: 't3.nano' } as const
@@ -71,3 +131,38 @@ test('a template is its id to policies, also when it is named', async (t) => {
     assert.equal(await outcome(call), `denied ec2:${action} launch-template/${id}`)
   }
 })
+
+test('a launch passes the role that policies were asked about, or none', async (t) => {
+  const { cloud, sealer, as } = await guarded(t)
+  const { state } = cloud
+  const ImageId = await registerImage(cloud)
+  const iam = iamHandlers({ state, sealer, randomHex })
+  const root = { caller: USER, requestId: '1', nowMs: START_MS, log: silentLog }
+  const context = { ...root, parameters: new Map() }
+  const InstanceProfileName = 'web'
+  await iam.CreateInstanceProfile?.(context, { InstanceProfileName })
+  const give = async (RoleName: string): Promise<void> => {
+    await iam.CreateRole?.(context, { RoleName, AssumeRolePolicyDocument: TRUST })
+    await iam.AddRoleToInstanceProfile?.(context, { InstanceProfileName, RoleName })
+  }
+  await give('modest')
+  const user = as([
+    { Action: 'ec2:*' },
+    { Action: 'iam:PassRole', Resource: `arn:aws:iam::${ACCOUNT}:role/modest` },
+  ])
+  const launch = { ...ONE, ImageId, IamInstanceProfile: { Name: InstanceProfileName } }
+  assert.equal(await outcome(user('RunInstances', launch)), OK)
+  const swap = async (): Promise<void> => {
+    const RoleName = 'modest'
+    await iam.RemoveRoleFromInstanceProfile?.(context, { InstanceProfileName, RoleName })
+    await give('mighty')
+  }
+  assert.equal(await outcome(user('RunInstances', launch, swap)), 'Unavailable')
+  const [code = ''] = (await outcome(user('RunInstances', launch))).split(' on ')
+  assert.match(code, /^denied iam:PassRole/)
+})
+
+async function typeStarted(call: Promise<Ec2Outputs['RunInstances'] | string>): Promise<string> {
+  const answer = await call
+  return typeof answer === 'string' ? answer : (answer.Instances?.[0]?.InstanceType ?? '')
+}

@@ -191,7 +191,7 @@ test('a refusal is sealed, and STS decodes it for its account alone', async (t) 
   )
   const arrival = { sourceIp: '203.0.113.9', userAgent: 'test', secure: true, nowMs: START_MS }
   const call = { service: 'ec2', operation: 'CreateVpc', input: {}, caller: USER, arrival } as const
-  const [sentence = '', sealed = ''] = messageOf(() => authorize(call)).split(
+  const [sentence = '', sealed = ''] = (await messageOf(authorize(call))).split(
     ' Encoded authorization failure message: ',
   )
   assert.equal(
@@ -226,9 +226,9 @@ test('a refusal is sealed, and STS decodes it for its account alone', async (t) 
   assert.equal(await outcome(decode(ACCOUNT, 'x'.repeat(200_000))), bad)
 })
 
-function messageOf(guard: () => void): string {
+async function messageOf(guard: Promise<unknown>): Promise<string> {
   try {
-    guard()
+    await guard
   } catch (error) {
     if (error instanceof ApiError) return error.message
     throw error

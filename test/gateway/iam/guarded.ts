@@ -2,7 +2,12 @@
 
 import type { TestContext } from 'node:test'
 import { ApiError } from '../../../gateway/aws/api-error.ts'
-import type { Ec2Handlers, Ec2Inputs, Ec2Outputs } from '../../../gateway/aws/handlers.ts'
+import type {
+  Authorized,
+  Ec2Handlers,
+  Ec2Inputs,
+  Ec2Outputs,
+} from '../../../gateway/aws/handlers.ts'
 import { type Authorize, createAuthorizer } from '../../../gateway/iam/authorize.ts'
 import type { CallerPolicies, PolicySets } from '../../../gateway/iam/evaluate.ts'
 import type { Sealer } from '../../../gateway/secrets.ts'
@@ -31,6 +36,8 @@ export interface Guarded {
 export type As = <K extends keyof Ec2Handlers & keyof Ec2Inputs>(
   action: K,
   input: Ec2Inputs[K],
+  /** What somebody else does between the guard and the handler. */
+  meanwhile?: () => Promise<unknown>,
 ) => Promise<Ec2Outputs[K] | string>
 
 export async function guarded(t: TestContext): Promise<Guarded> {
@@ -38,7 +45,7 @@ export async function guarded(t: TestContext): Promise<Guarded> {
   const sealer = await testSealer(t)
   const now: { policies: CallerPolicies; keys: Keys } = { policies: 'root', keys: {} }
   const authorize = createAuthorizer({
-    ...{ view: () => cloud.state.view(), sealer, region: REGION },
+    ...{ state: cloud.state, sealer, region: REGION },
     accessOf: (_, { account, userArn }) => ({
       policies: now.policies,
       principal: { kind: 'user', account, arn: userArn, roleArn: null },
@@ -52,13 +59,15 @@ export async function guarded(t: TestContext): Promise<Guarded> {
   })
   const within =
     (policies: CallerPolicies, keys: Keys = {}): As =>
-    async (action, input) => {
+    async (action, input, meanwhile) => {
       now.policies = policies
       now.keys = keys
       const arrival = { sourceIp: '203.0.113.9', userAgent: 'test', secure: false, nowMs: START_MS }
       const call = { operation: action, input: input as object, caller: USER, arrival }
-      const refusal = refusalOf(() => authorize({ service: 'ec2', ...call }))
-      return refusal ?? (await cloud.call(action, input))
+      const said = await saidOf(authorize({ service: 'ec2', ...call }))
+      if (typeof said === 'string') return said
+      await meanwhile?.()
+      return await cloud.call(action, input, { authorized: said })
     }
   return {
     cloud,
@@ -74,10 +83,9 @@ export function setsOf(statements: Elements | readonly Elements[]): PolicySets {
 }
 
 /** `denied <action> <resource>`, the resource without what all have in common. */
-function refusalOf(guard: () => void): string | null {
+async function saidOf(guard: ReturnType<Authorize>): Promise<string | Authorized | undefined> {
   try {
-    guard()
-    return null
+    return await guard
   } catch (error) {
     if (!(error instanceof ApiError) || error.code !== 'UnauthorizedOperation') throw error
     const found = /to perform: (\S+)(?: on resource: (\S+))? (?:because|with) /.exec(error.message)

@@ -53,7 +53,7 @@ export async function openWorld(t: Ending): Promise<World> {
     }),
     sts: stsHandlers({ state, sealer, randomHex }),
     iam: iamHandlers({ state, sealer, randomHex }),
-    authorize: createAuthorizer({ view: () => state.view(), sealer, region: REGION }),
+    authorize: createAuthorizer({ state, sealer, region: REGION }),
     secretOf: secretsOf(state, sealer),
     keyUsed: keyUses({ state, log: silentLog }),
   })
