@@ -7,9 +7,11 @@ import type { InstanceRecord } from '../store/records.ts'
 import type { State, View } from '../store/state.ts'
 import { namedInView, notFound } from './ids.ts'
 import { endDryRun, required } from './input.ts'
+import { isBurstable, settingsOf } from './instance-settings.ts'
 import { mergedRun } from './launch-template-data.ts'
 import { meantBy, templateInView, versionInView } from './launch-template-names.ts'
 import { optionsShape } from './metadata-options.ts'
+import { instanceProfileOf } from './profile-associations.ts'
 import { isSystemTag, type Tags, tagList } from './tagging.ts'
 import { zoneName } from './zones.ts'
 
@@ -64,6 +66,30 @@ function groupName(view: View, { group }: InstanceRecord): string {
   return group === undefined ? '' : (view.get('placement-group', group.id)?.name ?? '')
 }
 
+function profileShape(
+  view: View,
+  { id }: InstanceRecord,
+): ResponseLaunchTemplateData['IamInstanceProfile'] {
+  const profile = instanceProfileOf(view, id)
+  return profile === undefined ? undefined : { Arn: profile.Arn }
+}
+
+function settingsShape(record: InstanceRecord): ResponseLaunchTemplateData {
+  const settings = settingsOf(record)
+  const { shutdownBehavior, capacityReservations, hostnameType } = settings
+  return {
+    Monitoring: { Enabled: settings.monitoring },
+    DisableApiStop: settings.disableApiStop,
+    DisableApiTermination: settings.disableApiTermination,
+    InstanceInitiatedShutdownBehavior: shutdownBehavior,
+    MaintenanceOptions: { AutoRecovery: settings.autoRecovery },
+    CapacityReservationSpecification: { CapacityReservationPreference: capacityReservations },
+    CreditSpecification: isBurstable(record.type) ? { CpuCredits: 'unlimited' } : undefined,
+    // Without it the subnet says, also at the next launch.
+    PrivateDnsNameOptions: hostnameType === '' ? undefined : { HostnameType: hostnameType },
+  }
+}
+
 function dataOf(view: View, region: string, record: InstanceRecord): ResponseLaunchTemplateData {
   const tags = tagList(view, record.id).filter(({ Key = '' }) => !isSystemTag(Key))
   const { State: _, ...options } = optionsShape(record.metadataOptions, 'applied')
@@ -73,7 +99,9 @@ function dataOf(view: View, region: string, record: InstanceRecord): ResponseLau
     KeyName: record.keyName === '' ? undefined : record.keyName,
     UserData: record.userData === '' ? undefined : record.userData,
     EbsOptimized: false,
-    Monitoring: { Enabled: false },
+    ...settingsShape(record),
+    IamInstanceProfile: profileShape(view, record),
+    InstanceMarketOptions: record.spot === undefined ? undefined : { MarketType: 'spot' },
     Placement: {
       AvailabilityZone: zoneName(region, record.rack),
       GroupName: groupName(view, record),

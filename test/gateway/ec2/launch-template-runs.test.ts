@@ -57,6 +57,31 @@ test('RunInstances from a template: the default version, its tags, and its own f
   assert.equal(records[1]?.subnet, records[0]?.subnet)
 })
 
+test('GetLaunchTemplateData says all that a launch said, and a launch takes it back', async (t) => {
+  const cloud = await openCloud(t, { racks: ['a'] })
+  const ImageId = await registerImage(cloud)
+  const said = {
+    Monitoring: { Enabled: true },
+    DisableApiStop: true,
+    DisableApiTermination: true,
+    InstanceInitiatedShutdownBehavior: 'terminate',
+    MaintenanceOptions: { AutoRecovery: 'disabled' },
+    CapacityReservationSpecification: { CapacityReservationPreference: 'none' },
+    CreditSpecification: { CpuCredits: 'unlimited' },
+    PrivateDnsNameOptions: { HostnameType: 'resource-name' },
+    InstanceMarketOptions: { MarketType: 'spot' },
+  } as const
+  const [InstanceId = ''] = await run(cloud, { ImageId, ...said })
+  const { LaunchTemplateData: data } = await cloud.call('GetLaunchTemplateData', { InstanceId })
+  const names = Object.keys(said) as (keyof typeof said)[]
+  assert.deepEqual(Object.fromEntries(names.map((name) => [name, data?.[name]])), said)
+  const LaunchTemplateId = await make(cloud, data as Data)
+  const answer = await cloud.call('RunInstances', { ...ONE, LaunchTemplate: { LaunchTemplateId } })
+  const again = { InstanceId: answer.Instances?.[0]?.InstanceId ?? '' }
+  const copy = await cloud.call('GetLaunchTemplateData', again)
+  assert.deepEqual(copy.LaunchTemplateData, data)
+})
+
 test('RunInstances overrides groups, interfaces and devices of a template by their key', async (t) => {
   const cloud = await openCloud(t, { racks: ['a'] })
   const ImageId = await registerImage(cloud)

@@ -25,6 +25,8 @@ test('an instance is launched with a profile, which is replaced and taken away',
   })
   const shown = Reservations?.[0]?.Instances?.[0]
   assert.deepEqual(shown?.IamInstanceProfile, { Arn: first.arn, Id: first.id })
+  const { LaunchTemplateData } = await ec2.getLaunchTemplateData({ InstanceId })
+  assert.deepEqual(LaunchTemplateData?.IamInstanceProfile, { Arn: first.arn })
   const list = () => ec2.describeIamInstanceProfileAssociations({})
   const [one] = (await list()).IamInstanceProfileAssociations ?? []
   assert.match(one?.AssociationId ?? '', /^iip-assoc-[0-9a-f]{17}$/)
