@@ -1,6 +1,7 @@
 // Instance types as operators make and end them. Types that are there without anybody's doing, and
 // what a type is: ec2/instance-types.ts.
 
+import type { RandomHex } from '../common/clock.ts'
 import { MalleeError } from '../common/errors.ts'
 import { instanceType, isDefaultType, typeInStore } from './ec2/instance-types.ts'
 import { removeUnused } from './ec2/removal.ts'
@@ -52,24 +53,28 @@ export async function createInstanceType(
 
 /** Throws NotFound, and Conflict for a type that instances have. */
 export async function deleteInstanceType(
-  { state, nowMs }: { state: State; nowMs: number },
+  parts: { state: State; randomHex: RandomHex; nowMs: number },
   name: string,
 ): Promise<void> {
-  if (instanceType(await state.fresh(), name) === null) throw unknown(name)
-  const check = (view: View): void => checkUnused(view, name)
-  await removeUnused(state, {}, check, async (tx) => {
-    const spec = await typeInStore(tx, name)
-    if (spec === null) throw unknown(name)
-    const before = await tx.get('instance-type', name)
-    // A default type is there again as soon as nothing says that it is not.
-    const { current: _, ...sizes } = spec
-    if (!isDefaultType(name)) await tx.delete('instance-type', name)
-    else await tx.put('instance-type', [name], { ...sizes, offered: false, createdAtMs: nowMs })
-    return async (again) => {
-      if (before === null) await again.delete('instance-type', name)
-      else await again.put('instance-type', [name], before)
-    }
-  })
+  if (instanceType(await parts.state.fresh(), name) === null) throw unknown(name)
+  await removeUnused(
+    parts,
+    {},
+    {
+      kind: 'instance-type',
+      id: name,
+      check: (view) => checkUnused(view, name),
+      remove: async (tx) => {
+        const spec = await typeInStore(tx, name)
+        if (spec === null) throw unknown(name)
+        // A default type is there again as soon as nothing says that it is not.
+        const { current: _, ...sizes } = spec
+        const gone = { ...sizes, offered: false, createdAtMs: parts.nowMs }
+        if (isDefaultType(name)) await tx.put('instance-type', [name], gone)
+        else await tx.delete('instance-type', name)
+      },
+    },
+  )
 }
 
 /** The instances that need the type's sizes: all that are not terminated. */

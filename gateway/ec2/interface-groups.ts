@@ -4,6 +4,7 @@
 import { ApiError } from '../aws/api-error.ts'
 import type { Transaction, View } from '../store/state.ts'
 import { namedInStore } from './ids.ts'
+import { keepFromRemoval } from './removal.ts'
 import { DEFAULT_GROUP } from './vpc-records.ts'
 
 /** Security groups of one interface (AWS, "Amazon VPC quotas"). */
@@ -46,5 +47,7 @@ export async function groupsFor(
       `${foreign.vpc} and ${vpc}.`
     throw new ApiError('InvalidParameter', text)
   }
-  return groups.map((group) => group.id)
+  const all = groups.map((group) => group.id)
+  await keepFromRemoval(tx, 'security-group', all)
+  return all
 }

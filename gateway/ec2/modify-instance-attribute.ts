@@ -12,6 +12,7 @@ import { badValue, endDryRun, refuseUnknown, required, unsupported } from './inp
 import { parseShutdownBehavior, parseUserData } from './instance-settings.ts'
 import { typeInStore } from './instance-types.ts'
 import { tellInstance, withGroups } from './interface-attributes.ts'
+import { keepFromRemoval } from './removal.ts'
 
 type ModifyHandlers = Required<
   Pick<Ec2Handlers, 'ModifyInstanceAttribute' | 'ResetInstanceAttribute'>
@@ -167,6 +168,7 @@ async function setType({ tx, state, record }: Turn, name: string): Promise<void>
     const text = `The instance type '${name}' does not exist.`
     throw new ApiError('InvalidInstanceAttributeValue', text)
   }
+  await keepFromRemoval(tx, 'instance-type', [name])
   mustBeStopped(record)
   checkInterfaceCount(type, record.interfaces.length)
   for (const id of record.interfaces) {

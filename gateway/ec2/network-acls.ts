@@ -5,7 +5,7 @@ import type { NetworkAcl } from '@aws-sdk/client-ec2'
 import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Handlers } from '../aws/handlers.ts'
 import type { NetworkAclEntry, NetworkAclRecord } from '../store/network-records.ts'
-import type { State, Transaction, View } from '../store/state.ts'
+import type { State, View } from '../store/state.ts'
 import { entriesShown, parseEntry, parsePlace } from './acl-entries.ts'
 import { answeredBefore, keepAnswer, parseClientToken } from './client-tokens.ts'
 import type { NetworkParts } from './create-vpc.ts'
@@ -13,7 +13,7 @@ import { type Filterable, matching } from './filters.ts'
 import { namedInStore, namedInView, newId, notFound, randomId } from './ids.ts'
 import { badValue, endDryRun, required } from './input.ts'
 import { pageOf } from './paging.ts'
-import { removeUnused } from './removal.ts'
+import { keepFromRemoval, removeUnused } from './removal.ts'
 import { addTags, parseTagSpecifications, tagList } from './tagging.ts'
 import { holdVpc } from './vpc-records.ts'
 import { ownedOrNamed } from './vpcs.ts'
@@ -104,12 +104,16 @@ export function networkAclHandlers({ state, randomHex }: NetworkParts): AclHandl
       if (acl?.isDefault === true) {
         throw badValue('networkAclId', id, 'The default network ACL of a VPC stays with it.')
       }
-      await removeUnused(
-        state,
-        input,
-        (view) => checkUnused(view, id),
-        (tx) => remove(tx, id, caller.account),
-      )
+      await removeUnused({ state, randomHex }, input, {
+        kind: 'network-acl',
+        id,
+        check: (view) => checkUnused(view, id),
+        remove: async (tx) => {
+          await namedInStore(tx, 'network-acl', [id], caller.account)
+          await tx.delete('tags', id)
+          await tx.delete('network-acl', id)
+        },
+      })
       return {}
     },
 
@@ -182,6 +186,7 @@ export function networkAclHandlers({ state, randomHex }: NetworkParts): AclHandl
           throw new ApiError('InvalidParameterValue', `${text} networks.`)
         }
         endDryRun(input)
+        await keepFromRemoval(tx, 'network-acl', [aclId])
         const aclAssociation = randomId(randomHex, 'aclassoc')
         await tx.put('subnet', [subnet.id], { ...subnet, acl: aclId, aclAssociation })
         return aclAssociation
@@ -207,24 +212,6 @@ async function changeEntries(
     endDryRun(input)
     await tx.put('network-acl', [id], { ...acl, entries })
   })
-}
-
-async function remove(
-  tx: Transaction,
-  id: string,
-  account: string,
-): Promise<(tx: Transaction) => Promise<void>> {
-  const [acl] = await namedInStore(tx, 'network-acl', [id], account)
-  const tags = await tx.get('tags', id)
-  await tx.delete('tags', id)
-  await tx.delete('network-acl', id)
-  return async (again) => {
-    const vpc = await again.get('vpc', acl?.vpc ?? '')
-    if (vpc === null) return
-    await holdVpc(again, vpc)
-    if (acl !== undefined) await again.put('network-acl', [id], acl)
-    if (tags !== null) await again.put('tags', [id], tags)
-  }
 }
 
 function checkUnused(view: View, id: string): void {

@@ -87,23 +87,17 @@ export function placementGroupHandlers({ state, randomHex, region }: NetworkPart
     DeletePlacementGroup: async ({ caller: { account } }, input) => {
       const name = required('GroupName', input.GroupName)
       const { id } = await groupInView(await state.fresh(), account, name)
-      await removeUnused(
-        state,
-        input,
-        (view) => checkUnused(view, account, id, name),
-        async (tx) => {
+      await removeUnused({ state, randomHex }, input, {
+        kind: 'placement-group',
+        id,
+        check: (view) => checkUnused(view, account, id, name),
+        remove: async (tx) => {
           const group = await groupNamed(tx, account, name)
-          const tags = await tx.get('tags', group.id)
           await tx.delete('tags', group.id)
           await tx.delete('name', ...groupNameKey(account, name))
           await tx.delete('placement-group', group.id)
-          return async (again) => {
-            await again.put('placement-group', [group.id], group)
-            await again.put('name', groupNameKey(account, name), { name, holder: group.id })
-            if (tags !== null) await again.put('tags', [group.id], tags)
-          }
         },
-      )
+      })
       return {}
     },
   }

@@ -7,6 +7,7 @@ import type { PlacementGroupRecord } from '../store/compute-records.ts'
 import type { Transaction } from '../store/state.ts'
 import { oneInStore } from './ids.ts'
 import { badValue } from './input.ts'
+import { keepFromRemoval } from './removal.ts'
 
 export interface GroupWish {
   /** One of the two. */
@@ -51,6 +52,7 @@ export async function groupFor(
     id === null
       ? await groupNamed(tx, account, name ?? '')
       : await oneInStore(tx, 'placement-group', id, account)
+  await keepFromRemoval(tx, 'placement-group', [record.id])
   if (partition === null) return { record, partition }
   if (record.strategy !== 'partition') {
     const text = `The placement group '${record.name}' is a ${record.strategy} group: no partitions`

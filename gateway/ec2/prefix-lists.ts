@@ -129,12 +129,16 @@ export function prefixListHandlers({ state, randomHex, region }: NetworkParts): 
     DeleteManagedPrefixList: async ({ caller: { account } }, input) => {
       const id = required('PrefixListId', input.PrefixListId)
       const before = await shown(id, account)
-      await removeUnused(
-        state,
-        input,
-        (view) => checkUnused(view, account, id),
-        (tx) => remove(tx, id, account),
-      )
+      await removeUnused({ state, randomHex }, input, {
+        kind: 'prefix-list',
+        id,
+        check: (view) => checkUnused(view, account, id),
+        remove: async (tx) => {
+          await listNow(tx, id, account)
+          await tx.delete('tags', id)
+          await tx.delete('prefix-list', id)
+        },
+      })
       return { PrefixList: { ...before, State: 'delete-complete' } }
     },
   }
@@ -159,21 +163,6 @@ async function resize(
   for (const { id } of usersOf(view, list.account, list.id)) {
     const group = await tx.get('security-group', id)
     if (group !== null) await checkRuleCount(tx, group)
-  }
-}
-
-async function remove(
-  tx: Transaction,
-  id: string,
-  account: string,
-): Promise<(tx: Transaction) => Promise<void>> {
-  const list = await listNow(tx, id, account)
-  const tags = await tx.get('tags', id)
-  await tx.delete('tags', id)
-  await tx.delete('prefix-list', id)
-  return async (again) => {
-    await again.put('prefix-list', [id], list)
-    if (tags !== null) await again.put('tags', [id], tags)
   }
 }
 

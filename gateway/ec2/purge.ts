@@ -1,6 +1,6 @@
 // What fades after a while: instances that were terminated an hour ago, client tokens of yesterday,
 // deregistered images that nothing runs from, private addresses that have rested, tags of rules
-// that are in no security group any more.
+// that are in no security group any more, announcements of removals that nobody finished.
 
 import type { ImageRecord, InstanceRecord } from '../store/records.ts'
 import type { State, View } from '../store/state.ts'
@@ -11,6 +11,8 @@ import { releaseInterfaces } from './release.ts'
 
 /** EC2 shows a terminated instance for about an hour. */
 const TERMINATED_MS = 3_600_000
+/** A removal takes two transactions; whose announcement goes meanwhile announces it once more. */
+const REMOVAL_MS = 3_600_000
 /** Records of one transaction. */
 const BATCH = 100
 
@@ -52,6 +54,12 @@ export async function purgeTerminated(state: State, nowMs: number): Promise<void
   for (const batch of batches(strayRuleTags(view))) {
     await state.update(async (tx) => {
       for (const rule of batch) await tx.delete('tags', rule)
+    })
+  }
+  const removals = view.all('removal').filter((one) => nowMs - one.announcedAtMs > REMOVAL_MS)
+  for (const batch of batches(removals)) {
+    await state.update(async (tx) => {
+      for (const { kind, id } of batch) await tx.delete('removal', kind, id)
     })
   }
   for (const batch of batches(images)) {

@@ -18,6 +18,7 @@ import type { Transaction } from '../store/state.ts'
 import { notFound, oneInStore } from './ids.ts'
 import { badValue, required, unsupported } from './input.ts'
 import { peeringOf } from './peering-records.ts'
+import { keepFromRemoval } from './removal.ts'
 
 type DestinationInput = Pick<
   Ec2Inputs['CreateRoute'],
@@ -79,6 +80,7 @@ export async function destinationOf(
   }
   if (list !== undefined) {
     const { family, maxEntries } = await oneInStore(tx, 'prefix-list', list, account)
+    await keepFromRemoval(tx, 'prefix-list', [list])
     return { text: list, family, weight: maxEntries }
   }
   if (v4 !== undefined) return cidrDestination('destinationCidrBlock', v4, 4)

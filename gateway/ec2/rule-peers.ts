@@ -5,6 +5,7 @@ import type { PeeringRecord, RulePeer, SecurityGroupRecord } from '../store/netw
 import type { Transaction, View } from '../store/state.ts'
 import { NOBODY } from './group-rules.ts'
 import { checkIds, namedInStore, notFound } from './ids.ts'
+import { keepFromRemoval } from './removal.ts'
 import type { PeerWish } from './rule-request.ts'
 
 /** As the rule says it; what it names need not be there any more. Names are of the group's VPC. */
@@ -35,6 +36,7 @@ export async function peerFor(
   const peer = peerNamed(view, group, wish)
   if (wish.kind === 'prefix-list') {
     await namedInStore(tx, 'prefix-list', [wish.id], group.account)
+    await keepFromRemoval(tx, 'prefix-list', [wish.id])
   }
   if (wish.kind === 'group') await checkGroup(tx, view, group, peer.group, wish.owner)
   return peer
@@ -68,7 +70,7 @@ async function checkGroup(
   const other = await tx.get('security-group', id)
   const isTheirs = other !== null && other.account === (owner === '' ? group.account : owner)
   if (other === null || !isTheirs) throw notFound('security-group', [id])
-  if (other.vpc === group.vpc) return
+  if (other.vpc === group.vpc) return await keepFromRemoval(tx, 'security-group', [id])
   const known = peeringBetween(view, group.vpc, other.vpc)
   const peering = known === null ? null : await tx.get('peering', known.id)
   if (peering?.state === 'active') return

@@ -19,6 +19,7 @@ import { launchOptions } from './metadata-options.ts'
 import { groupFor } from './placement-wish.ts'
 import { putAssociation } from './profile-associations.ts'
 import { profileFor } from './profile-wish.ts'
+import { keepFromRemoval } from './removal.ts'
 import { parseRun, type RunRequest, typeNamed } from './run-request.ts'
 import { findTargets, type Targets } from './run-targets.ts'
 import { freeAddresses } from './subnet-records.ts'
@@ -62,6 +63,7 @@ async function launch(
   const parsed = parseRun(merged, view)
   const { name } = parsed.type
   const request = { ...parsed, type: typeNamed(await typeInStore(tx, name), name) }
+  await keepFromRemoval(tx, 'instance-type', [name])
   const one: Launch = { ...parts, tx, context, request, systemTags }
   const targets = await findTargets(tx, view, { region, account }, request)
   const racks = racksWithAddresses(view, targets, request)

@@ -7,7 +7,7 @@ import type { RandomHex } from '../../common/clock.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { CallContext, Ec2Handlers, Ec2Inputs, Ec2Outputs } from '../aws/handlers.ts'
 import type { SecurityGroupRecord, VpcRecord } from '../store/network-records.ts'
-import type { State, Transaction, View } from '../store/state.ts'
+import type { State, View } from '../store/state.ts'
 import { matching } from './filters.ts'
 import { GROUPS_FOR_VPC, groupFilters } from './group-filters.ts'
 import { newGroupRules } from './group-rules.ts'
@@ -54,16 +54,18 @@ export function securityGroupHandlers(parts: GroupParts): GroupHandlers {
         throw new ApiError('CannotDelete', `${text} a user`)
       }
       let removed = group
-      await removeUnused(
-        state,
-        input,
-        (view) => checkUnused(view, group),
-        async (tx) => {
+      await removeUnused(parts, input, {
+        kind: 'security-group',
+        id: group.id,
+        check: (view) => checkUnused(view, group),
+        remove: async (tx) => {
           const [now] = await namedInStore(tx, 'security-group', [group.id], caller.account)
           removed = now ?? group
-          return await remove(tx, removed)
+          await tx.delete('tags', removed.id)
+          await tx.delete('name', ...nameKey(removed.vpc, removed.name))
+          await tx.delete('security-group', removed.id)
         },
-      )
+      })
       await forgetRuleTags(state, removed)
       return { Return: true, GroupId: group.id }
     },
@@ -164,25 +166,6 @@ async function create(
   })
   const Tags = tagList(await state.fresh(), group.id)
   return { GroupId: group.id, SecurityGroupArn: groupArn(region, group), Tags }
-}
-
-async function remove(
-  tx: Transaction,
-  group: SecurityGroupRecord,
-): Promise<(tx: Transaction) => Promise<void>> {
-  const name = nameKey(group.vpc, group.name)
-  const tags = await tx.get('tags', group.id)
-  await tx.delete('tags', group.id)
-  await tx.delete('name', ...name)
-  await tx.delete('security-group', group.id)
-  return async (again) => {
-    const vpc = await again.get('vpc', group.vpc)
-    if (vpc === null) return
-    await holdVpc(again, vpc)
-    await again.put('security-group', [group.id], group)
-    await again.put('name', name, { name: group.name, holder: group.id })
-    if (tags !== null) await again.put('tags', [group.id], tags)
-  }
 }
 
 /** After the group, without which nobody tags its rules any more. */

@@ -1,7 +1,7 @@
 // Instance types for operators.
 
 import type { FastifyInstance } from 'fastify'
-import type { Clock } from '../../common/clock.ts'
+import type { Clock, RandomHex } from '../../common/clock.ts'
 import { instanceTypes, isDefaultType } from '../ec2/instance-types.ts'
 import {
   createInstanceType,
@@ -14,6 +14,7 @@ import type { State } from '../store/state.ts'
 interface TypeParts {
   readonly state: State
   readonly clock: Clock
+  readonly randomHex: RandomHex
 }
 
 const BODY = {
@@ -30,7 +31,8 @@ const BODY = {
   },
 } as const
 
-export function addTypeRoutes(app: FastifyInstance, { state, clock }: TypeParts): void {
+export function addTypeRoutes(app: FastifyInstance, parts: TypeParts): void {
+  const { state, clock, randomHex } = parts
   app.get('/v1/types', async () => {
     const view = await state.fresh()
     return {
@@ -47,7 +49,7 @@ export function addTypeRoutes(app: FastifyInstance, { state, clock }: TypeParts)
   )
 
   app.delete<{ Params: { name: string } }>('/v1/types/:name', async ({ params }) => {
-    await deleteInstanceType({ state, nowMs: clock.nowMs() }, params.name)
+    await deleteInstanceType({ state, randomHex, nowMs: clock.nowMs() }, params.name)
     return { deleted: params.name }
   })
 }

@@ -199,6 +199,15 @@ export interface NameRecord {
   readonly holder: string
 }
 
+/** Somebody looks for references to a record, to delete it when there are none. */
+export interface RemovalRecord {
+  readonly kind: string
+  readonly id: string
+  /** Random: a later announcement of the same is another one. */
+  readonly mark: string
+  readonly announcedAtMs: number
+}
+
 /** Kind → record; the kind is the first part of the key. */
 export interface Records extends ComputeRecords, IamRecords {
   cloud: CloudRecord
@@ -239,6 +248,7 @@ export interface Records extends ComputeRecords, IamRecords {
   'command-result': CommandResultRecord
   lease: LeaseRecord
   name: NameRecord
+  removal: RemovalRecord
 }
 export type Kind = keyof Records
 

@@ -60,7 +60,8 @@ export async function openRaceCloud(
   }
 }
 
-async function outcome(call: Promise<unknown>): Promise<string> {
+/** The code of its refusal, `accepted` for none. */
+export async function outcome(call: Promise<unknown>): Promise<string> {
   try {
     await call
     return 'accepted'
