@@ -23,6 +23,7 @@ type AttachmentHandlers = Required<
 >
 
 const KNOWN = new Set(['NetworkInterfaceId', 'InstanceId', 'DeviceIndex', 'DryRun'])
+const ATTACHMENT_ID = /^eni-attach-(?:[0-9a-f]{8}|[0-9a-f]{17})$/
 const HARMLESS = new Map<string, readonly unknown[]>([['NetworkCardIndex', [0]]])
 
 export function attachmentHandlers({ state, randomHex }: InterfaceParts): AttachmentHandlers {
@@ -83,7 +84,12 @@ export function attachmentHandlers({ state, randomHex }: InterfaceParts): Attach
   }
 }
 
+/** AWS's error for an id that nobody has, or that is none. */
 export function unknownAttachment(attachment: string): ApiError {
+  if (!ATTACHMENT_ID.test(attachment)) {
+    const text = `Invalid id: "${attachment}" (expecting "eni-attach-...")`
+    return new ApiError('InvalidNetworkInterfaceAttachmentId.Malformed', text)
+  }
   const text = `The attachment ID '${attachment}' does not exist`
   return new ApiError('InvalidAttachmentID.NotFound', text)
 }

@@ -55,8 +55,14 @@ export const NOUNS: Readonly<Record<TaggedKind, Noun>> = {
     'InvalidInstanceID.Malformed',
   ),
   image: noun('ami', 'image ID', 'image', 'InvalidAMIID.NotFound', 'InvalidAMIID.Malformed'),
-  vpc: noun('vpc', 'vpc ID', 'vpc', 'InvalidVpcID.NotFound'),
-  subnet: noun('subnet', 'subnet ID', 'subnet', 'InvalidSubnetID.NotFound'),
+  vpc: noun('vpc', 'vpc ID', 'vpc', 'InvalidVpcID.NotFound', 'InvalidVpcID.Malformed'),
+  subnet: noun(
+    'subnet',
+    'subnet ID',
+    'subnet',
+    'InvalidSubnetID.NotFound',
+    'InvalidSubnetID.Malformed',
+  ),
   'security-group': noun(
     'sg',
     'security group ID',
@@ -78,12 +84,19 @@ export const NOUNS: Readonly<Record<TaggedKind, Noun>> = {
     'InvalidNetworkInterfaceID.NotFound',
     'InvalidNetworkInterfaceId.Malformed',
   ),
-  'route-table': noun('rtb', 'routeTable ID', 'route-table', 'InvalidRouteTableID.NotFound'),
+  'route-table': noun(
+    'rtb',
+    'routeTable ID',
+    'route-table',
+    'InvalidRouteTableID.NotFound',
+    'InvalidRouteTableId.Malformed',
+  ),
   'internet-gateway': noun(
     'igw',
     'internetGateway ID',
     'internet-gateway',
     'InvalidInternetGatewayID.NotFound',
+    'InvalidInternetGatewayId.Malformed',
   ),
   'egress-only-gateway': noun(
     'eigw',
@@ -105,7 +118,13 @@ export const NOUNS: Readonly<Record<TaggedKind, Noun>> = {
     'InvalidVpcPeeringConnectionID.NotFound',
     'InvalidVpcPeeringConnectionId.Malformed',
   ),
-  'dhcp-options': noun('dopt', 'dhcpOption ID', 'dhcp-options', 'InvalidDhcpOptionID.NotFound'),
+  'dhcp-options': noun(
+    'dopt',
+    'dhcpOption ID',
+    'dhcp-options',
+    'InvalidDhcpOptionID.NotFound',
+    'InvalidDhcpOptionsId.Malformed',
+  ),
   'prefix-list': noun(
     'pl',
     'prefix list ID',
@@ -113,7 +132,13 @@ export const NOUNS: Readonly<Record<TaggedKind, Noun>> = {
     'InvalidPrefixListID.NotFound',
     'InvalidPrefixListId.Malformed',
   ),
-  'network-acl': noun('acl', 'networkAcl ID', 'network-acl', 'InvalidNetworkAclID.NotFound'),
+  'network-acl': noun(
+    'acl',
+    'networkAcl ID',
+    'network-acl',
+    'InvalidNetworkAclID.NotFound',
+    'InvalidNetworkAclId.Malformed',
+  ),
   address: noun('eipalloc', 'allocation ID', 'elastic-ip', 'InvalidAllocationID.NotFound'),
   'key-pair': noun('key', 'key pair ID', 'key-pair', 'InvalidKeyPair.NotFound'),
   'launch-template': noun(

@@ -210,9 +210,12 @@ function defaultVpc(view: View, account: string): VpcRecord {
 }
 
 function nameOf(name: string): string {
-  if (name === DEFAULT_GROUP || name.startsWith('sg-')) {
+  if (name === DEFAULT_GROUP) {
     const text = `Cannot use reserved security group name: ${name.slice(0, 255)}`
     throw new ApiError('InvalidGroup.Reserved', text)
+  }
+  if (name.startsWith('sg-')) {
+    throw badValue('GroupName', name.slice(0, 255), 'A name may not be in the format sg-*.')
   }
   if (name.trim() !== '') return parseText('GroupName', name)
   throw badValue('GroupName', name, 'A name has 1 to 255 characters.')

@@ -24,7 +24,7 @@ import {
   newEntityId,
   putEntity,
 } from './entities.ts'
-import { invalid, notThere } from './errors.ts'
+import { invalid, notThere, unsatisfied } from './errors.ts'
 import { pageOf } from './paging.ts'
 import {
   type Attachments,
@@ -36,6 +36,7 @@ import {
 } from './policies.ts'
 
 const MAX_VERSIONS = 5
+const VERSION_ID = /^v[1-9][0-9]*(?:\.[A-Za-z0-9-]*)?$/
 
 export function managedPolicyHandlers({ state, randomHex }: IamParts): IamHandlers {
   return {
@@ -184,6 +185,10 @@ function own(
 }
 
 function versionOf(policy: ManagedPolicy, id: string | undefined): PolicyVersion {
+  if (id !== undefined && !VERSION_ID.test(id)) {
+    const constraint = String.raw`v[1-9][0-9]*(\.[A-Za-z0-9-]*)?`
+    throw unsatisfied('versionId', id, `satisfy regular expression pattern: ${constraint}`)
+  }
   const found = policy.versions.find((version) => version.id === id)
   if (found !== undefined) return found
   throw notThere(`Policy ${policy.arn} version ${id} does not exist or is not attachable.`)

@@ -6,7 +6,7 @@ import type { View } from '../store/state.ts'
 import { AWS_POLICIES, awsPolicyTimeMs } from './aws-policies.ts'
 import type { Tags } from './checks.ts'
 import { arnOf, entitiesOf } from './entities.ts'
-import { notThere } from './errors.ts'
+import { notThere, unsatisfied } from './errors.ts'
 
 /** Of either owner. */
 export interface ManagedPolicy {
@@ -26,6 +26,8 @@ export interface ManagedPolicy {
 
 const ARN = /^arn:aws:iam::(?:aws|\d{12}):policy\/[\u0021-\u007e]+$/
 
+const MIN_ARN = 20
+
 const awsManaged = new Map(
   AWS_POLICIES.map((one): [string, ManagedPolicy] => {
     const arn = `arn:aws:iam::aws:policy${one.path}${one.name}`
@@ -39,8 +41,14 @@ const awsManaged = new Map(
 /** Kept by record, as every call of its owners looks it up. */
 const shapes = new WeakMap<ManagedPolicyRecord, ManagedPolicy>()
 
-/** Throws NoSuchEntity when the account has none of that ARN, InvalidInput for what is no ARN. */
+/**
+ * Throws NoSuchEntity when the account has none of that ARN, InvalidInput for what is no ARN and
+ * ValidationError for what is too short to be one.
+ */
 export function managedPolicy(view: View, account: string, arn: string): ManagedPolicy {
+  if (arn.length < MIN_ARN) {
+    throw unsatisfied('policyArn', arn, `have length greater than or equal to ${MIN_ARN}`)
+  }
   if (!ARN.test(arn)) throw new ApiError('InvalidInput', `ARN ${arn.slice(0, 200)} is not valid.`)
   const found = findPolicy(view, account, arn)
   if (found === null) throw notThere(`Policy ${arn} does not exist or is not attachable.`)

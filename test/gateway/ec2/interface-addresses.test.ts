@@ -146,7 +146,7 @@ test('ModifyNetworkInterfaceAttribute changes one thing, which Describe then sho
   assert.equal(await change({ Groups: [GroupId] }), 'accepted')
   assert.equal(await change({ SourceDestCheck: { Value: false } }), 'accepted')
   assert.equal(await change({ Description: { Value: 'mine' } }), 'accepted')
-  const wrong = { AttachmentId: 'eni-attach-x', DeleteOnTermination: false }
+  const wrong = { AttachmentId: 'eni-attach-01234567', DeleteOnTermination: false }
   assert.equal(await change({ Attachment: wrong }), 'InvalidAttachmentID.NotFound')
   const Attachment = { ...wrong, AttachmentId: first?.Attachment?.AttachmentId }
   assert.equal(await change({ Attachment }), 'accepted')

@@ -109,9 +109,13 @@ test('DescribeVpcs and DescribeSubnets show the default network of the caller on
     .view()
     .all('vpc')
     .find((one) => one.account === OTHER_ACCOUNT)
-  for (const id of [foreign?.id ?? '', UNKNOWN_VPC, 'x', 'a/b']) {
+  for (const id of [foreign?.id ?? '', UNKNOWN_VPC]) {
     const call = cloud.call('DescribeVpcs', { VpcIds: [id] })
     assert.equal(await refusal(call), 'InvalidVpcID.NotFound', id)
+  }
+  for (const id of ['x', 'a/b']) {
+    const call = cloud.call('DescribeVpcs', { VpcIds: [id] })
+    assert.equal(await refusal(call), 'InvalidVpcID.Malformed', id)
   }
   const subnet = cloud.call('DescribeSubnets', { SubnetIds: ['subnet-01234567'] })
   assert.equal(await refusal(subnet), 'InvalidSubnetID.NotFound')

@@ -72,7 +72,7 @@ for (const [what, input, code] of [
   ['too many instances', { MinCount: 101, MaxCount: 200 }, 'InstanceLimitExceeded'],
   ['no count', { MinCount: undefined }, 'MissingParameter'],
   ['an unknown subnet', { SubnetId: 'subnet-0123456789abcdef0' }, 'InvalidSubnetID.NotFound'],
-  ['a malformed subnet', { SubnetId: 'net/1' }, 'InvalidSubnetID.NotFound'],
+  ['a malformed subnet', { SubnetId: 'net/1' }, 'InvalidSubnetID.Malformed'],
   [
     'a subnet in an interface and at the top',
     { SubnetId: 'subnet-1', NetworkInterfaces: [{ DeviceIndex: 0 }] },

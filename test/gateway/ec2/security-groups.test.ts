@@ -66,7 +66,7 @@ test('CreateSecurityGroup refuses names and descriptions that EC2 does not have'
     [{ GroupName: 'naïve', Description }, 'InvalidParameterValue'],
     [{ GroupName: 'a', Description: 'a\nb' }, 'InvalidParameterValue'],
     [{ GroupName: 'default', Description }, 'InvalidGroup.Reserved'],
-    [{ GroupName: 'sg-1', Description }, 'InvalidGroup.Reserved'],
+    [{ GroupName: 'sg-1', Description }, 'InvalidParameterValue'],
     [{ GroupName: 'a', Description, VpcId: 'vpc-01234567' }, 'InvalidVpcID.NotFound'],
     [{ GroupName: 'a', Description, DryRun: true }, 'DryRunOperation'],
   ] as const) {

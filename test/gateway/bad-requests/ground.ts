@@ -1,0 +1,152 @@
+// What bad requests are about: two accounts, and in the first one of each thing, in the states that
+// requests can be wrong about.
+
+import assert from 'node:assert/strict'
+import type { TestContext } from 'node:test'
+import type { EC2, RunInstancesCommandInput } from '@aws-sdk/client-ec2'
+import { randomHex } from '../../../common/clock.ts'
+import { ensureDefaultSubnets } from '../../../gateway/ec2/networks.ts'
+import { addPublicPool } from '../ec2/network-support.ts'
+import { DIGEST, REGION, report, START_MS } from '../ec2/support.ts'
+import { openWorld, policyDocument, trustOf, type World } from '../iam/world.ts'
+
+export const ZONE = `${REGION}-a`
+export const OTHER_ZONE = `${REGION}-b`
+
+export type Ground = Awaited<ReturnType<typeof openGround>>
+
+export async function openGround(t: TestContext) {
+  const world = await openWorld(t)
+  const ec2 = world.ec2()
+  await addPublicPool(world.state, { cidr: '203.0.113.0/27' })
+  await ensureDefaultSubnets(world.state, { nowMs: START_MS, randomHex })
+  const net = await layNetwork(ec2)
+  return { world, account: world.account, ...net, ...(await start(world, ec2, net)) }
+}
+
+/** Ids of a VPC with everything in it, and of an empty one. */
+async function layNetwork(ec2: EC2) {
+  const vpc = id((await ec2.createVpc({ CidrBlock: '10.70.0.0/16' })).Vpc?.VpcId)
+  const otherVpc = id((await ec2.createVpc({ CidrBlock: '10.71.0.0/16' })).Vpc?.VpcId)
+  const subnetOf = async (VpcId: string, CidrBlock: string, AvailabilityZone = ZONE) =>
+    id((await ec2.createSubnet({ VpcId, CidrBlock, AvailabilityZone })).Subnet?.SubnetId)
+  const subnet = await subnetOf(vpc, '10.70.1.0/24')
+  const farSubnet = await subnetOf(vpc, '10.70.2.0/24', OTHER_ZONE)
+  const otherSubnet = await subnetOf(otherVpc, '10.71.1.0/24')
+  const groupOf = async (VpcId: string, GroupName: string) =>
+    id((await ec2.createSecurityGroup({ VpcId, GroupName, Description: GroupName })).GroupId)
+  const group = await groupOf(vpc, 'web')
+  const otherGroup = await groupOf(otherVpc, 'far')
+  const { SecurityGroupRules: rules } = await ec2.authorizeSecurityGroupIngress({
+    GroupId: group,
+    IpPermissions: [
+      { IpProtocol: 'tcp', FromPort: 80, ToPort: 80, IpRanges: [{ CidrIp: '0.0.0.0/0' }] },
+    ],
+  })
+  const of = { Filters: [{ Name: 'vpc-id', Values: [vpc] }] }
+  const [usual] =
+    (
+      await ec2.describeSecurityGroups({
+        Filters: [...of.Filters, { Name: 'group-name', Values: ['default'] }],
+      })
+    ).SecurityGroups ?? []
+  const [main] = (await ec2.describeRouteTables(of)).RouteTables ?? []
+  const [acl] = (await ec2.describeNetworkAcls(of)).NetworkAcls ?? []
+  const gateway = id((await ec2.createInternetGateway({})).InternetGateway?.InternetGatewayId)
+  const freeGateway = id((await ec2.createInternetGateway({})).InternetGateway?.InternetGatewayId)
+  await ec2.attachInternetGateway({ InternetGatewayId: gateway, VpcId: vpc })
+  const table = id((await ec2.createRouteTable({ VpcId: vpc })).RouteTable?.RouteTableId)
+  const DestinationCidrBlock = '0.0.0.0/0'
+  await ec2.createRoute({ RouteTableId: table, DestinationCidrBlock, GatewayId: gateway })
+  const tied = await ec2.associateRouteTable({ RouteTableId: table, SubnetId: subnet })
+  const peering = await ec2.createVpcPeeringConnection({ VpcId: vpc, PeerVpcId: otherVpc })
+  const list = await ec2.createManagedPrefixList({
+    ...{ PrefixListName: 'list', AddressFamily: 'IPv4', MaxEntries: 2 },
+    Entries: [{ Cidr: '192.0.2.0/24' }],
+  })
+  const dhcp = await ec2.createDhcpOptions({
+    DhcpConfigurations: [{ Key: 'domain-name', Values: ['example.com'] }],
+  })
+  await ec2.associateDhcpOptions({ DhcpOptionsId: id(dhcp.DhcpOptions?.DhcpOptionsId), VpcId: vpc })
+  return {
+    ...{ vpc, otherVpc, subnet, farSubnet, otherSubnet, group, otherGroup, gateway, freeGateway },
+    ...{ table, usualGroup: id(usual?.GroupId), mainTable: id(main?.RouteTableId) },
+    rule: id(rules?.[0]?.SecurityGroupRuleId),
+    mainAssociation: id(main?.Associations?.[0]?.RouteTableAssociationId),
+    association: id(tied.AssociationId),
+    acl: id(acl?.NetworkAclId),
+    ownAcl: id((await ec2.createNetworkAcl({ VpcId: vpc })).NetworkAcl?.NetworkAclId),
+    peering: id(peering.VpcPeeringConnection?.VpcPeeringConnectionId),
+    list: id(list.PrefixList?.PrefixListId),
+    dhcp: id(dhcp.DhcpOptions?.DhcpOptionsId),
+  }
+}
+
+/** Instances in every state, and what hangs on them. */
+async function start(world: World, ec2: EC2, { subnet, group }: { subnet: string; group: string }) {
+  const iam = world.iam()
+  const AssumeRolePolicyDocument = trustOf({ AWS: world.account })
+  const role = await iam.createRole({ RoleName: 'web', AssumeRolePolicyDocument })
+  await iam.createUser({ UserName: 'alice' })
+  await iam.createGroup({ GroupName: 'staff' })
+  await iam.addUserToGroup({ GroupName: 'staff', UserName: 'alice' })
+  const PolicyDocument = policyDocument('ec2:Describe*')
+  const policy = await iam.createPolicy({ PolicyName: 'reader', PolicyDocument })
+  await iam.attachUserPolicy({ UserName: 'alice', PolicyArn: policy.Policy?.Arn })
+  await iam.createInstanceProfile({ InstanceProfileName: 'web' })
+  await iam.addRoleToInstanceProfile({ InstanceProfileName: 'web', RoleName: 'web' })
+
+  const location = { ImageLocation: `sha256:${DIGEST}` }
+  const image = id((await ec2.registerImage({ Name: 'debian', ...location })).ImageId)
+  await ec2.createKeyPair({ KeyName: 'mine' })
+  const base = { ImageId: image, InstanceType: 't3.nano' as const, MinCount: 1, MaxCount: 1 }
+  const run = async (wish: Partial<RunInstancesCommandInput> = {}) => {
+    const launch = { ...base, SubnetId: subnet, SecurityGroupIds: [group], ...wish }
+    return id((await ec2.runInstances(launch)).Instances?.[0]?.InstanceId)
+  }
+  const pending = await run({ ClientToken: 'first' })
+  const running = await run()
+  const guarded = await run({ DisableApiTermination: true, DisableApiStop: true })
+  const stopped = await run()
+  const ended = await run()
+  for (const one of [running, guarded, stopped, ended]) await report(world.state, one, 'running')
+  await ec2.stopInstances({ InstanceIds: [stopped] })
+  await report(world.state, stopped, 'stopped')
+  await ec2.terminateInstances({ InstanceIds: [ended] })
+  await report(world.state, ended, 'terminated')
+  const card = world.state.view().interfacesOf('instance', running)[0]
+  const free = await ec2.createNetworkInterface({ SubnetId: subnet })
+  const address = await ec2.allocateAddress({})
+  const bound = await ec2.allocateAddress({})
+  const tied = await ec2.associateAddress({ AllocationId: bound.AllocationId, InstanceId: running })
+  const template = await ec2.createLaunchTemplate({
+    LaunchTemplateName: 'web',
+    LaunchTemplateData: { ImageId: image, InstanceType: 't3.nano' },
+  })
+  const profile = { Name: 'web' }
+  const acting = await ec2.associateIamInstanceProfile({
+    ...{ InstanceId: running, IamInstanceProfile: profile },
+  })
+  await ec2.createPlacementGroup({ GroupName: 'near', Strategy: 'cluster' })
+  await ec2.createPlacementGroup({ GroupName: 'parts', Strategy: 'partition', PartitionCount: 2 })
+  return {
+    ...{ image, pending, running, guarded, stopped, ended },
+    card: id(card?.id),
+    attachment: id(card?.attachment),
+    cardAddress: id(card?.ipv4),
+    freeCard: id(free.NetworkInterface?.NetworkInterfaceId),
+    address: id(address.AllocationId),
+    publicIp: id(address.PublicIp),
+    bound: id(bound.AllocationId),
+    binding: id(tied.AssociationId),
+    template: id(template.LaunchTemplate?.LaunchTemplateId),
+    acting: id(acting.IamInstanceProfileAssociation?.AssociationId),
+    policyArn: id(policy.Policy?.Arn),
+    roleArn: id(role.Role?.Arn),
+  }
+}
+
+function id(value: string | undefined): string {
+  assert.ok(value)
+  return value
+}
