@@ -26,6 +26,10 @@ export interface GatewayConfig {
   /** PEM files of the public API; plain HTTP without. */
   readonly tlsCertificate: string | null
   readonly tlsKey: string | null
+  /** Bytes of one file of the audit log. */
+  readonly auditFileBytes: number
+  /** Files of the audit log that are kept, with the one written to; 0: there is no audit log. */
+  readonly auditFiles: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -40,6 +44,8 @@ const DEFAULTS: GatewayConfig = {
   socket: DEFAULT_SOCKET,
   tlsCertificate: null,
   tlsKey: null,
+  auditFileBytes: 64 << 20,
+  auditFiles: 16,
   logLevel: 'info',
 }
 
@@ -50,7 +56,14 @@ export interface GatewayFiles {
   readonly key: string
   readonly masterKey: string
   readonly blobs: string
+  readonly audit: string
 }
+
+/** What the numbers among the settings may be, but for the ports. */
+const RANGES = {
+  auditFileBytes: [1 << 20, 2 ** 40],
+  auditFiles: [0, 10_000],
+} as const
 
 export function filesOf(stateDir: string): GatewayFiles {
   return {
@@ -60,6 +73,7 @@ export function filesOf(stateDir: string): GatewayFiles {
     key: join(stateDir, 'gateway.key'),
     masterKey: join(stateDir, 'master.key'),
     blobs: join(stateDir, 'blobs'),
+    audit: join(stateDir, 'audit.jsonl'),
   }
 }
 
@@ -72,9 +86,9 @@ export async function readConfig(
   const text = await readIfThere(file)
   const fromFile = text === null ? {} : parseObject(file, text)
   const fromEnv: Record<string, unknown> = {}
-  for (const name of Object.keys(DEFAULTS)) {
+  for (const [name, usual] of Object.entries(DEFAULTS)) {
     const value = env[`MALLEE_${name.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase()}`]
-    if (value !== undefined) fromEnv[name] = /Port$/.test(name) ? Number(value) : value
+    if (value !== undefined) fromEnv[name] = typeof usual === 'number' ? Number(value) : value
   }
   const given = { ...fromFile, ...fromEnv, ...overrides }
   for (const name of Object.keys(given)) {
@@ -93,6 +107,12 @@ function check(file: string, config: GatewayConfig): GatewayConfig {
     const port = config[name]
     if (!Number.isInteger(port) || port < 0 || port > 65_535) {
       throw bad(file, name, `is ${JSON.stringify(port)}, not a port from 0 to 65535`)
+    }
+  }
+  for (const [name, [min, max]] of Object.entries(RANGES)) {
+    const value = config[name as keyof typeof RANGES]
+    if (!Number.isInteger(value) || value < min || value > max) {
+      throw bad(file, name, `is ${JSON.stringify(value)}, not a number from ${min} to ${max}`)
     }
   }
   for (const name of ['stateDir', 'store', 'listenHost', 'socket'] as const) {

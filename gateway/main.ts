@@ -15,6 +15,8 @@ import { address } from '../proto/service.ts'
 import { SESSION_TIMING } from '../proto/session.ts'
 import { sessionService } from '../proto/session-server.ts'
 import { secretsOf } from './access-keys.ts'
+import { createAudit } from './audit/audit.ts'
+import { AuditFile } from './audit/file.ts'
 import { openBlob, removePartialBlobs } from './blobs.ts'
 import { GatewayCertificate, keepCertificate, readCa, readTls } from './certificate.ts'
 import { askHost, serveCommands } from './control/commands.ts'
@@ -33,6 +35,7 @@ import { createAdminServer } from './http/admin-server.ts'
 import { createApiServer } from './http/server.ts'
 import { createAuthorizer } from './iam/authorize.ts'
 import { keyUses } from './iam/key-uses.ts'
+import { principalOf } from './iam/principals.ts'
 import { openIdentitySigner } from './identity-signer.ts'
 import { startLocalServer } from './local/server.ts'
 import { createMetrics } from './metrics.ts'
@@ -182,6 +185,13 @@ async function openGateway(
   })
   onStop(() => housekeeping.stop())
   onStop(watchGauges({ state, sessions, metrics, clock, certificateEnds: certificate.ends }))
+  const { auditFileBytes: maxBytes, auditFiles: files } = config
+  const file = new AuditFile({ path: filesOf(stateDir).audit, maxBytes, files, log, metrics })
+  onStop(() => file.close())
+  const audit = createAudit({
+    ...{ file, log, metrics, region: cloud.region, eventId: () => crypto.randomUUID() },
+    roleArnOf: (caller) => principalOf(state.view(), caller).roleArn,
+  })
   const api = createApiServer({
     ...serviceHandlers({
       ...{ state, sealer, randomHex, region: cloud.region },
@@ -197,6 +207,7 @@ async function openGateway(
     log,
     metrics,
     requestId: () => crypto.randomUUID(),
+    ...(files === 0 ? {} : { audit }),
     ...(tls === null ? {} : { tls }),
   })
   onStop(() => api.close())

@@ -27,6 +27,8 @@ export interface Metrics {
   readonly setTroubledHosts: (hosts: number) => void
   readonly setCertificates: (ends: CertificateEnds) => void
   readonly storeTransaction: (outcome: 'ok' | 'conflict' | 'failed', seconds: number) => void
+  /** Records of the audit log: in its file, or not. */
+  readonly auditRecords: (outcome: 'written' | 'lost', records: number) => void
   /** The text that Prometheus scrapes, and its content type. */
   readonly scrape: () => Promise<{ readonly contentType: string; readonly text: string }>
 }
@@ -80,6 +82,14 @@ export function createMetrics(): Metrics {
     buckets: SECONDS,
     registers,
   })
+  const audited = new Counter({
+    name: 'mallee_audit_records_total',
+    help: 'Records of the audit log by outcome, written or lost',
+    labelNames: ['outcome'],
+    registers,
+  })
+  // An alert on lost records needs the series before the first is lost.
+  audited.inc({ outcome: 'lost' }, 0)
   const codes = new Set<string>()
 
   return {
@@ -98,6 +108,7 @@ export function createMetrics(): Metrics {
       certificates.set({ of: 'gateway' }, gateway / 1000)
     },
     storeTransaction: (outcome, took) => transactions.observe({ outcome }, took),
+    auditRecords: (outcome, records) => audited.inc({ outcome }, records),
     scrape: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   }
 }

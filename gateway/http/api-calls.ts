@@ -1,10 +1,11 @@
 // From one HTTP request to one answer of the AWS endpoint: signature, action, parameters, handler,
-// XML; and one audit line and one count per call. Knows nothing of the listener.
+// XML; and one line of the log and one count per call. Knows nothing of the listener.
 
 import { hash } from 'node:crypto'
 import type { Clock } from '../../common/clock.ts'
 import { codeOf } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
+import type { Audit } from '../audit/audit.ts'
 import { ApiError } from '../aws/api-error.ts'
 import { type Codec, createCodec } from '../aws/codec.ts'
 import { ownParameters, parseForm } from '../aws/form.ts'
@@ -21,6 +22,8 @@ export interface ApiOptions extends ServiceHandlers {
   readonly secretOf: SecretOf
   /** Hears of every request that was signed well. */
   readonly keyUsed?: (use: KeyUse) => void
+  /** Hears of every call with a good signature and a known action, before it is answered. */
+  readonly audit?: Audit
   /** Throws what the caller gets for what its policies do not allow. */
   readonly authorize: Authorize
   /** The EC2 region of this cloud: the only one that a signature may name. */
@@ -66,7 +69,7 @@ interface Service {
   readonly handlers: Readonly<Record<string, AnyHandler | undefined>>
 }
 
-/** What is known of a call so far: the audit line. */
+/** What is known of a call so far: the log's line and the audit log's record. */
 interface Call {
   readonly requestId: string
   readonly startedAtMs: number
@@ -74,13 +77,18 @@ interface Call {
   service: Service
   action: string
   accessKeyId: string
-  account: string
+  userAgent: string
+  caller: Caller | null
+  input: object | null
+  output: object | null
 }
 
 /** Clients of the services that are one for the world sign for this region, whatever theirs is. */
 const GLOBAL_REGION = 'us-east-1'
 const GLOBAL_SERVICES: ReadonlySet<ServiceName> = new Set(['sts', 'iam'])
 const VERSION = /(?:^|[?&])Version=(\d{4}-\d\d-\d\d)(?:&|$)/
+/** The action of a request that names none, or none that there is. */
+const UNKNOWN = 'unknown'
 /** How much of an unsigned request is looked at to answer it in its own protocol. */
 const PEEK_BYTES = 4096
 
@@ -93,8 +101,8 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
   function begin(service: Service, sourceIp: string): Call {
     const startedAtMs = clock.nowMs()
     const requestId = options.requestId()
-    const nobody = { action: 'unknown', accessKeyId: '', account: '' }
-    return { requestId, startedAtMs, sourceIp, service, ...nobody }
+    const nobody = { action: UNKNOWN, accessKeyId: '', userAgent: '', caller: null }
+    return { requestId, startedAtMs, sourceIp, service, ...nobody, input: null, output: null }
   }
 
   async function run(request: ApiRequest, call: Call): Promise<string> {
@@ -108,12 +116,13 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
     checkRegion(claim.region, call.service)
     const tools = { secretOf: options.secretOf, keys, nowMs: call.startedAtMs }
     const caller = await verifySignature(tools, signed, claim)
-    call.account = caller.account
+    call.caller = caller
+    const userAgent = signed.headers.get('user-agent')?.[0] ?? ''
+    call.userAgent = userAgent
     const { accessKeyId, service, region } = claim
     options.keyUsed?.({ accessKeyId, service, region, nowMs: call.startedAtMs })
     const parameters = parseForm(signed.query)
     parseForm(Buffer.from(request.body).toString(), parameters)
-    const userAgent = signed.headers.get('user-agent')?.[0] ?? ''
     const { sourceIp, secure } = request
     const arrival = { sourceIp, userAgent, secure, nowMs: call.startedAtMs }
     return await dispatch(call, caller, parameters, arrival)
@@ -129,12 +138,13 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
     const action = codec.actionOf(parameters)
     const { operation } = action
     call.action = operation
-    const input = codec.decode(operation, parameters)
+    const input = codec.decode(operation, parameters) as object
+    call.input = input
     const handler = Object.hasOwn(handlers, operation) ? handlers[operation] : undefined
     if (handler === undefined) {
       throw new ApiError('UnsupportedOperation', `This cloud does not have ${operation}.`)
     }
-    const asked = { service, operation, input: input as object, caller, arrival }
+    const asked = { service, operation, input, caller, arrival }
     const authorized = await options.authorize(asked)
     const context: CallContext = {
       caller,
@@ -146,6 +156,7 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
       ...(authorized === undefined ? {} : { authorized }),
     }
     const output = await handler(context, input as never)
+    call.output = output
     return codec.encode(action, output, call.requestId)
   }
 
@@ -163,10 +174,10 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
   }
 
   function finish(call: Call, code: string, status: number, body: string): ApiAnswer {
-    const { requestId, service, action, accessKeyId, account, sourceIp } = call
+    const { requestId, service, action, accessKeyId, caller, sourceIp } = call
     const ms = clock.nowMs() - call.startedAtMs
     metrics.apiCall({ service: service.name, action, code, seconds: ms / 1000 })
-    const who = { account, accessKeyId, sourceIp }
+    const who = { account: caller?.account ?? '', accessKeyId, sourceIp }
     log.info('api call', { service: service.name, action, ...who, requestId, code, status, ms })
     return { status, requestId, body }
   }
@@ -180,12 +191,21 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
     return finish(call, known.code, known.status, body)
   }
 
+  async function tell({ service, caller, ...call }: Call, error: ApiError | null): Promise<void> {
+    if (caller === null || call.action === UNKNOWN) return
+    const ended = { service: service.name, caller, endedAtMs: clock.nowMs(), error }
+    await options.audit?.({ ...call, ...ended })
+  }
+
   return {
     async answer(request) {
       const call = begin(guess(request, services) ?? ec2, request.sourceIp)
       try {
-        return finish(call, 'OK', 200, await run(request, call))
+        const body = await run(request, call)
+        await tell(call, null)
+        return finish(call, 'OK', 200, body)
       } catch (error) {
+        await tell(call, apiErrorOf(error))
         return fail(call, error)
       }
     },

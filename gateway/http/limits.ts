@@ -19,7 +19,7 @@ const HTTP = {
 
 export const MAX_HEADER_BYTES = HTTP.maxHeaderSize
 
-// No logger of Fastify's: every call has one audit line of ours.
+// No logger of Fastify's: every call has one line of ours.
 const LIMITS = {
   logger: false,
   return503OnClosing: false,

@@ -1,0 +1,38 @@
+// A gateway's settings: numbers within their ranges, from the file and from the environment.
+
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { readConfig } from '../../gateway/files.ts'
+
+async function fileOf(t: TestContext, settings: object): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'mallee-config-'))
+  t.after(() => rm(dir, { recursive: true, force: true }))
+  const file = join(dir, 'gateway.json')
+  await writeFile(file, JSON.stringify(settings))
+  return file
+}
+
+test('readConfig takes numbers from the environment before those of the file', async (t) => {
+  const file = await fileOf(t, { auditFiles: 2, apiPort: 1 })
+  const env = { MALLEE_AUDIT_FILE_BYTES: '2097152', MALLEE_API_PORT: '2' }
+  const { auditFiles, auditFileBytes, apiPort } = await readConfig(file, {}, env)
+  assert.deepEqual([auditFiles, auditFileBytes, apiPort], [2, 2_097_152, 2])
+})
+
+for (const [settings, message] of [
+  [{ auditFiles: -1 }, /auditFiles .* is -1, not a number from 0 to 10000/],
+  [{ auditFiles: 1.5 }, /auditFiles .* is 1.5,/],
+  [{ auditFiles: '3' }, /auditFiles .* is "3",/],
+  [{ auditFileBytes: 1000 }, /auditFileBytes .* is 1000, not a number from 1048576 to/],
+  [{ auditFileBytes: null }, /auditFileBytes .* is null,/],
+  [{ apiPort: 65_536 }, /apiPort .* is 65536, not a port/],
+  [{ auditPath: '/x' }, /auditPath .* is not a setting/],
+] as const) {
+  test(`readConfig refuses ${JSON.stringify(settings)}`, async (t) => {
+    const file = await fileOf(t, settings)
+    await assert.rejects(readConfig(file, {}, {}), { code: 'BadConfig', message })
+  })
+}
