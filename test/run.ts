@@ -1,6 +1,7 @@
 // npm test [-- PART-OF-A-PATH...]: static checks and unit tests side by side, then the end-to-end
 // tests one after the other, as one run with one summary at its end.
 
+import { type ChildProcess, spawn } from 'node:child_process'
 import { chmodSync, globSync, mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +11,8 @@ import { spec } from 'node:test/reporters'
 
 const ROOT = join(import.meta.dirname, '..')
 const END_TO_END = 'test/e2e/'
+/** The one that boots the image which takes minutes to build. */
+const BOOTS_DEBIAN = 'test/e2e/tenants.test.ts'
 /** Of one file. */
 const UNIT_MS = 5 * 60_000
 const END_TO_END_MS = 15 * 60_000
@@ -44,6 +47,7 @@ async function main(wanted: readonly string[]): Promise<void> {
   process.chdir(ROOT)
   const end = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => end.abort())
+  const build = files.includes(BOOTS_DEBIAN) ? buildDebian() : null
   try {
     const unit = files.filter((file) => !file.startsWith(END_TO_END))
     const endToEnd = files.filter((file) => file.startsWith(END_TO_END))
@@ -54,8 +58,21 @@ async function main(wanted: readonly string[]): Promise<void> {
     const report = Readable.from(asOne(parts)).compose(new spec())
     for await (const text of report) process.stdout.write(text)
   } finally {
+    if (build !== null) stop(build)
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** Beside the unit tests. It says nothing: the test asks for the image too and tells what fails. */
+function buildDebian(): ChildProcess {
+  const argv = ['-n', '10', 'setup/debian-image.sh', '.cache/debian']
+  return spawn('nice', argv, { cwd: ROOT, stdio: 'ignore', detached: true })
+}
+
+/** With all that it started; fine when it has ended. */
+function stop({ pid, exitCode, signalCode }: ChildProcess): void {
+  if (pid === undefined || exitCode !== null || signalCode !== null) return
+  process.kill(-pid, 'SIGTERM')
 }
 
 /** The runs' events with the runs' own summaries taken out, and one for all of them at the end. */

@@ -73,6 +73,18 @@ export class Tenant {
     )
   }
 
+  /** A security group that lets nothing in yet. */
+  async createGroup(vpc: string, name: string): Promise<string> {
+    const line = `create-security-group --group-name ${name} --description ${name} --vpc-id ${vpc}`
+    return this.ec2(line, 'GroupId')
+  }
+
+  /** Lets something in, in the CLI's shorthand. */
+  async allow(groupId: string, permissions: string): Promise<void> {
+    const line = 'authorize-security-group-ingress'
+    await this.ask(`${line} --group-id ${groupId} --ip-permissions ${permissions}`)
+  }
+
   /** Runs an instance with what `line` says of it, and tells of its first interface. */
   async run(line: string, userData?: string): Promise<Guest> {
     const data = userData === undefined ? [] : ['--user-data', userData]

@@ -1,6 +1,6 @@
 // A user's life on real parts: a public web tier behind elastic IPs, a private tier behind a NAT
-// gateway in the other rack, dual stack, groups that name groups, and a second account that peers.
-// Every assertion is on packets. One world for all tests here, in order.
+// gateway in the other rack, dual stack, groups that name groups, a Debian that cloud-init sets up,
+// and a second account that peers. Every assertion is on packets. One world for all, in order.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -8,6 +8,7 @@ import { silentLog } from '../../common/log.ts'
 import type { Credentials } from '../../sandbox/gateway.ts'
 import { until } from '../../sandbox/until.ts'
 import { startWorld, type World } from '../../sandbox/world.ts'
+import { assertKey, assertPage, type Debian, debianImage, launchDebian } from './debian.ts'
 import {
   at,
   boto3,
@@ -38,12 +39,14 @@ let vpc = ''
 let web: Guest
 let app: Guest
 let spare: Guest
+let debian: Debian
 let theirs: Guest & { vpc: string; cidr: string }
 let publicIp = ''
 let natIp = ''
 let allocation = ''
 
 before(async () => {
+  const image = debianImage()
   world = await startWorld(roomyPlan('tenants'), {
     log: silentLog,
     progress: (line) => console.error(line),
@@ -53,7 +56,7 @@ before(async () => {
   second = new Tenant(world, account as Credentials)
   const [launched] = await Promise.all([
     boto3(second.target, ['launch', 'mallee-1-a']),
-    buildNetwork(),
+    buildNetwork(image),
   ])
   theirs = launched as unknown as typeof theirs
   await ready(world, [web, app, spare, theirs])
@@ -64,7 +67,7 @@ after(async () => {
 })
 
 /** What the first account makes with the aws CLI; what does not need another waits for none. */
-async function buildNetwork(): Promise<void> {
+async function buildNetwork(image: Promise<string>): Promise<void> {
   const { ec2, ask } = { ec2: first.ec2.bind(first), ask: first.ask.bind(first) }
   const made = await ask('create-vpc --cidr-block 10.50.0.0/16 --amazon-provided-ipv6-cidr-block')
   vpc = at(made, 'Vpc.VpcId')
@@ -78,8 +81,8 @@ async function buildNetwork(): Promise<void> {
       ),
       ec2(`create-route-table --vpc-id ${vpc}`, 'RouteTable.RouteTableId'),
       ec2(`create-route-table --vpc-id ${vpc}`, 'RouteTable.RouteTableId'),
-      group('web'),
-      group('app'),
+      first.createGroup(vpc, 'web'),
+      first.createGroup(vpc, 'app'),
       ask('allocate-address --domain vpc'),
       ask('allocate-address --domain vpc'),
     ])
@@ -96,10 +99,10 @@ async function buildNetwork(): Promise<void> {
   const [subnets] = await Promise.all([
     Promise.all([subnet('a', 1), subnet('b', 2), subnet('b', 3)]),
     ask(`attach-internet-gateway --internet-gateway-id ${igw} --vpc-id ${vpc}`),
-    allow(webGroup, `IpProtocol=tcp,FromPort=80,ToPort=80,${anybody}`),
-    allow(webGroup, `IpProtocol=icmp,FromPort=-1,ToPort=-1,IpRanges=[{CidrIp=0.0.0.0/0}]`),
-    allow(webGroup, `IpProtocol=icmpv6,FromPort=-1,ToPort=-1,Ipv6Ranges=[{CidrIpv6=::/0}]`),
-    allow(
+    first.allow(webGroup, `IpProtocol=tcp,FromPort=80,ToPort=80,${anybody}`),
+    first.allow(webGroup, `IpProtocol=icmp,FromPort=-1,ToPort=-1,IpRanges=[{CidrIp=0.0.0.0/0}]`),
+    first.allow(webGroup, `IpProtocol=icmpv6,FromPort=-1,ToPort=-1,Ipv6Ranges=[{CidrIpv6=::/0}]`),
+    first.allow(
       appGroup,
       `IpProtocol=tcp,FromPort=80,ToPort=80,UserIdGroupPairs=[{GroupId=${webGroup}}]`,
     ),
@@ -111,7 +114,8 @@ async function buildNetwork(): Promise<void> {
       `#!/bin/sh\necho ${text} > /www${PAGE}\n`,
     )
   // First, as they take the longest: routes and addresses come while they boot.
-  ;[web, app, spare] = await Promise.all([
+  ;[debian, web, app, spare] = await Promise.all([
+    launchDebian(world, first, { image, vpc, subnet: webSubnet }),
     launch(webSubnet, webGroup, 'the-web-tier'),
     launch(appSubnet, appGroup, 'the-private-tier'),
     launch(spareSubnet, webGroup, 'the-spare'),
@@ -136,16 +140,6 @@ async function buildNetwork(): Promise<void> {
     byNat(),
     ask(`associate-address --allocation-id ${allocation} --instance-id ${web.id}`),
   ])
-}
-
-async function group(name: string): Promise<string> {
-  const line = `create-security-group --group-name ${name} --description ${name} --vpc-id ${vpc}`
-  return first.ec2(line, 'GroupId')
-}
-
-async function allow(id: string, permissions: string): Promise<unknown> {
-  const line = `authorize-security-group-ingress --group-id ${id} --ip-permissions ${permissions}`
-  return first.ask(line)
 }
 
 test('somebody on the internet gets the page that user data wrote, by the elastic IP', async () => {
@@ -283,6 +277,14 @@ test('a peering that both accept and route carries packets until it is deleted',
     timeoutMs: 30_000,
     everyMs: 500,
   })
+})
+
+test('Debian installs its user data by cloud-init, and serves them to everybody', async () => {
+  await assertPage(world, debian, [web, app])
+})
+
+test('the key of the launch opens Debian by SSH, and no other; IMDSv2 alone told it', async () => {
+  await assertKey(world, debian)
 })
 
 test('what is in use cannot be deleted', async () => {
