@@ -5,6 +5,8 @@ import { MalleeError } from '../common/errors.ts'
 import { until } from './until.ts'
 
 const MAX_OUTPUT_CHARS = 1 << 20
+/** What the guest itself says meanwhile, in lines of its own. */
+const REPORTS = /^MALLEE-GUEST .*\n/gm
 
 export interface GuestAnswer {
   readonly output: string
@@ -66,7 +68,7 @@ export class GuestShell {
       { timeoutMs },
     )
     const [, output = '', code = ''] = found ?? []
-    return { output: output.replaceAll('\r', ''), code: Number(code) }
+    return { output: output.replaceAll('\r', '').replace(REPORTS, ''), code: Number(code) }
   }
 
   close(): void {
