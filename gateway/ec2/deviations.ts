@@ -7,6 +7,8 @@ export const DEVIATIONS: { readonly [K in keyof Ec2Handlers]: string } = {
   AllocateAddress: "of the operator's pools; `Address` and `NetworkBorderGroup` choose no other",
   AttachNetworkInterface: 'while the instance runs; one network card',
   CopyImage: 'within the region; the copy shares the file of its source',
+  CreateFleet:
+    'of the type instant; fleets have no tags; a weight is 1 or more; all strategies are one but prioritized',
   CreateDefaultVpc: 'a /20 of its own and a /56 of IPv6; AWS gives all 172.31.0.0/16',
   CreateLaunchTemplate: '`Warning` also names what no launch here would take',
   CreateNatGateway: 'one address; `pending` until its CC has it, half an hour at most',

@@ -17,6 +17,7 @@ import { describePeeringHandlers } from './describe-peerings.ts'
 import { describeSubnetHandlers } from './describe-subnets.ts'
 import { dhcpOptionsHandlers } from './dhcp-options.ts'
 import { egressOnlyGatewayHandlers } from './egress-only-gateways.ts'
+import { fleetHandlers } from './fleets.ts'
 import { groupRuleHandlers } from './group-rule-actions.ts'
 import { groupRuleQueryHandlers } from './group-rule-queries.ts'
 import { type AskGuest, guestHandlers, noGuest } from './guest-actions.ts'
@@ -111,6 +112,7 @@ export function ec2Handlers({
     ...prefixListQueryHandlers({ state, region }),
     ...networkAclHandlers({ state, randomHex, region }),
     RunInstances: runInstancesHandler({ state, randomHex, region }),
+    ...fleetHandlers({ state, randomHex, region }),
     ...spotHandlers({ state, region }),
     ...placementGroupHandlers({ state, randomHex, region }),
     ...launchTemplateHandlers({ state, randomHex }),

@@ -46,11 +46,8 @@ export function instanceActionHandlers(parts: Parts): ActionHandlers {
       const ids = required('InstanceId', input.InstanceIds)
       refuseUnknown(input, KNOWN, HARMLESS)
       const changes = await state.update(async (tx) => {
-        const records = await namedInStore(tx, 'instance', ids, caller.account)
-        for (const record of records) checkProtection(record)
+        const made = await terminateAll(tx, caller.account, ids, nowMs)
         endDryRun(input)
-        const made: InstanceStateChange[] = []
-        for (const record of records) made.push(await terminate(tx, record, nowMs))
         return made
       })
       return { TerminatingInstances: changes }
@@ -75,6 +72,20 @@ export function instanceActionHandlers(parts: Parts): ActionHandlers {
 
     GetConsoleOutput: (context, input) => consoleAnswer(parts, context, input),
   }
+}
+
+/** Throws OperationNotPermitted, and ends none, when one of them is protected. */
+export async function terminateAll(
+  tx: Transaction,
+  account: string,
+  ids: readonly string[],
+  nowMs: number,
+): Promise<InstanceStateChange[]> {
+  const records = await namedInStore(tx, 'instance', ids, account)
+  for (const record of records) checkProtection(record)
+  const made: InstanceStateChange[] = []
+  for (const record of records) made.push(await terminate(tx, record, nowMs))
+  return made
 }
 
 /** Whoever may not be stopped may not be terminated either (EC2 user guide, "Stop protection"). */

@@ -1,7 +1,9 @@
 // What fades after a while: instances that were terminated an hour ago, client tokens of yesterday,
-// deregistered images that nothing runs from, private addresses that have rested, tags of rules
-// that are in no security group any more, announcements of removals that nobody finished.
+// deleted fleets, deregistered images that nothing runs from, private addresses that have rested,
+// tags of rules that are in no security group any more, announcements of removals that nobody
+// finished.
 
+import type { FleetRecord } from '../store/compute-records.ts'
 import type { ImageRecord, InstanceRecord } from '../store/records.ts'
 import type { State, View } from '../store/state.ts'
 import { forgetToken, TOKEN_MS } from './client-tokens.ts'
@@ -34,6 +36,11 @@ export async function purgeTerminated(state: State, nowMs: number): Promise<void
         await tx.delete('instance-credentials', id)
         await tx.delete('instance', id)
       }
+    })
+  }
+  for (const batch of batches(view.all('fleet').filter((one) => isOver(view, one, nowMs)))) {
+    await state.update(async (tx) => {
+      for (const { id } of batch) await tx.delete('fleet', id)
     })
   }
   for (const batch of batches(tokens)) {
@@ -71,6 +78,14 @@ export async function purgeTerminated(state: State, nowMs: number): Promise<void
 
 function isDue({ state, terminatedAtMs }: InstanceRecord, nowMs: number): boolean {
   return state === 'terminated' && nowMs - (terminatedAtMs ?? 0) > TERMINATED_MS
+}
+
+/** What a deleted fleet launched is terminated, or past that. */
+function isOver(view: View, fleet: FleetRecord, nowMs: number): boolean {
+  if (fleet.deletedAtMs === null || nowMs - fleet.deletedAtMs <= TERMINATED_MS) return false
+  const reservations = new Set(fleet.launched.map(({ reservation }) => reservation))
+  const members = view.instancesOf('account', fleet.account)
+  return members.every((one) => one.state === 'terminated' || !reservations.has(one.reservation))
 }
 
 /** Nothing is started from a deregistered image, so what is unused now stays unused. */

@@ -23,7 +23,7 @@ import { keepFromRemoval } from './removal.ts'
 import { parseRun, type RunRequest, typeNamed } from './run-request.ts'
 import { findTargets, type Targets } from './run-targets.ts'
 import { freeAddresses } from './subnet-records.ts'
-import { addTags } from './tagging.ts'
+import { addTags, type Tags } from './tagging.ts'
 
 type RunInput = Ec2Inputs['RunInstances']
 
@@ -34,23 +34,28 @@ export function runInstancesHandler(parts: RunParts): NonNullable<Ec2Handlers['R
   }
 }
 
-/** Starts what a RunInstances request asks for; answers the id of the reservation. */
+/**
+ * Starts what a RunInstances request asks for; answers the id of the reservation. The instances get
+ * `ownTags`, which are the cloud's, as well.
+ */
 export async function startInstances(
   parts: RunParts,
   context: CallContext,
   input: RunInput,
+  ownTags: Tags = new Map(),
 ): Promise<string> {
   const token = parseClientToken(input.ClientToken)
-  return await parts.state.update((tx) => launch(parts, tx, { context, input, token }))
+  return await parts.state.update((tx) => launch(parts, tx, { context, input, token, ownTags }))
 }
 
 /** The id of the reservation, of an earlier request with this client token or of a new one. */
 async function launch(
   parts: RunParts,
   tx: Transaction,
-  { context, input, token }: { context: CallContext; input: RunInput; token: string },
+  asked: { context: CallContext; input: RunInput; token: string; ownTags: Tags },
 ): Promise<string> {
   const { state, region, randomHex } = parts
+  const { context, input, token, ownTags } = asked
   const use = { context, action: 'RunInstances', token }
   const known = await answeredBefore(tx, use)
   if (known !== null) {
@@ -59,8 +64,9 @@ async function launch(
   }
   const { account } = context.caller
   const view = await state.fresh()
-  const { input: merged, systemTags } = templateRun(view, account, input, context.authorized)
-  const parsed = parseRun(merged, view)
+  const template = templateRun(view, account, input, context.authorized)
+  const systemTags = new Map([...template.systemTags, ...ownTags])
+  const parsed = parseRun(template.input, view)
   const { name } = parsed.type
   const request = { ...parsed, type: typeNamed(await typeInStore(tx, name), name) }
   await keepFromRemoval(tx, 'instance-type', [name])

@@ -3,6 +3,7 @@
 
 import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Inputs } from '../aws/handlers.ts'
+import { fleetLaunches } from '../ec2/fleet-request.ts'
 import { DEFAULT_INSTANCE_TYPE } from '../ec2/instance-types.ts'
 import { templateRun } from '../ec2/launch-template-launch.ts'
 import { templateInView, type VersionAsked } from '../ec2/launch-template-names.ts'
@@ -163,19 +164,9 @@ function named(type: string, id: string | undefined): { type: string; id: string
   return id === undefined || id === '' ? [] : [{ type, id }]
 }
 
-/** The launches that a CreateFleet request may lead to: one for each override of each template. */
+/** The launches that a CreateFleet request may lead to. */
 export function fleetRuns(asked: object): object[] {
-  const { LaunchTemplateConfigs: configs = [] } = asked as Partial<Ec2Inputs['CreateFleet']>
-  return configs.flatMap(({ LaunchTemplateSpecification: template, Overrides: overrides = [] }) => {
-    const all = overrides.length > 0 ? overrides : [{}]
-    return all.map(({ InstanceType, SubnetId, AvailabilityZone, ImageId }) => ({
-      LaunchTemplate: template,
-      ...(InstanceType === undefined ? {} : { InstanceType }),
-      ...(SubnetId === undefined ? {} : { SubnetId }),
-      ...(ImageId === undefined ? {} : { ImageId }),
-      ...(AvailabilityZone === undefined ? {} : { Placement: { AvailabilityZone } }),
-    }))
-  })
+  return fleetLaunches(asked).map(({ run }) => run)
 }
 
 /** The versions of launch templates that a request launches from. */

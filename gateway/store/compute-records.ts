@@ -1,7 +1,7 @@
 // The records of what instances are launched by and where they go: templates and their versions,
 // and what is on a host. Keys and the table of all kinds: records.ts.
 
-import type { RequestLaunchTemplateData } from '@aws-sdk/client-ec2'
+import type { CreateFleetRequest, RequestLaunchTemplateData } from '@aws-sdk/client-ec2'
 
 export interface LaunchTemplateRecord {
   readonly id: string
@@ -63,7 +63,28 @@ export interface PlacementGroupRecord {
   readonly createdAtMs: number
 }
 
+/** A fleet of the type instant. Its instances are those with its tag. */
+export interface FleetRecord {
+  readonly id: string
+  readonly account: string
+  readonly clientToken: string
+  readonly request: Pick<
+    CreateFleetRequest,
+    'LaunchTemplateConfigs' | 'TargetCapacitySpecification' | 'OnDemandOptions' | 'SpotOptions'
+  >
+  /** By the number of the launch among those of the request. */
+  readonly launched: readonly { readonly launch: number; readonly reservation: string }[]
+  readonly errors: readonly {
+    readonly launch: number
+    readonly code: string
+    readonly message: string
+  }[]
+  readonly createdAtMs: number
+  readonly deletedAtMs: number | null
+}
+
 export interface ComputeRecords {
+  fleet: FleetRecord
   'placement-group': PlacementGroupRecord
   /** By its name. */
   'instance-type': InstanceTypeRecord

@@ -89,6 +89,42 @@ test('the aws CLI makes a placement group and starts an instance in a partition 
   assert.equal(count, '5')
 })
 
+test('the aws CLI makes an instant fleet, reads it and deletes it', async (t) => {
+  const [, endpoint] = await listening(t)
+  const aws = awsCli(t, endpoint)
+  const location = `sha256:${DIGEST}`
+  const image = await aws(
+    ...['register-image', '--name', 'debian', '--image-location', location],
+    ...['--query', 'ImageId'],
+  )
+  const data = JSON.stringify({ ImageId: image, InstanceType: 't3.nano' })
+  await aws(
+    ...['create-launch-template', '--launch-template-name', 'web'],
+    ...['--launch-template-data', data],
+  )
+  const LaunchTemplateSpecification = { LaunchTemplateName: 'web', Version: '$Default' }
+  const Overrides = [{ InstanceType: 'z9.huge' }, { InstanceType: 't3.micro' }]
+  const made = await aws(
+    ...['create-fleet', '--type', 'instant', '--launch-template-configs'],
+    JSON.stringify([{ LaunchTemplateSpecification, Overrides }]),
+    ...['--target-capacity-specification'],
+    'TotalTargetCapacity=1,DefaultTargetCapacityType=on-demand',
+    ...['--query', '[FleetId,Instances[0].InstanceType,Errors[0].ErrorCode]'],
+  )
+  const [id = '', ...rest] = made.split('\t')
+  assert.deepEqual(rest, ['t3.micro', 'InvalidParameterValue'])
+  const shown = await aws(
+    ...['describe-fleets', '--fleet-ids', id],
+    ...['--query', 'Fleets[0].[Type,FleetState,FulfilledCapacity]'],
+  )
+  assert.equal(shown, 'instant\tactive\t1.0')
+  const state = await aws(
+    ...['delete-fleets', '--fleet-ids', id, '--terminate-instances'],
+    ...['--query', 'SuccessfulFleetDeletions[0].CurrentFleetState'],
+  )
+  assert.equal(state, 'deleted_terminating')
+})
+
 test('the aws CLI starts a spot instance and reads its request and the price', async (t) => {
   const [, endpoint] = await listening(t)
   const aws = awsCli(t, endpoint)

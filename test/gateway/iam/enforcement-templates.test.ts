@@ -162,6 +162,47 @@ test('a launch passes the role that policies were asked about, or none', async (
   assert.match(code, /^denied iam:PassRole/)
 })
 
+test('a fleet asks for every launch that it may make, by the versions that it then takes', async (t) => {
+  const { cloud, as } = await guarded(t)
+  const ImageId = await registerImage(cloud)
+  const LaunchTemplateName = 'web'
+  const LaunchTemplateData = { ImageId, InstanceType: 't3.nano' } as const
+  await cloud.call('CreateLaunchTemplate', { LaunchTemplateName, LaunchTemplateData })
+  const fleet = (InstanceType: 't3.micro' | 't3.large', OnDemandTargetCapacity: number) => ({
+    Type: 'instant' as const,
+    LaunchTemplateConfigs: [
+      {
+        LaunchTemplateSpecification: { LaunchTemplateName, Version: '$Latest' },
+        Overrides: [{ ImageId }, { InstanceType }],
+      },
+    ],
+    TargetCapacitySpecification: { TotalTargetCapacity: 1, OnDemandTargetCapacity },
+  })
+  const all = { Action: ['ec2:CreateFleet', 'ec2:RunInstances'] }
+  const refusing = (key: string, value: string) =>
+    as([
+      all,
+      { Effect: 'Deny', Action: 'ec2:RunInstances', Condition: { StringEquals: { [key]: value } } },
+    ])
+  const noLarge = refusing('ec2:InstanceType', 't3.large')
+  const denied = 'denied ec2:RunInstances instance/*'
+  assert.equal(await outcome(noLarge('CreateFleet', fleet('t3.large', 1))), denied)
+  const noSpot = refusing('ec2:InstanceMarketType', 'spot')
+  assert.equal(await outcome(noSpot('CreateFleet', fleet('t3.large', 0))), denied)
+  assert.equal(await outcome(noSpot('CreateFleet', fleet('t3.large', 1))), OK)
+  const none = as({ Action: 'ec2:CreateFleet' })
+  assert.match(await outcome(none('CreateFleet', fleet('t3.micro', 1))), /^denied ec2:RunInstances/)
+  const large = { ...LaunchTemplateData, InstanceType: 't3.large' } as const
+  const add = () =>
+    cloud.call('CreateLaunchTemplateVersion', { LaunchTemplateName, LaunchTemplateData: large })
+  const made = await noLarge('CreateFleet', fleet('t3.micro', 1), add)
+  assert.ok(typeof made === 'object')
+  assert.deepEqual(
+    made.Instances?.map((one) => one.InstanceType),
+    ['t3.nano'],
+  )
+})
+
 async function typeStarted(call: Promise<Ec2Outputs['RunInstances'] | string>): Promise<string> {
   const answer = await call
   return typeof answer === 'string' ? answer : (answer.Instances?.[0]?.InstanceType ?? '')
