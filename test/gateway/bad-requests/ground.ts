@@ -8,7 +8,7 @@ import { randomHex } from '../../../common/clock.ts'
 import { ensureDefaultSubnets } from '../../../gateway/ec2/networks.ts'
 import { addPublicPool } from '../ec2/network-support.ts'
 import { DIGEST, REGION, report, START_MS } from '../ec2/support.ts'
-import { openWorld, policyDocument, trustOf, type World } from '../iam/world.ts'
+import { type Credentials, openWorld, policyDocument, trustOf, type World } from '../iam/world.ts'
 
 export const ZONE = `${REGION}-a`
 export const OTHER_ZONE = `${REGION}-b`
@@ -17,22 +17,27 @@ export type Ground = Awaited<ReturnType<typeof openGround>>
 
 export async function openGround(t: TestContext) {
   const world = await openWorld(t)
-  const ec2 = world.ec2()
   await addPublicPool(world.state, { cidr: '203.0.113.0/27' })
   await ensureDefaultSubnets(world.state, { nowMs: START_MS, randomHex })
-  const net = await layNetwork(ec2)
-  return { world, account: world.account, ...net, ...(await start(world, ec2, net)) }
+  const net = await layNetwork(world.ec2(), 70)
+  return { world, account: world.account, ...net, ...(await start(world, world.root, net)) }
 }
 
-/** Ids of a VPC with everything in it, and of an empty one. */
-async function layNetwork(ec2: EC2) {
-  const vpc = id((await ec2.createVpc({ CidrBlock: '10.70.0.0/16' })).Vpc?.VpcId)
-  const otherVpc = id((await ec2.createVpc({ CidrBlock: '10.71.0.0/16' })).Vpc?.VpcId)
+/** The same things of the second account, for requests that name things of both. */
+export async function otherGround({ world }: Pick<Ground, 'world'>) {
+  const net = await layNetwork(world.ec2(world.other), 80)
+  return { ...net, ...(await start(world, world.other, net)) }
+}
+
+/** Ids of 10.`n`.0.0/16 with everything in it, and of an empty VPC after it. */
+async function layNetwork(ec2: EC2, n: number) {
+  const vpc = id((await ec2.createVpc({ CidrBlock: `10.${n}.0.0/16` })).Vpc?.VpcId)
+  const otherVpc = id((await ec2.createVpc({ CidrBlock: `10.${n + 1}.0.0/16` })).Vpc?.VpcId)
   const subnetOf = async (VpcId: string, CidrBlock: string, AvailabilityZone = ZONE) =>
     id((await ec2.createSubnet({ VpcId, CidrBlock, AvailabilityZone })).Subnet?.SubnetId)
-  const subnet = await subnetOf(vpc, '10.70.1.0/24')
-  const farSubnet = await subnetOf(vpc, '10.70.2.0/24', OTHER_ZONE)
-  const otherSubnet = await subnetOf(otherVpc, '10.71.1.0/24')
+  const subnet = await subnetOf(vpc, `10.${n}.1.0/24`)
+  const farSubnet = await subnetOf(vpc, `10.${n}.2.0/24`, OTHER_ZONE)
+  const otherSubnet = await subnetOf(otherVpc, `10.${n + 1}.1.0/24`)
   const groupOf = async (VpcId: string, GroupName: string) =>
     id((await ec2.createSecurityGroup({ VpcId, GroupName, Description: GroupName })).GroupId)
   const group = await groupOf(vpc, 'web')
@@ -64,6 +69,7 @@ async function layNetwork(ec2: EC2) {
     ...{ PrefixListName: 'list', AddressFamily: 'IPv4', MaxEntries: 2 },
     Entries: [{ Cidr: '192.0.2.0/24' }],
   })
+  const egress = await ec2.createEgressOnlyInternetGateway({ VpcId: vpc })
   const dhcp = await ec2.createDhcpOptions({
     DhcpConfigurations: [{ Key: 'domain-name', Values: ['example.com'] }],
   })
@@ -75,6 +81,8 @@ async function layNetwork(ec2: EC2) {
     mainAssociation: id(main?.Associations?.[0]?.RouteTableAssociationId),
     association: id(tied.AssociationId),
     acl: id(acl?.NetworkAclId),
+    aclAssociation: id(acl?.Associations?.[0]?.NetworkAclAssociationId),
+    egressOnly: id(egress.EgressOnlyInternetGateway?.EgressOnlyInternetGatewayId),
     ownAcl: id((await ec2.createNetworkAcl({ VpcId: vpc })).NetworkAcl?.NetworkAclId),
     peering: id(peering.VpcPeeringConnection?.VpcPeeringConnectionId),
     list: id(list.PrefixList?.PrefixListId),
@@ -83,9 +91,13 @@ async function layNetwork(ec2: EC2) {
 }
 
 /** Instances in every state, and what hangs on them. */
-async function start(world: World, ec2: EC2, { subnet, group }: { subnet: string; group: string }) {
-  const iam = world.iam()
-  const AssumeRolePolicyDocument = trustOf({ AWS: world.account })
+async function start(
+  world: World,
+  as: Credentials,
+  { subnet, farSubnet, group }: Record<'subnet' | 'farSubnet' | 'group', string>,
+) {
+  const [ec2, iam] = [world.ec2(as), world.iam(as)]
+  const AssumeRolePolicyDocument = trustOf({ AWS: '*' })
   const role = await iam.createRole({ RoleName: 'web', AssumeRolePolicyDocument })
   await iam.createUser({ UserName: 'alice' })
   await iam.createGroup({ GroupName: 'staff' })
@@ -98,7 +110,7 @@ async function start(world: World, ec2: EC2, { subnet, group }: { subnet: string
 
   const location = { ImageLocation: `sha256:${DIGEST}` }
   const image = id((await ec2.registerImage({ Name: 'debian', ...location })).ImageId)
-  await ec2.createKeyPair({ KeyName: 'mine' })
+  const key = await ec2.createKeyPair({ KeyName: 'mine' })
   const base = { ImageId: image, InstanceType: 't3.nano' as const, MinCount: 1, MaxCount: 1 }
   const run = async (wish: Partial<RunInstancesCommandInput> = {}) => {
     const launch = { ...base, SubnetId: subnet, SecurityGroupIds: [group], ...wish }
@@ -117,17 +129,35 @@ async function start(world: World, ec2: EC2, { subnet, group }: { subnet: string
   const card = world.state.view().interfacesOf('instance', running)[0]
   const free = await ec2.createNetworkInterface({ SubnetId: subnet })
   const address = await ec2.allocateAddress({})
+  const nat = await ec2.createNatGateway({ SubnetId: subnet, ConnectivityType: 'private' })
   const bound = await ec2.allocateAddress({})
   const tied = await ec2.associateAddress({ AllocationId: bound.AllocationId, InstanceId: running })
   const template = await ec2.createLaunchTemplate({
     LaunchTemplateName: 'web',
     LaunchTemplateData: { ImageId: image, InstanceType: 't3.nano' },
   })
+  const fleet = await ec2.createFleet({
+    Type: 'instant',
+    LaunchTemplateConfigs: [
+      {
+        LaunchTemplateSpecification: { LaunchTemplateName: 'web', Version: '1' },
+        Overrides: [{ SubnetId: farSubnet }],
+      },
+    ],
+    TargetCapacitySpecification: {
+      ...{ TotalTargetCapacity: 1, DefaultTargetCapacityType: 'on-demand' },
+    },
+  })
   const profile = { Name: 'web' }
   const acting = await ec2.associateIamInstanceProfile({
     ...{ InstanceId: running, IamInstanceProfile: profile },
   })
-  await ec2.createPlacementGroup({ GroupName: 'near', Strategy: 'cluster' })
+  const path = await ec2.createNetworkInsightsPath({
+    ...{ Source: running, Destination: guarded, Protocol: 'tcp' },
+  })
+  const NetworkInsightsPathId = id(path.NetworkInsightsPath?.NetworkInsightsPathId)
+  const analysed = await ec2.startNetworkInsightsAnalysis({ NetworkInsightsPathId })
+  const near = await ec2.createPlacementGroup({ GroupName: 'near', Strategy: 'cluster' })
   await ec2.createPlacementGroup({ GroupName: 'parts', Strategy: 'partition', PartitionCount: 2 })
   return {
     ...{ image, pending, running, guarded, stopped, ended },
@@ -141,6 +171,12 @@ async function start(world: World, ec2: EC2, { subnet, group }: { subnet: string
     binding: id(tied.AssociationId),
     template: id(template.LaunchTemplate?.LaunchTemplateId),
     acting: id(acting.IamInstanceProfileAssociation?.AssociationId),
+    path: NetworkInsightsPathId,
+    analysis: id(analysed.NetworkInsightsAnalysis?.NetworkInsightsAnalysisId),
+    key: id(key.KeyPairId),
+    fleet: id(fleet.FleetId),
+    placement: id(near.PlacementGroup?.GroupId),
+    natGateway: id(nat.NatGateway?.NatGatewayId),
     policyArn: id(policy.Policy?.Arn),
     roleArn: id(role.Role?.Arn),
   }

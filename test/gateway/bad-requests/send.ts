@@ -93,7 +93,7 @@ export async function sendByBoto3(
 }
 
 /** Form parameters of an input, as the model names them; values of a wrong type are written out. */
-function formOf(model: Model, action: string, input: object): string {
+export function formOf(model: Model, action: string, input: object): string {
   const pairs: string[] = []
   const add = (name: string, value: unknown): void => {
     pairs.push(`${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`)

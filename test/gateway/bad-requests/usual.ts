@@ -1,0 +1,134 @@
+// For each action the rest of a request that names somebody else's thing: all good, and of the
+// caller's own things.
+
+import type { otherGround } from './ground.ts'
+
+export type Things = Awaited<ReturnType<typeof otherGround>>
+
+const ANY = { IpProtocol: '-1', IpRanges: [{ CidrIp: '192.0.2.0/24' }] }
+const BARE = [{ IpProtocol: '-1' }]
+const RULE = { IpProtocol: '-1', CidrIpv4: '192.0.2.0/24' }
+const TO = { DestinationCidrBlock: '192.0.2.0/24' }
+const DATA = { InstanceType: 't3.nano' }
+
+type Usual = Readonly<Record<string, object>>
+
+export function usualRequests(own: Things): Usual {
+  const rules = { GroupId: own.group, IpPermissions: [ANY] }
+  const peers = { GroupId: own.group, IpPermissions: BARE }
+  const entry = { RuleNumber: 90, RuleAction: 'allow', Protocol: '-1', CidrBlock: '0.0.0.0/0' }
+  const capacity = { TotalTargetCapacity: 1, DefaultTargetCapacityType: 'on-demand' }
+  const gateway = { GatewayId: own.gateway }
+  return {
+    AssignIpv6Addresses: { Ipv6AddressCount: 1 },
+    AssignPrivateIpAddresses: { SecondaryPrivateIpAddressCount: 1 },
+    AssociateAddress: { AllocationId: own.address },
+    'AssociateAddress PublicIp': { InstanceId: own.stopped },
+    AssociateIamInstanceProfile: { IamInstanceProfile: { Name: 'web' } },
+    AssociateRouteTable: { RouteTableId: own.table, SubnetId: own.farSubnet },
+    AssociateSubnetCidrBlock: { Ipv6CidrBlock: 'fd00::/64' },
+    AssociateVpcCidrBlock: { CidrBlock: '10.99.0.0/24' },
+    'AuthorizeSecurityGroupEgress GroupId': rules,
+    'AuthorizeSecurityGroupIngress GroupId': rules,
+    'RevokeSecurityGroupEgress GroupId': rules,
+    'RevokeSecurityGroupIngress GroupId': rules,
+    'UpdateSecurityGroupRuleDescriptionsEgress GroupId': rules,
+    'UpdateSecurityGroupRuleDescriptionsIngress GroupId': rules,
+    AuthorizeSecurityGroupEgress: peers,
+    AuthorizeSecurityGroupIngress: peers,
+    RevokeSecurityGroupEgress: peers,
+    RevokeSecurityGroupIngress: peers,
+    UpdateSecurityGroupRuleDescriptionsEgress: peers,
+    UpdateSecurityGroupRuleDescriptionsIngress: peers,
+    'RevokeSecurityGroupEgress SecurityGroupRuleIds': { GroupId: own.group },
+    'RevokeSecurityGroupIngress SecurityGroupRuleIds': { GroupId: own.group },
+    'UpdateSecurityGroupRuleDescriptionsIngress SecurityGroupRuleDescriptions.SecurityGroupRuleId':
+      { GroupId: own.group },
+    'UpdateSecurityGroupRuleDescriptionsEgress SecurityGroupRuleDescriptions.SecurityGroupRuleId': {
+      GroupId: own.group,
+    },
+    CopyImage: { SourceRegion: 'mallee-1', Name: 'copied' },
+    CreateFleet: {
+      ...{ Type: 'instant', TargetCapacitySpecification: capacity },
+      LaunchTemplateConfigs: [
+        {
+          LaunchTemplateSpecification: { LaunchTemplateId: own.template, Version: '1' },
+          Overrides: [{ SubnetId: own.farSubnet }],
+        },
+      ],
+    },
+    CreateLaunchTemplateVersion: { LaunchTemplateData: DATA },
+    CreateNatGateway: { SubnetId: own.subnet, AllocationId: own.address },
+    CreateNetworkAclEntry: entry,
+    ReplaceNetworkAclEntry: entry,
+    CreateNetworkInsightsPath: {
+      Source: own.running,
+      Destination: own.pending,
+      Protocol: 'tcp',
+      ClientToken: 'x',
+    },
+    CreateRoute: { RouteTableId: own.table, ...TO },
+    'CreateRoute RouteTableId': { ...TO, ...gateway },
+    'CreateRoute DestinationPrefixListId': { RouteTableId: own.table, ...gateway },
+    ReplaceRoute: { RouteTableId: own.table, DestinationCidrBlock: '0.0.0.0/0' },
+    'ReplaceRoute RouteTableId': { ...TO, ...gateway },
+    'ReplaceRoute DestinationPrefixListId': { RouteTableId: own.table, ...gateway },
+    CreateSubnet: { CidrBlock: '10.80.9.0/24' },
+    CreateTags: { Tags: [{ Key: 'a', Value: 'b' }] },
+    CreateVpcPeeringConnection: { PeerVpcId: own.vpc },
+    DescribeImageAttribute: { Attribute: 'description' },
+    DescribeInstanceAttribute: { Attribute: 'userData' },
+    DescribeNetworkInterfaceAttribute: { Attribute: 'description' },
+    DescribeVpcAttribute: { Attribute: 'enableDnsSupport' },
+    EnableImageDeprecation: { DeprecateAt: '2030-01-01T00:00:00Z' },
+    ModifyImageAttribute: { Description: { Value: 'x' } },
+    ModifyInstanceAttribute: { DisableApiStop: { Value: true } },
+    'ModifyInstanceAttribute Groups': { InstanceId: own.running },
+    ModifyInstanceCapacityReservationAttributes: {
+      CapacityReservationSpecification: { CapacityReservationPreference: 'none' },
+    },
+    ModifyInstanceCreditSpecification: {
+      InstanceCreditSpecifications: [{ CpuCredits: 'unlimited' }],
+    },
+    ModifyInstanceMaintenanceOptions: { AutoRecovery: 'disabled' },
+    ModifyInstancePlacement: { Affinity: 'default' },
+    ModifyLaunchTemplate: { DefaultVersion: '1' },
+    ModifyNetworkInterfaceAttribute: { Description: { Value: 'x' } },
+    'ModifyNetworkInterfaceAttribute Attachment.AttachmentId': {
+      ...{ NetworkInterfaceId: own.card, Attachment: { DeleteOnTermination: false } },
+    },
+    ModifyPrivateDnsNameOptions: { PrivateDnsHostnameType: 'ip-name' },
+    ModifySecurityGroupRules: {
+      GroupId: own.group,
+      SecurityGroupRules: [
+        {
+          SecurityGroupRuleId: own.rule,
+          SecurityGroupRule: { IpProtocol: '-1' },
+        },
+      ],
+    },
+    'ModifySecurityGroupRules SecurityGroupRules.SecurityGroupRuleId': {
+      ...{ GroupId: own.group, SecurityGroupRules: [{ SecurityGroupRule: RULE }] },
+    },
+    'ModifySecurityGroupRules GroupId': {
+      SecurityGroupRules: [{ SecurityGroupRuleId: own.rule, SecurityGroupRule: RULE }],
+    },
+    ModifySubnetAttribute: { MapPublicIpOnLaunch: { Value: true } },
+    ModifyVpcAttribute: { EnableDnsSupport: { Value: false } },
+    ModifyVpcPeeringConnectionOptions: {
+      AccepterPeeringConnectionOptions: { AllowDnsResolutionFromRemoteVpc: true },
+    },
+    ModifyVpcTenancy: { InstanceTenancy: 'default' },
+    ReplaceIamInstanceProfileAssociation: { IamInstanceProfile: { Name: 'web' } },
+    ReplaceNetworkAclAssociation: {
+      ...{ AssociationId: own.aclAssociation, NetworkAclId: own.ownAcl },
+    },
+    StartNetworkInsightsAnalysis: { ClientToken: 'x' },
+    ResetImageAttribute: { Attribute: 'launchPermission' },
+    ResetInstanceAttribute: { Attribute: 'sourceDestCheck' },
+    ResetNetworkInterfaceAttribute: { SourceDestCheck: 'x' },
+    RunInstances: { ImageId: own.image, InstanceType: 't3.nano', MinCount: 1, MaxCount: 1 },
+    UnassignIpv6Addresses: { Ipv6Addresses: ['fd00::1'] },
+    UnassignPrivateIpAddresses: { PrivateIpAddresses: ['10.80.1.9'] },
+  }
+}
