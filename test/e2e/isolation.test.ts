@@ -1,5 +1,6 @@
 // What nobody may reach: a scanner in every guest tries every address of everybody else, of hosts
-// and of the fabric. Then faults: what somebody breaks by hand is mended.
+// and of the fabric. Then what comes and goes: interfaces of a network that both racks have, and
+// faults, as what somebody breaks by hand is mended.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -8,8 +9,9 @@ import type { Credentials } from '../../sandbox/gateway.ts'
 import { lanAddress } from '../../sandbox/plan.ts'
 import { until } from '../../sandbox/until.ts'
 import { startWorld, type World } from '../../sandbox/world.ts'
-import { agentPid, pingsDuring, restartAgent } from './helpers.ts'
-import { type Guest, reaches, ready, roomyPlan, Tenant } from './tenant.ts'
+import { formatCidr, mustCidr, nthBlock } from '../../topology/cidr.ts'
+import { agentPid, pingsDuring, restartAgent, wireguardOnly } from './helpers.ts'
+import { at, type Guest, inGuest, isCutOff, reaches, ready, roomyPlan, Tenant } from './tenant.ts'
 
 /** Ports of ours and of everybody: SSH, DNS, web, the API, sessions, metadata, WireGuard, VXLAN. */
 const PORTS = [22, 53, 80, 443, 2222, 4789, 6640, 6653, 8443, 8773, 8774, 8775, 8776, 51_820]
@@ -87,6 +89,37 @@ test('of its gateway a guest gets the metadata and DNS services, and nothing els
   assert.deepEqual(open, [])
 })
 
+test('an interface comes into a running guest by the API, in a network of both racks', async () => {
+  const both = guests.filter((one) => one.owner === first)
+  const subnet = await stretchedSubnet()
+  const cards = await Promise.all(both.map((guest) => plugIn(guest, subnet)))
+  const [here, there] = cards
+  assert.ok(here !== undefined && there !== undefined)
+  const seen = await wireguardOnly(world, async () => {
+    for (const [from, to] of [
+      [here, there],
+      [there, here],
+    ] as const) {
+      assert.ok(await reaches(world, from, to.ipv4), `${from.ipv4} does not reach ${to.ipv4}`)
+      // By the link itself: the default route of a guest leads out of its first interface.
+      await inGuest(world, from, `ip -6 route add ${to.ipv6}/128 dev eth1`)
+      assert.ok(await reaches(world, from, to.ipv6), `${from.ipv6} does not reach ${to.ipv6}`)
+    }
+    assert.ok(await isCutOff(world, here, here.ipv4.replace(/\d+$/, '200')))
+  })
+  assert.ok(seen.wireguard > 0)
+  assert.deepEqual(seen.others, [])
+  for (const name of ['a1', 'b1']) {
+    const argv = ['ip', '-s', '-json', 'link', 'show', 'type', 'vxlan']
+    const links = JSON.parse((await world.host(name).exec(argv)).stdout) as Vxlan[]
+    const found = links.filter(({ ifname }) => /^vx\d+$/.test(ifname))
+    assert.equal(found.length, 1, name)
+    assert.equal(found[0]?.stats64.rx.multicast, 0, `flooded to ${name}`)
+  }
+  await Promise.all(cards.map(unplug))
+  assert.ok(await isCutOff(world, here, there.ipv4))
+})
+
 test('flows deleted, rules flushed and a switch killed by hand are back within seconds', async () => {
   const [a, b] = guests.filter((one) => one.owner === first)
   assert.ok(a !== undefined && b !== undefined)
@@ -127,6 +160,54 @@ test('an established connection outlives the agents of both its ends', async () 
   })
   assert.equal(lost, 0)
 })
+
+interface Vxlan {
+  readonly ifname: string
+  readonly stats64: { readonly rx: { readonly multicast: number } }
+}
+
+/** The last blocks of the first account's default VPC as a subnet in all racks. */
+async function stretchedSubnet(): Promise<string> {
+  const vpcs = await first.ask('describe-vpcs --filters Name=is-default,Values=true')
+  const last = (path: string, length: number, n: number): string => {
+    const block = nthBlock(mustCidr(at(vpcs, `Vpcs.0.${path}`)), length, n)
+    return block === null ? '' : formatCidr(block)
+  }
+  const ipv4 = last('CidrBlock', 24, 15)
+  const ipv6 = last('Ipv6CidrBlockAssociationSet.0.Ipv6CidrBlock', 64, 255)
+  const line = `create-subnet --vpc-id ${at(vpcs, 'Vpcs.0.VpcId')} --availability-zone mallee-1-any`
+  return first.ec2(`${line} --cidr-block ${ipv4} --ipv6-cidr-block ${ipv6}`, 'Subnet.SubnetId')
+}
+
+type Card = Guest & { readonly attachment: string }
+
+/** A second interface for a guest, with the addresses that the guest says it has. */
+async function plugIn(guest: Guest, subnet: string): Promise<Card> {
+  const create = `create-network-interface --subnet-id ${subnet} --ipv6-address-count 1`
+  const made = await first.ask(create)
+  const eni = at(made, 'NetworkInterface.NetworkInterfaceId')
+  const ipv4 = at(made, 'NetworkInterface.PrivateIpAddress')
+  const ipv6 = at(made, 'NetworkInterface.Ipv6Addresses.0.Ipv6Address')
+  const attach = `attach-network-interface --network-interface-id ${eni} --device-index 1`
+  const attachment = await first.ec2(`${attach} --instance-id ${guest.id}`, 'AttachmentId')
+  const has = async (): Promise<boolean> => {
+    const text = await world.consoleLog(guest.id)
+    return text.includes(`eth1 v4=${ipv4}`) && text.includes(`eth1 v6=${ipv6}`)
+  }
+  await until(`${guest.id} has ${ipv4} and ${ipv6}`, has, { timeoutMs: 60_000, everyMs: 200 })
+  return { id: guest.id, ipv4, ipv6, eni, attachment }
+}
+
+async function unplug({ id, eni, attachment }: Card): Promise<void> {
+  await first.ask(`detach-network-interface --attachment-id ${attachment}`)
+  const gone = async (): Promise<boolean> =>
+    (await inGuest(world, { id }, 'test -e /sys/class/net/eth1')).code === 1
+  await until(`eth1 leaves ${id}`, gone, { timeoutMs: 60_000, everyMs: 500 })
+  const state = `describe-network-interfaces --network-interface-ids ${eni}`
+  const isFree = async (): Promise<boolean> =>
+    (await first.ec2(state, 'NetworkInterfaces.0.Status')) === 'available'
+  await until(`${eni} is available`, isFree, { timeoutMs: 30_000, everyMs: 500 })
+}
 
 function isWell({
   hosts,
