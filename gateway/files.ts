@@ -30,6 +30,8 @@ export interface GatewayConfig {
   readonly auditFileBytes: number
   /** Files of the audit log that are kept, with the one written to; 0: there is no audit log. */
   readonly auditFiles: number
+  /** How many times AWS's rates an account may call the API at; 0: as often as it likes. */
+  readonly apiRateFactor: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -46,6 +48,7 @@ const DEFAULTS: GatewayConfig = {
   tlsKey: null,
   auditFileBytes: 64 << 20,
   auditFiles: 16,
+  apiRateFactor: 12,
   logLevel: 'info',
 }
 
@@ -59,7 +62,9 @@ export interface GatewayFiles {
   readonly audit: string
 }
 
-/** What the numbers among the settings may be, but for the ports. */
+const MAX_RATE_FACTOR = 10_000
+
+/** What the whole numbers among the settings may be, but for the ports. */
 const RANGES = {
   auditFileBytes: [1 << 20, 2 ** 40],
   auditFiles: [0, 10_000],
@@ -114,6 +119,11 @@ function check(file: string, config: GatewayConfig): GatewayConfig {
     if (!Number.isInteger(value) || value < min || value > max) {
       throw bad(file, name, `is ${JSON.stringify(value)}, not a number from ${min} to ${max}`)
     }
+  }
+  const factor = config.apiRateFactor
+  if (!Number.isFinite(factor) || factor < 0 || factor > MAX_RATE_FACTOR) {
+    const shown = JSON.stringify(factor)
+    throw bad(file, 'apiRateFactor', `is ${shown}, not a number from 0 to ${MAX_RATE_FACTOR}`)
   }
   for (const name of ['stateDir', 'store', 'listenHost', 'socket'] as const) {
     if (typeof config[name] !== 'string' || config[name] === '') {

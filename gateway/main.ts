@@ -33,6 +33,7 @@ import { Sessions } from './federation/sessions.ts'
 import { filesOf, type GatewayConfig } from './files.ts'
 import { createAdminServer } from './http/admin-server.ts'
 import { createApiServer } from './http/server.ts'
+import { createThrottle } from './http/throttle.ts'
 import { createAuthorizer } from './iam/authorize.ts'
 import { keyUses } from './iam/key-uses.ts'
 import { principalOf } from './iam/principals.ts'
@@ -185,7 +186,7 @@ async function openGateway(
   })
   onStop(() => housekeeping.stop())
   onStop(watchGauges({ state, sessions, metrics, clock, certificateEnds: certificate.ends }))
-  const { auditFileBytes: maxBytes, auditFiles: files } = config
+  const { auditFileBytes: maxBytes, auditFiles: files, apiRateFactor: factor } = config
   const file = new AuditFile({ path: filesOf(stateDir).audit, maxBytes, files, log, metrics })
   onStop(() => file.close())
   const audit = createAudit({
@@ -208,6 +209,7 @@ async function openGateway(
     metrics,
     requestId: () => crypto.randomUUID(),
     ...(files === 0 ? {} : { audit }),
+    ...(factor === 0 ? {} : { throttle: createThrottle(factor) }),
     ...(tls === null ? {} : { tls }),
   })
   onStop(() => api.close())

@@ -15,6 +15,8 @@ export interface ApiCallMetric {
 
 export interface Metrics {
   readonly apiCall: (call: ApiCallMetric) => void
+  /** A call that was refused because its account calls too often; the action is the model's. */
+  readonly apiThrottled: (service: string, action: string) => void
   /** Open sessions with racks' CCs. */
   readonly setSessions: (open: number) => void
   /** Racks by state (`connected`, `away`, `draining`, ...); states that are not named become 0. */
@@ -54,6 +56,12 @@ export function createMetrics(): Metrics {
     help: 'Time from the end of a request to its answer',
     labelNames: ['service', 'action'],
     buckets: SECONDS,
+    registers,
+  })
+  const throttled = new Counter({
+    name: 'mallee_api_throttled_total',
+    help: 'API requests refused because their account made too many, by service and action',
+    labelNames: ['service', 'action'],
     registers,
   })
   const sessions = new Gauge({
@@ -98,6 +106,7 @@ export function createMetrics(): Metrics {
       calls.inc({ service, action, code: codes.has(code) ? code : 'other' })
       seconds.observe({ service, action }, took)
     },
+    apiThrottled: (service, action) => throttled.inc({ service, action }),
     setSessions: (open) => sessions.set(open),
     setRacks: (byState) => setAll(racks, byState),
     setTunnels: (byState) => setAll(tunnels, byState),

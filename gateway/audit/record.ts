@@ -88,9 +88,11 @@ function responseOf({ service, requestId, output, error }: AuditedCall): object 
 }
 
 /** EC2's codes are written with the side that is to blame, as its SOAP faults had them. */
+/** CloudTrail counts throttling among the client's errors, for all its status of 503. */
 function errorCode(service: ServiceName, { code, status }: ApiError): string {
   if (service !== 'ec2') return code
-  return `${status < 500 ? 'Client' : 'Server'}.${code}`
+  const isClients = status < 500 || code === 'RequestLimitExceeded'
+  return `${isClients ? 'Client' : 'Server'}.${code}`
 }
 
 function userIdentity(caller: Caller, roleArn: string | null): object {

@@ -17,6 +17,7 @@ import type { Arrival } from '../iam/request-keys.ts'
 import type { Metrics } from '../metrics.ts'
 import { headersOf, type SignedRequest } from './canonical-request.ts'
 import { readAuthorization, type SecretOf, SigningKeys, verifySignature } from './sigv4.ts'
+import type { Throttle } from './throttle.ts'
 
 export interface ApiOptions extends ServiceHandlers {
   readonly secretOf: SecretOf
@@ -24,6 +25,8 @@ export interface ApiOptions extends ServiceHandlers {
   readonly keyUsed?: (use: KeyUse) => void
   /** Hears of every call with a good signature and a known action, before it is answered. */
   readonly audit?: Audit
+  /** Throws what an account gets that calls too often; absent: it may. */
+  readonly throttle?: Throttle
   /** Throws what the caller gets for what its policies do not allow. */
   readonly authorize: Authorize
   /** The EC2 region of this cloud: the only one that a signature may name. */
@@ -81,6 +84,8 @@ interface Call {
   caller: Caller | null
   input: object | null
   output: object | null
+  /** For when nothing comes of it: what the throttle gets back. */
+  cameToNothing: () => void
 }
 
 /** Clients of the services that are one for the world sign for this region, whatever theirs is. */
@@ -102,7 +107,8 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
     const startedAtMs = clock.nowMs()
     const requestId = options.requestId()
     const nobody = { action: UNKNOWN, accessKeyId: '', userAgent: '', caller: null }
-    return { requestId, startedAtMs, sourceIp, service, ...nobody, input: null, output: null }
+    const nothing = { input: null, output: null, cameToNothing: () => undefined }
+    return { requestId, startedAtMs, sourceIp, service, ...nobody, ...nothing }
   }
 
   async function run(request: ApiRequest, call: Call): Promise<string> {
@@ -140,6 +146,7 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
     call.action = operation
     const input = codec.decode(operation, parameters) as object
     call.input = input
+    admit(call, caller.account, input)
     const handler = Object.hasOwn(handlers, operation) ? handlers[operation] : undefined
     if (handler === undefined) {
       throw new ApiError('UnsupportedOperation', `This cloud does not have ${operation}.`)
@@ -158,6 +165,18 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
     const output = await handler(context, input as never)
     call.output = output
     return codec.encode(action, output, call.requestId)
+  }
+
+  function admit(call: Call, account: string, input: object): void {
+    const { action: operation } = call
+    const service = call.service.name
+    try {
+      const asked = { service, operation, input, account, nowMs: clock.nowMs() }
+      call.cameToNothing = options.throttle?.(asked) ?? call.cameToNothing
+    } catch (error) {
+      metrics.apiThrottled(service, operation)
+      throw error
+    }
   }
 
   function claimedService(name: string, guess: Service): Service {
@@ -184,7 +203,7 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
 
   function fail(call: Call, error: unknown): ApiAnswer {
     const known = apiErrorOf(error)
-    if (known.status >= 500) {
+    if (known.status >= 500 && known.code !== 'RequestLimitExceeded') {
       log.error('api call failed', { requestId: call.requestId, action: call.action, error })
     }
     const body = call.service.codec.encodeError(known, call.requestId)
@@ -205,6 +224,7 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
         await tell(call, null)
         return finish(call, 'OK', 200, body)
       } catch (error) {
+        call.cameToNothing()
         await tell(call, apiErrorOf(error))
         return fail(call, error)
       }

@@ -22,12 +22,24 @@ test('readConfig takes numbers from the environment before those of the file', a
   assert.deepEqual([auditFiles, auditFileBytes, apiPort], [2, 2_097_152, 2])
 })
 
+test('readConfig takes a factor that is no whole number, and 12 when nothing is said', async (t) => {
+  const file = await fileOf(t, { apiRateFactor: 0 })
+  assert.equal((await readConfig(file, {}, {})).apiRateFactor, 0)
+  const env = { MALLEE_API_RATE_FACTOR: '0.5' }
+  assert.equal((await readConfig(file, {}, env)).apiRateFactor, 0.5)
+  assert.equal((await readConfig(await fileOf(t, {}), {}, {})).apiRateFactor, 12)
+})
+
 for (const [settings, message] of [
   [{ auditFiles: -1 }, /auditFiles .* is -1, not a number from 0 to 10000/],
   [{ auditFiles: 1.5 }, /auditFiles .* is 1.5,/],
   [{ auditFiles: '3' }, /auditFiles .* is "3",/],
   [{ auditFileBytes: 1000 }, /auditFileBytes .* is 1000, not a number from 1048576 to/],
   [{ auditFileBytes: null }, /auditFileBytes .* is null,/],
+  [{ apiRateFactor: -0.5 }, /apiRateFactor .* is -0.5, not a number from 0 to 10000/],
+  [{ apiRateFactor: 10_001 }, /apiRateFactor .* is 10001,/],
+  [{ apiRateFactor: '5' }, /apiRateFactor .* is "5",/],
+  [{ apiRateFactor: null }, /apiRateFactor .* is null,/],
   [{ apiPort: 65_536 }, /apiPort .* is 65536, not a port/],
   [{ auditPath: '/x' }, /auditPath .* is not a setting/],
 ] as const) {

@@ -44,6 +44,8 @@ export interface CloudOptions {
   readonly child?: boolean
   /** SQLite in the cloud's folder when not given. */
   readonly store?: string
+  /** Of AWS's rates; calls are not counted when not given. */
+  readonly apiRateFactor?: number
   /** Gets the state folder before anything is in it. */
   readonly prepare?: (stateDir: string) => Promise<void>
 }
@@ -98,11 +100,20 @@ export async function startSecondGateway(end: Ending, first: TestCloud): Promise
   return runCloud(end, { dir, config, init: first.init, child: true })
 }
 
-async function makeConfig(dir: string, { store }: CloudOptions): Promise<GatewayConfig> {
+async function makeConfig(
+  dir: string,
+  { store, apiRateFactor = 0 }: CloudOptions,
+): Promise<GatewayConfig> {
   const [apiPort, adminPort, sessionPort, joinPort] = await freePorts(4)
   const ports = { apiPort, adminPort, sessionPort, joinPort }
   const places = { stateDir: join(dir, 'state'), socket: join(dir, 'run/gateway.sock') }
-  const given = { ...ports, ...places, listenHost: '127.0.0.1', ...(store ? { store } : {}) }
+  const given = {
+    ...ports,
+    ...places,
+    listenHost: '127.0.0.1',
+    apiRateFactor,
+    ...(store ? { store } : {}),
+  }
   const file = join(dir, 'gateway.json')
   await writeFile(file, JSON.stringify(given))
   return readConfig(file, {}, {})

@@ -75,6 +75,7 @@ test('auditRecord of an empty answer says so in the way of its service', () => {
 for (const [service, error, code] of [
   ['ec2', new ApiError('InvalidVpcID.NotFound', 'no vpc'), 'Client.InvalidVpcID.NotFound'],
   ['ec2', new ApiError('InternalError', 'no vpc', 500), 'Server.InternalError'],
+  [...['ec2', new ApiError('RequestLimitExceeded', 'no vpc', 503)], 'Client.RequestLimitExceeded'],
   ['iam', new ApiError('NoSuchEntity', 'no vpc', 404), 'NoSuchEntity'],
 ] as const) {
   test(`auditRecord of a call refused with ${error.code} by ${service} has ${code}`, () => {
