@@ -9,6 +9,7 @@ import { gatewayCommand } from './gateway.ts'
 import { imageRoutes } from './image.ts'
 import { initCommand } from './init.ts'
 import { poolRoutes } from './pool.ts'
+import { quotaRoutes } from './quota.ts'
 import { hostRoutes, rackRoutes, statusCommand } from './rack.ts'
 import { tokenRoutes } from './token.ts'
 import { typeRoutes } from './type.ts'
@@ -24,6 +25,7 @@ const root = buildRouteMap({
     host: hostRoutes,
     account: accountRoutes,
     key: keyRoutes,
+    quota: quotaRoutes,
     image: imageRoutes,
     cloud: cloudRoutes,
     pool: poolRoutes,

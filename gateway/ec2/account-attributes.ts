@@ -3,9 +3,9 @@
 import type { AccountAttribute } from '@aws-sdk/client-ec2'
 import type { Ec2Handlers } from '../aws/handlers.ts'
 import type { State, View } from '../store/state.ts'
-import { MAX_ELASTIC_IPS } from './addresses.ts'
 import { endDryRun, isAsked } from './input.ts'
 import { MAX_GROUPS } from './interface-groups.ts'
+import { quotaOf } from './quotas.ts'
 
 type AccountHandlers = Required<Pick<Ec2Handlers, 'DescribeAccountAttributes'>>
 
@@ -24,12 +24,15 @@ export function accountHandlers({ state }: { state: State }): AccountHandlers {
 
 function attributesOf(view: View, account: string): AccountAttribute[] {
   const vpc = view.all('vpc').find((one) => one.account === account && one.isDefault)
+  const addresses = String(quotaOf(view, account, 'elastic-ips'))
   return [
     attribute('supported-platforms', 'VPC'),
     attribute('default-vpc', vpc?.id ?? 'none'),
     attribute('vpc-max-security-groups-per-interface', String(MAX_GROUPS)),
-    attribute('max-elastic-ips', String(MAX_ELASTIC_IPS)),
-    attribute('vpc-max-elastic-ips', String(MAX_ELASTIC_IPS)),
+    attribute('max-elastic-ips', addresses),
+    attribute('vpc-max-elastic-ips', addresses),
+    // EC2 has it from before vCPUs were counted; an instance has one at least.
+    attribute('max-instances', String(quotaOf(view, account, 'vcpus'))),
   ]
 }
 

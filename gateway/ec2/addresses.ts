@@ -10,12 +10,10 @@ import { notFound, oneInStore } from './ids.ts'
 import { badValue, endDryRun, refuseUnknown, required } from './input.ts'
 import { allocateAddress, releaseAddress } from './public-addresses.ts'
 import { unknownPool } from './public-pools.ts'
+import { checkQuota } from './quotas.ts'
 import { addTags, parseTagSpecifications } from './tagging.ts'
 
 type AddressHandlers = Required<Pick<Ec2Handlers, 'AllocateAddress' | 'ReleaseAddress'>>
-
-/** Of an account. EC2 begins with 5, which is few for who has instances in many racks. */
-export const MAX_ELASTIC_IPS = 50
 
 const KNOWN = new Set([
   'Domain',
@@ -40,7 +38,7 @@ export function addressHandlers({ state, randomHex, region }: NetworkParts): Add
       const record = await state.update(async (tx) => {
         const view = await state.fresh()
         const pools = poolsAsked(view, input.PublicIpv4Pool ?? ANY_POOL)
-        checkLimit(view, account)
+        await checkQuota(tx, state, account, 'elastic-ips')
         const parts = { view, randomHex, nowMs }
         const made = await allocateAddress(tx, parts, { account, auto: false, wished, pools })
         await addTags(tx, { kind: 'address', id: made.id, account }, tags ?? new Map())
@@ -113,11 +111,4 @@ function poolsAsked(view: View, asked: string): readonly PublicPoolRecord[] {
   const found = pools.filter(({ id }) => id === asked)
   if (found.length === 0) throw unknownPool(asked)
   return found
-}
-
-function checkLimit(view: View, account: string): void {
-  const count = view.by('address', 'account', account).filter((one) => !one.auto).length
-  if (count < MAX_ELASTIC_IPS) return
-  const text = `The account has ${count} elastic IPs; at most ${MAX_ELASTIC_IPS} are allowed.`
-  throw new ApiError('AddressLimitExceeded', text)
 }

@@ -10,6 +10,7 @@ import { namedInStore, newId } from './ids.ts'
 import { endDryRun, refuseUnknown, required, unsupported } from './input.ts'
 import { createDefaultVpc, ensureDefaultSubnets } from './networks.ts'
 import { MAC_POOL } from './pools.ts'
+import { checkQuota } from './quotas.ts'
 import { addTags, parseTagSpecifications } from './tagging.ts'
 import { CIDR_PARAMETERS, parseVpcCidrs, takeVpcCidr } from './vpc-cidrs.ts'
 import { createVpcRecords, DEFAULT_GROUP, deleteVpcRecords } from './vpc-records.ts'
@@ -41,6 +42,7 @@ export function createVpcHandlers({ state, randomHex, region }: NetworkParts): V
       const tags = parseTagSpecifications(input.TagSpecifications, ['vpc'])
       const { account } = caller
       const id = await state.update(async (tx) => {
+        await checkQuota(tx, state, account, 'vpcs')
         const of = { id: await newId(tx, randomHex, 'vpc'), account }
         const ipv4Cidrs = [await takeVpcCidr(tx, state, of, ipv4)]
         const ipv6Cidrs = wish.ipv6 === null ? [] : [await takeVpcCidr(tx, state, of, wish.ipv6)]
@@ -77,6 +79,7 @@ export function createVpcHandlers({ state, randomHex, region }: NetworkParts): V
           const text = `A Default VPC already exists for this account: ${before.holder}.`
           throw new ApiError('DefaultVpcAlreadyExists', text)
         }
+        await checkQuota(tx, state, account, 'vpcs')
         const vpc = await createDefaultVpc(tx, state, account, options).catch(asApiError)
         endDryRun(input)
         return vpc.id

@@ -18,6 +18,7 @@ import { stateOf, transitionTime } from './instance-shape.ts'
 import { instanceType } from './instance-types.ts'
 import { givePublic } from './launch-cards.ts'
 import { publicAddressOf } from './public-addresses.ts'
+import { checkVcpus } from './quotas.ts'
 import { releaseStopped } from './release.ts'
 
 type PowerHandlers = Required<Pick<Ec2Handlers, 'StopInstances' | 'StartInstances'>>
@@ -56,6 +57,11 @@ export function instancePowerHandlers(parts: Parts): PowerHandlers {
         const due: InstanceRecord[] = []
         for (const record of records) if (await isDue(tx, record)) due.push(record)
         const returns = due.map((record) => ({ place: record, need: needOf(state.view(), record) }))
+        for (const isSpot of [false, true]) {
+          const ofKind = returns.filter(({ place }) => (place.spot !== undefined) === isSpot)
+          const needed = ofKind.reduce((sum, { need }) => sum + need.vcpus, 0)
+          await checkVcpus(tx, state, context.caller.account, { needed, isSpot })
+        }
         await claimOwnHosts(tx, state, returns)
         const turn = { ...parts, tx, context }
         const made = await changed(tx, records, (record) =>

@@ -16,6 +16,7 @@ import { groupsFor, parseGroups } from './interface-groups.ts'
 import { interfaceOf } from './interface-shape.ts'
 import { newInterface } from './new-interface.ts'
 import { pageOf } from './paging.ts'
+import { checkQuota } from './quotas.ts'
 import { removeInterface } from './release.ts'
 import { addTags, parseTagSpecifications } from './tagging.ts'
 import { ownedOrNamed } from './vpcs.ts'
@@ -34,8 +35,6 @@ export interface InterfaceParts {
 }
 
 const MAX_DESCRIPTION_CHARS = 255
-/** What an account may have (AWS, "Amazon VPC quotas"). */
-const MAX_INTERFACES = 5_000
 
 const KNOWN = new Set([
   'SubnetId',
@@ -147,10 +146,7 @@ async function createInterface(
     const [subnet] = await namedInStore(tx, 'subnet', [subnetId], account)
     if (subnet === undefined) throw notFound('subnet', [subnetId])
     const view = await state.fresh()
-    if (view.interfacesOf('account', account).length >= MAX_INTERFACES) {
-      const text = `You have reached the limit of ${MAX_INTERFACES} network interfaces`
-      throw new ApiError('NetworkInterfaceLimitExceeded', text)
-    }
+    await checkQuota(tx, state, account, 'interfaces')
     const eni = await newId(tx, randomHex, 'interface')
     const record = await newInterface(tx, {
       id: eni,

@@ -11,6 +11,7 @@ import { type Filterable, matching } from './filters.ts'
 import { newId, oneInStore } from './ids.ts'
 import { endDryRun, required } from './input.ts'
 import { pageOf } from './paging.ts'
+import { checkQuota } from './quotas.ts'
 import { addTags, parseTagSpecifications, tagList } from './tagging.ts'
 import { holdVpc } from './vpc-records.ts'
 import { ownedOrNamed } from './vpcs.ts'
@@ -25,9 +26,6 @@ type GatewayHandlers = Required<
     | 'DescribeInternetGateways'
   >
 >
-
-/** Of an account: as many as it may have VPCs would be enough. */
-const MAX_GATEWAYS = 500
 
 const FILTERABLE: Filterable<InternetGateway> = {
   fields: {
@@ -44,11 +42,7 @@ export function internetGatewayHandlers({ state, randomHex }: NetworkParts): Gat
     CreateInternetGateway: async ({ caller: { account } }, input) => {
       const specified = parseTagSpecifications(input.TagSpecifications, ['internet-gateway'])
       const made = await state.update(async (tx) => {
-        const count = (await state.fresh()).by('internet-gateway', 'account', account).length
-        if (count >= MAX_GATEWAYS) {
-          const text = `The account has ${count} internet gateways; ${MAX_GATEWAYS} are allowed.`
-          throw new ApiError('InternetGatewayLimitExceeded', text)
-        }
+        await checkQuota(tx, state, account, 'internet-gateways')
         const id = await newId(tx, randomHex, 'internet-gateway')
         const record = { id, account, vpc: '' }
         await tx.put('internet-gateway', [id], record)

@@ -12,14 +12,13 @@ import { type Filterable, matching } from './filters.ts'
 import { namedInView, newId } from './ids.ts'
 import { badValue, endDryRun, isAsked, required } from './input.ts'
 import { newEd25519Key, newRsaKey, type PublicKey, parsePublicKey } from './key-material.ts'
+import { checkQuota } from './quotas.ts'
 import { addTags, parseTagSpecifications, tagList } from './tagging.ts'
 
 type KeyPairHandlers = Required<
   Pick<Ec2Handlers, 'CreateKeyPair' | 'ImportKeyPair' | 'DescribeKeyPairs' | 'DeleteKeyPair'>
 >
 
-/** EC2's quota of a region. */
-const MAX_KEY_PAIRS = 5_000
 /** ASCII, no space at either end. */
 const KEY_NAME = /^[!-~](?:[ -~]{0,253}[!-~])?$/
 
@@ -122,16 +121,12 @@ function keeper(
     const { account } = caller
     const name = nameOf(asked.KeyName)
     const tags = parseTagSpecifications(asked.TagSpecifications, ['key-pair']).get('key-pair')
-    const count = (await state.fresh()).by('key-pair', 'account', account).length
     const pair = await state.update(async (tx) => {
       if ((await idOfName(tx, account, name)) !== null) {
         const text = `The keypair '${name}' already exists.`
         throw new ApiError('InvalidKeyPair.Duplicate', text)
       }
-      if (count >= MAX_KEY_PAIRS) {
-        const text = `The account has ${count} key pairs; at most ${MAX_KEY_PAIRS} are allowed.`
-        throw new ApiError('KeyPairLimitExceeded', text)
-      }
+      await checkQuota(tx, state, account, 'key-pairs')
       endDryRun(asked)
       const id = await newId(tx, randomHex, 'key-pair')
       const record: KeyPairRecord = {

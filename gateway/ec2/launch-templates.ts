@@ -23,6 +23,7 @@ import {
 } from './launch-template-names.ts'
 import { parseVersionDescription, warningOf } from './launch-template-versions.ts'
 import { pageOf } from './paging.ts'
+import { checkQuota } from './quotas.ts'
 import { addTags, parseTagSpecifications, tagList } from './tagging.ts'
 
 type TemplateHandlers = Required<
@@ -35,8 +36,6 @@ type TemplateHandlers = Required<
   >
 >
 
-/** EC2's quota of a region. */
-const MAX_TEMPLATES = 5_000
 const MAX_RESULTS = 200
 const CREATE_KNOWN = new Set([
   'LaunchTemplateName',
@@ -75,12 +74,11 @@ export function launchTemplateHandlers({
       const tags = parseTagSpecifications(input.TagSpecifications, ['launch-template'])
       const token = parseClientToken(input.ClientToken)
       const use = { context, action: 'CreateLaunchTemplate', token }
-      const count = (await state.fresh()).by('launch-template', 'account', account).length
       const id = await state.update(async (tx) => {
         const before = await answeredBefore(tx, use)
         if (before !== null) return before
         await checkNameIsFree(tx, account, name)
-        checkCount(count)
+        await checkQuota(tx, state, account, 'launch-templates')
         endDryRun(input)
         const made = await newId(tx, randomHex, 'launch-template')
         const by = { createdBy: caller.userArn, createdAtMs: nowMs }
@@ -160,12 +158,6 @@ async function checkNameIsFree(tx: Transaction, account: string, name: string): 
   if (holder === null) return
   const text = `The launch template name '${name}' is already in use by ${holder.holder}.`
   throw new ApiError('InvalidLaunchTemplateName.AlreadyExistsException', text)
-}
-
-function checkCount(count: number): void {
-  if (count < MAX_TEMPLATES) return
-  const text = `The account has ${count} launch templates; at most ${MAX_TEMPLATES} are allowed.`
-  throw new ApiError('LaunchTemplateLimitExceeded', text)
 }
 
 function askedFor(

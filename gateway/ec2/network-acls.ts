@@ -13,6 +13,7 @@ import { type Filterable, matching } from './filters.ts'
 import { namedInStore, namedInView, newId, notFound, randomId } from './ids.ts'
 import { badValue, endDryRun, required } from './input.ts'
 import { pageOf } from './paging.ts'
+import { checkQuotaOf } from './quotas.ts'
 import { keepFromRemoval, removeUnused } from './removal.ts'
 import { addTags, parseTagSpecifications, tagList } from './tagging.ts'
 import { holdVpc } from './vpc-records.ts'
@@ -31,8 +32,6 @@ type AclHandlers = Required<
   >
 >
 
-/** EC2's quota of a VPC. */
-const MAX_ACLS = 200
 /** Of each direction. EC2's quota is 20 and may be raised to this. */
 const MAX_ENTRIES = 40
 const PROTOCOLS: Readonly<Record<string, string>> = { 1: 'icmp', 6: 'tcp', 17: 'udp' }
@@ -73,16 +72,13 @@ export function networkAclHandlers({ state, randomHex }: NetworkParts): AclHandl
         action: 'CreateNetworkAcl',
         token: parseClientToken(input.ClientToken),
       }
-      const count = (await state.fresh()).by('network-acl', 'vpc', vpcId).length
       const id = await state.update(async (tx) => {
         const before = await answeredBefore(tx, use)
         if (before !== null) return before
         const [vpc] = await namedInStore(tx, 'vpc', [vpcId], account)
         if (vpc === undefined) throw notFound('vpc', [vpcId])
-        if (count >= MAX_ACLS) {
-          const text = `The VPC '${vpcId}' has ${count} network ACLs; at most ${MAX_ACLS} are`
-          throw new ApiError('NetworkAclLimitExceeded', `${text} allowed.`)
-        }
+        const count = (await state.fresh()).by('network-acl', 'vpc', vpcId).length
+        await checkQuotaOf(tx, vpc, 'network-acls-per-vpc', count)
         endDryRun(input)
         const made = await newId(tx, randomHex, 'network-acl')
         const record = { id: made, account, vpc: vpcId, isDefault: false, entries: [] }

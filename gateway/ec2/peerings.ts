@@ -12,6 +12,7 @@ import { peeringShape } from './describe-peerings.ts'
 import { oneInStore, randomId } from './ids.ts'
 import { badValue, endDryRun, refuseUnknown, required } from './input.ts'
 import { PEERING_PREFIX, peeringOf } from './peering-records.ts'
+import { checkQuota, checkQuotaOf } from './quotas.ts'
 import { addTags, parseTagSpecifications } from './tagging.ts'
 import { holdVpc } from './vpc-records.ts'
 
@@ -30,9 +31,7 @@ type Options = NonNullable<
   Ec2Inputs['ModifyVpcPeeringConnectionOptions']['RequesterPeeringConnectionOptions']
 >
 
-/** VPC quotas: peerings of a VPC that are active, requests that wait, and for how long. */
-const MAX_ACTIVE = 50
-const MAX_PENDING = 25
+/** How long a request waits (VPC quotas). */
 const EXPIRES_MS = 7 * 24 * 3_600_000
 
 /** All that is said of a VPC of another account. */
@@ -66,7 +65,7 @@ export function peeringHandlers({ state, randomHex, region }: NetworkParts): Pee
       const id = await state.update(async (tx) => {
         const vpc = await oneInStore(tx, 'vpc', vpcId, account)
         const view = await state.fresh()
-        checkPending(view, account)
+        await checkQuota(tx, state, account, 'outstanding-peerings')
         const peer = await tx.get('vpc', peerId)
         // EC2 tells nobody whether a VPC of another account is there: the peering has failed.
         const isTheirs = peer?.account === accepter.account
@@ -114,7 +113,9 @@ export function peeringHandlers({ state, randomHex, region }: NetworkParts): Pee
         const requester = await heldVpc(tx, peering.requester)
         const accepter = await heldVpc(tx, peering.accepter)
         const view = await state.fresh()
-        for (const { id } of [requester, accepter]) checkActive(view, id)
+        for (const one of [requester, accepter]) {
+          await checkQuotaOf(tx, one, 'peerings-per-vpc', activeOf(view, one.id))
+        }
         const why = whyNot(view, requester, accepter, peering.id)
         if (why !== null) throw new ApiError('OperationNotPermitted', why)
         const next: PeeringRecord = { ...peering, state: 'active', message: 'Active' }
@@ -222,23 +223,11 @@ function checkRegion(asked: string | undefined, region: string): void {
   throw badValue('PeerRegion', asked, `This cloud is one region, ${region}.`)
 }
 
-function checkPending(view: View, account: string): void {
-  const pending = view
-    .all('peering')
-    .filter((one) => one.requester.account === account && one.state === 'pending-acceptance')
-  if (pending.length < MAX_PENDING) return
-  const text = `The account has ${pending.length} peerings that wait to be accepted; at most ${MAX_PENDING} are allowed.`
-  throw new ApiError('OutstandingVpcPeeringConnectionLimitExceeded', text)
-}
-
-function checkActive(view: View, vpc: string): void {
-  const active = view
+function activeOf(view: View, vpc: string): number {
+  return view
     .all('peering')
     .filter(({ requester, accepter }) => requester.vpc === vpc || accepter.vpc === vpc)
-    .filter((one) => one.state === 'active')
-  if (active.length < MAX_ACTIVE) return
-  const text = `${vpc} has ${active.length} active peerings; at most ${MAX_ACTIVE} are allowed.`
-  throw new ApiError('VpcPeeringConnectionsPerVpcLimitExceeded', text)
+    .filter((one) => one.state === 'active').length
 }
 
 function checkParty({ id, accepter }: PeeringRecord, account: string, verb: string): void {

@@ -12,6 +12,7 @@ import { type Filterable, matching } from './filters.ts'
 import { newId } from './ids.ts'
 import { badValue, endDryRun, isAsked, refuseUnknown, required } from './input.ts'
 import { groupNamed, groupNameKey, unknownGroup } from './placement-wish.ts'
+import { checkQuota } from './quotas.ts'
 import { removeUnused } from './removal.ts'
 import { addTags, parseTagSpecifications, tagList } from './tagging.ts'
 import { ownedOrNamed } from './vpcs.ts'
@@ -21,8 +22,6 @@ type GroupHandlers = Required<
 >
 type Shape = Pick<PlacementGroupRecord, 'name' | 'strategy' | 'level' | 'partitions'>
 
-/** EC2's quota of a region. */
-const MAX_GROUPS = 500
 /** EC2 API reference, CreatePlacementGroup: up to 255 ASCII characters. */
 const NAME = /^[ -~]{1,255}$/
 const MAX_PARTITIONS = 7
@@ -52,13 +51,9 @@ export function placementGroupHandlers({ state, randomHex, region }: NetworkPart
     CreatePlacementGroup: async ({ caller: { account }, nowMs }, input) => {
       const shape = parseShape(input)
       const tags = parseTagSpecifications(input.TagSpecifications, ['placement-group'])
-      const count = (await state.fresh()).by('placement-group', 'account', account).length
       const record = await state.update(async (tx) => {
         await checkNameIsFree(tx, account, shape.name)
-        if (count >= MAX_GROUPS) {
-          const text = `The account has ${count} placement groups; at most ${MAX_GROUPS} are allowed.`
-          throw new ApiError('PlacementGroupLimitExceeded', text)
-        }
+        await checkQuota(tx, state, account, 'placement-groups')
         endDryRun(input)
         const id = await newId(tx, randomHex, 'placement-group')
         const made = { id, account, ...shape, launches: 0, createdAtMs: nowMs }

@@ -22,6 +22,7 @@ import {
   parseMaxEntries,
 } from './prefix-list-entries.ts'
 import { prefixListOf, usersOf } from './prefix-list-queries.ts'
+import { checkQuota } from './quotas.ts'
 import { removeUnused } from './removal.ts'
 import { parseText } from './rule-request.ts'
 import { addTags, parseTagSpecifications } from './tagging.ts'
@@ -36,8 +37,6 @@ type PrefixListHandlers = Required<
   >
 >
 
-/** EC2's quota of a region. */
-const MAX_LISTS = 100
 const MODIFY_KNOWN = new Set([
   'PrefixListId',
   'CurrentVersion',
@@ -65,16 +64,12 @@ export function prefixListHandlers({ state, randomHex, region }: NetworkParts): 
       const tags = parseTagSpecifications(input.TagSpecifications, ['prefix-list'])
       const token = parseClientToken(input.ClientToken)
       const use = { context, action: 'CreateManagedPrefixList', token }
-      const count = (await state.fresh()).by('prefix-list', 'account', account).length
       const id = await state.update(async (tx) => {
         const before = await answeredBefore(tx, use)
         if (before !== null) return before
         const made = await newId(tx, randomHex, 'prefix-list')
         checkSize({ id: made, maxEntries }, entries.length)
-        if (count >= MAX_LISTS) {
-          const text = `The account has ${count} prefix lists; at most ${MAX_LISTS} are allowed.`
-          throw new ApiError('PrefixListLimitExceeded', text)
-        }
+        await checkQuota(tx, state, account, 'prefix-lists')
         endDryRun(input)
         const fields = { name, family, maxEntries, version: 1, entries, history: [] }
         await tx.put('prefix-list', [made], { id: made, account, ...fields })

@@ -13,6 +13,7 @@ import { absent, type Filterable, matching } from './filters.ts'
 import { newId, oneInStore } from './ids.ts'
 import { endDryRun, required } from './input.ts'
 import { pageOf } from './paging.ts'
+import { checkQuotaOf } from './quotas.ts'
 import { addTags, parseTagSpecifications, tagList } from './tagging.ts'
 import { holdVpc } from './vpc-records.ts'
 import { ownedOrNamed } from './vpcs.ts'
@@ -21,8 +22,6 @@ type TableHandlers = Required<
   Pick<Ec2Handlers, 'CreateRouteTable' | 'DeleteRouteTable' | 'DescribeRouteTables'>
 >
 
-/** Of a VPC (VPC quotas). */
-const MAX_TABLES = 200
 /** EC2's own limit for this action's pages. */
 const MAX_TABLE_RESULTS = 100
 
@@ -71,10 +70,7 @@ export function routeTableHandlers({ state, randomHex }: NetworkParts): TableHan
         const vpc = await oneInStore(tx, 'vpc', vpcId, account)
         await holdVpc(tx, vpc)
         const count = (await state.fresh()).by('route-table', 'vpc', vpcId).length
-        if (count >= MAX_TABLES) {
-          const text = `${vpcId} has ${count} route tables; at most ${MAX_TABLES} are allowed.`
-          throw new ApiError('RouteTableLimitExceeded', text)
-        }
+        await checkQuotaOf(tx, vpc, 'route-tables-per-vpc', count)
         const made = await newId(tx, randomHex, 'route-table')
         const record = { id: made, account, vpc: vpcId, routes: [], createdAtMs: nowMs }
         await tx.put('route-table', [made], record)

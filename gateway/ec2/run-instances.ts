@@ -19,6 +19,7 @@ import { launchOptions } from './metadata-options.ts'
 import { groupFor } from './placement-wish.ts'
 import { putAssociation } from './profile-associations.ts'
 import { profileFor } from './profile-wish.ts'
+import { instancesAllowed } from './quotas.ts'
 import { keepFromRemoval } from './removal.ts'
 import { parseRun, type RunRequest, typeNamed } from './run-request.ts'
 import { findTargets, type Targets } from './run-targets.ts'
@@ -73,10 +74,12 @@ async function launch(
   const one: Launch = { ...parts, tx, context, request, systemTags }
   const targets = await findTargets(tx, view, { region, account }, request)
   const racks = racksWithAddresses(view, targets, request)
-  const { type: need, minCount, maxCount } = request
   const group = await groupFor(tx, account, request.group)
   const profile =
     request.profile === null ? null : await profileFor(tx, view, context, request.profile)
+  const { type: need, minCount, isSpot } = request
+  const wanted = { type: need, isSpot, least: minCount, wanted: request.maxCount }
+  const maxCount = await instancesAllowed(tx, state, account, wanted)
   const places = await chooseHosts(tx, state, { need, minCount, maxCount, racks, group })
   const reservation = randomId(randomHex, 'r')
   let count = 0

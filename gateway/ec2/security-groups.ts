@@ -16,6 +16,7 @@ import { namedInStore, namedInView, newId, notFound } from './ids.ts'
 import { badValue, endDryRun, required } from './input.ts'
 
 import { pageOf } from './paging.ts'
+import { checkQuota } from './quotas.ts'
 import { removeUnused } from './removal.ts'
 import { groupByName } from './rule-peers.ts'
 import { parseText } from './rule-request.ts'
@@ -38,9 +39,6 @@ export interface GroupParts {
   readonly randomHex: RandomHex
   readonly region: string
 }
-
-/** EC2's quota of a region. */
-const MAX_GROUPS = 2_500
 
 export function securityGroupHandlers(parts: GroupParts): GroupHandlers {
   const { state, region } = parts
@@ -140,7 +138,6 @@ async function create(
   const tags = parseTagSpecifications(input.TagSpecifications, ['security-group'])
   const view = await state.fresh()
   const vpcId = input.VpcId ?? defaultVpc(view, account).id
-  const count = view.by('security-group', 'account', account).length
   const group = await state.update(async (tx) => {
     const [vpc] = await namedInStore(tx, 'vpc', [vpcId], account)
     if (vpc === undefined) throw notFound('vpc', [vpcId])
@@ -148,10 +145,7 @@ async function create(
       const text = `The security group '${name}' already exists for VPC '${vpcId}'`
       throw new ApiError('InvalidGroup.Duplicate', text)
     }
-    if (count >= MAX_GROUPS) {
-      const text = `The account has ${count} security groups; at most ${MAX_GROUPS} are allowed.`
-      throw new ApiError('SecurityGroupLimitExceeded', text)
-    }
+    await checkQuota(tx, state, account, 'security-groups')
     endDryRun(input)
     const id = await newId(tx, randomHex, 'security-group')
     const rules = newGroupRules(randomHex, vpc.ipv6Cidrs.length > 0)

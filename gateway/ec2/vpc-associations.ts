@@ -11,6 +11,7 @@ import type { NetworkParts } from './create-vpc.ts'
 import { newGroupRules } from './group-rules.ts'
 import { namedInStore } from './ids.ts'
 import { refuseUnknown, required } from './input.ts'
+import { checkQuotaOf } from './quotas.ts'
 import { CIDR_PARAMETERS, type CidrWish, parseVpcCidrs, takeVpcCidr } from './vpc-cidrs.ts'
 import { vpcSpace } from './vpc-ground.ts'
 import { DEFAULT_GROUP } from './vpc-records.ts'
@@ -21,8 +22,8 @@ type AssociationHandlers = Required<
 >
 
 const KNOWN = new Set<string>([...CIDR_PARAMETERS, 'VpcId'])
-/** Blocks of a family that a VPC may have (AWS, "Amazon VPC quotas"). */
-const MAX_BLOCKS = 5
+/** Subnets that a message names. */
+const MAX_NAMED = 5
 
 export function vpcAssociationHandlers({
   state,
@@ -37,7 +38,8 @@ export function vpcAssociationHandlers({
       const cidr = await state.update(async (tx) => {
         const [vpc] = await namedInStore(tx, 'vpc', [id], caller.account)
         if (vpc === undefined) throw new RangeError(`${id} was found and is not there`)
-        checkCount(vpc, wish.family)
+        const count = (wish.family === 4 ? vpc.ipv4Cidrs : vpc.ipv6Cidrs).length
+        await checkQuotaOf(tx, vpc, `ipv${wish.family}-blocks-per-vpc`, count)
         const block = await takeVpcCidr(tx, state, vpc, wish)
         if (wish.family === 4) {
           await tx.put('vpc', [id], { ...vpc, ipv4Cidrs: [...vpc.ipv4Cidrs, block] })
@@ -88,13 +90,6 @@ function oneWish({ ipv4, ipv6 }: { ipv4: CidrWish | null; ipv6: CidrWish | null 
   return required('CidrBlock', ipv4 ?? ipv6 ?? undefined)
 }
 
-function checkCount(vpc: VpcRecord, family: 4 | 6): void {
-  const count = (family === 4 ? vpc.ipv4Cidrs : vpc.ipv6Cidrs).length
-  if (count < MAX_BLOCKS) return
-  const text = `The VPC ${vpc.id} has ${count} IPv${family} blocks; at most ${MAX_BLOCKS} are allowed.`
-  throw new ApiError('CidrLimitExceeded', text)
-}
-
 async function associated(
   tx: Transaction,
   view: View,
@@ -123,7 +118,7 @@ function checkUnused(view: View, { vpc, cidr }: Associated): void {
       [ipv4Cidr, ipv6Cidr].some((one) => one !== '' && covers(block, mustCidr(one))),
     )
   if (inside.length === 0) return
-  const names = inside.slice(0, MAX_BLOCKS).map((one) => one.id)
+  const names = inside.slice(0, MAX_NAMED).map((one) => one.id)
   const text = `The CIDR block ${cidr} of ${vpc.id} has subnets: ${names.join(', ')}.`
   throw new ApiError('DependencyViolation', text)
 }

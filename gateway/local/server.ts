@@ -11,6 +11,7 @@ import { addAccountRoutes } from './accounts.ts'
 import { addBlobRoutes } from './blobs.ts'
 import { addCloudRoutes } from './cloud.ts'
 import { addPoolRoutes } from './pools.ts'
+import { addQuotaRoutes } from './quotas.ts'
 import { addRackRoutes, type RackParts } from './racks.ts'
 import { addTokenRoutes, type TokenParts } from './tokens.ts'
 import { addTypeRoutes } from './types.ts'
@@ -54,6 +55,7 @@ export function createLocalServer(parts: LocalParts): FastifyInstance {
     return reply.status(statusOf(code)).send({ code, message: messageOf(error) })
   })
   addAccountRoutes(app, parts)
+  addQuotaRoutes(app, parts)
   addTokenRoutes(app, parts)
   addRackRoutes(app, parts)
   addBlobRoutes(app, parts)

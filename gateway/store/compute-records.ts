@@ -83,7 +83,16 @@ export interface FleetRecord {
   readonly deletedAtMs: number | null
 }
 
+/** What an account may have of something, when the operator said it (ec2/quotas.ts). */
+export interface QuotaRecord {
+  readonly account: string
+  readonly id: string
+  readonly value: number
+}
+
 export interface ComputeRecords {
+  /** `<account>/<id>`. */
+  quota: QuotaRecord
   fleet: FleetRecord
   'placement-group': PlacementGroupRecord
   /** By its name. */

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { MAX_ELASTIC_IPS } from '../../../gateway/ec2/addresses.ts'
+import { QUOTAS } from '../../../gateway/ec2/quotas.ts'
 import type { InterfaceRecord, SubnetRecord } from '../../../gateway/store/network-records.ts'
 import { addInterface, addPublicPool } from './network-support.ts'
 import { ACCOUNT, type Cloud, OTHER_ACCOUNT, openCloud, REGION, refusal } from './support.ts'
@@ -71,7 +71,7 @@ for (const [input, code] of [
 
 test('AllocateAddress ends at the limit of the account', async (t) => {
   const { cloud } = await openGround(t)
-  for (let i = 0; i < MAX_ELASTIC_IPS; i += 1) await allocate(cloud)
+  for (let i = 0; i < QUOTAS['elastic-ips'].value; i += 1) await allocate(cloud)
   assert.equal(await refusal(cloud.call('AllocateAddress', {})), 'AddressLimitExceeded')
 })
 
