@@ -1,5 +1,5 @@
-// What an account may have: quotas by their names in Service Quotas, what they are when the operator
-// said nothing, and how a request is held to them.
+// What an account may have: quotas by their names in Service Quotas, what they are when nobody set
+// them, and how a request is held to them.
 
 import { ApiError } from '../aws/api-error.ts'
 import type { State, Transaction, View } from '../store/state.ts'
