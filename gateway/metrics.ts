@@ -27,6 +27,8 @@ export interface Metrics {
   readonly setInstances: (byState: Readonly<Record<string, number>>) => void
   /** Hosts that say what troubles them; `mallee status` has the sentences. */
   readonly setTroubledHosts: (hosts: number) => void
+  /** Hosts that the operator cordoned: nothing new is placed there. */
+  readonly setCordonedHosts: (hosts: number) => void
   readonly setCertificates: (ends: CertificateEnds) => void
   readonly storeTransaction: (outcome: 'ok' | 'conflict' | 'failed', seconds: number) => void
   /** Records of the audit log: in its file, or not. */
@@ -77,6 +79,11 @@ export function createMetrics(): Metrics {
     help: 'Hosts that report trouble',
     registers,
   })
+  const cordoned = new Gauge({
+    name: 'mallee_hosts_cordoned',
+    help: 'Hosts where the operator lets nothing new be placed',
+    registers,
+  })
   const certificates = new Gauge({
     name: 'mallee_certificate_not_after_seconds',
     help: 'When the certificate ends, in seconds since 1970',
@@ -112,6 +119,7 @@ export function createMetrics(): Metrics {
     setTunnels: (byState) => setAll(tunnels, byState),
     setInstances: (byState) => setAll(instances, byState),
     setTroubledHosts: (hosts) => troubled.set(hosts),
+    setCordonedHosts: (hosts) => cordoned.set(hosts),
     setCertificates: ({ ca, gateway }) => {
       certificates.set({ of: 'ca' }, ca / 1000)
       certificates.set({ of: 'gateway' }, gateway / 1000)

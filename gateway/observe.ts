@@ -46,6 +46,7 @@ export function watchGauges({
     metrics.setSessions(sessions.list().length)
     metrics.setTunnels(tunnelStates(sessions, clock.nowMs()))
     metrics.setTroubledHosts(view.all('host').filter((host) => host.status?.trouble).length)
+    metrics.setCordonedHosts(view.all('host').filter((host) => host.cordoned).length)
     metrics.setCertificates(certificateEnds())
   }
   set()

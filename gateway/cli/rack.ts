@@ -20,6 +20,7 @@ interface Status {
       readonly roles: readonly string[]
       readonly connected: boolean
       readonly simulated: boolean
+      readonly cordoned: boolean
       readonly instances: number
       readonly vcpus?: number
       readonly trouble?: string
@@ -64,30 +65,6 @@ function change(brief: string, method: 'POST' | 'DELETE', suffix: string) {
   })
 }
 
-const removeHostCommand = buildCommand<LocalFlags, [string, string]>({
-  docs: { brief: 'Take a host without instances out of the cloud' },
-  parameters: {
-    flags,
-    positional: {
-      kind: 'tuple',
-      parameters: [
-        { brief: 'Name of the rack', parse: String, placeholder: 'rack' },
-        { brief: 'Name of the host', parse: String, placeholder: 'host' },
-      ],
-    },
-  },
-  func: ({ socket, json }, rack, host) =>
-    answering(json, async () => {
-      const path = `/v1/racks/${encodeURIComponent(rack)}/hosts/${encodeURIComponent(host)}`
-      print(json, await callLocal(socket, { method: 'DELETE', path }), `${host}: removed`)
-    }),
-})
-
-export const hostRoutes = buildRouteMap({
-  routes: { remove: removeHostCommand },
-  docs: { brief: 'Hosts' },
-})
-
 export const rackRoutes = buildRouteMap({
   routes: {
     list: listCommand,
@@ -109,7 +86,7 @@ async function showStatus({ socket, json }: LocalFlags, whole: boolean): Promise
       host.connected ? 'connected' : 'away',
       String(host.instances),
       String(host.vcpus ?? 0),
-      [host.simulated ? 'simulated' : '', host.trouble ?? ''].filter(Boolean).join('; '),
+      noteOf(host),
     ]),
   )
   const heads = ['RACK', 'STATE', 'HOST', 'ROLES', 'SESSION', 'INSTANCES', 'VCPUS', 'NOTE']
@@ -130,4 +107,14 @@ async function showStatus({ socket, json }: LocalFlags, whole: boolean): Promise
 
 function dayOf({ notAfterMs }: { readonly notAfterMs: number }): string {
   return new Date(notAfterMs).toISOString().slice(0, 10)
+}
+
+/** What is special about a host, for its line in a table. */
+export function noteOf(host: {
+  readonly simulated: boolean
+  readonly cordoned: boolean
+  readonly trouble?: string
+}): string {
+  const notes = [host.simulated && 'simulated', host.cordoned && 'cordoned', host.trouble]
+  return notes.filter(Boolean).join('; ')
 }

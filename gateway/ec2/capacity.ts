@@ -176,7 +176,7 @@ function busy(): ApiError {
   return new ApiError('Unavailable', 'The cloud is busy placing instances; try again', 503)
 }
 
-/** False when a host left, or got an instance that the view had not shown yet. */
+/** False when a host left, was cordoned, or got an instance that the view had not shown yet. */
 async function claim(
   tx: Transaction,
   places: readonly Place[],
@@ -185,7 +185,8 @@ async function claim(
   const counts = new Map<string, number>()
   for (const one of places) {
     const name = nameOf(one)
-    if ((await tx.get('host', one.rack, one.host)) === null) return false
+    const host = await tx.get('host', one.rack, one.host)
+    if (host === null || host.cordoned === true) return false
     const stored = (await tx.get('placed', one.rack, one.host))?.count ?? 0
     if (counts.get(name) === undefined && stored > (seen.get(name) ?? 0)) return false
     counts.set(name, (counts.get(name) ?? stored) + 1)
@@ -244,8 +245,9 @@ function placeHost(view: View, host: HostRecord, troubleOfRack: string | null): 
 }
 
 /** As the end of a sentence about the host; null when it takes instances. */
-function hostTrouble({ status }: HostRecord): string | null {
+function hostTrouble({ status, cordoned }: HostRecord): string | null {
   if (status?.connected !== true) return 'is not connected'
+  if (cordoned === true) return 'is cordoned'
   return status.draining ? 'is being drained' : null
 }
 

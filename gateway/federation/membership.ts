@@ -178,6 +178,7 @@ async function enroll(
     keyFingerprint: fingerprint,
     simulated: request.simulated,
     joinedAtMs: before?.joinedAtMs ?? nowMs,
+    ...(before?.cordoned === true && { cordoned: true }),
     status: before?.status ?? null,
   }
   await tx.put('host', [rack.name, host.host], host)

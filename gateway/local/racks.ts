@@ -1,13 +1,14 @@
-// The rack registry for operators: list, drain, remove.
+// The rack registry for operators: list and drain racks, cordon hosts, remove both.
 
 import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import type { CertificateEnds } from '../certificate.ts'
 import { withoutHost, withoutRack } from '../control/departure.ts'
+import { placeHosts } from '../ec2/capacity.ts'
 import type { Sessions } from '../federation/sessions.ts'
-import type { RackRecord } from '../store/records.ts'
-import type { State } from '../store/state.ts'
+import type { HostRecord, RackRecord } from '../store/records.ts'
+import type { State, View } from '../store/state.ts'
 
 export interface RackParts {
   readonly state: State
@@ -43,16 +44,8 @@ export function addRackRoutes(
     }
 
     function describeRack(rack: RackRecord): object {
-      const hosts = view.withPrefix('host', `${rack.name}/`).map((host) => ({
-        host: host.host,
-        index: host.index,
-        roles: host.roles,
-        simulated: host.simulated,
-        instances: view.instancesOf('host', host.host).filter((one) => one.rack === rack.name)
-          .length,
-        ...(host.status ?? { connected: false }),
-      }))
-      return { ...rack, hosts }
+      const hosts = view.withPrefix('host', `${rack.name}/`)
+      return { ...rack, hosts: hosts.map((host) => describeHost(view, host)) }
     }
   })
 
@@ -63,15 +56,35 @@ export function addRackRoutes(
     return { removed: params.name }
   })
 
+  app.get('/v1/hosts', async () => {
+    const view = await state.fresh()
+    const places = new Map(placeHosts(view).map((one) => [`${one.rack}/${one.host}`, one]))
+    const hosts = view.all('host').map((host) => {
+      const { free = null, why = 'has no nc role' } = places.get(`${host.rack}/${host.host}`) ?? {}
+      return { rack: host.rack, ...describeHost(view, host), free, why }
+    })
+    return { hosts }
+  })
+
+  app.post<ByHost>('/v1/racks/:name/hosts/:host/cordon', ({ params }) => cordon(params, true))
+  app.post<ByHost>('/v1/racks/:name/hosts/:host/uncordon', ({ params }) => cordon(params, false))
   app.delete<ByHost>('/v1/racks/:name/hosts/:host', async ({ params: { name, host } }) => {
     await state.update(async (tx) => {
-      if ((await tx.get('host', name, host)) === null) {
-        throw new MalleeError('HostNotFound', `rack ${name} has no host ${host}`)
-      }
+      if ((await tx.get('host', name, host)) === null) throw unknownHost(name, host)
       await withoutHost(tx, state, name, host)
     })
     return { removed: host }
   })
+
+  async function cordon({ name, host }: ByHost['Params'], isCordoned: boolean): Promise<object> {
+    await state.update(async (tx) => {
+      const record = await tx.get('host', name, host)
+      if (record === null) throw unknownHost(name, host)
+      const { cordoned: _, ...rest } = record
+      await tx.put('host', [name, host], isCordoned ? { ...rest, cordoned: true } : rest)
+    })
+    return { rack: name, host, cordoned: isCordoned }
+  }
 
   async function setState(name: string, to: RackRecord['state']): Promise<RackRecord> {
     return state.update(async (tx) => {
@@ -82,4 +95,20 @@ export function addRackRoutes(
       return next
     })
   }
+}
+
+function describeHost(view: View, host: HostRecord): object {
+  return {
+    host: host.host,
+    index: host.index,
+    roles: host.roles,
+    simulated: host.simulated,
+    cordoned: host.cordoned === true,
+    instances: view.instancesOf('host', host.host).filter((one) => one.rack === host.rack).length,
+    ...(host.status ?? { connected: false }),
+  }
+}
+
+function unknownHost(rack: string, host: string): MalleeError {
+  return new MalleeError('HostNotFound', `rack ${rack} has no host ${host}`)
 }

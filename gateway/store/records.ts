@@ -56,6 +56,8 @@ export interface HostRecord {
   readonly keyFingerprint: string
   readonly simulated: boolean
   readonly joinedAtMs: number
+  /** The operator said that nothing new is placed there. */
+  readonly cordoned?: true
   readonly status: HostReport | null
   /** Since when it is not connected; absent while it is. */
   readonly awaySinceMs?: number

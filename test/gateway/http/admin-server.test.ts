@@ -63,6 +63,7 @@ test('/metrics shows what was counted; a state that is not named any more is gon
   metrics.setInstances({ pending: 3, running: 1 })
   metrics.setInstances({ running: 4 })
   metrics.setTroubledHosts(1)
+  metrics.setCordonedHosts(2)
   metrics.setCertificates({ ca: 2_000_000_000_000, gateway: 1_800_000_000_500 })
   metrics.storeTransaction('conflict', 0.002)
   for (let n = 0; n < 300; n++) {
@@ -75,6 +76,7 @@ test('/metrics shows what was counted; a state that is not named any more is gon
     'mallee_racks{state="connected"} 2',
     'mallee_instances{state="running"} 4',
     'mallee_hosts_in_trouble 1',
+    'mallee_hosts_cordoned 2',
     'mallee_certificate_not_after_seconds{of="ca"} 2000000000',
     'mallee_certificate_not_after_seconds{of="gateway"} 1800000000.5',
     'mallee_store_transaction_seconds_count{outcome="conflict"} 1',

@@ -1,0 +1,118 @@
+// `mallee host …`: what is free on each host, which get no more instances, and which leave.
+
+import { buildCommand, buildRouteMap } from '@stricli/core'
+import { answering, print, table } from '../../common/cli.ts'
+import type { Resources } from '../../topology/placement.ts'
+import { callLocal } from './client.ts'
+import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { noteOf } from './rack.ts'
+
+interface Host {
+  readonly rack: string
+  readonly host: string
+  readonly roles: readonly string[]
+  readonly connected: boolean
+  readonly simulated: boolean
+  readonly cordoned: boolean
+  readonly instances: number
+  readonly trouble?: string
+  /** What instances may still take; null without the role nc. */
+  readonly free: Resources | null
+  /** Why nothing is placed there, as the end of a sentence; '' when it is. */
+  readonly why: string
+}
+
+const flags = { socket: socketFlag, json: jsonFlag }
+const NAMES = {
+  kind: 'tuple',
+  parameters: [
+    { brief: 'Name of the rack', parse: String, placeholder: 'rack' },
+    { brief: 'Name of the host', parse: String, placeholder: 'host' },
+  ],
+} as const
+
+const listCommand = buildCommand<LocalFlags>({
+  docs: {
+    brief: 'Hosts, what is free on them, and why nothing is placed there',
+    fullDescription: [
+      'Hosts, what is free on them, and why nothing is placed there.',
+      '',
+      'Example:',
+      '  mallee host list --json',
+    ].join('\n'),
+  },
+  parameters: { flags },
+  func: ({ socket, json }) =>
+    answering(json, async () => {
+      const call = { method: 'GET', path: '/v1/hosts' } as const
+      const { hosts } = await callLocal<{ hosts: readonly Host[] }>(socket, call)
+      const rows = hosts.map((one) => [
+        one.rack,
+        one.host,
+        one.roles.join(','),
+        one.connected ? 'connected' : 'away',
+        String(one.instances),
+        String(one.free?.vcpus ?? '-'),
+        String(one.free?.memoryMib ?? '-'),
+        String(one.free?.diskGib ?? '-'),
+        one.why === '' ? 'yes' : `no: ${one.why}`,
+        noteOf(one),
+      ])
+      const free = ['VCPUS', 'MIB', 'GIB']
+      const heads = ['RACK', 'HOST', 'ROLES', 'SESSION', 'INSTANCES', ...free, 'PLACING', 'NOTE']
+      print(json, { hosts }, table(heads, rows))
+    }),
+})
+
+function change(verb: 'cordon' | 'uncordon', brief: string, more: string) {
+  return buildCommand<LocalFlags, [string, string]>({
+    docs: {
+      brief,
+      fullDescription: [`${brief}. ${more}`, '', 'Example:', `  mallee host ${verb} a a-nc-1`].join(
+        '\n',
+      ),
+    },
+    parameters: { flags, positional: NAMES },
+    func: ({ socket, json }, rack, host) =>
+      answering(json, async () => {
+        const call = { method: 'POST', path: `${pathOf(rack, host)}/${verb}` } as const
+        print(json, await callLocal(socket, call), `${host}: ${verb}ed`)
+      }),
+  })
+}
+
+const removeCommand = buildCommand<LocalFlags, [string, string]>({
+  docs: {
+    brief: 'Take a host without instances out of the cloud',
+    fullDescription: [
+      'Take a host without instances out of the cloud. Its certificate is refused from then on.',
+      '',
+      'Example:',
+      '  mallee host remove a a-nc-1',
+    ].join('\n'),
+  },
+  parameters: { flags, positional: NAMES },
+  func: ({ socket, json }, rack, host) =>
+    answering(json, async () => {
+      const call = { method: 'DELETE', path: pathOf(rack, host) } as const
+      print(json, await callLocal(socket, call), `${host}: removed`)
+    }),
+})
+
+export const hostRoutes = buildRouteMap({
+  routes: {
+    list: listCommand,
+    cordon: change(
+      'cordon',
+      'Place no new instances on a host',
+      'Its instances run on; those that are stopped there do not start.',
+    ),
+    uncordon: change('uncordon', 'Place instances on a host again', 'Undoes cordon.'),
+    remove: removeCommand,
+  },
+  docs: { brief: 'Hosts' },
+})
+
+function pathOf(rack: string, host: string): string {
+  return `/v1/racks/${encodeURIComponent(rack)}/hosts/${encodeURIComponent(host)}`
+}
