@@ -51,13 +51,17 @@ export function createAuthorizer(parts: AuthorizerParts): Authorize {
     if (access.policies === 'root') return undefined
     const templates = meaningsOf(view, account, named)
     const asks = asksOf(service, { view, region, account }, access, operation, input)
-    const common = [...arrivalKeys({ ...arrival, region }), ...access.keys]
-    for (const { action, resource, keys } of asks) {
-      const conditions = new Map([...common, ...keys])
-      const request = { action, resource, principal: access.principal, conditions }
+    const ofCall = arrivalKeys({ ...arrival, region })
+    for (const ask of asks) {
+      const { action, resource } = ask
+      // No key is in two of them. What a resource has is looked up for a condition that asks.
+      const get = (key: string) => ofCall.get(key) ?? access.keys.get(key) ?? ask.keys.get(key)
+      const request = { action, resource, principal: access.principal, conditions: { get } }
       const decision = evaluate(access.policies, request)
       if (!decision.allowed) {
-        throw refusalOf(service, sealer, { request, decision, userId: caller.userId })
+        const conditions = new Map([...ofCall, ...access.keys, ...ask.keys])
+        const refused = { request, conditions, decision, userId: caller.userId }
+        throw refusalOf(service, sealer, refused)
       }
     }
     const passed = asks.filter(({ action }) => action === 'iam:PassRole')

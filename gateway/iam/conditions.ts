@@ -3,7 +3,7 @@
 
 import { no, ok, type Result } from '../../topology/result.ts'
 import { isObject, type Json } from './json.ts'
-import { type Context, fillIn, matches, parseTemplate, type Template } from './templates.ts'
+import { fillIn, matches, parseTemplate, type Template, type Values } from './templates.ts'
 import { arnParts, bytesOf, instantOf, isWithin, numberOf, prefixOf } from './values.ts'
 
 /** One operator on one key. All of a statement's must hold. */
@@ -21,7 +21,7 @@ export interface Condition {
   /** Null operator: whether the key must be absent; null for all others. */
   readonly absent: readonly boolean[] | null
 }
-type Test = (value: string, context: Context) => boolean
+type Test = (value: string, context: Values) => boolean
 
 export type BadCondition = 'Syntax' | 'Legacy' | 'Vendor'
 
@@ -91,7 +91,7 @@ export function parseConditions(
   return ok(conditions)
 }
 
-export function holds(condition: Condition, context: Context): boolean {
+export function holds(condition: Condition, context: Values): boolean {
   const values = context.get(condition.key) ?? NO_KEY
   const { quantifier, absent } = condition
   if (absent !== null) return absent.includes(values.length === 0)
@@ -109,7 +109,7 @@ export function holds(condition: Condition, context: Context): boolean {
     : some.some((value) => passes(condition, value, context))
 }
 
-function passes({ tests, negated }: Condition, value: string, context: Context): boolean {
+function passes({ tests, negated }: Condition, value: string, context: Values): boolean {
   return tests.some((test) => test(value, context)) !== negated
 }
 

@@ -24,7 +24,7 @@ export interface Use {
   readonly type: string
   readonly id: string
   /** What the request says of it. */
-  readonly keys?: Keys
+  readonly keys?: () => Keys
 }
 
 type Tags = ReadonlyMap<string, string>
@@ -46,11 +46,12 @@ export function runAsks(place: Place, asked: object): Ask[] {
 
 function asksFor(place: Place, action: string, input: object, uses: readonly Use[]): Ask[] {
   const tagged = taggedTypes(input)
-  const own = uses.map((use) => askOf(place, action, use, tagged))
-  const named = `ec2:${action}`
-  const all = own.length > 0 ? own : [{ action: named, resource: '*', keys: new Map() }]
   const about = attributeKeys(action, input)
-  const asks = all.map((one) => ({ ...one, keys: joined(one.keys, about) }))
+  const own = uses.map((use) => {
+    const resource = ec2Arn(place, use.type, use.id)
+    return lazyAsk(`ec2:${action}`, resource, () => joined(keysOfUse(place, use, tagged), about))
+  })
+  const asks = own.length > 0 ? own : [{ action: `ec2:${action}`, resource: '*', keys: about }]
   return [...asks, ...tagAsks(place, action, tagged), ...roleAsks(place, input)]
 }
 
@@ -74,7 +75,7 @@ function usesOf(place: Place, action: string, input: object): readonly Use[] {
   if (uses === 'own') return taggedUses(place, input)
   if (uses === null) return []
   const named = namedIn(place, action, input)
-  const made = madeKeys(place, input)
+  const made = () => madeKeys(place, input)
   return uses.flatMap((use) => usesOfType(use, input, named, made))
 }
 
@@ -82,7 +83,7 @@ function usesOfType(
   { type, required }: ResourceUse,
   input: object,
   named: Named,
-  made: Keys,
+  made: () => Keys,
 ): Use[] {
   const ids = new Set([...idsIn(input, type), ...(named[type] ?? [])])
   if (ids.size === 0 && required) return [{ type, id: '*', keys: made }]
@@ -91,7 +92,7 @@ function usesOfType(
 
 /** CreateTags and DeleteTags: by the ids alone; of DeleteTags the tags are those to delete. */
 function taggedUses(place: Place, input: object): Use[] {
-  const keys = requestTagKeys(tagsIn(input))
+  const keys = () => requestTagKeys(tagsIn(input))
   const named = byPrefix(
     place,
     textsAt(input, 'Resources').filter((id) => kindOfId(id) !== null),
@@ -99,19 +100,23 @@ function taggedUses(place: Place, input: object): Use[] {
   return Object.entries(named).flatMap(([type, ids]) => ids.map((id) => ({ type, id, keys })))
 }
 
-function askOf(
-  place: Place,
-  action: string,
-  { type, id, keys = new Map() }: Use,
-  tagged: ReadonlyMap<string, Tags>,
-): Ask {
+/** Its keys are looked up when they are first asked for: most conditions are about the call. */
+function lazyAsk(action: string, resource: string, look: () => Keys): Ask {
+  let known: Keys | null = null
+  return {
+    action,
+    resource,
+    get keys() {
+      known ??= look()
+      return known
+    },
+  }
+}
+
+function keysOfUse(place: Place, { type, id, keys }: Use, tagged: ReadonlyMap<string, Tags>): Keys {
   const there = id === '*' ? new Map() : keysOf(place, type, id)
   const tags = requestTagKeys(tagged.get(type) ?? new Map())
-  return {
-    action: `ec2:${action}`,
-    resource: ec2Arn(place, type, id),
-    keys: joined(there, tags, keys),
-  }
+  return joined(there, tags, keys?.() ?? new Map())
 }
 
 /** Type → tags of TagSpecifications; types that the request gives no tags are left out. */

@@ -28,7 +28,7 @@ export function runUses(place: Place, asked: object): { input: RunInput; uses: U
   const marked = all.map((use) => {
     const isOwn = use.type === 'instance' ? isOverridden(request) : own.has(`${use.type} ${use.id}`)
     const keys = asKeys({ 'ec2:LaunchTemplate': arn, 'ec2:IsLaunchTemplateResource': !isOwn })
-    return { ...use, keys: new Map([...(use.keys ?? []), ...keys]) }
+    return { ...use, keys: () => new Map([...(use.keys?.() ?? []), ...keys]) }
   })
   return { input, uses: marked }
 }
@@ -73,7 +73,7 @@ function usesOf(place: Place, input: Partial<RunInput>): Use[] {
   const subnets = [...new Set(cards.flatMap((card) => card.SubnetId ?? []))]
   return [
     { type: 'image', id: input.ImageId ?? '*' },
-    { type: 'instance', id: '*', keys: instanceKeys(place, input, subnets) },
+    { type: 'instance', id: '*', keys: () => instanceKeys(place, input, subnets) },
     ...cards.map((card) => cardUse(place, card)),
     ...groupsOf(place, input, cards).map((id) => ({ type: 'security-group', id })),
     ...(subnets.length === 0 ? ['*'] : subnets).map((id) => ({ type: 'subnet', id })),
@@ -92,10 +92,11 @@ function cardsOf(input: Partial<RunInput>): Card[] {
 function cardUse(place: Place, card: Card): Use {
   const { NetworkInterfaceId: id, SubnetId: subnet, AssociatePublicIpAddress: isPublic } = card
   if (id !== undefined) return { type: 'network-interface', id }
-  const keys = new Map([
-    ...(subnet === undefined ? [] : subnetKeys(place, subnet)),
-    ...asKeys({ 'ec2:AssociatePublicIpAddress': isPublic ?? null }),
-  ])
+  const keys = (): Keys =>
+    new Map([
+      ...(subnet === undefined ? [] : subnetKeys(place, subnet)),
+      ...asKeys({ 'ec2:AssociatePublicIpAddress': isPublic ?? null }),
+    ])
   return { type: 'network-interface', id: '*', keys }
 }
 
@@ -155,7 +156,7 @@ function placementGroup(place: Place, { Placement: where }: Partial<RunInput>): 
 function volumesOf({ BlockDeviceMappings: devices = [] }: Partial<RunInput>): Use[] {
   return devices.flatMap(({ Ebs: ebs }): Use[] => {
     if (ebs === undefined) return []
-    const keys = volumeKeys({ ...ebs, Size: ebs.VolumeSize })
+    const keys = () => volumeKeys({ ...ebs, Size: ebs.VolumeSize })
     return [{ type: 'volume', id: '*', keys }, ...named('snapshot', ebs.SnapshotId)]
   })
 }

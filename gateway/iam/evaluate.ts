@@ -5,7 +5,7 @@ import { never } from '../../topology/result.ts'
 import { holds } from './conditions.ts'
 import type { ParsedPolicy, Statement } from './policy.ts'
 import { namingOf, type Principal } from './principal-patterns.ts'
-import { type Context, fillIn, matches } from './templates.ts'
+import { fillIn, matches, type Values } from './templates.ts'
 
 export type { Principal } from './principal-patterns.ts'
 
@@ -30,7 +30,7 @@ export interface AccessRequest {
   readonly resource: string
   readonly principal: Principal
   /** Keys in lower case. A key without values is not there. */
-  readonly conditions: Context
+  readonly conditions: Values
 }
 
 export type PolicySource = 'identity' | 'boundary' | 'session' | 'resource'
@@ -62,13 +62,16 @@ function verdict(sets: PolicySets, request: AccessRequest): Decision {
   const action = request.action.toLowerCase()
   const matched: MatchedStatement[] = []
   const look = (source: PolicySource, policies: readonly ParsedPolicy[]): boolean => {
-    const found = policies.flatMap((policy, i) =>
-      statementsOf(policy, action)
-        .filter((statement) => applies(statement, request))
-        .map(({ sid, effect }) => ({ source, policy: i, sid, effect })),
-    )
-    matched.push(...found)
-    return found.some(({ effect }) => effect === 'Allow')
+    let isAllowed = false
+    for (const [i, policy] of policies.entries()) {
+      for (const statement of statementsOf(policy, action)) {
+        if (!applies(statement, request)) continue
+        const { sid, effect } = statement
+        matched.push({ source, policy: i, sid, effect })
+        isAllowed ||= effect === 'Allow'
+      }
+    }
+    return isAllowed
   }
   const identity = look('identity', sets.identity)
   const boundary = sets.boundary === null || look('boundary', [sets.boundary])

@@ -60,8 +60,8 @@ export function findPolicy(view: View, account: string, arn: string): ManagedPol
   if (aws !== undefined) return aws
   const name = arn.slice(arn.lastIndexOf('/') + 1)
   const record = view.get('iam-policy', account, name.toLowerCase())
-  if (record === null || arnOf('iam-policy', record) !== arn) return null
-  return ofRecord(record)
+  const found = record === null ? null : ofRecord(record)
+  return found?.arn === arn ? found : null
 }
 
 export function ofRecord(record: ManagedPolicyRecord): ManagedPolicy {

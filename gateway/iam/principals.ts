@@ -10,6 +10,12 @@ import { defaultDocument, findPolicy } from './policies.ts'
 import type { ParsedPolicy } from './policy.ts'
 import type { Context } from './templates.ts'
 
+type Entity = UserRecord | RoleRecord
+type EntitySets = Pick<PolicySets, 'identity' | 'boundary'>
+
+/** With the groups and managed policies, null for one that is gone, of which they were made. */
+const setsKnown = new WeakMap<Entity, { sources: readonly unknown[]; sets: EntitySets }>()
+
 /** All that evaluation is given of a caller. */
 export interface Access {
   readonly policies: CallerPolicies
@@ -19,26 +25,26 @@ export interface Access {
 }
 
 export function accessOf(view: View, caller: Caller): Access {
+  const entity = entityOf(view, caller)
+  const principal = principalAs(entity, caller)
   return {
-    policies: policiesOf(view, caller),
-    principal: principalOf(view, caller),
-    keys: keysOf(view, caller),
+    policies: policiesAs(view, entity, caller),
+    principal,
+    keys: keysOf(entity, principal, caller),
   }
 }
 
 /** IAM user guide, "AWS global condition context keys": properties of the principal and session. */
-function keysOf(view: View, caller: Caller): Context {
+function keysOf(entity: Entity | null, principal: Principal, caller: Caller): Context {
   const { account, userArn, userId, session } = caller
-  const principal = principalOf(view, caller)
-  const [user] = view.by('iam-user', 'id', userId)
-  const tags = { ...(user ?? roleOf(view, caller))?.tags, ...session?.tags }
+  const tags = { ...entity?.tags, ...session?.tags }
   const keys = new Map<string, readonly string[]>([
     ['aws:principalaccount', [account]],
     ['aws:principalarn', [principal.roleArn ?? userArn]],
     ['aws:principaltype', [TYPES[principal.kind]]],
     ['aws:userid', [userId]],
   ])
-  if (user !== undefined) keys.set('aws:username', [user.name])
+  if (entity !== null && 'groups' in entity) keys.set('aws:username', [entity.name])
   for (const [key, value] of Object.entries(tags)) {
     keys.set(`aws:principaltag/${key.toLowerCase()}`, [value])
   }
@@ -60,10 +66,12 @@ const TYPES: Readonly<Record<Principal['kind'], string>> = {
 
 /** As policies name the caller. */
 export function principalOf(view: View, caller: Caller): Principal {
-  const { account, userArn: arn } = caller
-  const role = roleOf(view, caller)
-  if (role !== null) {
-    return { kind: 'assumed-role', account, arn, roleArn: arnOf('iam-role', role) }
+  return principalAs(entityOf(view, caller), caller)
+}
+
+function principalAs(entity: Entity | null, { account, userArn: arn }: Caller): Principal {
+  if (entity !== null && !('groups' in entity)) {
+    return { kind: 'assumed-role', account, arn, roleArn: arnOf('iam-role', entity) }
   }
   return { kind: arn.endsWith(':root') ? 'root' : 'user', account, arn, roleArn: null }
 }
@@ -73,8 +81,10 @@ export function principalOf(view: View, caller: Caller): Principal {
  * The root of an account may everything in it, also with a session's credentials.
  */
 export function policiesOf(view: View, caller: Caller): CallerPolicies {
-  const [user] = view.by('iam-user', 'id', caller.userId)
-  const entity = user ?? roleOf(view, caller)
+  return policiesAs(view, entityOf(view, caller), caller)
+}
+
+function policiesAs(view: View, entity: Entity | null, caller: Caller): CallerPolicies {
   const session = sessionOf(view, caller)
   if (entity !== null) {
     const { identity, boundary } = setsOf(view, entity)
@@ -84,30 +94,41 @@ export function policiesOf(view: View, caller: Caller): CallerPolicies {
   return { identity: [], boundary: null, session, resource: null }
 }
 
-/** The role that a caller acts as, with the path and id that the session began with. */
-function roleOf(view: View, { userId }: Caller): RoleRecord | null {
-  const [role] = userId.startsWith('AROA')
+/** The user, or the role that a caller acts as, with the id that the session began with. */
+function entityOf(view: View, { userId }: Caller): Entity | null {
+  const [found] = userId.startsWith('AROA')
     ? view.by('iam-role', 'id', userId.split(':')[0] ?? '')
-    : []
-  return role ?? null
+    : view.by('iam-user', 'id', userId)
+  return found ?? null
 }
 
-/** What a user or a role has of its own, of its groups, and as a boundary. */
-export function setsOf(
-  view: View,
-  entity: UserRecord | RoleRecord,
-): Pick<PolicySets, 'identity' | 'boundary'> {
-  const { account } = entity
+/**
+ * What a user or a role has of its own, of its groups, and as a boundary. Made once for the records
+ * that it comes from: they are looked up each time, and are other ones as soon as anything changes.
+ */
+export function setsOf(view: View, entity: Entity): EntitySets {
+  const { account, boundary } = entity
   const groups =
     'groups' in entity ? entity.groups.flatMap((id) => view.by('iam-group', 'id', id)) : []
-  const identity = [entity, ...groups].flatMap((one) => [
+  const owners = [entity, ...groups]
+  const arns = owners.flatMap(({ attached }) => attached)
+  if (boundary !== '') arns.push(boundary)
+  const sources = [...groups, ...arns.map((arn) => findPolicy(view, account, arn))]
+  const known = setsKnown.get(entity)
+  if (
+    known?.sources.length === sources.length &&
+    sources.every((one, i) => one === known.sources[i])
+  )
+    return known.sets
+  const identity = owners.flatMap((one) => [
     ...Object.values(one.inline).map((document) => parsedIn(one, document, 'identity')),
     ...one.attached.flatMap((arn) => managed(view, account, arn)),
   ])
-  if (entity.boundary === '') return { identity, boundary: null }
   // A boundary that cannot be found allows nothing.
-  const [boundary = NOTHING] = managed(view, account, entity.boundary)
-  return { identity, boundary }
+  const [bound = NOTHING] = boundary === '' ? [] : managed(view, account, boundary)
+  const sets = { identity, boundary: boundary === '' ? null : bound }
+  setsKnown.set(entity, { sources, sets })
+  return sets
 }
 
 const NOTHING: ParsedPolicy = { version: '2012-10-17', id: '', statements: [] }

@@ -5,9 +5,12 @@ import { MalleeError } from '../../common/errors.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { Sealer } from '../secrets.ts'
 import { type AccessRequest, type Decision, reasonOf } from './evaluate.ts'
+import type { Context } from './templates.ts'
 
 export interface Refused {
   readonly request: AccessRequest
+  /** All that conditions could ask. */
+  readonly conditions: Context
   readonly decision: Decision
   /** Of the caller. */
   readonly userId: string
@@ -47,8 +50,8 @@ function sentence({ request, decision }: Refused): string {
 }
 
 /** In the form that DecodeAuthorizationMessage documents. */
-function messageOf({ request, decision, userId }: Refused): object {
-  const { action, resource, principal, conditions } = request
+function messageOf({ request, conditions, decision, userId }: Refused): object {
+  const { action, resource, principal } = request
   const items = conditionsOf(conditions)
   const statements = decision.matched.map(({ source, policy, sid, effect }) => ({
     statementId: sid,
@@ -71,7 +74,7 @@ function messageOf({ request, decision, userId }: Refused): object {
 }
 
 /** As many as fit. */
-function conditionsOf(conditions: AccessRequest['conditions']): object[] {
+function conditionsOf(conditions: Context): object[] {
   let left = MAX_CHARACTERS
   const items: object[] = []
   for (const [key, values] of conditions) {

@@ -39,6 +39,8 @@ export interface TemplateRules {
 
 /** Condition key in lower case → its values. */
 export type Context = ReadonlyMap<string, readonly string[]>
+/** What evaluation asks of a context; one that it never asks for need not be looked up. */
+export type Values = Pick<Context, 'get'>
 
 const VARIABLE = /\$\{\s*([^\s{}',$*?]+)\s*(?:,\s*'((?:[^']|'')*)'\s*)?\}/y
 /** An ARN's last part comes after so many colons, and may have more itself. */
@@ -73,7 +75,7 @@ export function parseTemplate(source: string, rules: TemplateRules): Template {
  * The pattern for one request: what a variable stands for is taken as it is, a wildcard in it is
  * none. Null when the request has no value for a variable, or more than one.
  */
-export function fillIn(template: Template, context: Context): Pattern | null {
+export function fillIn(template: Template, context: Values): Pattern | null {
   if (template.fixed !== null) return template.fixed
   const filled: Pattern[number][] = []
   for (const part of template.parts) {
