@@ -2,7 +2,7 @@
 // evaluation logic"): an explicit deny wins, boundaries and session policies limit, the rest is no.
 
 import { never } from '../../topology/result.ts'
-import { holds } from './conditions.ts'
+import { type Condition, holds } from './conditions.ts'
 import type { ParsedPolicy, Statement } from './policy.ts'
 import { namingOf, type Principal } from './principal-patterns.ts'
 import { fillIn, matches, type Values } from './templates.ts'
@@ -61,21 +61,19 @@ export function evaluate(policies: CallerPolicies, request: AccessRequest): Deci
 function verdict(sets: PolicySets, request: AccessRequest): Decision {
   const action = request.action.toLowerCase()
   const matched: MatchedStatement[] = []
-  const look = (source: PolicySource, policies: readonly ParsedPolicy[]): boolean => {
+  const look = (source: PolicySource, candidates: readonly Candidate[]): boolean => {
     let isAllowed = false
-    for (const [i, policy] of policies.entries()) {
-      for (const statement of statementsOf(policy, action)) {
-        if (!applies(statement, request)) continue
-        const { sid, effect } = statement
-        matched.push({ source, policy: i, sid, effect })
-        isAllowed ||= effect === 'Allow'
-      }
+    for (const { policy, statement } of candidates) {
+      if (!applies(statement, request)) continue
+      const { sid, effect } = statement
+      matched.push({ source, policy, sid, effect })
+      isAllowed ||= effect === 'Allow'
     }
     return isAllowed
   }
-  const identity = look('identity', sets.identity)
-  const boundary = sets.boundary === null || look('boundary', [sets.boundary])
-  const session = sets.session === null || look('session', sets.session)
+  const identity = look('identity', inAll(sets.identity, action))
+  const boundary = sets.boundary === null || look('boundary', inOne(sets.boundary, action))
+  const session = sets.session === null || look('session', inAll(sets.session, action))
   const denied = () => matched.find(({ effect }) => effect === 'Deny')
   if (sets.resource === null) {
     const refusal = denied()?.source
@@ -84,7 +82,7 @@ function verdict(sets: PolicySets, request: AccessRequest): Decision {
     if (!boundary) return refused('implicit', 'boundary', matched)
     return session ? allowed(matched) : refused('implicit', 'session', matched)
   }
-  look('resource', [sets.resource])
+  look('resource', inOne(sets.resource, action))
   const refusal = denied()?.source
   if (refusal !== undefined) return refused('explicit', refusal, matched)
   const by = missing(sets.resource, request, action, { identity, boundary, session })
@@ -103,7 +101,8 @@ function missing(
   action: string,
   has: { identity: boolean; boundary: boolean; session: boolean },
 ): PolicySource | null {
-  const namings = statementsOf(resource, action)
+  const namings = inOne(resource, action)
+    .map(({ statement }) => statement)
     .filter((one) => one.effect === 'Allow' && applies(one, request))
     .map((one) => granted(one, request.principal))
   if (namings.length === 0) return 'resource'
@@ -122,35 +121,61 @@ function granted({ principal }: Statement, who: Principal): ReturnType<typeof na
   return principal.negated ? 'everyone' : namingOf(principal, who)
 }
 
-/** Policy → action → its statements about that. There are only as many actions as services have. */
-const aboutAction = new WeakMap<ParsedPolicy, Map<string, readonly Statement[]>>()
+/** A statement that is about the action, and the number of its policy. */
+interface Candidate {
+  readonly policy: number
+  readonly statement: Statement
+}
 
-/** `action` in lower case. */
-function statementsOf(policy: ParsedPolicy, action: string): readonly Statement[] {
-  let byAction = aboutAction.get(policy)
-  if (byAction === undefined) {
-    byAction = new Map()
-    aboutAction.set(policy, byAction)
-  }
-  const known = byAction.get(action)
-  if (known !== undefined) return known
-  const found = policy.statements.filter(
-    ({ actions, notAction }) => actions.some((pattern) => matches(pattern, action)) !== notAction,
+/** Policy, or a list of them → action → candidates. Services have only so many actions. */
+const aboutAction = new WeakMap<object, Map<string, readonly Candidate[]>>()
+
+/** `action` in lower case, here and below. */
+function inOne(policy: ParsedPolicy, action: string): readonly Candidate[] {
+  return keptFor(policy, action, () =>
+    policy.statements
+      .filter(({ actions, notAction }) => actions.some((one) => matches(one, action)) !== notAction)
+      .map((statement) => ({ policy: 0, statement })),
   )
+}
+
+function inAll(policies: readonly ParsedPolicy[], action: string): readonly Candidate[] {
+  return keptFor(policies, action, () =>
+    policies.flatMap((one, policy) =>
+      inOne(one, action).map(({ statement }) => ({ policy, statement })),
+    ),
+  )
+}
+
+function keptFor(
+  of: object,
+  action: string,
+  find: () => readonly Candidate[],
+): readonly Candidate[] {
+  const byAction = aboutAction.get(of) ?? new Map<string, readonly Candidate[]>()
+  aboutAction.set(of, byAction)
+  const found = byAction.get(action) ?? find()
   byAction.set(action, found)
   return found
 }
 
+/** What is known of the call first, what may have to be looked up for its resource last. */
 function applies(statement: Statement, request: AccessRequest): boolean {
-  const { principal, conditions } = statement
+  const { principal, callConditions, conditions } = statement
   if (principal !== null) {
     const isNamed = namingOf(principal, request.principal) !== 'none'
     if (isNamed === principal.negated) return false
   }
   return (
-    isAbout(statement, request) &&
-    conditions.every((condition) => holds(condition, request.conditions))
+    allHold(callConditions, request) && isAbout(statement, request) && allHold(conditions, request)
   )
+}
+
+function allHold(conditions: readonly Condition[], request: AccessRequest): boolean {
+  for (const condition of conditions) {
+    if (!holds(condition, request.conditions)) return false
+  }
+  return true
 }
 
 /** A variable without value matches nothing, and never makes an Allow wider. */

@@ -28,6 +28,9 @@ export interface Statement {
   readonly notResource: boolean
   /** Null for trust policies, which are about the role that they belong to. */
   readonly resources: readonly Template[] | null
+  /** On the call or its caller, which are the same for all of its resources. */
+  readonly callConditions: readonly Condition[]
+  /** All others. */
   readonly conditions: readonly Condition[]
 }
 
@@ -101,7 +104,8 @@ function parseStatement(json: Json, kind: PolicyKind, variables: boolean): Resul
     actions: actions.value,
     notResource: json.has('NotResource'),
     resources: resources.value,
-    conditions: conditions.value,
+    callConditions: conditions.value.filter(({ key }) => isOfCall(key)),
+    conditions: conditions.value.filter(({ key }) => !isOfCall(key)),
   })
 }
 
@@ -173,6 +177,10 @@ function resourceTemplate(text: string, variables: boolean): Template {
     variables,
     arn: 'resource',
   })
+}
+
+function isOfCall(key: string): boolean {
+  return /^aws:(?!resource|requesttag|tagkeys)/.test(key)
 }
 
 function hasOnly(object: JsonObject, names: readonly string[]): boolean {

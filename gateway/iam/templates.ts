@@ -93,18 +93,18 @@ export function fillIn(template: Template, context: Values): Pattern | null {
 
 /** Case counts: lower both for what ignores it. Time is at most parts × length of the text. */
 export function matches(pattern: Pattern, text: string): boolean {
-  const [first, second] = pattern
-  if (first === undefined) return text === ''
-  // Most patterns are decided by their beginning, without a list of places.
-  if ('text' in first) {
-    if (second === undefined) return first.text === text
-    if (!text.startsWith(first.text)) return false
-    if (pattern.length === 2 && 'wild' in second && second.wild === '*') return true
-  }
+  const first = pattern[0]
+  const last = pattern.at(-1)
+  if (first === undefined || last === undefined) return text === ''
+  // Most patterns are decided by their ends, without a list of places.
+  const start = 'text' in first ? first.text : ''
+  if (!text.startsWith(start)) return false
+  if ('text' in last && !text.endsWith(last.text)) return false
   // Where in the text the rest of the pattern may start: ascending, both ends included.
-  let places: Range[] = [[0, 0]]
-  for (const [i, part] of pattern.entries()) {
-    if ('wild' in part && part.wild === '*' && i === pattern.length - 1) return true
+  let places: Range[] = [[start.length, start.length]]
+  for (let i = start === '' ? 0 : 1; i < pattern.length; i += 1) {
+    const part = pattern[i] as Pattern[number]
+    if (i === pattern.length - 1 && 'wild' in part && part.wild === '*') return true
     places = after(part, text, places)
     if (places.length === 0) return false
   }
