@@ -115,11 +115,8 @@ export function setsOf(view: View, entity: Entity): EntitySets {
   if (boundary !== '') arns.push(boundary)
   const sources = [...groups, ...arns.map((arn) => findPolicy(view, account, arn))]
   const known = setsKnown.get(entity)
-  if (
-    known?.sources.length === sources.length &&
-    sources.every((one, i) => one === known.sources[i])
-  )
-    return known.sets
+  const isSame = known?.sources.length === sources.length
+  if (isSame && sources.every((one, i) => one === known.sources[i])) return known.sets
   const identity = owners.flatMap((one) => [
     ...Object.values(one.inline).map((document) => parsedIn(one, document, 'identity')),
     ...one.attached.flatMap((arn) => managed(view, account, arn)),

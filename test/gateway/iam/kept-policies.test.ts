@@ -37,7 +37,7 @@ const ANN: Caller = {
   userArn: `arn:aws:iam::${ACCOUNT}:user/ann`,
 }
 
-test('accessOf follows every change at once, also through another state of the store', async (t) => {
+test('accessOf follows every change at once, through another state of the store too', async (t) => {
   const { state, other } = await openStates(t)
   const says = async (what: string, want: string): Promise<void> => {
     // The second question of each is answered from what the first one left.
