@@ -9,6 +9,7 @@ import { gatewayCommand } from './gateway.ts'
 import { hostRoutes } from './host.ts'
 import { imageRoutes } from './image.ts'
 import { initCommand } from './init.ts'
+import { openApiCommand } from './openapi.ts'
 import { poolRoutes } from './pool.ts'
 import { quotaRoutes } from './quota.ts'
 import { rackRoutes, statusCommand } from './rack.ts'
@@ -33,6 +34,7 @@ const root = buildRouteMap({
     type: typeRoutes,
     why: whyCommand,
     identityCertificate: identityCertificateCommand,
+    openapi: openApiCommand,
     doctor: doctorCommand,
   },
   docs: {

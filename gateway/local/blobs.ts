@@ -14,6 +14,12 @@ interface BlobParts {
   readonly blobsDir: string
 }
 
+const QUERY = {
+  type: 'object',
+  required: ['name'],
+  properties: { name: { type: 'string', minLength: 3, maxLength: 128 } },
+} as const
+
 const NAME = /^[\w.()[\]/@' -]{3,128}$/
 
 export function addBlobRoutes(app: FastifyInstance, parts: BlobParts): void {
@@ -23,8 +29,10 @@ export function addBlobRoutes(app: FastifyInstance, parts: BlobParts): void {
   app.register(async (streams) => {
     streams.removeAllContentTypeParsers()
     streams.addContentTypeParser('*', (_request, _payload, done) => done(null))
-    streams.put<{ Querystring: { name?: string } }>('/v1/blobs', async ({ query, raw }) => {
-      const name = query.name ?? ''
+    const schema = { querystring: QUERY }
+    streams.put<{ Querystring: { name: string } }>('/v1/blobs', { schema }, async (request) => {
+      const { raw } = request
+      const { name } = request.query
       if (!NAME.test(name)) {
         const text = `image name ${JSON.stringify(name)} is not 3 to 128 of A-Z a-z 0-9 ._-()[]/@'`
         throw new MalleeError('BadArgument', text)

@@ -10,6 +10,7 @@ import type { AccountParts } from '../accounts.ts'
 import { addAccountRoutes } from './accounts.ts'
 import { addBlobRoutes } from './blobs.ts'
 import { addCloudRoutes } from './cloud.ts'
+import { addOpenApiRoute } from './openapi.ts'
 import { addPoolRoutes } from './pools.ts'
 import { addQuotaRoutes } from './quotas.ts'
 import { addRackRoutes, type RackParts } from './racks.ts'
@@ -54,6 +55,7 @@ export function createLocalServer(parts: LocalParts): FastifyInstance {
     if (codeOf(error) === null && !isTheirs) parts.log.error('local call failed', { error })
     return reply.status(statusOf(code)).send({ code, message: messageOf(error) })
   })
+  addOpenApiRoute(app)
   addAccountRoutes(app, parts)
   addQuotaRoutes(app, parts)
   addTokenRoutes(app, parts)
