@@ -3,7 +3,7 @@
 import { buildCommand, buildRouteMap } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
 import { callLocal } from './client.ts'
-import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 
 interface NewKey {
   readonly account: string
@@ -53,7 +53,7 @@ const createAccountCommand = buildCommand<LocalFlags, [string]>({
 })
 
 const listAccountsCommand = buildCommand<LocalFlags>({
-  docs: { brief: 'Accounts, their keys and how many instances they have' },
+  docs: helped('Accounts, their keys and how many instances they have', 'mallee account list'),
   parameters: { flags },
   func: ({ socket, json }) =>
     answering(json, async () => {
@@ -70,7 +70,10 @@ const listAccountsCommand = buildCommand<LocalFlags>({
 })
 
 const createKeyCommand = buildCommand<LocalFlags, [string]>({
-  docs: { brief: 'Make another access key of an account; it may have two' },
+  docs: helped(
+    'Make another access key of an account; it may have two',
+    'mallee key create 111122223333',
+  ),
   parameters: { flags, positional: { kind: 'tuple', parameters: [account] } },
   func: ({ socket, json }, id) =>
     answering(json, async () => {
@@ -79,7 +82,7 @@ const createKeyCommand = buildCommand<LocalFlags, [string]>({
 })
 
 const listKeysCommand = buildCommand<LocalFlags, [string]>({
-  docs: { brief: 'Access keys of an account' },
+  docs: helped('Access keys of an account', 'mallee key list 111122223333'),
   parameters: { flags, positional: { kind: 'tuple', parameters: [account] } },
   func: ({ socket, json }, id) =>
     answering(json, async () => {
@@ -91,7 +94,10 @@ const listKeysCommand = buildCommand<LocalFlags, [string]>({
 })
 
 const deleteKeyCommand = buildCommand<LocalFlags, [string, string]>({
-  docs: { brief: 'End an access key: what it signs is refused from now on' },
+  docs: helped(
+    'End an access key: what it signs is refused from now on',
+    'mallee key delete 111122223333 AKIAIOSFODNN7EXAMPLE',
+  ),
   parameters: {
     flags,
     positional: {

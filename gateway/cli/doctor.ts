@@ -5,12 +5,13 @@ import { probeAccelerator } from '../../common/accelerator.ts'
 import { answering, print } from '../../common/cli.ts'
 import { exec } from '../../common/exec.ts'
 import { probeMachine } from '../../common/machine.ts'
-import { jsonFlag } from './flags.ts'
+import { helped, jsonFlag } from './flags.ts'
 
 export const doctorCommand = buildCommand<{ json: boolean }>({
-  docs: {
-    brief: 'What this machine has: WireGuard, Open vSwitch, KVM, and what stand-ins cost',
-  },
+  docs: helped(
+    'What this machine has: WireGuard, Open vSwitch, KVM, and what stand-ins cost',
+    'mallee doctor --json',
+  ),
   parameters: { flags: { json: jsonFlag } },
   func: ({ json }) =>
     answering(json, async () => {

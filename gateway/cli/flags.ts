@@ -24,6 +24,14 @@ export const configFlag = {
   default: DEFAULT_CONFIG_FILE,
 } as const
 
+/** What `--help` says of a command that one sentence explains. */
+export function helped(
+  brief: string,
+  example: string,
+): { readonly brief: string; readonly fullDescription: string } {
+  return { brief, fullDescription: [`${brief}.`, '', 'Example:', `  ${example}`].join('\n') }
+}
+
 export interface LocalFlags {
   readonly json: boolean
   readonly socket: string

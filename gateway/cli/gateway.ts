@@ -20,6 +20,9 @@ export const gatewayCommand = buildCommand<Flags>({
       'Run a gateway in the foreground; SIGTERM ends it. It answers EC2 and STS on 8773, racks',
       'on 8774 and 8775, health and metrics on 8443. Settings come from flags, then from',
       'MALLEE_* in the environment, then from the configuration file.',
+      '',
+      'Example:',
+      '  mallee gateway --listen-host 192.0.2.10',
     ].join('\n'),
   },
   parameters: {

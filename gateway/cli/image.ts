@@ -5,7 +5,7 @@ import { buildCommand, buildRouteMap } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
 import type { BlobRecord } from '../store/records.ts'
 import { callLocal } from './client.ts'
-import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 
 interface ImportFlags extends LocalFlags {
   readonly name?: string
@@ -42,7 +42,7 @@ const importCommand = buildCommand<ImportFlags, [string]>({
 })
 
 const listCommand = buildCommand<LocalFlags>({
-  docs: { brief: 'Image files in this cloud' },
+  docs: helped('Image files in this cloud', 'mallee image list'),
   parameters: { flags: { socket: socketFlag, json: jsonFlag } },
   func: ({ socket, json }) =>
     answering(json, async () => {

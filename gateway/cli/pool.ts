@@ -4,7 +4,7 @@ import { buildCommand, buildRouteMap } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
 import type { PublicPoolRecord } from '../store/network-records.ts'
 import { callLocal } from './client.ts'
-import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 
 interface Flags extends LocalFlags {
   readonly cidr: string
@@ -56,13 +56,16 @@ const createPoolCommand = buildCommand<Flags>({
 })
 
 const listPoolsCommand = buildCommand<LocalFlags>({
-  docs: { brief: 'Public pools and how much of them is out' },
+  docs: helped('Public pools and how much of them is out', 'mallee pool list'),
   parameters: { flags: { socket: socketFlag, json: jsonFlag } },
   func: (flags) => answering(flags.json, () => listPools(flags)),
 })
 
 const deletePoolCommand = buildCommand<LocalFlags, [string]>({
-  docs: { brief: 'Take a pool back of which no address is out' },
+  docs: helped(
+    'Take a pool back of which no address is out',
+    'mallee pool delete ipv4pool-ec2-0123456789abcdef0',
+  ),
   parameters: {
     flags: { socket: socketFlag, json: jsonFlag },
     positional: {

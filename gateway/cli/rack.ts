@@ -3,7 +3,7 @@
 import { buildCommand, buildRouteMap } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
 import { callLocal } from './client.ts'
-import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 
 interface Status {
   readonly cloud: string
@@ -36,20 +36,20 @@ interface Status {
 const flags = { socket: socketFlag, json: jsonFlag }
 
 export const statusCommand = buildCommand<LocalFlags>({
-  docs: { brief: 'The cloud at a glance: instances, racks, tunnels' },
+  docs: helped('The cloud at a glance: instances, racks, tunnels', 'mallee status --json'),
   parameters: { flags },
   func: (given) => answering(given.json, () => showStatus(given, true)),
 })
 
 const listCommand = buildCommand<LocalFlags>({
-  docs: { brief: 'Racks and their hosts' },
+  docs: helped('Racks and their hosts', 'mallee rack list'),
   parameters: { flags },
   func: (given) => answering(given.json, () => showStatus(given, false)),
 })
 
-function change(brief: string, method: 'POST' | 'DELETE', suffix: string) {
+function change(brief: string, example: string, method: 'POST' | 'DELETE', suffix: string) {
   return buildCommand<LocalFlags, [string]>({
-    docs: { brief },
+    docs: helped(brief, example),
     parameters: {
       flags,
       positional: {
@@ -68,9 +68,14 @@ function change(brief: string, method: 'POST' | 'DELETE', suffix: string) {
 export const rackRoutes = buildRouteMap({
   routes: {
     list: listCommand,
-    drain: change('Place no new instances in a rack', 'POST', '/drain'),
-    undrain: change('Place instances in a rack again', 'POST', '/undrain'),
-    remove: change('Take a rack without instances out of the cloud', 'DELETE', ''),
+    drain: change('Place no new instances in a rack', 'mallee rack drain a', 'POST', '/drain'),
+    undrain: change('Place instances in a rack again', 'mallee rack undrain a', 'POST', '/undrain'),
+    remove: change(
+      'Take a rack without instances out of the cloud',
+      'mallee rack remove a',
+      'DELETE',
+      '',
+    ),
   },
   docs: { brief: 'Racks' },
 })

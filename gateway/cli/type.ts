@@ -4,7 +4,7 @@ import { buildCommand, buildRouteMap, numberParser } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
 import type { InstanceTypeRecord } from '../store/compute-records.ts'
 import { callLocal } from './client.ts'
-import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 
 interface Flags extends LocalFlags {
   readonly vcpus: number
@@ -68,7 +68,7 @@ const createTypeCommand = buildCommand<Flags, [string]>({
 })
 
 const listTypesCommand = buildCommand<LocalFlags>({
-  docs: { brief: 'Instance types and how many instances have them' },
+  docs: helped('Instance types and how many instances have them', 'mallee type list'),
   parameters: { flags: { socket: socketFlag, json: jsonFlag } },
   func: (flags) => answering(flags.json, () => listTypes(flags)),
 })

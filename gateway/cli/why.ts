@@ -6,7 +6,7 @@ import { answering, print, table } from '../../common/cli.ts'
 import { MalleeError } from '../../common/errors.ts'
 import type { Finding } from '../control/why.ts'
 import { callLocal } from './client.ts'
-import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 
 const PROTOCOLS = ['tcp', 'udp', 'icmp'] as const
 type Protocol = (typeof PROTOCOLS)[number]
@@ -54,7 +54,10 @@ export const whyCommand = buildCommand<WhyFlags, [string, string, number?]>({
 })
 
 export const identityCertificateCommand = buildCommand<LocalFlags>({
-  docs: { brief: "The certificate that proves instances' identity documents, as PEM" },
+  docs: helped(
+    "The certificate that proves instances' identity documents, as PEM",
+    'mallee identity-certificate > mallee.pem',
+  ),
   parameters: { flags: { socket: socketFlag, json: jsonFlag } },
   func: ({ socket, json }) =>
     answering(json, async () => {
