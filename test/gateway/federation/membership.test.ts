@@ -97,6 +97,18 @@ describe('membership', () => {
     assert.deepEqual(members.list(), ['a/a-cc 1 cc,nc'])
   })
 
+  test('joinHost leaves a cordoned host cordoned', async () => {
+    await joinHost(parts(), asking(await mint(), 'a-cc'))
+    const { state } = parts()
+    await state.update(async (tx) => {
+      const host = await tx.get('host', 'a', 'a-cc')
+      assert.ok(host)
+      await tx.put('host', ['a', 'a-cc'], { ...host, cordoned: true })
+    })
+    await joinHost(parts(), asking(await mint(), 'a-cc'))
+    assert.equal((await state.fresh()).get('host', 'a', 'a-cc')?.cordoned, true)
+  })
+
   test('a used token is refused to another key and to another name', async () => {
     const token = await mint({ roles: ['cc'], additional: true })
     await joinHost(parts(), asking(token, 'a-cc', 0))
