@@ -36,13 +36,17 @@ export async function leaveCloud(
   const problems: string[] = []
   const config = await readAgentConfig(paths.configFile)
   if (drain) await awaitDrained(paths, timeoutMs, progress)
+  // The agent may be a moment behind the cloud: it counts where the cloud says nothing.
   const instances = (await readProgress(paths))?.instances ?? 0
-  if (instances > 0 && !force) {
-    throw new MalleeError('Conflict', `${instances} instances are on this host: ${INSTEAD}`)
+  const refuseHeld = (cause?: unknown): void => {
+    if (instances === 0 || force) return
+    const sentence = `${instances} instances are on this host: ${INSTEAD}`
+    throw new MalleeError('Conflict', sentence, { cause })
   }
   progress('telling the cloud')
   const identity = await readIdentity(paths)
-  if (identity !== null) {
+  if (identity === null) refuseHeld()
+  else {
     const credentials = () => clientCredentials(identity, isParentOf(config))
     const parents = { endpoints: config.parents, credentials, clock: systemClock }
     await sayLeave(parents, config.host).catch((error: unknown) => {
@@ -50,6 +54,7 @@ export async function leaveCloud(
       if (codeOf(error) === 'Conflict' && !force) {
         throw new MalleeError('Conflict', `${messageOf(error)}: ${INSTEAD}`, { cause: error })
       }
+      refuseHeld(error)
       problems.push(
         `the cloud was not told (${messageOf(error)}): mallee host remove ${config.rack} ${config.host}`,
       )

@@ -124,24 +124,31 @@ test('RunInstances without room answers InsufficientInstanceCapacity and makes n
   assert.deepEqual(await describeInstances(world.aws), known)
 })
 
-test('an instance whose QEMU dies is terminated with a StateReason', async () => {
+test('an instance whose QEMU dies runs again, or is stopped with a StateReason', async () => {
   const host = world.host('b1')
-  await host.exec(['kill', '-9', await qemuPid(host, b.id)])
+  const first = await qemuPid(host, b.id)
   const args = ['ec2', 'describe-instances', '--instance-ids', b.id]
   let instance = { State: { Name: '' }, StateReason: { Code: '', Message: '' } }
-  const ended = async (): Promise<boolean> => {
+  const isIn = async (name: string): Promise<boolean> => {
     const answer = (await world.aws(args)) as { Reservations: { Instances: [typeof instance] }[] }
     instance = answer.Reservations[0]?.Instances[0] ?? instance
-    return instance.State.Name === 'terminated'
+    return instance.State.Name === name
   }
-  await until('the instance is terminated', ended, { timeoutMs: 60_000, everyMs: 200 })
+  await host.exec(['kill', '-9', first])
+  const recovered = async (): Promise<boolean> =>
+    (await isIn('running')) && (await qemuPid(host, b.id).catch(() => first)) !== first
+  await until('the instance runs again', recovered, { timeoutMs: 60_000, everyMs: 200 })
+  const options = ['ec2', 'modify-instance-maintenance-options', '--auto-recovery', 'disabled']
+  await world.aws([...options, '--instance-id', b.id])
+  await host.exec(['kill', '-9', await qemuPid(host, b.id)])
+  await until('it is stopped', () => isIn('stopped'), { timeoutMs: 60_000, everyMs: 200 })
   assert.equal(instance.StateReason.Code, 'Server.InternalError')
 })
 
 test('rack-join leave takes a node out and leaves nothing on it', async () => {
   const node = world.host(world.hostOf(a.id))
   left = node.name
-  await world.aws(['ec2', 'terminate-instances', '--instance-ids', a.id])
+  await world.aws(['ec2', 'terminate-instances', '--instance-ids', a.id, b.id])
   const gone = async (): Promise<boolean> => (await describeInstances(world.aws)).length === 0
   await until('the instance is gone', gone, { timeoutMs: 60_000, everyMs: 200 })
   const startMs = systemClock.nowMs()
