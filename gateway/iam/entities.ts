@@ -5,7 +5,8 @@ import type { RandomHex } from '../../common/clock.ts'
 import type { Sealer } from '../secrets.ts'
 import type { IamRecords } from '../store/iam-records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
-import { alreadyExists, limitExceeded, noSuchEntity } from './errors.ts'
+import { checkPathPrefix } from './checks.ts'
+import { alreadyExists, deleteConflict, limitExceeded, noSuchEntity } from './errors.ts'
 
 export interface IamParts {
   readonly state: State
@@ -82,6 +83,25 @@ export function entitiesOf<K extends EntityKind>(
   account: string,
 ): readonly IamRecords[K][] {
   return view.withPrefix(kind, `${account}/`) as readonly IamRecords[K][]
+}
+
+/** Those whose path begins so; all of them when no prefix is given. Throws ValidationError. */
+export function entitiesBelow<K extends EntityKind>(
+  view: View,
+  kind: K,
+  { account, prefix }: { readonly account: string; readonly prefix: string | undefined },
+): readonly IamRecords[K][] {
+  const begin = checkPathPrefix(prefix)
+  return entitiesOf(view, kind, account).filter(({ path }) => path.startsWith(begin))
+}
+
+/** Throws DeleteConflict while policies are attached or written into it. */
+export function refuseWithPolicies({
+  attached,
+  inline,
+}: Pick<IamRecords['iam-user'], 'attached' | 'inline'>): void {
+  if (attached.length > 0) throw deleteConflict('detach all policies')
+  if (Object.keys(inline).length > 0) throw deleteConflict('delete policies')
 }
 
 /** Throws EntityAlreadyExists and LimitExceeded: may the account have one more, of this name? */

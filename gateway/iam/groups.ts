@@ -3,17 +3,19 @@
 import type { Group } from '@aws-sdk/client-iam'
 import type { IamHandlers } from '../aws/handlers.ts'
 import type { GroupRecord } from '../store/iam-records.ts'
-import { checkName, checkPath, checkPathPrefix } from './checks.ts'
+import { checkName, checkPath } from './checks.ts'
 import {
   arnOf,
   change,
   checkNew,
   deleteEntity,
+  entitiesBelow,
   entitiesOf,
   entity,
   type IamParts,
   newEntityId,
   putEntity,
+  refuseWithPolicies,
 } from './entities.ts'
 import { deleteConflict, limitExceeded } from './errors.ts'
 import { pageOf } from './paging.ts'
@@ -69,18 +71,15 @@ export function groupHandlers({ state, randomHex }: IamParts): IamHandlers {
         if (view.by('iam-user', 'groups', group.id).length > 0) {
           throw deleteConflict('remove users from group')
         }
-        if (group.attached.length > 0) throw deleteConflict('detach all policies')
-        if (Object.keys(group.inline).length > 0) throw deleteConflict('delete policies')
+        refuseWithPolicies(group)
         await deleteEntity(tx, 'iam-group', group)
         return {}
       })
     },
 
     ListGroups: ({ caller: { account } }, input) => {
-      const prefix = checkPathPrefix(input.PathPrefix)
-      const groups = entitiesOf(state.view(), 'iam-group', account).filter(({ path }) =>
-        path.startsWith(prefix),
-      )
+      const below = { account, prefix: input.PathPrefix }
+      const groups = entitiesBelow(state.view(), 'iam-group', below)
       const { items, end } = pageOf(input, groups, ({ name }) => name)
       return { Groups: items.map(shownGroup), ...end }
     },

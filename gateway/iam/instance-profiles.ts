@@ -4,13 +4,13 @@ import type { InstanceProfile } from '@aws-sdk/client-iam'
 import type { IamHandlers } from '../aws/handlers.ts'
 import type { InstanceProfileRecord } from '../store/iam-records.ts'
 import type { View } from '../store/state.ts'
-import { checkName, checkPath, checkPathPrefix, checkTags, mergeTags, shownTags } from './checks.ts'
+import { checkName, checkPath, checkTags, mergeTags, shownTags } from './checks.ts'
 import {
   arnOf,
   change,
   checkNew,
   deleteEntity,
-  entitiesOf,
+  entitiesBelow,
   entity,
   type IamParts,
   newEntityId,
@@ -79,10 +79,8 @@ export function instanceProfileHandlers({ state, randomHex }: IamParts): IamHand
 
     ListInstanceProfiles: ({ caller: { account } }, input) => {
       const view = state.view()
-      const prefix = checkPathPrefix(input.PathPrefix)
-      const profiles = entitiesOf(view, 'iam-profile', account)
-      const found = profiles.filter(({ path }) => path.startsWith(prefix))
-      return page(view, input, found)
+      const below = { account, prefix: input.PathPrefix }
+      return page(view, input, entitiesBelow(view, 'iam-profile', below))
     },
 
     ListInstanceProfilesForRole: ({ caller: { account } }, input) => {

@@ -8,7 +8,6 @@ import {
   checkDescription,
   checkName,
   checkPath,
-  checkPathPrefix,
   checkTags,
   mergeTags,
   shownTags,
@@ -19,11 +18,12 @@ import {
   change,
   checkNew,
   deleteEntity,
-  entitiesOf,
+  entitiesBelow,
   entity,
   type IamParts,
   newEntityId,
   putEntity,
+  refuseWithPolicies,
 } from './entities.ts'
 import { deleteConflict, unsatisfied } from './errors.ts'
 import { pageOf } from './paging.ts'
@@ -100,18 +100,15 @@ export function roleHandlers({ state, randomHex }: IamParts): IamHandlers {
         if (view.by('iam-profile', 'role', role.id).length > 0) {
           throw deleteConflict('remove roles from instance profile')
         }
-        if (role.attached.length > 0) throw deleteConflict('detach all policies')
-        if (Object.keys(role.inline).length > 0) throw deleteConflict('delete policies')
+        refuseWithPolicies(role)
         await deleteEntity(tx, 'iam-role', role)
         return {}
       })
     },
 
     ListRoles: ({ caller: { account } }, input) => {
-      const prefix = checkPathPrefix(input.PathPrefix)
-      const roles = entitiesOf(state.view(), 'iam-role', account).filter(({ path }) =>
-        path.startsWith(prefix),
-      )
+      const below = { account, prefix: input.PathPrefix }
+      const roles = entitiesBelow(state.view(), 'iam-role', below)
       const { items, end } = pageOf(input, roles, ({ name }) => name)
       return { Roles: items.map((role) => shownRole(role)), ...end }
     },

@@ -5,17 +5,18 @@ import type { CallContext, IamHandlers } from '../aws/handlers.ts'
 import type { UserRecord } from '../store/iam-records.ts'
 import type { View } from '../store/state.ts'
 import { boundaryOf, shownBoundary } from './boundaries.ts'
-import { checkName, checkPath, checkPathPrefix, checkTags, mergeTags, shownTags } from './checks.ts'
+import { checkName, checkPath, checkTags, mergeTags, shownTags } from './checks.ts'
 import {
   arnOf,
   change,
   checkNew,
   deleteEntity,
-  entitiesOf,
+  entitiesBelow,
   entity,
   type IamParts,
   newEntityId,
   putEntity,
+  refuseWithPolicies,
 } from './entities.ts'
 import { deleteConflict, invalid } from './errors.ts'
 import { pageOf } from './paging.ts'
@@ -67,18 +68,15 @@ export function userHandlers({ state, randomHex }: IamParts): IamHandlers {
           throw deleteConflict('delete access keys')
         }
         if (user.groups.length > 0) throw deleteConflict('remove users from group')
-        if (user.attached.length > 0) throw deleteConflict('detach all policies')
-        if (Object.keys(user.inline).length > 0) throw deleteConflict('delete policies')
+        refuseWithPolicies(user)
         await deleteEntity(tx, 'iam-user', user)
         return {}
       })
     },
 
     ListUsers: ({ caller: { account } }, input) => {
-      const prefix = checkPathPrefix(input.PathPrefix)
-      const users = entitiesOf(state.view(), 'iam-user', account).filter(({ path }) =>
-        path.startsWith(prefix),
-      )
+      const below = { account, prefix: input.PathPrefix }
+      const users = entitiesBelow(state.view(), 'iam-user', below)
       const { items, end } = pageOf(input, users, ({ name }) => name)
       return { Users: items.map((user) => shownUser(user)), ...end }
     },
