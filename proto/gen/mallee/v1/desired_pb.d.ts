@@ -8,6 +8,7 @@
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Acl, Elastic, Group, InstanceMetadata, Member, Nat, Routing, Station } from "./tenants_pb.js";
+import type { Balancer, DnsName, Target, TargetGroup } from "./balancers_pb.js";
 
 /**
  * Describes the file mallee/v1/desired.proto.
@@ -21,7 +22,8 @@ export declare type Resource = Message<"mallee.v1.Resource"> & {
   /**
    * rack, vpc/<id>, network/<id>, interface/<id>, image/<id>, instance/<id>, tunnel/<rack>/<host>,
    * and those of tenants.proto: routing/<subnet>, group/<id>, member/<group>/<interface>, acl/<id>,
-   * elastic/<allocation>, nat/<id>, station/<interface>
+   * elastic/<allocation>, nat/<id>, station/<interface>; and of balancers.proto:
+   * balancer/<interface>, target-group/<id>, target/<group>/<address>/<port>, name/<name>
    *
    * @generated from field: string key = 1;
    */
@@ -114,6 +116,30 @@ export declare type Resource = Message<"mallee.v1.Resource"> & {
      */
     value: Station;
     case: "station";
+  } | {
+    /**
+     * @generated from field: mallee.v1.Balancer balancer = 16;
+     */
+    value: Balancer;
+    case: "balancer";
+  } | {
+    /**
+     * @generated from field: mallee.v1.TargetGroup target_group = 17;
+     */
+    value: TargetGroup;
+    case: "targetGroup";
+  } | {
+    /**
+     * @generated from field: mallee.v1.Target target = 18;
+     */
+    value: Target;
+    case: "target";
+  } | {
+    /**
+     * @generated from field: mallee.v1.DnsName name = 19;
+     */
+    value: DnsName;
+    case: "name";
   } | { case: undefined; value?: undefined };
 };
 
@@ -445,6 +471,13 @@ export declare type Interface = Message<"mallee.v1.Interface"> & {
    * @generated from field: uint32 device_index = 13;
    */
   deviceIndex: number;
+
+  /**
+   * A load balancer's: no guest is behind it. Without groups, groups forbid nothing.
+   *
+   * @generated from field: bool balancer = 14;
+   */
+  balancer: boolean;
 };
 
 /**

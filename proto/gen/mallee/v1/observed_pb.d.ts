@@ -6,6 +6,7 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { BalancerStatus, TargetStatus } from "./balancers_pb.js";
 
 /**
  * Describes the file mallee/v1/observed.proto.
@@ -17,7 +18,8 @@ export declare const file_mallee_v1_observed: GenFile;
  */
 export declare type Status = Message<"mallee.v1.Status"> & {
   /**
-   * host/<host>, instance/<id>, tunnel/<rack>/<host>
+   * host/<host>, instance/<id>, tunnel/<rack>/<host>, balancer/<interface>,
+   * target/<interface>/<group>/<address>/<port>
    *
    * @generated from field: string key = 1;
    */
@@ -44,6 +46,18 @@ export declare type Status = Message<"mallee.v1.Status"> & {
      */
     value: TunnelStatus;
     case: "tunnel";
+  } | {
+    /**
+     * @generated from field: mallee.v1.BalancerStatus balancer = 5;
+     */
+    value: BalancerStatus;
+    case: "balancer";
+  } | {
+    /**
+     * @generated from field: mallee.v1.TargetStatus target = 6;
+     */
+    value: TargetStatus;
+    case: "target";
   } | { case: undefined; value?: undefined };
 };
 
