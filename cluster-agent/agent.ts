@@ -19,7 +19,7 @@ import type { Paths } from './paths.ts'
 import { drainFile, writeProgress } from './progress.ts'
 import { startRenewal } from './renewal.ts'
 import { AgentState } from './state.ts'
-import { StatusBoard } from './status-board.ts'
+import { StatusBoard, subjectsOf } from './status-board.ts'
 import { upstreamEnd } from './upstream.ts'
 
 const PASS_EVERY_MS = 5_000
@@ -148,7 +148,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
 
   /** Of what the parent took out of the desired state it wants to hear no more. */
   function isWanted(key: string): boolean {
-    return !/^(instance|tunnel)\//.test(key) || state.held() === null || state.desired().has(key)
+    return state.held() === null || subjectsOf(key).every((one) => state.desired().has(one))
   }
 
   async function tell(): Promise<void> {

@@ -3,6 +3,13 @@
 import { equals } from '@bufbuild/protobuf'
 import { type Status, StatusSchema } from '../proto/gen/mallee/v1/observed_pb.js'
 
+/** The resources that a status speaks of: without one of them nobody wants to hear it. */
+export function subjectsOf(key: string): string[] {
+  const [kind = '', first = '', ...rest] = key.split('/')
+  if (kind === 'target') return [`balancer/${first}`, ['target', ...rest].join('/')]
+  return ['instance', 'tunnel', 'balancer'].includes(kind) ? [key] : []
+}
+
 export class StatusBoard {
   readonly #statuses = new Map<string, Status>()
   readonly #listeners = new Set<(changed: readonly Status[]) => void>()

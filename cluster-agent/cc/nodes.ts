@@ -150,7 +150,7 @@ export class Nodes {
     }
   }
 
-  /** A node speaks for itself and the instances it runs, for nothing else. */
+  /** A node speaks for itself, its instances and its load balancers' nodes, for nothing else. */
   #report(host: string, statuses: readonly Status[]): void {
     const { board, state, rack } = this.#parts
     for (const status of statuses) {
@@ -159,8 +159,16 @@ export class Nodes {
         const seen = nodeStatus(body.value, true)
         if (seen.body.case === 'host') state.keepNode(seen.body.value)
         board.set([seen])
-      } else if (body.case === 'instance' && body.value.host === host) board.set([status])
+      } else if (this.#isTheirs(host, body)) board.set([status])
     }
+  }
+
+  /** May the node `host` say this of an instance, or of a load balancer's node? */
+  #isTheirs(host: string, body: Status['body']): boolean {
+    if (body.case === 'instance') return body.value.host === host
+    if (body.case !== 'balancer' && body.case !== 'target') return false
+    const key = `balancer/${body.value.interfaceId}`
+    return bodyAt(this.#parts.state.desired(), key, 'balancer')?.host === host
   }
 
   #closed(host: string, session: OpenSession): void {

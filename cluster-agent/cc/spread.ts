@@ -13,9 +13,12 @@ export function isFor(host: string, { body }: Resource): boolean {
     case 'group':
     case 'member':
     case 'acl':
+    case 'targetGroup':
+    case 'target':
       return true
     case 'interface':
     case 'instance':
+    case 'balancer':
       return body.value.host === host
     default:
       return false

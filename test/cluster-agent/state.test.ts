@@ -8,6 +8,8 @@ import { afterEach, test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { isFor, nodeDesired } from '../../cluster-agent/cc/spread.ts'
 import { AgentState } from '../../cluster-agent/state.ts'
+import { subjectsOf } from '../../cluster-agent/status-board.ts'
+import { BalancerSchema, TargetSchema } from '../../proto/gen/mallee/v1/balancers_pb.js'
 import { InstanceSchema, type Resource, VpcSchema } from '../../proto/gen/mallee/v1/desired_pb.js'
 import { HostStatusSchema } from '../../proto/gen/mallee/v1/observed_pb.js'
 import { resource } from '../../proto/resources.ts'
@@ -119,6 +121,28 @@ test('AgentState keeps the nodes it heard, and forgets those that left', () => {
     [['n1', 4]],
   )
   again.close()
+})
+
+test('nodeDesired gives a node its own load balancers, and every target of the rack', () => {
+  const [one, two] = ['n1', 'n2'].map((host) => {
+    const value = create(BalancerSchema, { interfaceId: `eni-${host}`, host })
+    return resource(`balancer/eni-${host}`, { case: 'balancer', value })
+  }) as [Resource, Resource]
+  const target = resource('target/tg/10.0.0.5/80', { case: 'target', value: create(TargetSchema) })
+  const desired = new Map([one, two, target].map((each) => [each.key, each]))
+  assert.deepEqual(
+    nodeDesired(desired, 'n2').map(({ key }) => key),
+    ['balancer/eni-n2', 'target/tg/10.0.0.5/80'],
+  )
+})
+
+test('subjectsOf names what a status is about', () => {
+  assert.deepEqual(subjectsOf('target/eni-1/tg/10.0.0.5/80'), [
+    'balancer/eni-1',
+    'target/tg/10.0.0.5/80',
+  ])
+  assert.deepEqual(subjectsOf('balancer/eni-1'), ['balancer/eni-1'])
+  assert.deepEqual(subjectsOf('host/n1'), [])
 })
 
 test('nodeDesired gives a node its own instances and no policy of the rack', () => {

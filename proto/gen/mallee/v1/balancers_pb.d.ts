@@ -34,6 +34,13 @@ export declare type Balancer = Message<"mallee.v1.Balancer"> & {
    * @generated from field: repeated mallee.v1.Listener listeners = 3;
    */
   listeners: Listener[];
+
+  /**
+   * The interface's host.
+   *
+   * @generated from field: string host = 4;
+   */
+  host: string;
 };
 
 /**
