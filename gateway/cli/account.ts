@@ -4,6 +4,7 @@ import { buildCommand, buildRouteMap } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
 import { callLocal } from './client.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { accountName, keyName } from './names.ts'
 
 interface NewKey {
   readonly account: string
@@ -25,7 +26,6 @@ interface Key {
 }
 
 const flags = { socket: socketFlag, json: jsonFlag }
-const account = { brief: 'Twelve digits of the account', parse: String, placeholder: 'account' }
 
 const createAccountCommand = buildCommand<LocalFlags, [string]>({
   docs: {
@@ -74,7 +74,7 @@ const createKeyCommand = buildCommand<LocalFlags, [string]>({
     'Make another access key of an account; it may have two',
     'mallee key create 111122223333',
   ),
-  parameters: { flags, positional: { kind: 'tuple', parameters: [account] } },
+  parameters: { flags, positional: { kind: 'tuple', parameters: [accountName] } },
   func: ({ socket, json }, id) =>
     answering(json, async () => {
       printKey(json, await callLocal<NewKey>(socket, { method: 'POST', path: keysPath(id) }))
@@ -83,7 +83,7 @@ const createKeyCommand = buildCommand<LocalFlags, [string]>({
 
 const listKeysCommand = buildCommand<LocalFlags, [string]>({
   docs: helped('Access keys of an account', 'mallee key list 111122223333'),
-  parameters: { flags, positional: { kind: 'tuple', parameters: [account] } },
+  parameters: { flags, positional: { kind: 'tuple', parameters: [accountName] } },
   func: ({ socket, json }, id) =>
     answering(json, async () => {
       const call = { method: 'GET', path: keysPath(id) } as const
@@ -102,7 +102,7 @@ const deleteKeyCommand = buildCommand<LocalFlags, [string, string]>({
     flags,
     positional: {
       kind: 'tuple',
-      parameters: [account, { brief: 'Id of the key', parse: String, placeholder: 'key' }],
+      parameters: [accountName, keyName],
     },
   },
   func: ({ socket, json }, id, key) =>

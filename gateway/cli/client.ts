@@ -5,6 +5,7 @@ import { stat } from 'node:fs/promises'
 import { request } from 'node:http'
 import { type Code, MalleeError } from '../../common/errors.ts'
 
+/** When nobody says. */
 const TIMEOUT_MS = 60_000
 const MAX_ANSWER_BYTES = 64 << 20
 
@@ -12,6 +13,8 @@ export interface LocalCall {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly path: string
   readonly body?: object
+  /** Without a word for so long the call ends; a minute when not given. */
+  readonly timeoutMs?: number
   /** Sent as the body, with progress in bytes. */
   readonly file?: { readonly path: string; readonly onProgress: (bytes: number) => void }
 }
@@ -29,14 +32,14 @@ export async function callLocal<T>(socketPath: string, call: LocalCall): Promise
 
 function send(
   socketPath: string,
-  { method, path, body, file }: LocalCall,
+  { method, path, body, file, timeoutMs: timeout = TIMEOUT_MS }: LocalCall,
   size: number | null,
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const headers: Record<string, string | number> = {}
     if (body !== undefined) headers['content-type'] = 'application/json'
     if (size !== null) headers['content-length'] = size
-    const call = request({ socketPath, method, path, headers, timeout: TIMEOUT_MS }, (answer) => {
+    const call = request({ socketPath, method, path, headers, timeout }, (answer) => {
       const chunks: Buffer[] = []
       let bytes = 0
       answer.on('data', (chunk: Buffer) => {
@@ -49,7 +52,7 @@ function send(
       )
       answer.on('error', reject)
     })
-    call.on('timeout', () => call.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)))
+    call.on('timeout', () => call.destroy(new Error(`no answer within ${timeout} ms`)))
     call.on('error', (cause) => {
       const sentence = `the gateway does not answer on ${socketPath} (${cause.message}); is 'mallee gateway' running on this machine, and are you root`
       reject(new MalleeError('Unavailable', sentence, { cause }))

@@ -5,6 +5,7 @@ import { answering, print, table } from '../../common/cli.ts'
 import type { Resources } from '../../topology/placement.ts'
 import { callLocal } from './client.ts'
 import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { hostName, rackName } from './names.ts'
 import { noteOf } from './rack.ts'
 
 interface Host {
@@ -25,10 +26,7 @@ interface Host {
 const flags = { socket: socketFlag, json: jsonFlag }
 const NAMES = {
   kind: 'tuple',
-  parameters: [
-    { brief: 'Name of the rack', parse: String, placeholder: 'rack' },
-    { brief: 'Name of the host', parse: String, placeholder: 'host' },
-  ],
+  parameters: [rackName, hostName],
 } as const
 
 const listCommand = buildCommand<LocalFlags>({

@@ -1,53 +1,6 @@
-// The `mallee` command.
+// The `mallee` program.
 
-import { buildRouteMap } from '@stricli/core'
 import { runCli } from '../../common/cli.ts'
-import { accountRoutes, keyRoutes } from './account.ts'
-import { cloudRoutes } from './cloud.ts'
-import { doctorCommand } from './doctor.ts'
-import { gatewayCommand } from './gateway.ts'
-import { hostRoutes } from './host.ts'
-import { imageRoutes } from './image.ts'
-import { initCommand } from './init.ts'
-import { openApiCommand } from './openapi.ts'
-import { poolRoutes } from './pool.ts'
-import { quotaRoutes } from './quota.ts'
-import { rackRoutes, statusCommand } from './rack.ts'
-import { tokenRoutes } from './token.ts'
-import { typeRoutes } from './type.ts'
-import { identityCertificateCommand, whyCommand } from './why.ts'
-
-const root = buildRouteMap({
-  routes: {
-    init: initCommand,
-    gateway: gatewayCommand,
-    status: statusCommand,
-    token: tokenRoutes,
-    rack: rackRoutes,
-    host: hostRoutes,
-    account: accountRoutes,
-    key: keyRoutes,
-    quota: quotaRoutes,
-    image: imageRoutes,
-    cloud: cloudRoutes,
-    pool: poolRoutes,
-    type: typeRoutes,
-    why: whyCommand,
-    identityCertificate: identityCertificateCommand,
-    openapi: openApiCommand,
-    doctor: doctorCommand,
-  },
-  docs: {
-    brief: 'Operate a Mallee cloud',
-    fullDescription: [
-      'Operate a Mallee cloud. Exit codes: 0 done, 1 failed, 2 bad usage or input,',
-      '3 refused, 4 not reachable.',
-      '',
-      'A first cloud:',
-      '  mallee init --name office && mallee gateway',
-      '  mallee token create --rack a --roles cc,sc,nc',
-    ].join('\n'),
-  },
-})
+import { root } from './commands.ts'
 
 await runCli('mallee', root, process.argv.slice(2))

@@ -5,6 +5,7 @@ import { answering, print, table } from '../../common/cli.ts'
 import type { PublicPoolRecord } from '../store/network-records.ts'
 import { callLocal } from './client.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { poolName, rackName } from './names.ts'
 
 interface Flags extends LocalFlags {
   readonly cidr: string
@@ -35,6 +36,7 @@ const createPoolCommand = buildCommand<Flags>({
       racks: {
         kind: 'parsed',
         parse: String,
+        proposeCompletions: rackName.proposeCompletions,
         brief: 'Racks whose CCs can announce it; all without',
         placeholder: 'racks',
         variadic: ',',
@@ -70,7 +72,7 @@ const deletePoolCommand = buildCommand<LocalFlags, [string]>({
     flags: { socket: socketFlag, json: jsonFlag },
     positional: {
       kind: 'tuple',
-      parameters: [{ brief: 'Id of the pool', parse: String, placeholder: 'id' }],
+      parameters: [poolName],
     },
   },
   func: ({ socket, json }, id) =>

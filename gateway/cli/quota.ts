@@ -5,14 +5,9 @@ import { answering, print, table } from '../../common/cli.ts'
 import type { QuotaShown } from '../local/quotas.ts'
 import { callLocal } from './client.ts'
 import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { accountName, quotaName } from './names.ts'
 
 const flags = { socket: socketFlag, json: jsonFlag }
-const account = { brief: 'Twelve digits of the account', parse: String, placeholder: 'account' }
-const quota = {
-  brief: 'Name of the quota, as AWS Service Quotas has it, or its short one',
-  parse: String,
-  placeholder: 'name',
-} as const
 
 const listCommand = buildCommand<LocalFlags, [string]>({
   docs: {
@@ -25,7 +20,7 @@ const listCommand = buildCommand<LocalFlags, [string]>({
       '  mallee quota list 111122223333',
     ].join('\n'),
   },
-  parameters: { flags, positional: { kind: 'tuple', parameters: [account] } },
+  parameters: { flags, positional: { kind: 'tuple', parameters: [accountName] } },
   func: ({ socket, json }, id) =>
     answering(json, async () => {
       const call = { method: 'GET', path: quotasPath(id) } as const
@@ -58,8 +53,8 @@ const setCommand = buildCommand<LocalFlags, [string, string, number]>({
     positional: {
       kind: 'tuple',
       parameters: [
-        account,
-        quota,
+        accountName,
+        quotaName,
         { brief: 'How many, 0 for none', parse: numberParser, placeholder: 'value' },
       ],
     },
@@ -81,7 +76,7 @@ const resetCommand = buildCommand<LocalFlags, [string, string]>({
       '  mallee quota reset 111122223333 vcpus',
     ].join('\n'),
   },
-  parameters: { flags, positional: { kind: 'tuple', parameters: [account, quota] } },
+  parameters: { flags, positional: { kind: 'tuple', parameters: [accountName, quotaName] } },
   func: ({ socket, json }, id, name) =>
     answering(json, async () => {
       const call = { method: 'DELETE', path: quotaPath(id, name) } as const

@@ -4,6 +4,7 @@ import { buildCommand, buildRouteMap } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
 import { callLocal } from './client.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { rackName } from './names.ts'
 
 interface Status {
   readonly cloud: string
@@ -54,7 +55,7 @@ function change(brief: string, example: string, method: 'POST' | 'DELETE', suffi
       flags,
       positional: {
         kind: 'tuple',
-        parameters: [{ brief: 'Name of the rack', parse: String, placeholder: 'rack' }],
+        parameters: [rackName],
       },
     },
     func: ({ socket, json }, rack) =>

@@ -6,6 +6,7 @@ import { MalleeError } from '../../common/errors.ts'
 import type { Role } from '../store/records.ts'
 import { callLocal } from './client.ts'
 import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { rackName } from './names.ts'
 
 const ROLES = ['cc', 'sc', 'nc'] as const
 
@@ -36,10 +37,11 @@ const createTokenCommand = buildCommand<Flags>({
   },
   parameters: {
     flags: {
-      rack: { kind: 'parsed', parse: String, brief: 'Name of the rack', placeholder: 'rack' },
+      rack: { kind: 'parsed', ...rackName },
       roles: {
         kind: 'parsed',
         parse: parseRole,
+        proposeCompletions: () => ROLES,
         brief: 'Roles of the host: cc, sc, nc',
         placeholder: 'roles',
         variadic: ',',

@@ -5,6 +5,7 @@ import { answering, print, table } from '../../common/cli.ts'
 import type { InstanceTypeRecord } from '../store/compute-records.ts'
 import { callLocal } from './client.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { typeName } from './names.ts'
 
 interface Flags extends LocalFlags {
   readonly vcpus: number
@@ -19,10 +20,7 @@ interface Listed extends Omit<InstanceTypeRecord, 'offered' | 'createdAtMs'> {
   readonly instances: number
 }
 
-const NAME = {
-  kind: 'tuple',
-  parameters: [{ brief: 'Family, dot, size: t3.nano', parse: String, placeholder: 'name' }],
-} as const
+const NAME = { kind: 'tuple', parameters: [typeName] } as const
 
 const createTypeCommand = buildCommand<Flags, [string]>({
   docs: {

@@ -34,6 +34,7 @@ export const whyCommand = buildCommand<WhyFlags, [string, string, number?]>({
       protocol: {
         kind: 'parsed',
         parse: parseProtocol,
+        proposeCompletions: () => PROTOCOLS,
         brief: 'tcp, udp or icmp; tcp with a port and icmp without when not given',
         placeholder: 'protocol',
         optional: true,

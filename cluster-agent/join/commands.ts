@@ -1,0 +1,288 @@
+// The commands of `rack-join`: make this host a part of a cloud, and take it out again.
+
+import { hostname } from 'node:os'
+import { buildCommand, buildRouteMap, numberParser } from '@stricli/core'
+import { answering, print, table } from '../../common/cli.ts'
+import { systemClock } from '../../common/clock.ts'
+import { completionRoutes } from '../../common/completion.ts'
+import { MalleeError } from '../../common/errors.ts'
+import { exec } from '../../common/exec.ts'
+import { isName } from '../../common/identity.ts'
+import { parseInvitation } from '../../common/token.ts'
+import type { Capacity, PublicInterface } from '../config.ts'
+import { CONFIG_DEFAULTS } from '../config.ts'
+import { type PathFlags, pathFlags, pathsOf } from '../flags.ts'
+import type { Role } from '../role.ts'
+import { awaitReady } from './await-ready.ts'
+import { type JoinOptions, joinCloud, planJoin } from './join.ts'
+import { leaveCloud } from './leave.ts'
+import { startService } from './service.ts'
+
+const ROLES = ['cc', 'sc', 'nc'] as const
+const MAX_INVITATION_CHARS = 1_000
+
+interface JoinFlags extends PathFlags {
+  readonly plan: boolean
+  readonly roles: readonly Role[]
+  readonly hostName?: string
+  readonly trunk?: string
+  readonly publicInterface?: string
+  readonly publicGateway?: string
+  readonly publicGateway6?: string
+  readonly endpoint?: readonly string[]
+  readonly capacity?: Capacity
+  readonly wireguardPort: number
+  readonly sessionPort: number
+  readonly joinPort: number
+  readonly wait: number
+  readonly host: 'real' | 'simulated'
+  readonly json: boolean
+}
+
+interface LeaveFlags extends PathFlags {
+  readonly drain: boolean
+  readonly force: boolean
+  readonly wait: number
+  readonly json: boolean
+}
+
+const json = { kind: 'boolean', brief: 'Print one JSON object', default: false } as const
+const text = (brief: string, placeholder: string) =>
+  ({ kind: 'parsed', parse: String, brief, placeholder, optional: true }) as const
+const port = (brief: string, value: number) =>
+  ({
+    kind: 'parsed',
+    parse: numberParser,
+    brief,
+    placeholder: 'port',
+    default: String(value),
+  }) as const
+const seconds = (brief: string, value: string) =>
+  ({ kind: 'parsed', parse: numberParser, brief, placeholder: 's', default: value }) as const
+
+const joinCommand = buildCommand<JoinFlags, [string]>({
+  docs: {
+    brief: 'Join this host to a cloud',
+    fullDescription: [
+      'Join this host to a cloud. Ends when the first encrypted packet of another rack came',
+      'through, or, on nodes and on the first rack, when the agent has made its network.',
+      '',
+      'Examples:',
+      '  rack-join --plan TOKEN@gateway.example     look, change nothing',
+      '  rack-join TOKEN@gateway.example --roles cc,sc,nc',
+      "  rack-join TOKEN@192.0.2.10 --roles nc --trunk eth1     a node: its CC's address",
+      '  rack-join leave --drain',
+    ].join('\n'),
+  },
+  parameters: {
+    flags: {
+      plan: { kind: 'boolean', brief: 'Show checks and changes, do nothing', default: false },
+      roles: {
+        kind: 'parsed',
+        parse: parseRole,
+        proposeCompletions: () => ROLES,
+        brief: 'What this host does: cc, sc, nc; the token must allow it',
+        placeholder: 'roles',
+        variadic: ',',
+        default: [...ROLES],
+      },
+      hostName: text("The host's name in the cloud; the machine's own when not given", 'name'),
+      trunk: text("The NIC that joins the rack's hosts, for tenants' VLANs only", 'interface'),
+      publicInterface: text("A CC's NIC for tenants' public addresses", 'interface'),
+      publicGateway: text('The router behind it; IPv4', 'address'),
+      publicGateway6: text('The router behind it; IPv6', 'address'),
+      endpoint: {
+        kind: 'parsed',
+        parse: String,
+        brief: "Where other racks reach this CC's WireGuard; found out when not given",
+        placeholder: 'host:port',
+        variadic: ',',
+        optional: true,
+      },
+      capacity: {
+        kind: 'parsed',
+        parse: parseCapacity,
+        brief: 'What instances may use; all of the machine when not given',
+        placeholder: 'vcpus,MiB,GiB',
+        optional: true,
+      },
+      wireguardPort: port('UDP port of WireGuard', CONFIG_DEFAULTS.wireguardPort),
+      sessionPort: port("TCP port of a CC for its nodes' sessions", CONFIG_DEFAULTS.sessionPort),
+      joinPort: port('TCP port of a CC for nodes that join', CONFIG_DEFAULTS.joinPort),
+      wait: seconds('Seconds to wait until the host is ready', '120'),
+      host: {
+        kind: 'enum',
+        values: ['real', 'simulated'],
+        brief: 'simulated: a model of a host in memory, for tests and experiments',
+        default: 'real',
+      },
+      json,
+      ...pathFlags,
+    },
+    positional: {
+      kind: 'tuple',
+      parameters: [
+        {
+          brief: 'TOKEN@HOST or TOKEN@HOST:PORT; - reads it from standard input, unseen by ps',
+          parse: String,
+          placeholder: 'invitation',
+        },
+      ],
+    },
+  },
+  func: (flags, invitation) => answering(flags.json, () => run(flags, invitation)),
+})
+
+const leaveCommand = buildCommand<LeaveFlags>({
+  docs: {
+    brief: 'Take this host out of its cloud and leave nothing behind',
+    fullDescription: [
+      'Take this host out of its cloud and leave nothing behind.',
+      '',
+      'Examples:',
+      '  rack-join leave --drain --wait 3600',
+      '  rack-join leave --force',
+    ].join('\n'),
+  },
+  parameters: {
+    flags: {
+      drain: { kind: 'boolean', brief: 'Wait until no instance is here', default: false },
+      force: { kind: 'boolean', brief: 'Leave although instances are here', default: false },
+      wait: seconds('Seconds to wait for --drain', '600'),
+      json,
+      ...pathFlags,
+    },
+  },
+  func: (flags) =>
+    answering(flags.json, async () => {
+      const { drain, force, wait } = flags
+      const options = { paths: pathsOf(flags), drain, force, timeoutMs: wait * 1000 }
+      const problems = await leaveCloud(options, say)
+      print(flags.json, { left: true, problems }, ['left the cloud', ...problems].join('\n'))
+      if (problems.length > 0) process.exitCode = 1
+    }),
+})
+
+const startCommand = buildCommand<PathFlags & { readonly wait: number; readonly json: boolean }>({
+  docs: {
+    brief: 'Start the agent of a host that has joined, or start it anew',
+    fullDescription: [
+      'Start the agent of a host that has joined, or start it anew; guests run on meanwhile.',
+      '',
+      'Example:',
+      '  rack-join start --wait 120',
+    ].join('\n'),
+  },
+  parameters: {
+    flags: { wait: seconds('Seconds to wait until it is ready', '60'), json, ...pathFlags },
+  },
+  func: (flags) =>
+    answering(flags.json, async () => {
+      const paths = pathsOf(flags)
+      await startService({ exec, paths, clock: systemClock })
+      const timing = { timeoutMs: flags.wait * 1000, progress: say }
+      const ready = await awaitReady({ paths, clock: systemClock }, timing)
+      print(flags.json, ready, `the agent is ready after ${ready.seconds.toFixed(1)} s`)
+    }),
+})
+
+export const root = buildRouteMap({
+  routes: {
+    join: joinCommand,
+    start: startCommand,
+    leave: leaveCommand,
+    completion: completionRoutes('rack-join'),
+  },
+  defaultCommand: 'join',
+  docs: { brief: 'Make this host a part of a Mallee cloud' },
+})
+
+async function run(flags: JoinFlags, invitation: string): Promise<void> {
+  const host = flags.hostName ?? hostname().split('.')[0]?.toLowerCase() ?? ''
+  if (!isName(host)) {
+    const sentence = `host name ${JSON.stringify(host)} is not 1 to 63 lower-case letters, digits and inner hyphens: give another with --host-name`
+    throw new MalleeError('BadArgument', sentence)
+  }
+  const options: JoinOptions = {
+    invitation: parseInvitation(invitation === '-' ? await readInvitation() : invitation),
+    host,
+    roles: ROLES.filter((role) => flags.roles.includes(role)),
+    trunk: flags.trunk ?? null,
+    public: publicOf(flags),
+    endpoints: flags.endpoint ?? [],
+    capacity: flags.capacity ?? null,
+    wireguardPort: flags.wireguardPort,
+    sessionPort: flags.sessionPort,
+    joinPort: flags.joinPort,
+    simulated: flags.host === 'simulated',
+    paths: pathsOf(flags),
+  }
+  say('checking this host')
+  const plan = await planJoin(options)
+  const rows = plan.checks.map((one) => [one.outcome, one.name, one.sentence])
+  const shown = table(['', 'CHECK', ''], rows)
+  if (flags.plan) {
+    const changes = plan.changes.map((change) => `  ${change}`).join('\n')
+    print(flags.json, plan, `${shown}\n\nJoining would make:\n${changes}`)
+    if (!plan.ok) process.exitCode = 3
+    return
+  }
+  if (!plan.ok) {
+    process.stderr.write(`${shown}\n`)
+    const bad = plan.checks.filter((one) => one.outcome === 'failed').map((one) => one.sentence)
+    throw new MalleeError('NotAllowed', `nothing was joined: ${bad.join('; ')}`)
+  }
+  const config = await joinCloud(options, say)
+  const clock = systemClock
+  const timing = { timeoutMs: flags.wait * 1000, progress: say }
+  const ready = await awaitReady({ paths: options.paths, clock }, timing)
+  const across = ready.racks.length === 0 ? 'no other rack yet' : `racks ${ready.racks.join(', ')}`
+  const done = `${host} is in rack ${config.rack} of ${config.cloud} after ${ready.seconds.toFixed(1)} s (${across})`
+  print(flags.json, { ...config, ...ready }, done)
+}
+
+/** An argument is seen by everybody on the machine while the command runs. */
+async function readInvitation(): Promise<string> {
+  let given = ''
+  for await (const chunk of process.stdin.setEncoding('utf8')) {
+    given += chunk
+    if (given.length > MAX_INVITATION_CHARS) {
+      throw new MalleeError('TokenGarbled', 'standard input is longer than any invitation')
+    }
+  }
+  return given.trim()
+}
+
+function say(sentence: string): void {
+  process.stderr.write(`${sentence}\n`)
+}
+
+function publicOf(flags: JoinFlags): PublicInterface | null {
+  const { publicInterface: device, publicGateway, publicGateway6 } = flags
+  if (device !== undefined) {
+    if (publicGateway === undefined && publicGateway6 === undefined) {
+      const what = '--public-gateway, --public-gateway6 or both'
+      throw new MalleeError('BadArgument', `--public-interface ${device} needs ${what}`)
+    }
+    const ipv4NextHop = publicGateway ?? null
+    return { device, ipv4NextHop, ipv6NextHop: publicGateway6 ?? null }
+  }
+  if (publicGateway === undefined && publicGateway6 === undefined) return null
+  throw new MalleeError('BadArgument', '--public-gateway needs --public-interface')
+}
+
+function parseRole(role: string): Role {
+  const found = ROLES.find((one) => one === role)
+  if (found === undefined)
+    throw new MalleeError('BadArgument', `role ${role} is none of cc, sc, nc`)
+  return found
+}
+
+function parseCapacity(given: string): Capacity {
+  const match = /^(\d{1,6}),(\d{1,9}),(\d{1,9})$/.exec(given)
+  if (match === null) {
+    throw new MalleeError('BadArgument', `capacity ${given} is not vcpus,MiB,GiB, like 8,16384,200`)
+  }
+  const [, vcpus, memoryMib, diskGib] = match.map(Number)
+  return { vcpus: vcpus ?? 0, memoryMib: memoryMib ?? 0, diskGib: diskGib ?? 0 }
+}

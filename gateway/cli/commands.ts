@@ -1,0 +1,55 @@
+// The commands of `mallee`.
+
+import { buildRouteMap } from '@stricli/core'
+import { completionRoutes } from '../../common/completion.ts'
+import { accountRoutes, keyRoutes } from './account.ts'
+import { cloudRoutes } from './cloud.ts'
+import { doctorCommand } from './doctor.ts'
+import { gatewayCommand } from './gateway.ts'
+import { hostRoutes } from './host.ts'
+import { imageRoutes } from './image.ts'
+import { initCommand } from './init.ts'
+import { openApiCommand } from './openapi.ts'
+import { poolRoutes } from './pool.ts'
+import { quotaRoutes } from './quota.ts'
+import { rackRoutes, statusCommand } from './rack.ts'
+import { tokenRoutes } from './token.ts'
+import { typeRoutes } from './type.ts'
+import { identityCertificateCommand, whyCommand } from './why.ts'
+
+export const root = buildRouteMap({
+  routes: {
+    init: initCommand,
+    gateway: gatewayCommand,
+    status: statusCommand,
+    token: tokenRoutes,
+    rack: rackRoutes,
+    host: hostRoutes,
+    account: accountRoutes,
+    key: keyRoutes,
+    quota: quotaRoutes,
+    image: imageRoutes,
+    cloud: cloudRoutes,
+    pool: poolRoutes,
+    type: typeRoutes,
+    why: whyCommand,
+    identityCertificate: identityCertificateCommand,
+    openapi: openApiCommand,
+    doctor: doctorCommand,
+    completion: completionRoutes('mallee'),
+  },
+  docs: {
+    brief: 'Operate a Mallee cloud',
+    fullDescription: [
+      'Operate a Mallee cloud. Exit codes: 0 done, 1 failed, 2 bad usage or input,',
+      '3 refused, 4 not reachable.',
+      '',
+      'A first cloud:',
+      '  mallee init --name office && mallee gateway',
+      '  mallee token create --rack a --roles cc,sc,nc',
+      '',
+      'Completion in this shell:',
+      '  source <(mallee completion bash)',
+    ].join('\n'),
+  },
+})

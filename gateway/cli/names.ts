@@ -1,0 +1,73 @@
+// Parameters that name something in the cloud, and how a shell completes them: with what the
+// gateway on this machine has. Silent when none answers soon.
+
+import type { CommandContext } from '@stricli/core'
+import type { CompletingContext } from '../../common/cli.ts'
+import { DEFAULT_SOCKET } from '../files.ts'
+import { callLocal } from './client.ts'
+
+const LIMIT_MS = 1_000
+const SOCKET_FLAG = '--socket'
+
+/** What a name may be looked up by: the arguments before it, without flags. */
+type Look = (get: <T>(path: string) => Promise<T>, before: readonly string[]) => Promise<string[]>
+
+interface Status {
+  readonly racks: readonly { readonly name: string; readonly hosts: readonly { host: string }[] }[]
+}
+
+function named(placeholder: string, brief: string, look: Look) {
+  return {
+    brief,
+    placeholder,
+    parse: String,
+    async proposeCompletions(this: CommandContext): Promise<readonly string[]> {
+      const { words } = this as CompletingContext
+      const at = words.indexOf(SOCKET_FLAG)
+      const socket = at < 0 ? DEFAULT_SOCKET : (words[at + 1] ?? DEFAULT_SOCKET)
+      const before = words
+        .slice(0, -1)
+        .filter((word, i) => !word.startsWith('-') && words[i - 1] !== SOCKET_FLAG)
+      const get = <T>(path: string): Promise<T> =>
+        callLocal<T>(socket, { method: 'GET', path, timeoutMs: LIMIT_MS })
+      return look(get, before).catch(() => [])
+    },
+  } as const
+}
+
+export const rackName = named('rack', 'Name of the rack', async (get) =>
+  (await get<Status>('/v1/status')).racks.map(({ name }) => name),
+)
+
+/** Of the rack that is the argument before. */
+export const hostName = named('host', 'Name of the host', async (get, before) => {
+  const { racks } = await get<Status>('/v1/status')
+  return racks.find(({ name }) => name === before.at(-1))?.hosts.map(({ host }) => host) ?? []
+})
+
+export const accountName = named('account', 'Twelve digits of the account', async (get) =>
+  (await get<{ accounts: { id: string }[] }>('/v1/accounts')).accounts.map(({ id }) => id),
+)
+
+/** Of the account that is the argument before. */
+export const keyName = named('key', 'Id of the key', async (get, before) => {
+  const path = `/v1/accounts/${encodeURIComponent(before.at(-1) ?? '')}/keys`
+  return (await get<{ keys: { id: string }[] }>(path)).keys.map(({ id }) => id)
+})
+
+export const quotaName = named(
+  'name',
+  'Name of the quota, as AWS Service Quotas has it, or its short one',
+  async (get, before) => {
+    const path = `/v1/accounts/${encodeURIComponent(before.at(-1) ?? '')}/quotas`
+    return (await get<{ quotas: { id: string }[] }>(path)).quotas.map(({ id }) => id)
+  },
+)
+
+export const typeName = named('name', 'Family, dot, size: t3.nano', async (get) =>
+  (await get<{ types: { name: string }[] }>('/v1/types')).types.map(({ name }) => name),
+)
+
+export const poolName = named('id', 'Id of the pool', async (get) =>
+  (await get<{ pools: { id: string }[] }>('/v1/pools')).pools.map(({ id }) => id),
+)
