@@ -2,12 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { FastifyInstance } from 'fastify'
-import { randomHex, systemClock } from '../../common/clock.ts'
-import { silentLog } from '../../common/log.ts'
-import { Sessions } from '../../gateway/federation/sessions.ts'
-import { createLocalServer } from '../../gateway/local/server.ts'
 import { type Cloud, openCloud, refusal, registerImage, report, run } from './ec2/support.ts'
+import { localApi } from './local/support.ts'
 
 const GOOD = {
   name: 'lab.small',
@@ -97,12 +93,7 @@ interface Served {
 
 async function served(t: Parameters<typeof openCloud>[0], opened?: Cloud): Promise<Served> {
   const cloud = opened ?? (await openCloud(t, { racks: ['a'] }))
-  const app: FastifyInstance = createLocalServer({
-    ...{ state: cloud.state, sessions: new Sessions(), clock: systemClock, randomHex },
-    ...{ blobsDir: '/nonexistent', caDigest: '', sealer: { seal: notNeeded, open: notNeeded } },
-    ...{ certificateEnds: () => ({ ca: 0, gateway: 0 }), log: silentLog },
-  })
-  t.after(() => app.close())
+  const { app } = localApi(t, cloud)
   const url = '/v1/types'
   return {
     cloud,
@@ -116,8 +107,4 @@ async function served(t: Parameters<typeof openCloud>[0], opened?: Cloud): Promi
     },
     list: async () => (await app.inject({ method: 'GET', url })).json().types,
   }
-}
-
-function notNeeded(): never {
-  throw new Error('no secret is needed for instance types')
 }

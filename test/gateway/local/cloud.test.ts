@@ -2,21 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { randomHex, systemClock } from '../../../common/clock.ts'
-import { silentLog } from '../../../common/log.ts'
-import { Sessions } from '../../../gateway/federation/sessions.ts'
-import { createLocalServer } from '../../../gateway/local/server.ts'
 import { openCloud } from '../ec2/support.ts'
+import { localApi } from './support.ts'
 
 test('PUT /v1/cloud gives racks tags of their own, keeps those there are, and never goes back', async (t) => {
   const cloud = await openCloud(t, { racks: ['a'] })
   const { state } = cloud
-  const app = createLocalServer({
-    ...{ state, sessions: new Sessions(), clock: systemClock, randomHex, log: silentLog },
-    ...{ blobsDir: '/nonexistent', caDigest: '', sealer: { seal: notNeeded, open: notNeeded } },
-    certificateEnds: () => ({ ca: 0, gateway: 0 }),
-  })
-  t.after(() => app.close())
+  const { app } = localApi(t, cloud)
   const put = async (payload: object): Promise<number> =>
     (await app.inject({ method: 'PUT', url: '/v1/cloud', payload })).statusCode
   const [gone, kept] = state.view().all('subnet')
@@ -35,7 +27,3 @@ test('PUT /v1/cloud gives racks tags of their own, keeps those there are, and ne
   assert.deepEqual(view.get('subnet', kept?.id ?? ''), kept)
   assert.ok(view.get('resting-tag', 'any', String(gone?.vlanTag)))
 })
-
-function notNeeded(): never {
-  throw new Error('no secret is needed for settings of the cloud')
-}

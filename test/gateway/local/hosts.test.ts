@@ -2,10 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { randomHex, systemClock } from '../../../common/clock.ts'
-import { silentLog } from '../../../common/log.ts'
+import { systemClock } from '../../../common/clock.ts'
 import { Sessions } from '../../../gateway/federation/sessions.ts'
-import { createLocalServer } from '../../../gateway/local/server.ts'
 import { createMetrics } from '../../../gateway/metrics.ts'
 import { watchGauges } from '../../../gateway/observe.ts'
 import {
@@ -17,6 +15,7 @@ import {
   run,
   setHost,
 } from '../ec2/support.ts'
+import { localApi } from './support.ts'
 
 interface Shown {
   readonly rack: string
@@ -123,12 +122,7 @@ interface Served {
 
 async function served(t: Parameters<typeof openCloud>[0]): Promise<Served> {
   const cloud = await openCloud(t, { racks: ['a'] })
-  const app = createLocalServer({
-    ...{ state: cloud.state, sessions: new Sessions(), clock: systemClock, randomHex },
-    ...{ blobsDir: '/nonexistent', caDigest: '', sealer: { seal: notNeeded, open: notNeeded } },
-    ...{ certificateEnds: () => ({ ca: 0, gateway: 0 }), log: silentLog },
-  })
-  t.after(() => app.close())
+  const { app } = localApi(t, cloud)
   return {
     cloud,
     post: async (host, verb) => {
@@ -138,8 +132,4 @@ async function served(t: Parameters<typeof openCloud>[0]): Promise<Served> {
     },
     get: async (url) => (await app.inject({ method: 'GET', url })).json(),
   }
-}
-
-function notNeeded(): never {
-  throw new Error('no secret is needed for hosts')
 }

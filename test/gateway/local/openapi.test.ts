@@ -2,11 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { randomHex, systemClock } from '../../../common/clock.ts'
-import { silentLog } from '../../../common/log.ts'
-import { Sessions } from '../../../gateway/federation/sessions.ts'
-import { createLocalServer } from '../../../gateway/local/server.ts'
 import { openCloud } from '../ec2/support.ts'
+import { localApi } from './support.ts'
 
 interface Operation {
   readonly operationId: string
@@ -23,13 +20,8 @@ interface Document {
 }
 
 test('GET /v1/openapi.json describes every route with its parameters and its body', async (t) => {
-  const { state } = await openCloud(t, { racks: ['a'] })
-  const app = createLocalServer({
-    ...{ state, sessions: new Sessions(), clock: systemClock, randomHex, log: silentLog },
-    ...{ blobsDir: '/nonexistent', caDigest: '', sealer: { seal: notNeeded, open: notNeeded } },
-    certificateEnds: () => ({ ca: 0, gateway: 0 }),
-  })
-  t.after(() => app.close())
+  const cloud = await openCloud(t, { racks: ['a'] })
+  const { app } = localApi(t, cloud)
   const answer = await app.inject({ method: 'GET', url: '/v1/openapi.json' })
   const { openapi, paths }: Document = answer.json()
   assert.equal(openapi, '3.1.0')
@@ -66,8 +58,4 @@ test('GET /v1/openapi.json describes every route with its parameters and its bod
 
 function colons(path: string): string {
   return path.replaceAll(/\{(\w+)\}/g, ':$1')
-}
-
-function notNeeded(): never {
-  throw new Error('no secret is needed for a description')
 }

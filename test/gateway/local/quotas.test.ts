@@ -2,11 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { randomHex, systemClock } from '../../../common/clock.ts'
-import { silentLog } from '../../../common/log.ts'
 import { QUOTA_IDS, QUOTAS, type QuotaId } from '../../../gateway/ec2/quotas.ts'
-import { Sessions } from '../../../gateway/federation/sessions.ts'
-import { createLocalServer } from '../../../gateway/local/server.ts'
 import {
   ACCOUNT,
   type Cloud,
@@ -18,6 +14,7 @@ import {
   report,
   run,
 } from '../ec2/support.ts'
+import { type LocalApi, localApi } from './support.ts'
 
 const SPOT = { InstanceMarketOptions: { MarketType: 'spot' } } as const
 
@@ -153,33 +150,15 @@ test('two gateways at once do not both take the last of a quota', async (t) => {
   assert.ok(codes.every((code) => ['accepted', 'InternetGatewayLimitExceeded'].includes(code)))
 })
 
-interface Answer {
-  readonly status: number
-  readonly body: Readonly<Record<string, unknown>>
-}
-
 interface Served {
   readonly cloud: Cloud
-  readonly call: (
-    method: 'GET' | 'PUT' | 'DELETE',
-    url: string,
-    payload?: object,
-  ) => Promise<Answer>
+  readonly call: LocalApi['call']
   readonly set: (id: QuotaId, value: number) => Promise<void>
 }
 
 async function served(t: Parameters<typeof openCloud>[0]): Promise<Served> {
   const cloud = await openCloud(t, { racks: ['a'] })
-  const app = createLocalServer({
-    ...{ state: cloud.state, sessions: new Sessions(), clock: systemClock, randomHex },
-    ...{ blobsDir: '/nonexistent', caDigest: '', sealer: { seal: notNeeded, open: notNeeded } },
-    ...{ certificateEnds: () => ({ ca: 0, gateway: 0 }), log: silentLog },
-  })
-  t.after(() => app.close())
-  const call: Served['call'] = async (method, url, payload) => {
-    const answer = await app.inject({ method, url, ...(payload && { payload }) })
-    return { status: answer.statusCode, body: answer.json() }
-  }
+  const { call } = localApi(t, cloud)
   return {
     cloud,
     call,
@@ -188,8 +167,4 @@ async function served(t: Parameters<typeof openCloud>[0]): Promise<Served> {
       assert.equal(status, 200)
     },
   }
-}
-
-function notNeeded(): never {
-  throw new Error('no secret is needed for quotas')
 }
