@@ -1,9 +1,11 @@
-// What dnsmasq reads, as texts: a configuration that hardly ever changes, and three files that it
-// reads again when told: hosts by MAC, options by gateway port, names and their addresses.
+// What dnsmasq reads, as texts: a configuration that hardly ever changes, and four files that it
+// reads again when told: hosts by MAC, options by gateway port, names and their addresses, and the
+// domains of those names that are nobody else's.
 
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { MalleeError } from '../../common/errors.ts'
+import type { DnsName } from '../../proto/gen/mallee/v1/balancers_pb.js'
 import type {
   Interface,
   Network,
@@ -14,7 +16,7 @@ import type { Member } from '../../proto/gen/mallee/v1/tenants_pb.js'
 import { type Cidr, covers, formatAddress, lastAddress, mustCidr } from '../../topology/cidr.ts'
 import { ascending } from '../../topology/order.ts'
 import type { Paths } from '../paths.ts'
-import { namesFile, zoneOf } from './dns-names.ts'
+import { namesFile, ownDomains, zoneOf } from './dns-names.ts'
 import { DNS_IPV4, DNS_IPV6, gatewayPort } from './names.ts'
 
 export interface DhcpDesired {
@@ -24,6 +26,7 @@ export interface DhcpDesired {
   /** Whose names this rack tells besides its own. */
   readonly members: readonly Member[]
   readonly tunnels: readonly Tunnel[]
+  readonly names: readonly DnsName[]
 }
 
 /** By address, the MACs that may still hold its lease. */
@@ -36,6 +39,7 @@ export interface DhcpFiles {
   readonly config: string
   readonly options: string
   readonly names: string
+  readonly domains: string
   /** By address, who has it. */
   readonly owners: Served
   /** The hosts' lines for what the daemon has already given out. */
@@ -74,6 +78,7 @@ export function dhcpFiles(paths: Paths, desired: DhcpDesired): DhcpFiles {
     config,
     options: lines(networks.flatMap(optionLines)),
     names: namesFile({ ...desired, networks, interfaces }),
+    domains: ownDomains(desired.names),
     owners: Object.fromEntries(
       interfaces.flatMap(({ mac, ipv4, ipv6 }) =>
         [ipv4, ipv6].filter((one) => one !== '').map((one) => [one, [mac]]),
@@ -144,6 +149,7 @@ function dnsLines(at: ReturnType<typeof dhcpPlaces>, zone: string): string[] {
     'resolv-file=/etc/resolv.conf',
     'no-hosts',
     `addn-hosts=${at.names}`,
+    `servers-file=${at.domains}`,
     `cache-size=${DNS_CACHE}`,
     `dns-forward-max=${DNS_PENDING}`,
     `local-ttl=${LOCAL_TTL_S}`,
@@ -257,6 +263,7 @@ export function dhcpPlaces(paths: Paths) {
     hosts: join(dir, 'hosts'),
     options: join(dir, 'options'),
     names: join(dir, 'names'),
+    domains: join(dir, 'domains'),
     /** What the running daemon knows. */
     told: join(dir, 'told.json'),
     pidFile: join(dir, 'dnsmasq.pid'),

@@ -68,7 +68,8 @@ export function dhcpReconciler(
         // As user nobody reads them.
         await writeDurably(at.hosts, step.hosts, 0o644)
         await writeDurably(at.options, files.options, 0o644)
-        return writeDurably(at.names, files.names, 0o644)
+        await writeDurably(at.names, files.names, 0o644)
+        return writeDurably(at.domains, files.domains, 0o644)
       case 'stop':
         await stopDnsmasq(exec, step.daemon)
         if (step.daemon.configFile !== files.configFile) await rm(step.daemon.configFile)
@@ -120,7 +121,10 @@ export function planDhcp(files: DhcpFiles, { running, told }: DhcpSeen): DhcpSte
   const kept = running?.configFile === files.configFile && !isStale(served, files.owners)
   const known = kept ? served : files.owners
   const hosts = files.hosts(known)
-  const next = { digest: digestOf([hosts, files.options, files.names]), served: known }
+  const next = {
+    digest: digestOf([hosts, files.options, files.names, files.domains]),
+    served: known,
+  }
   if (running !== null && kept) {
     if (told?.digest === next.digest) return []
     return [

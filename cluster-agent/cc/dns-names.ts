@@ -1,7 +1,8 @@
-// The names that a rack's DNS knows by itself: of its own interfaces, and of those in other racks
-// whose addresses it holds for their security groups.
+// The names that a rack's DNS knows by itself: of its own interfaces, of those in other racks whose
+// addresses it holds for their security groups, and those that the gateway gives to load balancers.
 
 import { MalleeError } from '../../common/errors.ts'
+import type { DnsName } from '../../proto/gen/mallee/v1/balancers_pb.js'
 import type {
   Interface,
   Network,
@@ -17,6 +18,7 @@ export interface NamesDesired {
   readonly interfaces: readonly Interface[]
   readonly members: readonly Member[]
   readonly tunnels: readonly Tunnel[]
+  readonly names: readonly DnsName[]
 }
 
 /** The domain of a rack's instances. */
@@ -47,7 +49,19 @@ export function namesFile(desired: NamesDesired): string {
     if (where === null) continue
     lines.push(...linesOf('', addresses, [zoneOf({ region: rack.region, rack: where })]))
   }
+  // Last: an address is called back by the name of its interface.
+  for (const { name, addresses } of desired.names) {
+    lines.push(...addresses.map((address) => `${checked(address)} ${checked(name)}`))
+  }
   return lines.map((line) => `${line}\n`).join('')
+}
+
+/**
+ * Domains about which nobody else is asked: a name with addresses of one family has none of the
+ * other, and no name server outside would know that.
+ */
+export function ownDomains(names: readonly DnsName[]): string {
+  return names.map(({ name }) => `server=/${checked(name)}/\n`).join('')
 }
 
 /** IPv6 addresses go under the primary IPv4 address's name, each other IPv4 address has its own. */

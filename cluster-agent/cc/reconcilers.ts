@@ -219,6 +219,7 @@ export class Cc implements RoleDriver {
       interfaces: bodies(desired, 'interface'),
       members: bodies(desired, 'member'),
       tunnels: bodies(desired, 'tunnel'),
+      names: bodies(desired, 'name'),
     }
     await this.#metadata.pass(lists.interfaces, bodies(desired, 'instance'))
     await this.#once(dhcpReconciler({ ...this.#options, exec }, { rack, ...lists }))

@@ -17,6 +17,7 @@ import { bodies, type Desired } from '../../proto/resources.ts'
 import type { Capacity } from '../config.ts'
 import type { HostRoles } from '../host-roles.ts'
 import { encodeJpeg } from '../jpeg/encode.ts'
+import { SimulatedBalancers } from './balancers.ts'
 
 export interface SimulatedOptions {
   readonly host: string
@@ -68,10 +69,15 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
   const machines = new Map<string, Machine>()
   const tunnels = new Map<string, { rack: string; host: string; atMs: number }>()
   const listeners = new Set<() => void>()
+  const balancers = new SimulatedBalancers({ host, clock, answers })
 
   return {
     passes: [{ name: 'simulated', run: pass }],
-    statuses: () => [...tunnelStatuses(), ...[...machines].map(instanceStatus)],
+    statuses: () => [
+      ...tunnelStatuses(),
+      ...[...machines].map(instanceStatus),
+      ...balancers.statuses(),
+    ],
     onStatus: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -85,6 +91,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     removeAll: async () => {
       machines.clear()
       tunnels.clear()
+      balancers.follow(new Map())
     },
     fail: (id) => {
       end(machineOf(id), 'Server.InternalError', 'The simulated guest was made to fail')
@@ -107,6 +114,12 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     for (const instance of mine) follow(instance)
     for (const id of machines.keys()) if (!wanted.has(id)) machines.delete(id)
     if (isCc) followTunnels(desired)
+    balancers.follow(desired)
+  }
+
+  function answers(id: string): boolean {
+    const machine = machines.get(id)
+    return machine?.state === InstanceState.RUNNING && machine.deafAtMs === null
   }
 
   function follow(instance: Instance): void {

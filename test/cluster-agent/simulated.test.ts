@@ -4,8 +4,22 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { simulatedRoles } from '../../cluster-agent/simulated/roles.ts'
-import { InstanceSchema, Power, TunnelSchema } from '../../proto/gen/mallee/v1/desired_pb.js'
+import {
+  BalancerProtocol,
+  BalancerSchema,
+  TargetGroupSchema,
+  TargetSchema,
+  TargetState,
+} from '../../proto/gen/mallee/v1/balancers_pb.js'
+import {
+  InstanceSchema,
+  InterfaceSchema,
+  Power,
+  RackConfigSchema,
+  TunnelSchema,
+} from '../../proto/gen/mallee/v1/desired_pb.js'
 import { InstanceState } from '../../proto/gen/mallee/v1/observed_pb.js'
+import { MemberSchema } from '../../proto/gen/mallee/v1/tenants_pb.js'
 import { type Desired, resource } from '../../proto/resources.ts'
 
 function roles(now: { ms: number; wake: () => void }) {
@@ -53,6 +67,59 @@ test('simulatedRoles boots an instance after its time, says so, and forgets what
   states.push(state())
   const { PENDING, RUNNING, TERMINATED } = InstanceState
   assert.deepEqual(states, [PENDING, RUNNING, TERMINATED, undefined])
+})
+
+test('simulatedRoles has load balancers; a target is well while its guest answers', async () => {
+  const now: { ms: number; wake: () => void } = { ms: 5, wake: () => undefined }
+  const model = roles(now)
+  const nic = (id: string, instanceId: string, ipv4: string) => {
+    const value = create(InterfaceSchema, { id, instanceId, ipv4 })
+    return [`interface/${id}`, resource(`interface/${id}`, { case: 'interface', value })] as const
+  }
+  const target = (address: string, racks: string[] = []) => {
+    const key = `target/tg-1/${address}/80`
+    const value = create(TargetSchema, { targetGroupId: 'tg-1', address, port: 80, racks })
+    return [key, resource(key, { case: 'target', value })] as const
+  }
+  const balancer = create(BalancerSchema, {
+    ...{ id: 'lb-1', interfaceId: 'eni-lb', host: 'n1' },
+    listeners: [{ id: 'l-1', protocol: BalancerProtocol.TCP, port: 80, targetGroupId: 'tg-1' }],
+  })
+  const member = create(MemberSchema, { interfaceId: 'eni-far', addresses: ['10.0.9.9'] })
+  const rack = create(RackConfigSchema, { rack: 'a' })
+  const group = create(TargetGroupSchema, { id: 'tg-1' })
+  const desired: Desired = new Map([
+    ['rack', resource('rack', { case: 'rack', value: rack })],
+    ['balancer/eni-lb', resource('balancer/eni-lb', { case: 'balancer', value: balancer })],
+    ['target-group/tg-1', resource('target-group/tg-1', { case: 'targetGroup', value: group })],
+    ['member/sg/eni-far', resource('member/sg/eni-far', { case: 'member', value: member })],
+    ...[instance('i-1', Power.RUNNING), nic('eni-1', 'i-1', '10.0.0.1')],
+    ...[instance('i-2', Power.RUNNING, 'n2'), nic('eni-2', 'i-2', '10.0.0.2')],
+    ...[target('10.0.0.1'), target('10.0.0.2', ['a']), target('10.0.0.3'), target('10.0.9.9')],
+    target('10.0.0.4', ['b']),
+  ])
+  const { HEALTHY, UNHEALTHY } = TargetState
+  const told = () =>
+    model.statuses().flatMap(({ key, body }) => {
+      if (body.case === 'balancer') return [`${key} ${body.value.serving}`]
+      return body.case === 'target' ? [`${key} ${TargetState[body.value.state]}`] : []
+    })
+  const states = (...all: TargetState[]) => [
+    'balancer/eni-lb true',
+    ...['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.9.9'].map((address, index) => {
+      return `target/eni-lb/tg-1/${address}/80 ${TargetState[all[index] ?? 0]}`
+    }),
+  ]
+  await pass(model, desired)
+  assert.deepEqual(told(), states(UNHEALTHY, HEALTHY, UNHEALTHY, HEALTHY))
+  const heard = new Promise<void>((resolve) => model.onStatus(resolve))
+  now.wake()
+  await heard
+  assert.deepEqual(told(), states(HEALTHY, HEALTHY, UNHEALTHY, HEALTHY))
+  model.deafen('i-1')
+  assert.deepEqual(told(), states(UNHEALTHY, HEALTHY, UNHEALTHY, HEALTHY))
+  await pass(model, new Map())
+  assert.deepEqual(told(), [])
 })
 
 test('simulatedRoles says on the console that it is simulated, and knows no other console', async () => {

@@ -42,7 +42,7 @@ function filesOf(change: {
 }) {
   const network = create(NetworkSchema, { ...NETWORK, ...change.network })
   const one = create(InterfaceSchema, { ...INTERFACE, ...change.one })
-  const lists = { networks: [network], interfaces: [one], members: [], tunnels: [] }
+  const lists = { networks: [network], interfaces: [one], members: [], tunnels: [], names: [] }
   return dhcpFiles(DEFAULT_PATHS, { rack: RACK, ...lists })
 }
 
@@ -159,7 +159,7 @@ test('planDhcp tells a daemon of which nobody knows what it was told', () => {
 })
 
 test('planDhcp stops the daemon when no network is left', () => {
-  const lists = { networks: [], interfaces: [INTERFACE], members: [], tunnels: [] }
+  const lists = { networks: [], interfaces: [INTERFACE], members: [], tunnels: [], names: [] }
   const none = dhcpFiles(DEFAULT_PATHS, { rack: RACK, ...lists })
   const steps = planDhcp(none, { running: RUNNING, told: null })
   assert.deepEqual(steps, [{ kind: 'stop', daemon: RUNNING }])
@@ -183,6 +183,7 @@ test('namesFile knows members in other racks by the prefixes that their racks sp
       member('eni-4', '10.9.9.9'),
     ],
     tunnels,
+    names: [],
   })
   assert.equal(
     text,

@@ -10,6 +10,7 @@ import { dhcpReconciler, removeDhcp } from '../../../cluster-agent/cc/dhcp.ts'
 import { DNS_IPV4, DNS_IPV6, gatewayPort } from '../../../cluster-agent/cc/names.ts'
 import { silentLog } from '../../../common/log.ts'
 import { reconcileOnce } from '../../../common/reconcile.ts'
+import { type DnsName, DnsNameSchema } from '../../../proto/gen/mallee/v1/balancers_pb.js'
 import {
   type Interface,
   InterfaceSchema,
@@ -38,6 +39,7 @@ describe('dhcpReconciler with the real dnsmasq', { skip }, () => {
   let script: string
   const networks = new Map<number, Network>()
   const interfaces = new Map<string, Interface>()
+  let names: DnsName[] = []
 
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), 'mallee-dnsmasq-'))
@@ -120,6 +122,7 @@ describe('dhcpReconciler with the real dnsmasq', { skip }, () => {
       interfaces: [...interfaces.values()],
       members: [],
       tunnels: [],
+      names,
     })
     await reconcileOnce(reconciler, silentLog)
   }
@@ -206,6 +209,30 @@ describe('dhcpReconciler with the real dnsmasq', { skip }, () => {
       assert.match(await ask('10.0.105.10', server), /name = ip-10-0-105-10\.mallee-1-a\.internal/)
     }
     await assert.rejects(ask('ip-10-9-9-9.mallee-1-a.internal', DNS_IPV4), /exited 1/)
+  })
+
+  test("a load balancer's name is answered in every network, changes, and goes", async () => {
+    const before = await pid()
+    const name = 'web-1.elb.mallee-1.example'
+    const ask = (tag: number) => inGuest(tag, ['busybox', 'nslookup', name, DNS_IPV4])
+    const say = async (...addresses: string[]) => {
+      names = [create(DnsNameSchema, { name, vpcId: 'vpc-1', addresses })]
+      await pass()
+    }
+    await say('10.0.101.77', '10.0.102.77', 'fd01::77')
+    for (const tag of [FIRST_TAG, FIRST_TAG + 7]) {
+      const answer = await ask(tag)
+      for (const address of ['10.0.101.77', '10.0.102.77', 'fd01::77']) {
+        assert.match(answer, new RegExp(`Address: ${address}\n`))
+      }
+    }
+    // It has no IPv6 address now, and nobody outside is asked for one.
+    await say('10.0.102.77')
+    assert.deepEqual((await ask(FIRST_TAG)).match(/Address: 1.*/g), ['Address: 10.0.102.77'])
+    names = []
+    await pass()
+    await assert.rejects(ask(FIRST_TAG), /exited 1/)
+    assert.equal(await pid(), before)
   })
 
   test('a network without the cloud DNS is told none', async () => {
