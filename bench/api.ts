@@ -1,28 +1,59 @@
-// How fast the endpoint answers signed DescribeInstances: over loopback HTTP with connections that
-// stay open, from a gateway that is a program of its own.
+// How fast the endpoint answers: signed calls over loopback HTTP to a gateway that is a program of
+// its own, with 0 to 100,000 instances; beside moto's server where that is installed.
 
-import { Agent, type IncomingMessage, request } from 'node:http'
 import { describe, idsOf, makeImage, reach, run as runInstances } from '../test/api/support.ts'
-import { signedHeadersOf } from '../test/gateway/http/sign.ts'
 import { type Ending, startCloud, type TestCloud } from '../test/support/cloud.ts'
 import { addHost, connected, type RackHost } from '../test/support/simulated-rack.ts'
-import { type Emit, percentile } from './harness.ts'
+import { type Emit, median, percentile, skipped } from './harness.ts'
+import {
+  asker,
+  type Call,
+  hasInstances,
+  load,
+  rateOf,
+  type Target,
+  type Took,
+  textIn,
+} from './load.ts'
+import { copyInstances } from './many.ts'
+import { type Moto, startMoto } from './peers/moto.ts'
 
 const BENCH = 'api'
-const COUNTS = [0, 100, 1_000]
 /** Each has a default subnet of 251 addresses. */
 const RACKS = ['a', 'b', 'c', 'd', 'e']
 const VCPUS = 1_000
 const BATCH = 100
+const FEW = 100
+const MORE = 1_000
+const MANY = 100_000
+const PAGE = 1_000
 const CONNECTIONS = 8
-const WARM_UP_MS = 1_500
-const MEASURE_MS = 5_000
-const BODY = 'Action=DescribeInstances&Version=2016-11-15'
+const CLIENTS = 32
+const WARM_UP_MS = 1_000
+const MEASURE_MS = 4_000
+const ROUNDS = 3
+const SINGLE_CALLS = 40
+const SINGLE_WARM_UPS = 10
+/** A gateway that was just started translates its code for a while. */
+const QUICK_CALLS = 500
+const GOALS = { rate: 2_000, p99Ms: 50, allMs: 60, runMs: 20, moto: 10, oneOfMany: 1.1 }
+const VERSION = 'Version=2016-11-15'
+const ALL: Call = { body: `Action=DescribeInstances&${VERSION}` }
+
+interface Bench {
+  readonly emit: Emit
+  readonly cloud: TestCloud
+  readonly moto: Moto | null
+  readonly image: string
+}
 
 export async function run(emit: Emit): Promise<void> {
   const steps: (() => Promise<void>)[] = []
   const end: Ending = { after: (step) => void steps.push(step) }
   try {
+    const moto = await startMoto()
+    if (moto === null) skipped(BENCH, 'beside moto', 'moto_server is not installed')
+    else steps.push(moto.stop)
     const cloud = await startCloud(end, { child: true })
     const hosts: RackHost[] = []
     for (const rack of RACKS) {
@@ -30,79 +61,217 @@ export async function run(emit: Emit): Promise<void> {
       hosts.push(await addHost(cloud, { rack, host: `${rack}-cc`, roles, vcpus: VCPUS }))
     }
     await connected(cloud, hosts)
-    const ec2 = cloud.ec2()
-    const image = await makeImage(cloud, ec2)
-    for (const count of COUNTS) {
-      const missing = count - (await describe(ec2)).length
-      for (let left = missing; left > 0; left -= BATCH) {
-        const made = await runInstances(ec2, { ImageId: image, count: Math.min(BATCH, left) })
-        await reach(ec2, idsOf(made), 'running')
-      }
-      await measure(emit, cloud, count)
-    }
+    const bench = { emit, cloud, moto, image: await makeImage(cloud, cloud.ec2()) }
+    await smallCalls(bench)
+    const first = await launches(bench)
+    await fill(bench, FEW)
+    const few = await single(bench, oneOf(first))
+    await fill(bench, MORE)
+    await all(bench)
+    await tags(bench, first)
+    await mixed(bench, first)
+    await memory(bench, MORE)
+    for (const host of hosts) await host.stop()
+    await cloud.stop()
+    await cloud.withState((state) => copyInstances(state, first, MANY))
+    await cloud.start()
+    await many(bench, first, few)
+    await memory(bench, MANY)
   } finally {
     for (const step of steps.reverse()) await step()
   }
 }
 
-async function measure(emit: Emit, cloud: TestCloud, count: number): Promise<void> {
-  const ask = asker(cloud, count)
-  await load(ask, WARM_UP_MS)
-  const { tookMs, latencies } = await load(ask, MEASURE_MS)
-  ask.close()
-  const line = { bench: BENCH, case: `describe-instances-${count}` }
-  const rate = (latencies.length * 1_000) / tookMs
-  emit({ ...line, unit: 'requests/s', value: Number(rate.toPrecision(4)), higher_is_better: true })
-  const p99 = Number(percentile(latencies, 99).toPrecision(4))
-  emit({ ...line, unit: 'ms (p99)', value: p99, higher_is_better: false })
-}
-
-interface Asker {
-  /** One call on one of the connections. Throws when the answer is not the right one. */
-  (): Promise<void>
-  close(): void
-}
-
-// Signed once: the gateway cannot know, and the client's share of the processors stays small.
-function asker({ config, init }: TestCloud, count: number): Asker {
-  const { accessKeyId, secretAccessKey: secret } = init
-  const port = config.apiPort
-  const headers = signedHeadersOf(port, { body: BODY, accessKeyId, secret })
-  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS })
-  const ask = async (): Promise<void> => {
-    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-      const options = { host: '127.0.0.1', port, method: 'POST', agent, headers }
-      request(options, resolve).on('error', reject).end(BODY)
-    })
-    const chunks: Buffer[] = []
-    for await (const chunk of answer) chunks.push(chunk)
-    const found = occurrences(Buffer.concat(chunks), '<instanceId>')
-    if (answer.statusCode !== 200 || found !== count) {
-      throw new Error(`answer ${answer.statusCode} with ${found} instances instead of ${count}`)
-    }
+/** With no instance there the answer is short: what is left is the call itself. */
+async function smallCalls({ emit, cloud, moto }: Bench): Promise<void> {
+  const none = { ...ALL, check: hasInstances(0) }
+  const ours: number[] = []
+  const theirs: number[] = []
+  for (let round = 0; round < ROUNDS; round += 1) {
+    ours.push(await rate(targetOf(cloud), () => none))
+    if (moto !== null) theirs.push(await rate(moto.target, () => none))
   }
-  return Object.assign(ask, { close: () => agent.destroy() })
+  const line = { bench: BENCH, unit: 'requests/s', value: median(ours), higher_is_better: true }
+  emit({ ...line, case: 'small calls', goal: GOALS.rate })
+  if (moto !== null) {
+    const peer = { peer: 'moto', peer_value: median(theirs), goal: GOALS.moto }
+    emit({ ...line, case: 'small calls beside moto', ...peer })
+  }
+  const { p99 } = await loaded(targetOf(cloud), () => none)
+  emitMs(emit, `small calls of ${CLIENTS} clients, p99`, p99, GOALS.p99Ms)
 }
 
-async function load(
-  ask: () => Promise<void>,
-  forMs: number,
-): Promise<{ tookMs: number; latencies: number[] }> {
-  const startMs = performance.now()
-  const latencies: number[] = []
-  const clients = Array.from({ length: CONNECTIONS }, async () => {
-    while (performance.now() - startMs < forMs) {
-      const askedMs = performance.now()
-      await ask()
-      latencies.push(performance.now() - askedMs)
-    }
+/** Runs instances one after the other. Returns the first one's id. */
+async function launches({ emit, cloud, image }: Bench): Promise<string> {
+  const counts = 'MinCount=1&MaxCount=1&InstanceType=t3.nano'
+  const body = `Action=RunInstances&${VERSION}&${counts}&ImageId=${image}`
+  const { latencies, last } = await oneByOne(targetOf(cloud), { body, check: hasInstances(1) })
+  emitMs(emit, 'RunInstances answered, p50', median(latencies), GOALS.runMs)
+  emitMs(emit, 'RunInstances answered, p99', percentile(latencies, 99))
+  return textIn(last, 'instanceId')
+}
+
+/** One id among `FEW`: milliseconds. */
+async function single({ emit, cloud }: Bench, call: Call): Promise<number> {
+  const ms = median((await oneByOne(targetOf(cloud), call, QUICK_CALLS)).latencies)
+  emitMs(emit, `one instance of ${FEW}, p50`, ms)
+  return ms
+}
+
+async function all({ emit, cloud, moto }: Bench): Promise<void> {
+  const call = { ...ALL, check: hasInstances(MORE) }
+  const ms = median((await oneByOne(targetOf(cloud), call)).latencies)
+  emitMs(emit, `${MORE} instances, p50`, ms, GOALS.allMs)
+  if (moto === null) return
+  const theirs = median((await motoInstances(moto)).latencies)
+  const compared = { peer: 'moto', peer_value: rounded(theirs), goal: 1 / GOALS.moto }
+  const line = {
+    bench: BENCH,
+    case: `${MORE} instances beside moto`,
+    unit: 'ms',
+    value: rounded(ms),
+  }
+  emit({ ...line, ...compared, higher_is_better: false })
+}
+
+async function motoInstances(moto: Moto): Promise<{ readonly latencies: readonly number[] }> {
+  const { ask, close } = asker(moto.target, 1)
+  const image = textIn(await ask({ body: `Action=DescribeImages&${VERSION}` }), 'imageId')
+  const body = `Action=RunInstances&${VERSION}&MinCount=${BATCH}&MaxCount=${BATCH}&ImageId=${image}`
+  for (let made = 0; made < MORE; made += BATCH) await ask({ body })
+  close()
+  return await oneByOne(moto.target, { ...ALL, check: hasInstances(MORE) })
+}
+
+async function tags({ emit, cloud }: Bench, id: string): Promise<void> {
+  const call = (index: number): Call => ({
+    body: `Action=CreateTags&${VERSION}&ResourceId.1=${id}&Tag.1.Key=n&Tag.1.Value=${index % 100}`,
   })
-  await Promise.all(clients)
-  return { tookMs: performance.now() - startMs, latencies }
+  const { latencies } = await oneByOne(targetOf(cloud), call(0))
+  emitMs(emit, 'CreateTags, p50', median(latencies))
+  const value = await rate(targetOf(cloud), call)
+  emit({ bench: BENCH, case: 'CreateTags', unit: 'requests/s', value, higher_is_better: true })
 }
 
-function occurrences(text: Buffer, what: string): number {
-  let count = 0
-  for (let at = text.indexOf(what); at >= 0; at = text.indexOf(what, at + 1)) count += 1
-  return count
+/** Of ten calls nine read one thing or a few, and one writes. */
+async function mixed({ emit, cloud, image }: Bench, id: string): Promise<void> {
+  const calls = [
+    ...Array.from({ length: 4 }, () => oneOf(id)),
+    ...[
+      `Action=DescribeInstanceStatus&${VERSION}&InstanceId.1=${id}`,
+      `Action=DescribeSubnets&${VERSION}`,
+      `Action=DescribeImages&${VERSION}&ImageId.1=${image}`,
+      `Action=DescribeTags&${VERSION}&Filter.1.Name=resource-id&Filter.1.Value.1=${id}`,
+      `Action=DescribeInstanceTypes&${VERSION}&InstanceType.1=t3.nano`,
+      `Action=CreateTags&${VERSION}&ResourceId.1=${id}&Tag.1.Key=m&Tag.1.Value=1`,
+    ].map((body) => ({ body })),
+  ]
+  const took = await loaded(targetOf(cloud), (index) => calls[index % calls.length] ?? ALL)
+  const line = { bench: BENCH, case: `mixed calls of ${CLIENTS} clients` }
+  emit({ ...line, unit: 'requests/s', value: took.rate, higher_is_better: true })
+  emitMs(emit, `mixed calls of ${CLIENTS} clients, p50`, took.p50)
+  emitMs(emit, `mixed calls of ${CLIENTS} clients, p99`, took.p99)
+}
+
+async function many({ emit, cloud }: Bench, id: string, fewMs: number): Promise<void> {
+  const ms = median((await oneByOne(targetOf(cloud), oneOf(id), QUICK_CALLS)).latencies)
+  emit({
+    ...{ bench: BENCH, case: `one instance of ${MANY}, p50`, unit: 'ms', value: rounded(ms) },
+    ...{ peer: `one of ${FEW}`, peer_value: rounded(fewMs), goal: GOALS.oneOfMany },
+    higher_is_better: false,
+  })
+  const { ask, close } = asker(targetOf(cloud), 1)
+  const latencies: number[] = []
+  let next = ''
+  do {
+    const body = `${ALL.body}&MaxResults=${PAGE}${next === '' ? '' : `&NextToken=${next}`}`
+    const askedMs = performance.now()
+    const answer = await ask({ body, check: hasInstances(PAGE) })
+    latencies.push(performance.now() - askedMs)
+    next = answer.includes('<nextToken>') ? textIn(answer, 'nextToken') : ''
+  } while (next !== '')
+  close()
+  if (latencies.length !== MANY / PAGE) throw new Error(`${latencies.length} pages`)
+  emitMs(emit, `a page of ${PAGE} of ${MANY} instances, p50`, median(latencies))
+}
+
+async function memory({ emit, cloud }: Bench, count: number): Promise<void> {
+  const metrics = await fetch(`http://127.0.0.1:${cloud.config.adminPort}/metrics`)
+  const bytes = Number(/^process_resident_memory_bytes (\S+)/m.exec(await metrics.text())?.[1])
+  const line = { bench: BENCH, case: `memory with ${count} instances`, unit: 'MiB' }
+  emit({ ...line, value: Math.round(bytes / 2 ** 20), higher_is_better: false })
+}
+
+async function fill({ cloud, image }: Bench, count: number): Promise<void> {
+  const ec2 = cloud.ec2()
+  const missing = count - (await describe(ec2)).length
+  for (let left = missing; left > 0; left -= BATCH) {
+    const made = await runInstances(ec2, { ImageId: image, count: Math.min(BATCH, left) })
+    await reach(ec2, idsOf(made), 'running', 60_000)
+  }
+}
+
+function oneOf(id: string): Call {
+  const body = `Action=DescribeInstances&${VERSION}&InstanceId.1=${id}`
+  return { body, check: hasInstances(1) }
+}
+
+function targetOf({ config, init }: TestCloud): Target {
+  const { accessKeyId, secretAccessKey: secret } = init
+  return { port: config.apiPort, region: init.region, accessKeyId, secret }
+}
+
+/** Calls per second of some connections that are always busy. */
+async function rate(target: Target, next: (index: number) => Call): Promise<number> {
+  return rateOf(await warmLoad(target, next, CONNECTIONS))
+}
+
+async function loaded(
+  target: Target,
+  next: (index: number) => Call,
+): Promise<{ readonly rate: number; readonly p50: number; readonly p99: number }> {
+  const took = await warmLoad(target, next, CLIENTS)
+  const { latencies } = took
+  return { rate: rateOf(took), p50: median(latencies), p99: percentile(latencies, 99) }
+}
+
+async function warmLoad(
+  target: Target,
+  next: (index: number) => Call,
+  clients: number,
+): Promise<Took> {
+  const all = asker(target, clients)
+  try {
+    await load(all, next, { clients, forMs: WARM_UP_MS })
+    return await load(all, next, { clients, forMs: MEASURE_MS })
+  } finally {
+    all.close()
+  }
+}
+
+/** One call after the other on one connection; the first ones only warm up. */
+async function oneByOne(
+  target: Target,
+  call: Call,
+  warmUps = SINGLE_WARM_UPS,
+): Promise<{ readonly latencies: readonly number[]; readonly last: Buffer }> {
+  const { ask, close } = asker(target, 1)
+  const latencies: number[] = []
+  let last = Buffer.alloc(0)
+  for (let n = -warmUps; n < SINGLE_CALLS; n += 1) {
+    const askedMs = performance.now()
+    last = Buffer.from(await ask(call))
+    if (n >= 0) latencies.push(performance.now() - askedMs)
+  }
+  close()
+  return { latencies, last }
+}
+
+function emitMs(emit: Emit, name: string, ms: number, goal?: number): void {
+  const line = { bench: BENCH, case: name, unit: 'ms', value: rounded(ms) }
+  emit({ ...line, ...(goal !== undefined && { goal }), higher_is_better: false })
+}
+
+function rounded(ms: number): number {
+  return Number(ms.toPrecision(4))
 }

@@ -4,12 +4,12 @@ import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Handlers } from '../aws/handlers.ts'
 import type { InstanceRecord } from '../store/records.ts'
 import type { State, View } from '../store/state.ts'
-import { matching } from './filters.ts'
+import { matcher } from './filters.ts'
 import { namedInView } from './ids.ts'
 import { endDryRun } from './input.ts'
 import { INSTANCE_FILTERS, type ShownInstance } from './instance-filters.ts'
 import { reservationsOf, shownOf } from './instance-shape.ts'
-import { type PageRequest, pageOf } from './paging.ts'
+import { type PageRequest, pageOfShown } from './paging.ts'
 
 type DescribeHandlers = Required<Pick<Ec2Handlers, 'DescribeInstances'>>
 
@@ -25,9 +25,13 @@ export function describeInstanceHandlers({
       const view = await state.fresh()
       const records = recordsAsked(view, context.caller.account, input)
       endDryRun(input)
-      const shown = records.map((record) => shownOf(view, region, record))
-      const found = matching<ShownInstance>(shown, input.Filters, INSTANCE_FILTERS)
-      const { items, nextToken } = pageOf(context, 'DescribeInstances', input, found, cursorOf)
+      const isAsked = matcher<ShownInstance>(input.Filters, INSTANCE_FILTERS)
+      const show = (record: InstanceRecord): ShownInstance | null => {
+        const shown = shownOf(view, region, record)
+        return isAsked(shown) ? shown : null
+      }
+      const by = { cursorOf, show }
+      const { items, nextToken } = pageOfShown(context, 'DescribeInstances', input, records, by)
       return { Reservations: reservationsOf(items), NextToken: nextToken }
     },
   }
@@ -48,8 +52,19 @@ export function recordsAsked(
   return namedInView(view, 'instance', input.InstanceIds, account)
 }
 
+/** A record never changes, and pages ask for all of them again and again. */
+const CURSORS = new WeakMap<InstanceRecord, string>()
+
 /** Oldest first; the instances of a reservation stand together. */
-export function cursorOf({ record }: { readonly record: InstanceRecord }): string {
+export function cursorOf(record: InstanceRecord): string {
+  const known = CURSORS.get(record)
+  if (known !== undefined) return known
+  const cursor = makeCursor(record)
+  CURSORS.set(record, cursor)
+  return cursor
+}
+
+function makeCursor(record: InstanceRecord): string {
   const launchedAt = String(record.launchedAtMs).padStart(15, '0')
   const index = String(record.launchIndex).padStart(5, '0')
   return [launchedAt, record.reservation, index, record.id].join(' ')

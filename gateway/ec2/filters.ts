@@ -30,6 +30,14 @@ export function matching<T>(
   filters: readonly Filter[] | undefined,
   filterable: Filterable<T>,
 ): T[] {
+  return things.filter(matcher(filters, filterable))
+}
+
+/** What one thing is asked. Throws as `matching` does. */
+export function matcher<T>(
+  filters: readonly Filter[] | undefined,
+  filterable: Filterable<T>,
+): (thing: T) => boolean {
   const tests = (filters ?? []).map((filter) => testOf(filter, filterable))
   const count = (filters ?? []).reduce((sum, filter) => sum + (filter.Values?.length ?? 0), 0)
   if (count > MAX_VALUES) {
@@ -38,7 +46,7 @@ export function matching<T>(
       `The request has ${count} filter values; at most ${MAX_VALUES} are allowed.`,
     )
   }
-  return things.filter((thing) => tests.every((test) => test(thing)))
+  return (thing) => tests.every((test) => test(thing))
 }
 
 function testOf<T>(filter: Filter, filterable: Filterable<T>): (thing: T) => boolean {

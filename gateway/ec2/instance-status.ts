@@ -7,11 +7,11 @@ import type { Ec2Handlers } from '../aws/handlers.ts'
 import type { HostRecord, InstanceRecord } from '../store/records.ts'
 import type { State, View } from '../store/state.ts'
 import { cursorOf, recordsAsked } from './describe-instances.ts'
-import { absent, type Filterable, matching } from './filters.ts'
+import { absent, type Filterable, matcher } from './filters.ts'
 import { namedInView } from './ids.ts'
 import { badValue, endDryRun, required } from './input.ts'
 import { stateOf } from './instance-shape.ts'
-import { pageOf } from './paging.ts'
+import { pageOfShown } from './paging.ts'
 import { isRackConnected, zoneIdOf, zoneName } from './zones.ts'
 
 type StatusHandlers = Required<
@@ -35,12 +35,7 @@ const REASONS: readonly string[] = [
 ]
 const MAX_DESCRIPTION = 2_000
 
-interface ShownStatus {
-  readonly record: InstanceRecord
-  readonly status: InstanceStatus
-}
-
-const STATUS_FILTERS: Filterable<ShownStatus> = {
+const STATUS_FILTERS: Filterable<InstanceStatus> = {
   fields: {
     ...absent(
       'attached-ebs-status.status',
@@ -53,16 +48,16 @@ const STATUS_FILTERS: Filterable<ShownStatus> = {
       'operator.managed',
       'operator.principal',
     ),
-    'availability-zone': ({ status }) => status.AvailabilityZone,
-    'availability-zone-id': ({ status }) => status.AvailabilityZoneId,
-    'instance-state-code': ({ status }) => status.InstanceState?.Code,
-    'instance-state-name': ({ status }) => status.InstanceState?.Name,
-    'instance-status.reachability': ({ status }) =>
+    'availability-zone': (status) => status.AvailabilityZone,
+    'availability-zone-id': (status) => status.AvailabilityZoneId,
+    'instance-state-code': (status) => status.InstanceState?.Code,
+    'instance-state-name': (status) => status.InstanceState?.Name,
+    'instance-status.reachability': (status) =>
       status.InstanceStatus?.Details?.map((detail) => detail.Status),
-    'instance-status.status': ({ status }) => status.InstanceStatus?.Status,
-    'system-status.reachability': ({ status }) =>
+    'instance-status.status': (status) => status.InstanceStatus?.Status,
+    'system-status.reachability': (status) =>
       status.SystemStatus?.Details?.map((detail) => detail.Status),
-    'system-status.status': ({ status }) => status.SystemStatus?.Status,
+    'system-status.status': (status) => status.SystemStatus?.Status,
   },
 }
 
@@ -78,12 +73,15 @@ export function instanceStatusHandlers({
       const view = await state.fresh()
       const records = recordsAsked(view, context.caller.account, input)
       endDryRun(input)
-      const shown = records
-        .filter((record) => input.IncludeAllInstances === true || record.state === 'running')
-        .map((record) => ({ record, status: statusOf(view, region, record) }))
-      const found = matching<ShownStatus>(shown, input.Filters, STATUS_FILTERS)
-      const { items, nextToken } = pageOf(context, 'DescribeInstanceStatus', input, found, cursorOf)
-      return { InstanceStatuses: items.map(({ status }) => status), NextToken: nextToken }
+      const isAsked = matcher<InstanceStatus>(input.Filters, STATUS_FILTERS)
+      const show = (record: InstanceRecord): InstanceStatus | null => {
+        if (input.IncludeAllInstances !== true && record.state !== 'running') return null
+        const status = statusOf(view, region, record)
+        return isAsked(status) ? status : null
+      }
+      const by = { cursorOf, show }
+      const page = pageOfShown(context, 'DescribeInstanceStatus', input, records, by)
+      return { InstanceStatuses: [...page.items], NextToken: page.nextToken }
     },
 
     ReportInstanceStatus: async ({ caller, log }, input) => {

@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import type { CallContext } from '../aws/handlers.ts'
+import { type Entry, inOrder } from './in-order.ts'
 import { badValue } from './input.ts'
 
 export interface PageRequest {
@@ -30,30 +31,70 @@ const PER_PAGE = new Set(['MaxResults', 'NextToken', 'DryRun'])
 export function pageOf<T>(
   context: CallContext,
   action: string,
-  { MaxResults: size, NextToken: token }: PageRequest,
+  request: PageRequest,
   items: readonly T[],
   cursorOf: (item: T) => string,
   maxResults = MAX_RESULTS,
   minResults = MIN_RESULTS,
 ): Page<T> {
+  const limits = { maxResults, minResults }
+  return pageOfShown(context, action, request, items, { cursorOf, show: (item) => item, limits })
+}
+
+/**
+ * The same of what `show` makes of records, null for those that are not to be seen. Only the page's
+ * own are shown, and the next one: with many records that is what a page costs.
+ */
+export function pageOfShown<R, T>(
+  context: CallContext,
+  action: string,
+  { MaxResults: size, NextToken: token }: PageRequest,
+  records: readonly R[],
+  {
+    cursorOf,
+    show,
+    limits: { maxResults, minResults } = { maxResults: MAX_RESULTS, minResults: MIN_RESULTS },
+  }: {
+    readonly cursorOf: (record: R) => string
+    readonly show: (record: R) => T | null
+    readonly limits?: { readonly maxResults: number; readonly minResults: number }
+  },
+): Page<T> {
   if (size !== undefined && !(size >= minResults && size <= maxResults)) {
     const why = `Expecting a value between ${minResults} and ${maxResults}.`
     throw badValue('MaxResults', size, why)
   }
-  // Once for each item: sorting compares many times.
-  const cursors = items.map((item) => ({ item, cursor: cursorOf(item) }))
-  const sorted = cursors.sort((a, b) => compareText(a.cursor, b.cursor))
+  const isPaged = size !== undefined || token !== undefined
   const digest = digestOf(context, action)
   const after = token === undefined ? null : parseToken(token, digest)
-  const left = after === null ? sorted : sorted.filter(({ cursor }) => cursor > after)
-  const isPaged = size !== undefined || token !== undefined
-  const shown = isPaged ? left.slice(0, size ?? maxResults) : left
-  const last = shown.length < left.length ? shown.at(-1) : undefined
-  return {
-    items: shown.map(({ item }) => item),
-    nextToken:
-      last === undefined ? undefined : Buffer.from(`${digest}${last.cursor}`).toString('base64url'),
+  const most = isPaged ? (size ?? maxResults) : Number.POSITIVE_INFINITY
+  const items: T[] = []
+  let last = ''
+  for (const { cursor, item: record } of inOrder(entriesAfter(records, cursorOf, after))) {
+    const shown = show(record)
+    if (shown === null) continue
+    if (items.length >= most) return { items, nextToken: tokenOf(digest, last) }
+    items.push(shown)
+    last = cursor
   }
+  return { items, nextToken: undefined }
+}
+
+function entriesAfter<R>(
+  records: readonly R[],
+  cursorOf: (record: R) => string,
+  after: string | null,
+): Entry<R>[] {
+  const entries: Entry<R>[] = []
+  for (const item of records) {
+    const cursor = cursorOf(item)
+    if (after === null || cursor > after) entries.push({ cursor, item })
+  }
+  return entries
+}
+
+function tokenOf(digest: string, cursor: string): string {
+  return Buffer.from(`${digest}${cursor}`).toString('base64url')
 }
 
 function parseToken(token: string, digest: string): string {

@@ -1,8 +1,9 @@
 // CreateTags, DeleteTags, DescribeTags.
 
-import type { Tag, TagDescription } from '@aws-sdk/client-ec2'
+import type { Filter, Tag, TagDescription } from '@aws-sdk/client-ec2'
 import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Handlers } from '../aws/handlers.ts'
+import type { TagsRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import { type Filterable, matching } from './filters.ts'
 import { groupOfRule } from './group-rules.ts'
@@ -64,22 +65,35 @@ export function tagHandlers({ state }: { state: State }): TagHandlers {
     DescribeTags: async (context, input) => {
       endDryRun(input)
       const view = await state.fresh()
-      const tags = view
-        .all('tags')
-        .filter((record) => record.account === context.caller.account)
-        .flatMap((record) =>
-          [...tagsOf(record)].map(([Key, Value]) => ({
-            Key,
-            Value,
-            ResourceId: record.resource,
-            ResourceType: record.resourceType as NonNullable<TagDescription['ResourceType']>,
-          })),
-        )
+      const tags = recordsAsked(view, context.caller.account, input.Filters).flatMap((record) =>
+        [...tagsOf(record)].map(([Key, Value]) => ({
+          Key,
+          Value,
+          ResourceId: record.resource,
+          ResourceType: record.resourceType as NonNullable<TagDescription['ResourceType']>,
+        })),
+      )
       const found = matching<TagDescription>(tags, input.Filters, FILTERABLE)
       const { items, nextToken } = pageOf(context, 'DescribeTags', input, found, cursorOf)
       return { Tags: [...items], NextToken: nextToken }
     },
   }
+}
+
+/** Those that the filters may match: of resources that they name, no walk over all others. */
+function recordsAsked(
+  view: View,
+  account: string,
+  filters: readonly Filter[] | undefined,
+): readonly TagsRecord[] {
+  const named = filters?.find(({ Name }) => Name === 'resource-id')?.Values
+  if (named === undefined || named.some((value) => /[*?\\]/.test(value))) {
+    return view.by('tags', 'account', account)
+  }
+  return [...new Set(named)]
+    .map((id) => view.get('tags', id))
+    .filter((record) => record !== null)
+    .filter((record) => record.account === account)
 }
 
 async function ownersOf(

@@ -18,6 +18,7 @@ export const INDEXED = {
   'network-acl': ['account', 'vpc'],
   address: ['account', 'interface', 'publicIp', 'pool'],
   'key-pair': ['account'],
+  tags: ['account'],
   'public-address': ['pool'],
   'private-address': ['subnet', 'interface'],
   'launch-template': ['account'],
