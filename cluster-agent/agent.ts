@@ -7,6 +7,7 @@ import { isThere } from '../common/durable-file.ts'
 import type { Log } from '../common/log.ts'
 import { Loop } from '../common/reconcile.ts'
 import { VERSION } from '../common/version.ts'
+import { SerialDesk } from '../proto/serial.ts'
 import { SessionClient } from '../proto/session-client.ts'
 import { Nodes } from './cc/nodes.ts'
 import { type NodeServer, startNodeServer } from './cc/server.ts'
@@ -18,6 +19,7 @@ import { isParentOf } from './parent.ts'
 import type { Paths } from './paths.ts'
 import { drainFile, writeProgress } from './progress.ts'
 import { startRenewal } from './renewal.ts'
+import { agentSerial } from './serial.ts'
 import { AgentState } from './state.ts'
 import { StatusBoard, subjectsOf } from './status-board.ts'
 import { upstreamEnd } from './upstream.ts'
@@ -55,13 +57,25 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
   const wake = (): void => {
     for (const loop of loops) loop.wake()
   }
-  const session = new SessionClient({
+  const { guests } = roles
+  const desk = new SerialDesk(clock)
+  const serial = agentSerial({
+    rack: config.rack,
+    host: config.host,
+    port: guests === null ? null : (instance) => guests.serialPort(instance),
+    nodes: nodes === null ? null : { desk, command: (command) => nodes.command(command) },
+    connection: () => session.connection(),
+    clock,
+    log,
+  })
+  const session: SessionClient = new SessionClient({
     agent: upstreamEnd({
       host: config.host,
       state,
       board,
       consoleOutput: roles.consoleOutput,
-      guests: roles.guests,
+      guests,
+      serial,
       relay: nodes === null ? null : (command) => nodes.command(command),
     }),
     connect: config.parents,
@@ -100,6 +114,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
         config,
         roles,
         nodes: served,
+        desk,
         identity: identity.current,
         log,
       })
@@ -188,6 +203,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
     offState()
     offRoles()
     await renewal.stop()
+    await serial.close()
     await session.stop()
     await nodes?.closeAll('the CC stops')
     await server?.close()

@@ -1,5 +1,6 @@
 // What a host does, as one: the parts that its roles and its kind (real or simulated) ask for.
 
+import type { Duplex } from 'node:stream'
 import type { OpenBlob } from '../proto/blob.ts'
 import type { Status } from '../proto/gen/mallee/v1/observed_pb.js'
 import type { Desired } from '../proto/resources.ts'
@@ -15,6 +16,8 @@ export interface GuestDriver {
   readonly screenshot: (id: string, wakeUp: boolean) => Promise<Uint8Array>
   /** A non-maskable interrupt. */
   readonly interrupt: (id: string) => Promise<void>
+  /** Its serial port, until the stream is destroyed. Throws Conflict when somebody has it. */
+  readonly serialPort: (id: string) => Promise<Duplex>
 }
 
 export interface HostRoles {

@@ -4,6 +4,7 @@ import { MalleeError } from '../common/errors.ts'
 import type { Command, CommandResult } from '../proto/gen/mallee/v1/session_pb.js'
 import type { AgentEnd } from '../proto/session.ts'
 import type { GuestDriver } from './host-roles.ts'
+import type { AgentSerial } from './serial.ts'
 import type { AgentState } from './state.ts'
 import type { StatusBoard } from './status-board.ts'
 
@@ -15,6 +16,8 @@ export interface UpstreamParts {
   readonly consoleOutput: ((id: string, maxBytes: number) => Promise<Uint8Array>) | null
   /** Null without the role nc. */
   readonly guests: GuestDriver | null
+  /** Null where no serial console can be opened. */
+  readonly serial: AgentSerial | null
   /** Passes a command on to a node; null without the role cc. */
   readonly relay: ((command: Command) => Promise<CommandResult>) | null
 }
@@ -22,7 +25,7 @@ export interface UpstreamParts {
 const MAX_CONSOLE_BYTES = 64 << 10
 
 export function upstreamEnd(parts: UpstreamParts): AgentEnd {
-  const { host, state, board, consoleOutput, guests, relay } = parts
+  const { host, state, board, consoleOutput, guests, serial, relay } = parts
   return {
     held: () => state.held(),
     accept: async (epoch, update) => {
@@ -31,6 +34,12 @@ export function upstreamEnd(parts: UpstreamParts): AgentEnd {
     statuses: () => board.all(),
     onStatus: (listener) => board.onChange(listener),
     command: async (command) => {
+      // With a stream of its own, which comes through here, too.
+      const { body } = command
+      if (body.case === 'openSerial' && serial !== null) {
+        await serial.open(command, body.value)
+        return new Uint8Array()
+      }
       if (command.host !== host) return relayed(command)
       return run(command)
     },

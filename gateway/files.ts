@@ -21,6 +21,8 @@ export interface GatewayConfig {
   readonly joinPort: number
   /** Where all four listen. */
   readonly listenHost: string
+  /** Name or address where other gateways reach this one; its own addresses without. */
+  readonly reachableAt: string | null
   /** Root-only socket of the `mallee` command. */
   readonly socket: string
   /** PEM files of the public API; plain HTTP without. */
@@ -43,6 +45,7 @@ const DEFAULTS: GatewayConfig = {
   sessionPort: SESSION_PORT,
   joinPort: JOIN_PORT,
   listenHost: '::',
+  reachableAt: null,
   socket: DEFAULT_SOCKET,
   tlsCertificate: null,
   tlsKey: null,
@@ -129,6 +132,10 @@ function check(file: string, config: GatewayConfig): GatewayConfig {
     if (typeof config[name] !== 'string' || config[name] === '') {
       throw bad(file, name, `is ${JSON.stringify(config[name])}, not a text`)
     }
+  }
+  const { reachableAt } = config
+  if (reachableAt !== null && (typeof reachableAt !== 'string' || reachableAt === '')) {
+    throw bad(file, 'reachableAt', `is ${JSON.stringify(reachableAt)}, not a name or an address`)
   }
   if (!/^(sqlite:\/|rediss?:\/\/|unix:\/)/.test(config.store)) {
     throw bad(file, 'store', 'is neither sqlite:/path nor redis://host:port/number')

@@ -11,6 +11,7 @@ import { blobService } from '../proto/blob.ts'
 import { memberService } from '../proto/member.ts'
 import { membershipService } from '../proto/membership-server.ts'
 import { RenewableServer } from '../proto/renewable-server.ts'
+import { SerialDesk, serialService } from '../proto/serial.ts'
 import { address } from '../proto/service.ts'
 import { SESSION_TIMING } from '../proto/session.ts'
 import { sessionService } from '../proto/session-server.ts'
@@ -42,6 +43,9 @@ import { startLocalServer } from './local/server.ts'
 import { createMetrics } from './metrics.ts'
 import { measured, watchGauges } from './observe.ts'
 import { openSealer, type Sealer } from './secrets.ts'
+import { serialConsoles } from './serial/consoles.ts'
+import { serialLines } from './serial/lines.ts'
+import { reachedAt } from './serial/reached-at.ts'
 import { serviceHandlers } from './services.ts'
 import { openState } from './store/mirror.ts'
 import { openStore } from './store/open.ts'
@@ -145,6 +149,10 @@ async function openGateway(
   const openRole: OpenRole = (record) => openCredentials(sealer, record)
   const secrets = { openKey, sign, openRole }
   const parent = gatewayParent({ state, sessions, secrets, cloud: cloud.name, clock, log })
+  const desk = new SerialDesk(clock)
+  const identity = certificate.current
+  const parties = { state, sessions, desk, gateway, cloud: cloud.name }
+  const lines = serialLines({ ...parties, identity, clock, randomHex, log })
   const members = { state, ca, clock, log }
   const blobsDir = filesOf(config.stateDir).blobs
   await removePartialBlobs(blobsDir)
@@ -156,6 +164,7 @@ async function openGateway(
     log,
     sessionServices: [
       sessionService(parent, { clock, log, heartbeatMs, leaseMs }),
+      serialService(desk, lines.openFor),
       blobService((sha256, offset) => openBlob(blobsDir, sha256, offset)),
       memberService({
         leave: (caller, host) => departHost(state, caller, host),
@@ -180,6 +189,7 @@ async function openGateway(
   onStop(serveCommands({ state, sessions, clock, log }))
   const housekeeping = startHousekeeping({
     ...{ state, sessions, sealer, gateway, leaseMs, clock, randomHex },
+    reachedAt: reachedAt(config, sessionPort),
     startedAtMs: clock.nowMs(),
     chance,
     log,
@@ -193,13 +203,7 @@ async function openGateway(
     ...{ file, log, metrics, region: cloud.region, eventId: () => crypto.randomUUID() },
     roleArnOf: (caller) => principalOf(state.view(), caller).roleArn,
   })
-  const api = createApiServer({
-    ...serviceHandlers({
-      ...{ state, sealer, randomHex, region: cloud.region },
-      consoleOutput: (id, rack, host) =>
-        askHost({ state, sessions, clock, randomHex }, 'console-output', { id, rack, host }),
-      askGuest: (kind, instance) => askHost({ state, sessions, clock, randomHex }, kind, instance),
-    }),
+  const door = {
     authorize: createAuthorizer({ state, sealer, region: cloud.region }),
     secretOf: secretsOf(state, sealer),
     keyUsed: keyUses({ state, log }),
@@ -210,6 +214,16 @@ async function openGateway(
     requestId: () => crypto.randomUUID(),
     ...(files === 0 ? {} : { audit }),
     ...(factor === 0 ? {} : { throttle: createThrottle(factor) }),
+  }
+  const api = createApiServer({
+    ...door,
+    ...serviceHandlers({
+      ...{ state, sealer, randomHex, region: cloud.region },
+      consoleOutput: (id, rack, host) =>
+        askHost({ state, sessions, clock, randomHex }, 'console-output', { id, rack, host }),
+      askGuest: (kind, instance) => askHost({ state, sessions, clock, randomHex }, kind, instance),
+    }),
+    serial: serialConsoles({ ...door, state, lines }),
     ...(tls === null ? {} : { tls }),
   })
   onStop(() => api.close())

@@ -33,6 +33,10 @@ export interface Metrics {
   readonly storeTransaction: (outcome: 'ok' | 'conflict' | 'failed', seconds: number) => void
   /** Records of the audit log: in its file, or not. */
   readonly auditRecords: (outcome: 'written' | 'lost', records: number) => void
+  /** Serial consoles that users have open here. */
+  readonly serialSessions: (open: number) => void
+  /** Of a serial console that was closed: bytes from its user, and to them. */
+  readonly serialBytes: (bytesIn: number, bytesOut: number) => void
   /** The text that Prometheus scrapes, and its content type. */
   readonly scrape: () => Promise<{ readonly contentType: string; readonly text: string }>
 }
@@ -103,6 +107,17 @@ export function createMetrics(): Metrics {
     labelNames: ['outcome'],
     registers,
   })
+  const serialSessions = new Gauge({
+    name: 'mallee_serial_console_sessions',
+    help: 'Serial consoles that users have open',
+    registers,
+  })
+  const serialBytes = new Counter({
+    name: 'mallee_serial_console_bytes_total',
+    help: 'Bytes of serial consoles that were closed, from their users (in) and to them (out)',
+    labelNames: ['direction'],
+    registers,
+  })
   // An alert on lost records needs the series before the first is lost.
   audited.inc({ outcome: 'lost' }, 0)
   const codes = new Set<string>()
@@ -126,6 +141,11 @@ export function createMetrics(): Metrics {
     },
     storeTransaction: (outcome, took) => transactions.observe({ outcome }, took),
     auditRecords: (outcome, records) => audited.inc({ outcome }, records),
+    serialSessions: (open) => serialSessions.set(open),
+    serialBytes: (bytesIn, bytesOut) => {
+      serialBytes.inc({ direction: 'in' }, bytesIn)
+      serialBytes.inc({ direction: 'out' }, bytesOut)
+    },
     scrape: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   }
 }

@@ -89,6 +89,10 @@ export class AgentSession {
     this.#send({ case: 'hello', value: parts.hello })
   }
 
+  get connection(): grpc.Client {
+    return this.#parts.connection
+  }
+
   /** Resolves when the stream has ended and nothing of it is under way any more. */
   async ending(): Promise<Ending> {
     const { signal } = this.#ended

@@ -3,6 +3,7 @@
 // when a delta did not fit.
 
 import { create } from '@bufbuild/protobuf'
+import type * as grpc from '@grpc/grpc-js'
 import type { Clock } from '../common/clock.ts'
 import { type Code, MalleeError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
@@ -111,6 +112,11 @@ export class SessionClient {
 
   connected(): boolean {
     return this.#state.connected
+  }
+
+  /** Of the session that is open, for more streams to the same parent; null without one. */
+  connection(): grpc.Client | null {
+    return this.#state.connected ? (this.#session?.connection ?? null) : null
   }
 
   state(): SessionState {

@@ -10,6 +10,7 @@ import { askRenewal, memberService, type Parents, RELAY_MS, sayLeave } from '../
 import { relayMembership } from '../../proto/membership-client.ts'
 import { membershipService } from '../../proto/membership-server.ts'
 import { RenewableServer } from '../../proto/renewable-server.ts'
+import { type SerialDesk, serialService } from '../../proto/serial.ts'
 import { address } from '../../proto/service.ts'
 import { SESSION_TIMING } from '../../proto/session.ts'
 import { sessionService } from '../../proto/session-server.ts'
@@ -27,6 +28,8 @@ export interface NodeServerParts {
   readonly identity: () => TlsIdentity
   readonly roles: HostRoles
   readonly nodes: Nodes
+  /** Where nodes bring the bytes of serial consoles. */
+  readonly desk: SerialDesk
   readonly log: Log
 }
 
@@ -62,7 +65,7 @@ export async function startNodeServer(parts: NodeServerParts): Promise<NodeServe
 }
 
 function makeServer(parts: NodeServerParts): RenewableServer {
-  const { config, identity, roles, nodes, log } = parts
+  const { config, identity, roles, nodes, desk, log } = parts
   const clock = systemClock
   const isGateway = isParentOf(config)
   const upward: Parents = {
@@ -84,6 +87,7 @@ function makeServer(parts: NodeServerParts): RenewableServer {
         ...SESSION_TIMING,
       }),
       blobService(roles.openImage),
+      serialService(desk, null),
       memberService({
         leave: async (caller, host) => {
           checkCaller(caller, host)

@@ -2,6 +2,7 @@
 // be made does not keep the others waiting.
 
 import { readdir } from 'node:fs/promises'
+import type { Duplex } from 'node:stream'
 import { create } from '@bufbuild/protobuf'
 import { MalleeError, messageOf } from '../../common/errors.ts'
 import { reconcileOnce } from '../../common/reconcile.ts'
@@ -16,6 +17,7 @@ import { Machine, type MachineOptions } from './machine.ts'
 import type { Ended } from './machine-file.ts'
 import { type MachineSeen, planMachine } from './machine-plan.ts'
 import { screenshot } from './screenshot.ts'
+import { openSerialPort } from './serial-port.ts'
 import type { MachineWanted } from './wanted.ts'
 
 /** Machines that are made at the same time: a start is mostly QEMU's work. */
@@ -99,6 +101,11 @@ export class Machines {
   /** Throws NotFound. */
   async interrupt(id: string): Promise<void> {
     await this.#runningOne(id).monitor().command('inject-nmi')
+  }
+
+  /** Throws NotFound, Conflict when somebody has it. */
+  async serialPort(id: string): Promise<Duplex> {
+    return openSerialPort(this.#runningOne(id))
   }
 
   #runningOne(id: string): Machine {

@@ -1,6 +1,7 @@
 // A host as a model in memory: the same agent, protocol and desired state as a real one, and
 // nothing on the machine. It says so in every report and on every console.
 
+import { type Duplex, duplexPair } from 'node:stream'
 import { create } from '@bufbuild/protobuf'
 import type { Clock } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
@@ -27,6 +28,8 @@ export interface SimulatedOptions {
   readonly bootMs: number
   /** Stands for the key of a real interface; 32 bytes in base64. */
   readonly publicKey: string
+  /** What a guest does with its end of the serial port; it echoes when not given. */
+  readonly serialGuest?: (instance: string, port: Duplex) => void
 }
 
 export interface SimulatedRoles extends HostRoles {
@@ -53,6 +56,8 @@ interface Machine {
   /** Null as long as it answers. */
   deafAtMs: number | null
   interrupts: number
+  /** The host's end of its serial port, when somebody has it. */
+  port: Duplex | null
 }
 
 /** Of a machine that was not there before. */
@@ -85,7 +90,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     wireguardPublicKey: () => (isCc ? publicKey : ''),
     wireguardEndpoints: () => (isCc ? ['192.0.2.1:51820'] : []),
     consoleOutput: roles.includes('nc') ? consoleOutput : null,
-    guests: roles.includes('nc') ? { screenshot, interrupt } : null,
+    guests: roles.includes('nc') ? { screenshot, interrupt, serialPort } : null,
     openImage: () => null,
     close: () => Promise.resolve(),
     removeAll: async () => {
@@ -132,6 +137,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     known.rebootCount = instance.rebootCount
     if (power === Power.TERMINATED && known.state !== InstanceState.TERMINATED) {
       known.state = InstanceState.TERMINATED
+      known.port?.destroy()
       known.sinceMs = clock.nowMs()
     } else if (power === Power.STOPPED) {
       if (known.state !== InstanceState.STOPPED) {
@@ -153,6 +159,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
       startCount,
       deafAtMs: null,
       interrupts: 0,
+      port: null,
     }
     machines.set(id, machine)
     if (machine.state !== InstanceState.PENDING) return
@@ -166,6 +173,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
 
   function end(machine: Machine, reasonCode: string, reasonMessage: string): void {
     machine.state = InstanceState.STOPPED
+    machine.port?.destroy()
     machine.sinceMs = clock.nowMs()
     machine.reasonCode = reasonCode
     machine.reasonMessage = reasonMessage
@@ -222,6 +230,20 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
 
   async function interrupt(id: string): Promise<void> {
     runningOne(id).interrupts += 1
+  }
+
+  async function serialPort(id: string): Promise<Duplex> {
+    const machine = runningOne(id)
+    if (machine.port?.destroyed === false) {
+      throw new MalleeError('Conflict', `somebody on ${host} has the serial console of ${id}`)
+    }
+    const [port, guest] = duplexPair()
+    machine.port = port
+    port.on('close', () => guest.destroy())
+    guest.on('error', () => undefined)
+    if (options.serialGuest === undefined) guest.pipe(guest)
+    else options.serialGuest(id, guest)
+    return port
   }
 
   function runningOne(id: string): Machine {

@@ -8,8 +8,8 @@ import { isoSecond, requestElement, responseElement, shownMessage } from './elem
 
 /** A call that ended, well or not, of somebody whose signature was good. */
 export interface AuditedCall {
-  readonly service: ServiceName
-  /** An operation of the service's model. */
+  readonly service: ServiceName | 'ec2-instance-connect'
+  /** An operation of the service's model, or what was done to a serial console. */
   readonly action: string
   readonly caller: Caller
   readonly sourceIp: string
@@ -89,7 +89,7 @@ function responseOf({ service, requestId, output, error }: AuditedCall): object 
 
 /** EC2's codes are written with the side that is to blame, as its SOAP faults had them. */
 /** CloudTrail counts throttling among the client's errors, for all its status of 503. */
-function errorCode(service: ServiceName, { code, status }: ApiError): string {
+function errorCode(service: AuditedCall['service'], { code, status }: ApiError): string {
   if (service !== 'ec2') return code
   const isClients = status < 500 || code === 'RequestLimitExceeded'
   return `${isClients ? 'Client' : 'Server'}.${code}`

@@ -30,6 +30,8 @@ export interface HousekeepingParts {
   readonly sessions: Sessions
   readonly sealer: Sealer
   readonly gateway: string
+  /** Where other gateways may reach this one's session port. */
+  readonly reachedAt: NonNullable<LeaseRecord['reachedAt']>
   readonly leaseMs: number
   /** When this gateway started, in milliseconds since 1970. */
   readonly startedAtMs: number
@@ -123,6 +125,7 @@ async function renewLeases({
   state,
   sessions,
   gateway,
+  reachedAt,
   clock,
   leaseMs,
 }: HousekeepingParts): Promise<void> {
@@ -139,7 +142,7 @@ async function renewLeases({
       const record = await tx.get('host', rack, host)
       // Removed a moment ago: its session ends, and a lease would stay for ever.
       if (record === null) continue
-      await tx.put('lease', [rack, host], { rack, host, gateway, renewedAtMs: nowMs })
+      await tx.put('lease', [rack, host], { rack, host, gateway, reachedAt, renewedAtMs: nowMs })
       // Its lease ended between its first report and now; it will not report itself again.
       if (isSaidAway(record)) await putConnected(tx, record, true, nowMs)
     }

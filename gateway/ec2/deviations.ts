@@ -26,6 +26,7 @@ export const DEVIATIONS: { readonly [K in keyof Ec2Handlers]: string } = {
   DescribeReservedInstances: 'always empty: nothing is sold',
   DescribeSpotInstanceRequests: 'requests have no tags',
   DescribeSpotPriceHistory: 'nothing, for every type and zone',
+  EnableSerialConsoleAccess: 'the console is a WebSocket of the gateway, not SSH',
   EnableImageDeprecation: 'a deprecated image is found by its owner unasked',
   GetConsoleOutput: 'as of now, always',
   ModifyImageAttribute: 'organizations are refused',

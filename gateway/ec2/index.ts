@@ -57,6 +57,7 @@ import { routeTableHandlers } from './route-tables.ts'
 import { routeHandlers } from './routes.ts'
 import { runInstancesHandler } from './run-instances.ts'
 import { securityGroupHandlers } from './security-groups.ts'
+import { serialAccessHandlers } from './serial-access.ts'
 import { spotHandlers } from './spot.ts'
 import { subnetAttributeHandlers } from './subnet-attributes.ts'
 import { subnetHandlers } from './subnets.ts'
@@ -122,6 +123,7 @@ export function ec2Handlers({
     ...instanceStatusHandlers({ state, region }),
     ...instanceActionHandlers({ state, region, consoleOutput }),
     ...instancePowerHandlers({ state, randomHex }),
+    ...serialAccessHandlers({ state }),
     ...guestHandlers({ state, region, askGuest }),
     ...instanceAttributeHandlers({ state }),
     ...modifyInstanceHandlers({ state }),

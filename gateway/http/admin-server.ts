@@ -20,7 +20,7 @@ const READY_TIMEOUT_MS = 5_000
 
 /** Makes the endpoint; the caller listens on it and closes it. */
 export function createAdminServer(options: AdminOptions): FastifyInstance {
-  const app = fastify({ ...listenerOptions(options.tls), bodyLimit: 1024 })
+  const app = fastify({ ...listenerOptions(options.tls, () => false), bodyLimit: 1024 })
   app.get('/healthz', () => ({ status: 'alive' }))
   app.get('/readyz', async (_request, reply) => {
     const problems = await problemsOf(options.ready)

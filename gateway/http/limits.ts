@@ -1,5 +1,7 @@
 // What the gateway's HTTP listeners have in common: limits against slow, large, endless requests.
 
+import type { IncomingMessage } from 'node:http'
+
 const TLS_VERSION = 'TLSv1.2'
 
 /** PEM certificate chain and key. */
@@ -30,9 +32,14 @@ const LIMITS = {
   keepAliveTimeout: 72_000,
 } as const
 
-/** Fastify's options of a listener: TLS when there is a certificate. */
-export function listenerOptions(tls: Tls | undefined) {
+/**
+ * Fastify's options of a listener: TLS when there is a certificate. Who asks to upgrade where
+ * `upgrades` has nothing gets the answer that they would get without asking.
+ */
+export function listenerOptions(tls: Tls | undefined, upgrades: (url: string) => boolean) {
+  const shouldUpgradeCallback = ({ url = '' }: IncomingMessage): boolean => upgrades(url)
+  const http = { ...HTTP, shouldUpgradeCallback }
   // Fastify makes the server from `https` or from `http`, never from both.
-  const server = tls === undefined ? {} : { https: { ...HTTP, ...tls, minVersion: TLS_VERSION } }
-  return { ...LIMITS, http: HTTP, ...server }
+  const server = tls === undefined ? {} : { https: { ...http, ...tls, minVersion: TLS_VERSION } }
+  return { ...LIMITS, http, ...server }
 }

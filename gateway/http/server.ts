@@ -4,6 +4,8 @@
 import type { Socket } from 'node:net'
 import { type FastifyError, type FastifyInstance, type FastifyReply, fastify } from 'fastify'
 import { ApiError } from '../aws/api-error.ts'
+import { SERIAL_PATH } from '../serial/admission.ts'
+import { SERIAL_CONTENT_TYPE, type SerialConsoles } from '../serial/consoles.ts'
 import { type ApiAnswer, type ApiOptions, createApiCalls } from './api-calls.ts'
 import { listenerOptions, MAX_HEADER_BYTES, type Tls } from './limits.ts'
 
@@ -17,10 +19,13 @@ const CONTENT_TYPE = 'text/xml;charset=UTF-8'
  * Makes the endpoint; the caller listens on it and closes it. Every answer, also to what is no HTTP
  * at all, is XML with a request id.
  */
-export function createApiServer(options: ApiOptions & { readonly tls?: Tls }): FastifyInstance {
+export function createApiServer(
+  options: ApiOptions & { readonly tls?: Tls; readonly serial?: SerialConsoles },
+): FastifyInstance {
+  const { serial } = options
   const calls = createApiCalls(options)
   const app = fastify({
-    ...listenerOptions(options.tls),
+    ...listenerOptions(options.tls, (url) => serial !== undefined && isSerial(url)),
     bodyLimit: MAX_BODY_BYTES,
     exposeHeadRoutes: false,
     clientErrorHandler: (error, socket) => refuseConnection(error.code ?? '', socket),
@@ -49,6 +54,7 @@ export function createApiServer(options: ApiOptions & { readonly tls?: Tls }): F
     const error = new ApiError('InvalidMethod', `${request.method} is not allowed here.`, 405)
     send(reply, calls.refuse(error, request.ip))
   })
+  if (serial !== undefined) serve(app, serial)
   app.route({
     method: ['GET', 'POST'],
     url: '*',
@@ -61,6 +67,25 @@ export function createApiServer(options: ApiOptions & { readonly tls?: Tls }): F
     },
   })
   return app
+}
+
+/** Serial consoles are the only thing here that is no call: a connection becomes a WebSocket. */
+function serve(app: FastifyInstance, serial: SerialConsoles): void {
+  app.server.on('upgrade', (message, socket, head) => void serial.upgrade(message, socket, head))
+  app.get(`${SERIAL_PATH}*`, async (request, reply) => {
+    const { status, code, requestId, body } = await serial.answer(request.raw)
+    const ids = { 'x-amzn-errortype': code, 'x-amzn-requestid': requestId }
+    return reply
+      .code(status)
+      .headers({ 'content-type': SERIAL_CONTENT_TYPE, ...ids })
+      .send(body)
+  })
+  // The server ends when its last connection has.
+  app.addHook('preClose', () => serial.close())
+}
+
+function isSerial(url: string): boolean {
+  return url.startsWith(SERIAL_PATH)
 }
 
 function send(reply: FastifyReply, answer: ApiAnswer): FastifyReply {

@@ -6,6 +6,7 @@ import type { ServiceName } from '../aws/model.ts'
 import { meaningsOf } from '../ec2/launch-template-names.ts'
 import type { Sealer } from '../secrets.ts'
 import type { State, View } from '../store/state.ts'
+import { ec2Arn, keysOf } from './ec2-keys.ts'
 import type { Place } from './ec2-named.ts'
 import { type Ask, ec2Asks, runAsks } from './ec2-requests.ts'
 import { templatesNamed } from './ec2-run-instances.ts'
@@ -24,8 +25,11 @@ export interface AuthorizerParts {
   readonly accessOf?: (view: View, caller: Caller) => Access
 }
 
+/** A serial console is asked for in the name of a service that has no other action here. */
+type GuardedService = ServiceName | 'ec2-instance-connect'
+
 export interface GuardedCall {
-  readonly service: ServiceName
+  readonly service: GuardedService
   readonly operation: string
   /** Decoded, as the SDK types it. */
   readonly input: object
@@ -70,7 +74,7 @@ export function createAuthorizer(parts: AuthorizerParts): Authorize {
 }
 
 function asksOf(
-  service: ServiceName,
+  service: GuardedService,
   place: Place,
   access: Access,
   operation: string,
@@ -85,13 +89,21 @@ function asksOf(
       return stsAsks(operation)
     case 'autoscaling':
       return [...anyOf(service, operation), ...templateRuns(place, input)]
+    case 'ec2-instance-connect':
+      return [instanceAsk(place, `${service}:${operation}`, input)]
     default:
       return anyOf(service, operation)
   }
 }
 
-function anyOf(service: ServiceName, operation: string): Ask[] {
+function anyOf(service: GuardedService, operation: string): Ask[] {
   return [{ action: `${service}:${operation}`, resource: '*', keys: new Map() }]
+}
+
+function instanceAsk(place: Place, action: string, input: object): Ask {
+  const { InstanceId: id } = input as { readonly InstanceId: string }
+  const resource = ec2Arn(place, 'instance', id)
+  return { action, resource, keys: keysOf(place, 'instance', id) }
 }
 
 /** Who lets a group launch from a template must be allowed to launch from it (Auto Scaling). */
@@ -104,6 +116,6 @@ function templateRuns(place: Place, input: object): Ask[] {
   return named.flatMap((one) => (one === undefined ? [] : runAsks(place, { LaunchTemplate: one })))
 }
 
-function refusalOf(service: ServiceName, sealer: Sealer, refused: Refused): ApiError {
+function refusalOf(service: GuardedService, sealer: Sealer, refused: Refused): ApiError {
   return service === 'ec2' ? unauthorized(sealer, refused) : accessDenied(refused)
 }

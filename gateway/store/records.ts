@@ -105,6 +105,8 @@ export interface AccountRecord {
   readonly metadataDefaults?: Partial<MetadataOptions>
   /** None of its images becomes public any more. */
   readonly blocksPublicImages?: boolean
+  /** Its users may connect to the serial consoles of its instances. */
+  readonly serialConsole?: boolean
 }
 
 /** What signs instances' identity documents. The key is sealed like an access key's secret. */
@@ -192,7 +194,14 @@ export interface LeaseRecord {
   readonly rack: string
   readonly host: string
   readonly gateway: string
+  /** Where other gateways may reach that one's session port; absent when it does not say. */
+  readonly reachedAt?: readonly Address[]
   readonly renewedAtMs: number
+}
+
+interface Address {
+  readonly host: string
+  readonly port: number
 }
 
 /** Who holds a name that one may hold at a time, for example an image's within its account. */

@@ -5,12 +5,15 @@ import { after, test } from 'node:test'
 import {
   CreateNatGatewayCommand,
   DescribeSubnetsCommand,
+  EnableSerialConsoleAccessCommand,
   GetConsoleOutputCommand,
+  GetSerialConsoleAccessStatusCommand,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2'
 import { until } from '../../sandbox/until.ts'
 import { lastFirst, startCloud, startSecondGateway } from '../support/cloud.ts'
 import { startRedis } from '../support/redis.ts'
+import { serialUser, serialWish } from '../support/serial-client.ts'
 import { addHost, connected } from '../support/simulated-rack.ts'
 import { describe, idsOf, keeps, makeImage, natState, reach, run } from './support.ts'
 
@@ -42,6 +45,28 @@ test('GetConsoleOutput reaches racks whose session is at the other gateway', asy
     for (const id of ids) {
       const { Output = '' } = await client.send(new GetConsoleOutputCommand({ InstanceId: id }))
       assert.match(Buffer.from(Output, 'base64').toString(), new RegExp(`^simulated guest ${id} `))
+    }
+  }
+})
+
+test('a serial console opens at either gateway, whichever has the session of the rack', async () => {
+  await ec2.send(new EnableSerialConsoleAccessCommand())
+  await until('both know', async () => {
+    const { SerialConsoleAccessEnabled } = await otherEc2.send(
+      new GetSerialConsoleAccessStatusCommand(),
+    )
+    return SerialConsoleAccessEnabled === true
+  })
+  for (const cloud of [first, second]) {
+    for (const [n, instance] of ids.entries()) {
+      const user = await serialUser(serialWish(cloud, { instance }))
+      const text = `${n}`.repeat(300_000)
+      user.send(text.slice(0, 60_000))
+      for (let at = 60_000; at < text.length; at += 60_000) user.send(text.slice(at, at + 60_000))
+      await until('all came back', () => user.heard().length === text.length)
+      assert.equal(user.heard() === text, true)
+      user.socket.close()
+      await user.closed
     }
   }
 })

@@ -28,6 +28,7 @@ export function recordUpdates({ config, identity, paths }: RackHost): RecordedSe
     ...{ host, state, board: new StatusBoard(), log: silentLog },
     consoleOutput: null,
     guests: null,
+    serial: null,
     relay: null,
   })
   const session = new SessionClient({

@@ -166,7 +166,7 @@ test('an acknowledgement wakes housekeeping', async (t) => {
   const { clock, isAsleep } = standingClock()
   const housekeeping = startHousekeeping({
     ...{ state: cloud.state, sessions, sealer: await testSealer(t), gateway: 'one' },
-    ...{ leaseMs: 15_000, startedAtMs: START_MS, clock, randomHex },
+    ...{ reachedAt: [], leaseMs: 15_000, startedAtMs: START_MS, clock, randomHex },
     ...{ chance: () => 0, log: silentLog },
   })
   t.after(() => housekeeping.stop())

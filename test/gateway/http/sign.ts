@@ -6,6 +6,8 @@ import { KEY, REGION } from './support.ts'
 
 export interface Wish {
   readonly method?: string
+  /** Canonical; `/` when not given. */
+  readonly path?: string
   readonly query?: string
   readonly body?: string
   readonly service?: string
@@ -18,9 +20,16 @@ export interface Wish {
   readonly signedHeaders?: readonly string[]
 }
 
-/** Headers that sign `wish` for `http://127.0.0.1:port/`. The query must already be canonical. */
+/** Headers that sign `wish` for `http://127.0.0.1:port`. The query must already be canonical. */
 export function signedHeadersOf(port: number, wish: Wish): Record<string, string> {
-  const { method = 'POST', query = '', body = '', service = 'ec2', region = REGION } = wish
+  const {
+    method = 'POST',
+    path = '/',
+    query = '',
+    body = '',
+    service = 'ec2',
+    region = REGION,
+  } = wish
   const timestamp = `${new Date(wish.atMs ?? Date.now()).toISOString().slice(0, 19)}Z`.replaceAll(
     /[-:]/g,
     '',
@@ -33,7 +42,7 @@ export function signedHeadersOf(port: number, wish: Wish): Record<string, string
   }
   const names = wish.signedHeaders ?? Object.keys(headers).sort((a, b) => (a < b ? -1 : 1))
   const canonical = [
-    ...[method, '/', query],
+    ...[method, path, query],
     ...names.map((name) => `${name}:${headers[name]?.trim().replaceAll(/ +/g, ' ')}`),
     ...['', names.join(';'), hash('sha256', body)],
   ].join('\n')

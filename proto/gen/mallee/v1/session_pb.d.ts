@@ -457,6 +457,12 @@ export declare type Command = Message<"mallee.v1.Command"> & {
      */
     value: DiagnosticInterrupt;
     case: "diagnosticInterrupt";
+  } | {
+    /**
+     * @generated from field: mallee.v1.OpenSerial open_serial = 7;
+     */
+    value: OpenSerial;
+    case: "openSerial";
   } | { case: undefined; value?: undefined };
 };
 
@@ -508,6 +514,32 @@ export declare type DiagnosticInterrupt = Message<"mallee.v1.DiagnosticInterrupt
  * Use `create(DiagnosticInterruptSchema)` to create a new message.
  */
 export declare const DiagnosticInterruptSchema: GenMessage<DiagnosticInterrupt>;
+
+/**
+ * Opens a session on the serial port of an instance: the answer says that its host has the port,
+ * and the bytes come by SerialService.Attach.
+ *
+ * @generated from message mallee.v1.OpenSerial
+ */
+export declare type OpenSerial = Message<"mallee.v1.OpenSerial"> & {
+  /**
+   * @generated from field: string instance_id = 1;
+   */
+  instanceId: string;
+
+  /**
+   * Random: who attaches has to know it.
+   *
+   * @generated from field: string session = 2;
+   */
+  session: string;
+};
+
+/**
+ * Describes the message mallee.v1.OpenSerial.
+ * Use `create(OpenSerialSchema)` to create a new message.
+ */
+export declare const OpenSerialSchema: GenMessage<OpenSerial>;
 
 /**
  * @generated from message mallee.v1.ConsoleOutput
