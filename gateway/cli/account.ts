@@ -2,28 +2,10 @@
 
 import { buildCommand, buildRouteMap } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
+import type { Account, Key, NewKey } from '../local/accounts.ts'
 import { callLocal } from './client.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 import { accountName, keyName } from './names.ts'
-
-interface NewKey {
-  readonly account: string
-  readonly accessKeyId: string
-  readonly secretAccessKey: string
-}
-
-interface Account {
-  readonly id: string
-  readonly name: string
-  readonly keys: readonly string[]
-  readonly instances: number
-}
-
-interface Key {
-  readonly id: string
-  readonly status: string
-  readonly createdAtMs: number
-}
 
 const flags = { socket: socketFlag, json: jsonFlag }
 
@@ -58,7 +40,7 @@ const listAccountsCommand = buildCommand<LocalFlags>({
   func: ({ socket, json }) =>
     answering(json, async () => {
       const call = { method: 'GET', path: '/v1/accounts' } as const
-      const { accounts } = await callLocal<{ accounts: Account[] }>(socket, call)
+      const { accounts } = await callLocal<{ accounts: readonly Account[] }>(socket, call)
       const rows = accounts.map(({ id, name, keys, instances }) => [
         id,
         name,
@@ -87,7 +69,7 @@ const listKeysCommand = buildCommand<LocalFlags, [string]>({
   func: ({ socket, json }, id) =>
     answering(json, async () => {
       const call = { method: 'GET', path: keysPath(id) } as const
-      const { keys } = await callLocal<{ keys: Key[] }>(socket, call)
+      const { keys } = await callLocal<{ keys: readonly Key[] }>(socket, call)
       const rows = keys.map((key) => [key.id, key.status, new Date(key.createdAtMs).toISOString()])
       print(json, { keys }, table(['KEY', 'STATUS', 'MADE'], rows))
     }),

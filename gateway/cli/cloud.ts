@@ -2,6 +2,7 @@
 
 import { buildCommand, buildRouteMap } from '@stricli/core'
 import { answering, print } from '../../common/cli.ts'
+import type { CloudSettings } from '../local/cloud.ts'
 import { callLocal } from './client.ts'
 import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 
@@ -45,7 +46,7 @@ const setCommand = buildCommand<Flags>({
   func: ({ vlanScope, spot, socket, json }) =>
     answering(json, async () => {
       const call = { method: 'PUT', path: '/v1/cloud', body: { vlanScope, spot } } as const
-      const now = await callLocal<Required<Pick<Flags, 'vlanScope' | 'spot'>>>(socket, call)
+      const now = await callLocal<CloudSettings>(socket, call)
       print(json, now, `VLAN scope: ${now.vlanScope}; spot instances: ${now.spot}`)
     }),
 })

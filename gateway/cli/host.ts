@@ -2,26 +2,11 @@
 
 import { buildCommand, buildRouteMap } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
-import type { Resources } from '../../topology/placement.ts'
+import type { HostPlace } from '../local/shown-racks.ts'
 import { callLocal } from './client.ts'
 import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 import { hostName, rackName } from './names.ts'
 import { noteOf } from './rack.ts'
-
-interface Host {
-  readonly rack: string
-  readonly host: string
-  readonly roles: readonly string[]
-  readonly connected: boolean
-  readonly simulated: boolean
-  readonly cordoned: boolean
-  readonly instances: number
-  readonly trouble?: string
-  /** What instances may still take; null without the role nc. */
-  readonly free: Resources | null
-  /** Why nothing is placed there, as the end of a sentence; '' when it is. */
-  readonly why: string
-}
 
 const flags = { socket: socketFlag, json: jsonFlag }
 const NAMES = {
@@ -43,7 +28,7 @@ const listCommand = buildCommand<LocalFlags>({
   func: ({ socket, json }) =>
     answering(json, async () => {
       const call = { method: 'GET', path: '/v1/hosts' } as const
-      const { hosts } = await callLocal<{ hosts: readonly Host[] }>(socket, call)
+      const { hosts } = await callLocal<{ hosts: readonly HostPlace[] }>(socket, call)
       const rows = hosts.map((one) => [
         one.rack,
         one.host,

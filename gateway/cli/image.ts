@@ -3,7 +3,7 @@
 import { basename } from 'node:path'
 import { buildCommand, buildRouteMap } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
-import type { BlobRecord } from '../store/records.ts'
+import type { ImageFile } from '../local/blobs.ts'
 import { callLocal } from './client.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 
@@ -47,7 +47,7 @@ const listCommand = buildCommand<LocalFlags>({
   func: ({ socket, json }) =>
     answering(json, async () => {
       const call = { method: 'GET', path: '/v1/blobs' } as const
-      const { blobs } = await callLocal<{ blobs: readonly BlobRecord[] }>(socket, call)
+      const { blobs } = await callLocal<{ blobs: readonly ImageFile[] }>(socket, call)
       const rows = blobs.map((one) => [
         one.names.join(', '),
         one.format,
@@ -66,7 +66,7 @@ export const imageRoutes = buildRouteMap({
 async function importImage(flags: ImportFlags, file: string): Promise<void> {
   const name = flags.name ?? basename(file)
   let shownMiB = 0
-  const blob = await callLocal<BlobRecord>(flags.socket, {
+  const blob = await callLocal<ImageFile>(flags.socket, {
     method: 'PUT',
     path: `/v1/blobs?name=${encodeURIComponent(name)}`,
     file: {

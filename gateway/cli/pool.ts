@@ -2,7 +2,7 @@
 
 import { buildCommand, buildRouteMap } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
-import type { PublicPoolRecord } from '../store/network-records.ts'
+import type { PublicPool } from '../local/pools.ts'
 import { callLocal } from './client.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 import { poolName, rackName } from './names.ts'
@@ -11,11 +11,6 @@ interface Flags extends LocalFlags {
   readonly cidr: string
   readonly racks?: readonly string[]
   readonly exclude?: readonly string[]
-}
-
-interface Listed extends PublicPoolRecord {
-  readonly out: number
-  readonly available: number
 }
 
 const createPoolCommand = buildCommand<Flags>({
@@ -90,13 +85,13 @@ export const poolRoutes = buildRouteMap({
 async function createPool({ cidr, racks, exclude, socket, json }: Flags): Promise<void> {
   const body = { cidr, racks: racks ?? [], exclude: exclude ?? [] }
   const call = { method: 'POST', path: '/v1/pools', body } as const
-  const pool = await callLocal<PublicPoolRecord>(socket, call)
+  const pool = await callLocal<PublicPool>(socket, call)
   print(json, pool, `${pool.id}: ${pool.cidr}`)
 }
 
 async function listPools({ socket, json }: LocalFlags): Promise<void> {
   const call = { method: 'GET', path: '/v1/pools' } as const
-  const { pools } = await callLocal<{ pools: readonly Listed[] }>(socket, call)
+  const { pools } = await callLocal<{ pools: readonly PublicPool[] }>(socket, call)
   const rows = pools.map((pool) => [
     pool.id,
     pool.cidr,

@@ -2,37 +2,11 @@
 
 import { buildCommand, buildRouteMap } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
+import type { Host } from '../local/shown-racks.ts'
+import type { Status } from '../local/status.ts'
 import { callLocal } from './client.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 import { rackName } from './names.ts'
-
-interface Status {
-  readonly cloud: string
-  readonly region: string
-  readonly fabric: string
-  readonly certificates: Readonly<Record<'ca' | 'gateway', { readonly notAfterMs: number }>>
-  readonly instances: Readonly<Record<string, number>>
-  readonly racks: readonly {
-    readonly name: string
-    readonly index: number
-    readonly state: string
-    readonly hosts: readonly {
-      readonly host: string
-      readonly roles: readonly string[]
-      readonly connected: boolean
-      readonly simulated: boolean
-      readonly cordoned: boolean
-      readonly instances: number
-      readonly vcpus?: number
-      readonly trouble?: string
-    }[]
-  }[]
-  readonly tunnels: readonly {
-    readonly fromRack: string
-    readonly toRack: string
-    readonly latestHandshakeMs: number
-  }[]
-}
 
 const flags = { socket: socketFlag, json: jsonFlag }
 
@@ -116,11 +90,7 @@ function dayOf({ notAfterMs }: { readonly notAfterMs: number }): string {
 }
 
 /** What is special about a host, for its line in a table. */
-export function noteOf(host: {
-  readonly simulated: boolean
-  readonly cordoned: boolean
-  readonly trouble?: string
-}): string {
+export function noteOf(host: Pick<Host, 'simulated' | 'cordoned' | 'trouble'>): string {
   const notes = [host.simulated && 'simulated', host.cordoned && 'cordoned', host.trouble]
   return notes.filter(Boolean).join('; ')
 }

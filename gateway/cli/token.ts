@@ -3,6 +3,7 @@
 import { buildCommand, buildRouteMap, numberParser } from '@stricli/core'
 import { answering, print } from '../../common/cli.ts'
 import { MalleeError } from '../../common/errors.ts'
+import type { NewToken } from '../local/tokens.ts'
 import type { Role } from '../store/records.ts'
 import { callLocal } from './client.ts'
 import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
@@ -14,13 +15,6 @@ interface Flags extends LocalFlags {
   readonly rack: string
   readonly roles: readonly Role[]
   readonly minutes: number
-}
-
-interface Answer {
-  readonly token: string
-  readonly rack: string
-  readonly roles: readonly Role[]
-  readonly expiresAtMs: number
 }
 
 const createTokenCommand = buildCommand<Flags>({
@@ -67,7 +61,7 @@ export const tokenRoutes = buildRouteMap({
 
 async function createToken({ rack, roles, minutes, socket, json }: Flags): Promise<void> {
   const body = { rack, roles: ROLES.filter((role) => roles.includes(role)), minutes }
-  const answer = await callLocal<Answer>(socket, { method: 'POST', path: '/v1/tokens', body })
+  const answer = await callLocal<NewToken>(socket, { method: 'POST', path: '/v1/tokens', body })
   const until = new Date(answer.expiresAtMs).toISOString()
   const text = `${answer.token}\nValid once, until ${until}. On the host: rack-join TOKEN@GATEWAY`
   print(json, answer, text)

@@ -2,7 +2,7 @@
 
 import { buildCommand, buildRouteMap, numberParser } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
-import type { InstanceTypeRecord } from '../store/compute-records.ts'
+import type { InstanceTypeShown } from '../local/types.ts'
 import { callLocal } from './client.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 import { typeName } from './names.ts'
@@ -13,11 +13,6 @@ interface Flags extends LocalFlags {
   readonly diskGib: number
   readonly interfaces: number
   readonly addresses: number
-}
-
-interface Listed extends Omit<InstanceTypeRecord, 'offered' | 'createdAtMs'> {
-  readonly isDefault: boolean
-  readonly instances: number
 }
 
 const NAME = { kind: 'tuple', parameters: [typeName] } as const
@@ -96,7 +91,7 @@ export const typeRoutes = buildRouteMap({
 
 async function listTypes({ socket, json }: LocalFlags): Promise<void> {
   const call = { method: 'GET', path: '/v1/types' } as const
-  const { types } = await callLocal<{ types: readonly Listed[] }>(socket, call)
+  const { types } = await callLocal<{ types: readonly InstanceTypeShown[] }>(socket, call)
   const rows = types.map((type) => [
     type.name,
     String(type.vcpus),

@@ -1,11 +1,13 @@
 // Image files come in here, as a stream: the size of the file is no size of memory.
 
-import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { Clock, RandomHex } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import { takeBlob } from '../blobs.ts'
+import type { BlobRecord } from '../store/records.ts'
 import type { State } from '../store/state.ts'
+import { route } from './route.ts'
+import { integer, list, named, object, oneOf, type Typed, text, time } from './schema.ts'
 
 interface BlobParts {
   readonly state: State
@@ -14,39 +16,84 @@ interface BlobParts {
   readonly blobsDir: string
 }
 
-const QUERY = {
-  type: 'object',
-  required: ['name'],
-  properties: { name: { type: 'string', minLength: 3, maxLength: 128 } },
-} as const
-
 const NAME = /^[\w.()[\]/@' -]{3,128}$/
+
+const BLOB = named(
+  'ImageFile',
+  object({
+    sha256: text({ pattern: '^[0-9a-f]{64}$', description: 'Of its bytes' }),
+    names: list(text({}), { description: 'Under which it was brought in' }),
+    sizeBytes: integer({ minimum: 0 }),
+    virtualSizeBytes: integer({ minimum: 0, description: 'Of the disk that it is' }),
+    format: oneOf('raw', 'qcow2'),
+    createdAtMs: time('When it was brought in first'),
+  }),
+)
+export type ImageFile = Typed<typeof BLOB>
+const EXAMPLE: ImageFile = {
+  ...{ sha256: '0123456789abcdef'.repeat(4), names: ['debian-13'], sizeBytes: 400 << 20 },
+  ...{ virtualSizeBytes: 2 ** 31, format: 'qcow2', createdAtMs: 1_785_000_000_000 },
+}
 
 export function addBlobRoutes(app: FastifyInstance, parts: BlobParts): void {
   const { state, clock, randomHex, blobsDir } = parts
-  app.get('/v1/blobs', async () => ({ blobs: (await state.fresh()).all('blob') }))
+  route(
+    app,
+    {
+      id: 'listImageFiles',
+      summary: 'Image files in this cloud',
+      method: 'GET',
+      path: '/v1/blobs',
+      answer: object({ blobs: list(BLOB) }),
+      example: { blobs: [EXAMPLE] },
+    },
+    async () => ({ blobs: (await state.fresh()).all('blob').map(shown) }),
+  )
 
   app.register(async (streams) => {
     streams.removeAllContentTypeParsers()
     streams.addContentTypeParser('*', (_request, _payload, done) => done(null))
-    const schema = { querystring: QUERY }
-    streams.put<{ Querystring: { name: string } }>('/v1/blobs', { schema }, async (request) => {
-      const { raw } = request
-      const { name } = request.query
-      if (!NAME.test(name)) {
-        const text = `image name ${JSON.stringify(name)} is not 3 to 128 of A-Z a-z 0-9 ._-()[]/@'`
-        throw new MalleeError('BadArgument', text)
-      }
-      const about = { nowMs: clock.nowMs(), unique: randomHex(8) }
-      const blob = await takeBlob(blobsDir, name, raw as IncomingMessage, about)
-      return state.update(async (tx) => {
-        const known = await tx.get('blob', blob.sha256)
-        if (known?.names.includes(name)) return known
-        // The same bytes under another name: both names lead to them.
-        const next = known === null ? blob : { ...known, names: [...known.names, name] }
-        await tx.put('blob', [blob.sha256], next)
-        return next
-      })
-    })
+    route(
+      streams,
+      {
+        id: 'importImageFile',
+        summary: 'Bring in an image file, raw or qcow2, which is the body',
+        method: 'PUT',
+        path: '/v1/blobs',
+        query: object({
+          name: text({
+            minLength: 3,
+            maxLength: 128,
+            description: "RegisterImage's ImageLocation",
+          }),
+        }),
+        isBinary: true,
+        answer: BLOB,
+        example: EXAMPLE,
+        refusals: ['StoreFull'],
+      },
+      async ({ raw, query: { name } }) => {
+        if (!NAME.test(name)) {
+          const fits = "3 to 128 of A-Z a-z 0-9 ._-()[]/@'"
+          throw new MalleeError('BadArgument', `image name ${JSON.stringify(name)} is not ${fits}`)
+        }
+        const about = { nowMs: clock.nowMs(), unique: randomHex(8) }
+        const blob = await takeBlob(blobsDir, name, raw, about)
+        const kept = await state.update(async (tx) => {
+          const known = await tx.get('blob', blob.sha256)
+          if (known?.names.includes(name)) return known
+          // The same bytes under another name: both names lead to them.
+          const next = known === null ? blob : { ...known, names: [...known.names, name] }
+          await tx.put('blob', [blob.sha256], next)
+          return next
+        })
+        return shown(kept)
+      },
+    )
   })
+}
+
+function shown(blob: BlobRecord): ImageFile {
+  const { sha256, names, sizeBytes, virtualSizeBytes, format, createdAtMs } = blob
+  return { sha256, names, sizeBytes, virtualSizeBytes, format, createdAtMs }
 }

@@ -1,112 +1,123 @@
-// The local API as an OpenAPI 3.1 document, made of the routes and their own schemas.
+// The operator's API as an OpenAPI 3.1 document, made of what its routes say of themselves.
 
-import type { FastifyInstance, RouteOptions } from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import { VERSION } from '../../common/version.ts'
+import { ERROR, statusOf } from './refusals.ts'
+import { type Operation, route } from './route.ts'
+import type { Schema } from './schema.ts'
 
 const PATH = '/v1/openapi.json'
-
-/** What each route does. */
-const SUMMARIES: Readonly<Record<string, string>> = {
-  'GET /v1/status': 'The cloud at a glance: instances, racks, hosts, tunnels',
-  'POST /v1/tokens': 'Make a token with which hosts join a rack',
-  'POST /v1/racks/{name}/drain': 'Place no new instances in a rack',
-  'POST /v1/racks/{name}/undrain': 'Place instances in a rack again',
-  'DELETE /v1/racks/{name}': 'Take a rack without instances out of the cloud',
-  'GET /v1/hosts': 'Hosts, what is free on them, and why nothing is placed there',
-  'POST /v1/racks/{name}/hosts/{host}/cordon': 'Place no new instances on a host',
-  'POST /v1/racks/{name}/hosts/{host}/uncordon': 'Place instances on a host again',
-  'DELETE /v1/racks/{name}/hosts/{host}': 'Take a host without instances out of the cloud',
-  'POST /v1/accounts': 'Make an account with a default VPC and an access key',
-  'GET /v1/accounts': 'Accounts, their keys and how many instances they have',
-  'POST /v1/accounts/{account}/keys': 'Make another access key of an account',
-  'GET /v1/accounts/{account}/keys': 'Access keys of an account',
-  'DELETE /v1/accounts/{account}/keys/{key}': 'End an access key',
-  'GET /v1/accounts/{account}/quotas': 'Quotas of an account, and what it uses of them',
-  'PUT /v1/accounts/{account}/quotas/{name}': 'Set a quota of an account',
-  'DELETE /v1/accounts/{account}/quotas/{name}': 'Give a quota its default value again',
-  'GET /v1/blobs': 'Image files in this cloud',
-  'PUT /v1/blobs': 'Bring in an image file, raw or qcow2, which is the body',
-  'PUT /v1/cloud': 'Change settings of the whole cloud',
-  'GET /v1/pools': 'Public pools, and how many addresses of them are out',
-  'POST /v1/pools': 'Give the cloud a pool of public addresses',
-  'DELETE /v1/pools/{id}': 'Take a public pool away',
-  'GET /v1/types': 'Instance types and how many instances have them',
-  'POST /v1/types': 'Make an instance type',
-  'DELETE /v1/types/{name}': 'Take away an instance type that no instance has',
-  'POST /v1/why': 'Why a packet passes from one end to another, or does not',
-  'GET /v1/identity-certificate': "The certificate that proves instances' identity documents",
-  [`GET ${PATH}`]: 'This document',
-}
-/** Its body is no JSON. */
-const BINARY = 'PUT /v1/blobs'
+const JSON_TYPE = 'application/json'
+const BYTES_TYPE = 'application/octet-stream'
+const DESCRIPTION =
+  "What operators do, on the gateway's local socket: `mallee` calls it, and so does " +
+  '`curl --unix-socket /run/mallee/gateway.sock http://localhost/v1/status`. ' +
+  'A gateway that is not there for a moment answers 503: ask again.'
 
 interface ObjectSchema {
   readonly required?: readonly string[]
-  readonly properties?: Readonly<Record<string, object>>
+  readonly properties?: Readonly<Record<string, Schema<unknown>>>
 }
 
 /** Answers with the document of all routes that `app` gets after this call. */
 export function addOpenApiRoute(app: FastifyInstance): void {
-  const paths: Record<string, Record<string, object>> = {}
-  app.addHook('onRoute', (route) => {
-    for (const method of [route.method].flat()) {
-      // Fastify adds HEAD to every GET.
-      if (method === 'HEAD') continue
-      const path = route.url.replaceAll(/:(\w+)/g, '{$1}')
-      paths[path] = { ...paths[path], [method.toLowerCase()]: operation(method, path, route) }
-    }
+  const operations: Operation[] = []
+  app.addHook('onRoute', ({ config, method, url }) => {
+    // Fastify adds HEAD to every GET.
+    if (method === 'HEAD') return
+    if (config?.operation === undefined) throw new RangeError(`${method} ${url} is not described`)
+    operations.push(config.operation)
   })
-  app.get(PATH, async () => ({
-    openapi: '3.1.0',
-    info: {
-      title: 'Mallee local API',
-      version: '1',
-      description:
-        "What operators do, on the gateway's local socket: `mallee` calls it, and so does " +
-        '`curl --unix-socket /run/mallee/gateway.sock http://localhost/v1/status`.',
+  route(
+    app,
+    {
+      id: 'getDocument',
+      summary: 'This document',
+      method: 'GET',
+      path: PATH,
+      answer: { type: 'object', description: 'OpenAPI 3.1' } as Schema<object>,
+      example: { openapi: '3.1.0' },
     },
-    servers: [{ url: 'http://localhost', description: "The gateway's local socket" }],
-    paths,
-    components: { schemas: { Error: ERROR } },
-  }))
+    () => documentOf(operations),
+  )
 }
 
-const ERROR = {
-  type: 'object',
-  required: ['code', 'message'],
-  properties: {
-    code: { type: 'string', examples: ['RackNotFound'] },
-    message: { type: 'string', examples: ['there is no rack a'] },
-  },
-} as const
-
-function operation(method: string, path: string, { schema }: RouteOptions): object {
-  const id = `${method} ${path}`
-  const summary = SUMMARIES[id] ?? ''
-  const parameters = [
-    ...[...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
-      ...{ name, in: 'path', required: true, schema: { type: 'string' } },
-    })),
-    ...queryOf(schema?.querystring as ObjectSchema | undefined),
-  ]
-  const body = id === BINARY ? { type: 'string', format: 'binary' } : schema?.body
-  const type = id === BINARY ? 'application/octet-stream' : 'application/json'
-  const error = { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } }
+function documentOf(operations: readonly Operation[]): object {
+  const schemas: Record<string, unknown> = {}
+  const paths: Record<string, Record<string, unknown>> = {}
+  for (const one of operations) {
+    const described = referring(operationOf(one), schemas)
+    paths[one.path] = { ...paths[one.path], [one.method.toLowerCase()]: described }
+  }
   return {
-    operationId: id.replaceAll(/\W+/g, '_').replace(/_$/, ''),
-    summary,
+    openapi: '3.1.0',
+    info: { title: "Mallee operator's API", version: VERSION, description: DESCRIPTION },
+    servers: [{ url: 'http://localhost', description: "The gateway's local socket" }],
+    paths,
+    components: { schemas },
+  }
+}
+
+function operationOf(one: Operation): object {
+  const parameters = [...parametersOf('path', one.params), ...parametersOf('query', one.query)]
+  const example = one.bodyExample === undefined ? {} : { example: one.bodyExample }
+  const body = one.isBinary
+    ? { [BYTES_TYPE]: { schema: { type: 'string', format: 'binary' } } }
+    : { [JSON_TYPE]: { schema: one.body, ...example } }
+  const hasBody = one.isBinary || one.body !== undefined
+  return {
+    operationId: one.id,
+    summary: one.summary,
     ...(parameters.length > 0 && { parameters }),
-    ...(body !== undefined && {
-      requestBody: { required: true, content: { [type]: { schema: body } } },
-    }),
+    ...(hasBody && { requestBody: { required: true, content: body } }),
     responses: {
-      200: { description: 'Done', content: { 'application/json': { schema: { type: 'object' } } } },
-      default: { description: 'Not done, and why', content: error },
+      200: {
+        description: 'Done',
+        content: { [JSON_TYPE]: { schema: one.answer, example: one.example } },
+      },
+      ...refusalsOf(one, hasBody || parameters.length > 0),
+      default: { description: 'Not done, and why', content: { [JSON_TYPE]: { schema: ERROR } } },
     },
   }
 }
 
-function queryOf({ properties = {}, required = [] }: ObjectSchema = {}): object[] {
-  return Object.entries(properties).map(([name, schema]) => ({
-    ...{ name, in: 'query', required: required.includes(name), schema },
+/** By status, with the codes that it stands for. */
+function refusalsOf({ refusals = [] }: Operation, takesAnything: boolean): object {
+  const codes = [...(takesAnything ? (['BadArgument'] as const) : []), ...refusals]
+  const byStatus = Map.groupBy(new Set(codes), statusOf)
+  const entries = [...byStatus].map(([status, of]) => {
+    const example = { code: of[0], message: 'what was wrong, and with what' }
+    return [
+      String(status),
+      { description: of.join(', '), content: { [JSON_TYPE]: { schema: ERROR, example } } },
+    ]
+  })
+  return Object.fromEntries(entries)
+}
+
+function parametersOf(place: 'path' | 'query', schema: Schema<unknown> = {}): object[] {
+  const { properties = {}, required = [] } = schema as ObjectSchema
+  return Object.entries(properties).map(([name, one]) => ({
+    name,
+    in: place,
+    required: required.includes(name),
+    ...(typeof one['description'] === 'string' && { description: one['description'] }),
+    schema: one,
   }))
+}
+
+/** Puts each schema with a title in its place in the components, and a reference in its own. */
+function referring(value: unknown, schemas: Record<string, unknown>): unknown {
+  if (Array.isArray(value)) return value.map((one) => referring(one, schemas))
+  if (typeof value !== 'object' || value === null) return value
+  const walked = Object.fromEntries(
+    Object.entries(value).map(([name, one]) => [
+      name,
+      name === 'example' ? one : referring(one, schemas),
+    ]),
+  )
+  const { title } = walked
+  if (typeof title !== 'string') return walked
+  schemas[title] = walked
+  return { $ref: `#/components/schemas/${title}` }
 }

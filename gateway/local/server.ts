@@ -4,21 +4,24 @@ import { chmod, mkdir, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { type Code, codeOf, MalleeError, messageOf } from '../../common/errors.ts'
+import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import type { AccountParts } from '../accounts.ts'
 import { addAccountRoutes } from './accounts.ts'
 import { addBlobRoutes } from './blobs.ts'
 import { addCloudRoutes } from './cloud.ts'
+import { addHostRoutes } from './hosts.ts'
 import { addOpenApiRoute } from './openapi.ts'
 import { addPoolRoutes } from './pools.ts'
 import { addQuotaRoutes } from './quotas.ts'
-import { addRackRoutes, type RackParts } from './racks.ts'
+import { addRackRoutes } from './racks.ts'
+import { schemaError, statusOf } from './refusals.ts'
+import { addStatusRoute, type StatusParts } from './status.ts'
 import { addTokenRoutes, type TokenParts } from './tokens.ts'
 import { addTypeRoutes } from './types.ts'
 import { addWhyRoutes } from './why.ts'
 
-export interface LocalParts extends RackParts, TokenParts, AccountParts {
+export interface LocalParts extends StatusParts, TokenParts, AccountParts {
   readonly blobsDir: string
   readonly log: Log
 }
@@ -46,7 +49,8 @@ export function createLocalServer(parts: LocalParts): FastifyInstance {
     bodyLimit: 64 << 10,
     forceCloseConnections: true,
     // What was misspelt is to be said, not left out or guessed.
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, verbose: true } },
+    schemaErrorFormatter: schemaError,
   })
   app.setErrorHandler((error, _request, reply) => {
     // What Fastify itself refuses (no JSON, too large, a field too many) is the caller's doing.
@@ -59,7 +63,9 @@ export function createLocalServer(parts: LocalParts): FastifyInstance {
   addAccountRoutes(app, parts)
   addQuotaRoutes(app, parts)
   addTokenRoutes(app, parts)
+  addStatusRoute(app, parts)
   addRackRoutes(app, parts)
+  addHostRoutes(app, parts)
   addBlobRoutes(app, parts)
   addCloudRoutes(app, parts)
   addPoolRoutes(app, parts)
@@ -77,22 +83,4 @@ function isAnswered(socket: string): Promise<boolean> {
     })
     caller.on('error', () => resolve(false))
   })
-}
-
-function statusOf(code: Code): number {
-  switch (code) {
-    case 'BadArgument':
-      return 400
-    case 'NotFound':
-    case 'RackNotFound':
-    case 'HostNotFound':
-      return 404
-    case 'Conflict':
-    case 'NameTaken':
-      return 409
-    case 'StoreFull':
-      return 507
-    default:
-      return 503
-  }
 }

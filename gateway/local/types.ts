@@ -2,14 +2,12 @@
 
 import type { FastifyInstance } from 'fastify'
 import type { Clock, RandomHex } from '../../common/clock.ts'
-import { instanceTypes, isDefaultType } from '../ec2/instance-types.ts'
-import {
-  createInstanceType,
-  deleteInstanceType,
-  instancesOfType,
-  type NewInstanceType,
-} from '../instance-types.ts'
-import type { State } from '../store/state.ts'
+import { MalleeError } from '../../common/errors.ts'
+import { type InstanceTypeSpec, instanceTypes, isDefaultType } from '../ec2/instance-types.ts'
+import { createInstanceType, deleteInstanceType, instancesOfType } from '../instance-types.ts'
+import type { State, View } from '../store/state.ts'
+import { route } from './route.ts'
+import { flag, integer, list, named, object, type Typed, text } from './schema.ts'
 
 interface TypeParts {
   readonly state: State
@@ -17,39 +15,113 @@ interface TypeParts {
   readonly randomHex: RandomHex
 }
 
-const BODY = {
-  type: 'object',
-  required: ['name', 'vcpus', 'memoryMib', 'diskGib', 'interfaces', 'addresses'],
-  additionalProperties: false,
-  properties: {
-    name: { type: 'string', maxLength: 63 },
-    vcpus: { type: 'integer' },
-    memoryMib: { type: 'integer' },
-    diskGib: { type: 'integer' },
-    interfaces: { type: 'integer' },
-    addresses: { type: 'integer' },
-  },
-} as const
+const SIZES = {
+  name: text({ minLength: 1, maxLength: 63, description: 'Family, dot, size: t3.nano' }),
+  vcpus: integer({ description: 'Processors' }),
+  memoryMib: integer({ description: 'Memory' }),
+  diskGib: integer({ description: 'Root disk, on the host' }),
+  interfaces: integer({ description: 'Network interfaces that an instance can have' }),
+  addresses: integer({ description: 'Addresses of each family that an interface can have' }),
+}
+const NEW_TYPE = object(SIZES)
+const TYPE = named(
+  'InstanceType',
+  object({
+    ...SIZES,
+    isDefault: flag('The cloud has it by itself'),
+    instances: integer({ minimum: 0, description: 'Those that are not terminated' }),
+  }),
+)
+export type InstanceTypeShown = Typed<typeof TYPE>
+
+const NEW_EXAMPLE = {
+  ...{ name: 'lab.small', vcpus: 1, memoryMib: 1_024, diskGib: 10, interfaces: 2, addresses: 4 },
+}
+const EXAMPLE: InstanceTypeShown = { ...NEW_EXAMPLE, isDefault: false, instances: 0 }
+const ONE = object({ name: SIZES.name })
+const PATH = '/v1/types/{name}'
 
 export function addTypeRoutes(app: FastifyInstance, parts: TypeParts): void {
   const { state, clock, randomHex } = parts
-  app.get('/v1/types', async () => {
-    const view = await state.fresh()
-    return {
-      types: instanceTypes(view).map(({ current: _, ...type }) => ({
-        ...type,
-        isDefault: isDefaultType(type.name) && view.get('instance-type', type.name) === null,
-        instances: instancesOfType(view, type.name).length,
-      })),
-    }
-  })
-
-  app.post<{ Body: NewInstanceType }>('/v1/types', { schema: { body: BODY } }, ({ body }) =>
-    createInstanceType({ state, nowMs: clock.nowMs() }, body),
+  route(
+    app,
+    {
+      id: 'listTypes',
+      summary: 'Instance types and how many instances have them',
+      method: 'GET',
+      path: '/v1/types',
+      answer: object({ types: list(TYPE) }),
+      example: { types: [EXAMPLE] },
+    },
+    async () => {
+      const view = await state.fresh()
+      return { types: instanceTypes(view).map((type) => shown(view, type)) }
+    },
   )
 
-  app.delete<{ Params: { name: string } }>('/v1/types/:name', async ({ params }) => {
-    await deleteInstanceType({ state, randomHex, nowMs: clock.nowMs() }, params.name)
-    return { deleted: params.name }
-  })
+  route(
+    app,
+    {
+      id: 'getType',
+      summary: 'An instance type and how many instances have it',
+      method: 'GET',
+      path: PATH,
+      params: ONE,
+      answer: TYPE,
+      example: EXAMPLE,
+      refusals: ['NotFound'],
+    },
+    async ({ params: { name } }) => typeNamed(name),
+  )
+
+  route(
+    app,
+    {
+      id: 'createType',
+      summary: 'Make an instance type',
+      method: 'POST',
+      path: '/v1/types',
+      body: NEW_TYPE,
+      bodyExample: NEW_EXAMPLE,
+      answer: TYPE,
+      example: EXAMPLE,
+      refusals: ['NameTaken', 'Conflict'],
+    },
+    async ({ body }) => {
+      await createInstanceType({ state, nowMs: clock.nowMs() }, body)
+      return await typeNamed(body.name)
+    },
+  )
+
+  route(
+    app,
+    {
+      id: 'deleteType',
+      summary: 'Take away an instance type that no instance has',
+      method: 'DELETE',
+      path: PATH,
+      params: ONE,
+      answer: object({ deleted: text({}) }),
+      example: { deleted: 'lab.small' },
+      refusals: ['NotFound', 'Conflict'],
+    },
+    async ({ params: { name } }) => {
+      await deleteInstanceType({ state, randomHex, nowMs: clock.nowMs() }, name)
+      return { deleted: name }
+    },
+  )
+
+  async function typeNamed(name: string): Promise<InstanceTypeShown> {
+    const view = await state.fresh()
+    const type = instanceTypes(view).find((one) => one.name === name)
+    if (type === undefined) throw new MalleeError('NotFound', `there is no instance type ${name}`)
+    return shown(view, type)
+  }
+}
+
+function shown(view: View, type: InstanceTypeSpec): InstanceTypeShown {
+  const { name, vcpus, memoryMib, diskGib, interfaces, addresses } = type
+  const isDefault = isDefaultType(name) && view.get('instance-type', name) === null
+  const instances = instancesOfType(view, name).length
+  return { name, vcpus, memoryMib, diskGib, interfaces, addresses, isDefault, instances }
 }

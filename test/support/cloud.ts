@@ -18,12 +18,16 @@ import type { State } from '../../gateway/store/state.ts'
 import { type Aws, awsCli } from '../../sandbox/aws.ts'
 import type { CloudStatus } from '../../sandbox/gateway.ts'
 import { until } from '../../sandbox/until.ts'
+import { answerChecker, type Checker, type Document } from './document.ts'
 import { freePorts } from './ports.ts'
 
 const MALLEE = join(import.meta.dirname, '../../gateway/cli/main.ts')
 const REGION = 'mallee-1'
 /** Quick enough for tests to wait for a lease, slow enough for two busy processors. */
 const TIMING: GatewayTiming = { heartbeatMs: 300, leaseMs: 2_000 }
+
+/** The document is the same for every cloud of a file. */
+let checker: Promise<Checker> | null = null
 
 /** Runs a step when the test, or the file, is over: a TestContext or node:test itself. */
 export interface Ending {
@@ -140,7 +144,7 @@ async function runCloud(
       endings.push(async () => client.destroy())
       return client
     },
-    local: (call) => callLocal(config.socket, call),
+    local: (call) => checkedCall(config.socket, call),
     status: () => callLocal(config.socket, { method: 'GET', path: '/v1/status' }),
     start: async () => {
       running = child ? await startChild(dir, config) : await startHere(config)
@@ -166,6 +170,16 @@ async function runCloud(
   })
   await cloud.start()
   return cloud
+}
+
+/** Calls as `mallee` does, and holds the answer against the API's document. */
+async function checkedCall<T>(socket: string, call: LocalCall): Promise<T> {
+  const document = { method: 'GET', path: '/v1/openapi.json' } as const
+  checker ??= callLocal<Document>(socket, document).then(answerChecker)
+  const { check } = await checker
+  const answer = await callLocal<T>(socket, call)
+  await check(call.method, call.path, 200, answer)
+  return answer
 }
 
 async function startHere(config: GatewayConfig): Promise<Running> {

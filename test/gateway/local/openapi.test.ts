@@ -1,61 +1,89 @@
-// The OpenAPI document says what the local API does: its paths are answered, its bodies accepted.
+// The OpenAPI document says what the operator's API does, all of it: what goes in, what comes out,
+// why not, with an example of each. That real answers satisfy it every test of the API checks.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import Fastify from 'fastify'
+import { addOpenApiRoute } from '../../../gateway/local/openapi.ts'
+import { answerChecker, contentOf, type Document, operationsOf } from '../../support/document.ts'
 import { openCloud } from '../ec2/support.ts'
 import { localApi } from './support.ts'
 
-interface Operation {
-  readonly operationId: string
-  readonly summary: string
-  readonly parameters?: readonly { readonly name: string; readonly in: string }[]
-  readonly requestBody?: {
-    readonly content: Readonly<Record<string, { readonly schema: { readonly type: string } }>>
-  }
-}
+const PLAIN = /^\$ref$|^type$|^anyOf$|^enum$/
 
-interface Document {
-  readonly openapi: string
-  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
-}
-
-test('GET /v1/openapi.json describes every route with its parameters and its body', async (t) => {
-  const cloud = await openCloud(t, { racks: ['a'] })
-  const { app } = localApi(t, cloud)
-  const answer = await app.inject({ method: 'GET', url: '/v1/openapi.json' })
-  const { openapi, paths }: Document = answer.json()
-  assert.equal(openapi, '3.1.0')
-  const all = Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => ({ path, method, ...operation })),
-  )
-  assert.ok(all.length >= 29, `${all.length} operations`)
+test('every operation has a name, a summary, typed input and output, refusals, examples', async (t) => {
+  const { app } = localApi(t, await openCloud(t, { racks: ['a'] }))
+  const document: Document = (await app.inject('/v1/openapi.json')).json()
+  assert.equal(document.openapi, '3.1.0')
+  const { satisfies } = await answerChecker(document)
+  const all = operationsOf(document)
+  assert.ok(all.length >= 35, `${all.length} operations`)
   assert.equal(new Set(all.map((one) => one.operationId)).size, all.length)
-  for (const { path, method, summary, parameters = [], requestBody } of all) {
-    assert.notEqual(summary, '', `${method} ${path}`)
-    const url = path.replaceAll(/\{\w+\}/g, 'x')
-    assert.ok(app.hasRoute({ method: method.toUpperCase() as 'GET', url: colons(path) }), path)
-    const named = parameters.filter((one) => one.in === 'path').map((one) => `{${one.name}}`)
-    assert.deepEqual(path.match(/\{\w+\}/g) ?? [], named)
-    const type = Object.keys(requestBody?.content ?? {})[0]
-    if (type !== 'application/json') continue
+  for (const one of all) {
+    const { operationId: id, path, method, parameters = [], requestBody, responses } = one
+    assert.match(id, /^[a-z]+[A-Z][A-Za-z]+$/)
+    assert.match(one.summary, /^[A-Z].{10,}[^.]$/, id)
+    const url = path.replaceAll(/\{(\w+)\}/g, ':$1')
+    assert.ok(app.hasRoute({ method: method as 'GET', url }), `${method} ${url}`)
+    const named = parameters.filter((each) => each.in === 'path').map((each) => `{${each.name}}`)
+    assert.deepEqual(path.match(/\{\w+\}/g) ?? [], named, id)
+    for (const { name, schema } of parameters) typed(schema, `${id} ${name}`)
+    const { schema, example } = contentOf(responses['200'] ?? { content: {} })
+    typed(schema, id)
+    assert.equal(satisfies(schema, example), '', `the example of ${id}`)
+    assert.deepEqual(contentOf(responses['default'] ?? { content: {} }).schema, {
+      $ref: '#/components/schemas/Error',
+    })
+    const refusals = Object.entries(responses).filter(([status]) => /^[45]/.test(status))
+    for (const [status, refusal] of refusals) {
+      const said = contentOf(refusal)
+      assert.equal(satisfies(said.schema, said.example), '', `${id} ${status}`)
+    }
+    if (parameters.length > 0 || requestBody) assert.ok(responses['400'], id)
+    if (requestBody === undefined) continue
+    const [type = ''] = Object.keys(requestBody.content)
+    const body = contentOf(requestBody, type)
+    if (type === 'application/octet-stream') continue
+    typed(body.schema, id)
+    assert.equal(satisfies(body.schema, body.example), '', `the body's example of ${id}`)
     // What is no object at all is refused for its form, before anything is looked for.
-    const refused = await app.inject({ method: method.toUpperCase() as 'PUT', url, payload: [] })
-    assert.equal(refused.statusCode, 400, `${method} ${path}`)
+    const asked = path.replaceAll(/\{\w+\}/g, 'x')
+    const refused = await app.inject({ method: method as 'PUT', url: asked, payload: [] })
+    assert.equal(refused.statusCode, 400, id)
     assert.equal(refused.json().code, 'BadArgument')
   }
-  const set = paths['/v1/accounts/{account}/quotas/{name}']?.['put']
-  assert.deepEqual(set?.requestBody?.content['application/json']?.schema, {
-    ...{ type: 'object', required: ['value'], additionalProperties: false },
-    properties: { value: { type: 'integer', minimum: 0, maximum: 1_000_000_000 } },
-  })
-  const blob = paths['/v1/blobs']?.['put']
-  assert.deepEqual(Object.keys(blob?.requestBody?.content ?? {}), ['application/octet-stream'])
-  assert.deepEqual(
-    blob?.parameters?.map((one) => [one.name, one.in]),
-    [['name', 'query']],
-  )
 })
 
-function colons(path: string): string {
-  return path.replaceAll(/\{(\w+)\}/g, ':$1')
+test('a route that nobody described cannot be added', () => {
+  const app = Fastify()
+  addOpenApiRoute(app)
+  assert.throws(() => app.get('/v1/secret', async () => ({})), /GET \/v1\/secret is not described/)
+})
+
+test('what does not satisfy a schema is refused with its name, its value and what fits', async (t) => {
+  const { call } = localApi(t, await openCloud(t, { racks: ['a'] }))
+  const token = { rack: 'a', roles: ['cc'], minutes: 60 }
+  for (const [payload, message] of [
+    [{ ...token, minutes: 0 }, 'minutes 0 must be >= 1'],
+    [{ ...token, minutes: 'many' }, 'minutes "many" must be integer'],
+    [{ ...token, roles: ['cc', 'vip'] }, 'roles.1 "vip" is none of cc, sc, nc'],
+    [{ ...token, hours: 1 }, '"hours" in body is none of rack, roles, minutes'],
+    [{ rack: 'a', roles: ['cc'] }, 'minutes is missing in the body'],
+    [{ ...token, rack: 'x'.repeat(64) }, /^rack "x+" must NOT have more than 63 characters$/],
+  ] as const) {
+    const { status, body } = await call('POST', '/v1/tokens', payload)
+    assert.deepEqual([status, body['code']], [400, 'BadArgument'])
+    if (typeof message === 'string') assert.equal(body['message'], message)
+    else assert.match(String(body['message']), message)
+  }
+})
+
+/** Does the schema say more than that it is something? */
+function typed(schema: object, what: string): void {
+  assert.ok(
+    Object.keys(schema).some((keyword) => PLAIN.test(keyword)),
+    what,
+  )
+  const { type, properties, additionalProperties, description } = schema as Record<string, unknown>
+  if (type === 'object') assert.ok(properties ?? additionalProperties ?? description, what)
 }

@@ -6,7 +6,11 @@ import { silentLog } from '../../../common/log.ts'
 import { Sessions } from '../../../gateway/federation/sessions.ts'
 import { createLocalServer, type LocalParts } from '../../../gateway/local/server.ts'
 import type { Ending } from '../../support/cloud.ts'
-import type { Cloud } from '../ec2/support.ts'
+import { answerChecker, type Checker } from '../../support/document.ts'
+import { type Cloud, DIGEST } from '../ec2/support.ts'
+
+/** The document says the same in every test of a file. */
+let checker: Promise<Checker> | null = null
 
 export interface Answer {
   readonly status: number
@@ -25,7 +29,7 @@ export interface LocalApi {
 export function localParts(cloud: Cloud, more: Partial<LocalParts> = {}): LocalParts {
   return {
     ...{ state: cloud.state, sessions: new Sessions(), clock: systemClock, randomHex },
-    ...{ blobsDir: '/nonexistent', caDigest: '', sealer: { seal: notNeeded, open: notNeeded } },
+    ...{ blobsDir: '/nonexistent', caDigest: DIGEST, sealer: { seal: notNeeded, open: notNeeded } },
     ...{ certificateEnds: () => ({ ca: 0, gateway: 0 }), log: silentLog },
     ...more,
   }
@@ -37,8 +41,12 @@ export function localApi(t: Ending, cloud: Cloud, more: Partial<LocalParts> = {}
   return {
     app,
     call: async (method, url, payload) => {
+      checker ??= answerChecker((await app.inject('/v1/openapi.json')).json())
       const answer = await app.inject({ method, url, ...(payload && { payload }) })
-      return { status: answer.statusCode, body: answer.json() }
+      const { statusCode: status } = answer
+      const body = answer.json()
+      await (await checker).check(method, url, status, body)
+      return { status, body }
     },
   }
 }
