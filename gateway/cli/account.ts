@@ -6,6 +6,7 @@ import type { Account, Key, NewKey } from '../local/accounts.ts'
 import { callLocal } from './client.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 import { accountName, keyName } from './names.ts'
+import { showCommand } from './show.ts'
 
 const flags = { socket: socketFlag, json: jsonFlag }
 
@@ -95,7 +96,16 @@ const deleteKeyCommand = buildCommand<LocalFlags, [string, string]>({
 })
 
 export const accountRoutes = buildRouteMap({
-  routes: { create: createAccountCommand, list: listAccountsCommand },
+  routes: {
+    create: createAccountCommand,
+    list: listAccountsCommand,
+    show: showCommand(
+      'An account and its keys',
+      'mallee account show 111122223333',
+      accountName,
+      '/v1/accounts',
+    ),
+  },
   docs: { brief: 'Accounts of the cloud' },
 })
 

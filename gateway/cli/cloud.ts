@@ -1,10 +1,11 @@
-// `mallee cloud set`: settings of the whole cloud.
+// `mallee cloud …`: settings of the whole cloud.
 
 import { buildCommand, buildRouteMap } from '@stricli/core'
 import { answering, print } from '../../common/cli.ts'
 import type { CloudSettings } from '../local/cloud.ts'
 import { callLocal } from './client.ts'
-import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { show } from './show.ts'
 
 interface Flags extends LocalFlags {
   readonly vlanScope?: 'cloud' | 'rack'
@@ -51,7 +52,13 @@ const setCommand = buildCommand<Flags>({
     }),
 })
 
+const showSettings = buildCommand<LocalFlags>({
+  docs: helped('Settings of the cloud', 'mallee cloud show'),
+  parameters: { flags: { socket: socketFlag, json: jsonFlag } },
+  func: (flags) => answering(flags.json, () => show(flags, '/v1/cloud')),
+})
+
 export const cloudRoutes = buildRouteMap({
-  routes: { set: setCommand },
+  routes: { show: showSettings, set: setCommand },
   docs: { brief: 'Settings of the whole cloud' },
 })

@@ -4,9 +4,10 @@ import { buildCommand, buildRouteMap } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
 import type { HostPlace } from '../local/shown-racks.ts'
 import { callLocal } from './client.ts'
-import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 import { hostName, rackName } from './names.ts'
 import { noteOf } from './rack.ts'
+import { show } from './show.ts'
 
 const flags = { socket: socketFlag, json: jsonFlag }
 const NAMES = {
@@ -47,6 +48,12 @@ const listCommand = buildCommand<LocalFlags>({
     }),
 })
 
+const showHost = buildCommand<LocalFlags, [string, string]>({
+  docs: helped('A host, and what is free on it', 'mallee host show a a-nc-1'),
+  parameters: { flags, positional: NAMES },
+  func: (given, rack, host) => answering(given.json, () => show(given, pathOf(rack, host))),
+})
+
 function change(verb: 'cordon' | 'uncordon', brief: string, more: string) {
   return buildCommand<LocalFlags, [string, string]>({
     docs: {
@@ -85,6 +92,7 @@ const removeCommand = buildCommand<LocalFlags, [string, string]>({
 export const hostRoutes = buildRouteMap({
   routes: {
     list: listCommand,
+    show: showHost,
     cordon: change(
       'cordon',
       'Place no new instances on a host',

@@ -54,7 +54,7 @@ const listCommand = buildCommand<LocalFlags>({
         `${one.sizeBytes}`,
         one.sha256,
       ])
-      print(json, blobs, table(['NAME', 'FORMAT', 'BYTES', 'SHA-256'], rows))
+      print(json, { blobs }, table(['NAME', 'FORMAT', 'BYTES', 'SHA-256'], rows))
     }),
 })
 

@@ -16,7 +16,14 @@ interface Status {
   readonly racks: readonly { readonly name: string; readonly hosts: readonly { host: string }[] }[]
 }
 
-function named(placeholder: string, brief: string, look: Look) {
+export interface NameParameter {
+  readonly brief: string
+  readonly placeholder: string
+  readonly parse: (text: string) => string
+  readonly proposeCompletions: (this: CommandContext) => Promise<readonly string[]>
+}
+
+function named(placeholder: string, brief: string, look: Look): NameParameter {
   return {
     brief,
     placeholder,
@@ -32,7 +39,7 @@ function named(placeholder: string, brief: string, look: Look) {
         callLocal<T>(socket, { method: 'GET', path, timeoutMs: LIMIT_MS })
       return look(get, before).catch(() => [])
     },
-  } as const
+  }
 }
 
 export const rackName = named('rack', 'Name of the rack', async (get) =>
@@ -71,3 +78,9 @@ export const typeName = named('name', 'Family, dot, size: t3.nano', async (get) 
 export const poolName = named('id', 'Id of the pool', async (get) =>
   (await get<{ pools: { id: string }[] }>('/v1/pools')).pools.map(({ id }) => id),
 )
+
+/** Join tokens that nobody has used yet. */
+export const tokenName = named('id', 'Id of the token', async (get) => {
+  const { tokens } = await get<{ tokens: { id: string; used: object | null }[] }>('/v1/tokens')
+  return tokens.filter(({ used }) => used === null).map(({ id }) => id)
+})

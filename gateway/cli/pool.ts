@@ -6,6 +6,7 @@ import type { PublicPool } from '../local/pools.ts'
 import { callLocal } from './client.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 import { poolName, rackName } from './names.ts'
+import { showCommand } from './show.ts'
 
 interface Flags extends LocalFlags {
   readonly cidr: string
@@ -78,7 +79,17 @@ const deletePoolCommand = buildCommand<LocalFlags, [string]>({
 })
 
 export const poolRoutes = buildRouteMap({
-  routes: { create: createPoolCommand, list: listPoolsCommand, delete: deletePoolCommand },
+  routes: {
+    create: createPoolCommand,
+    list: listPoolsCommand,
+    show: showCommand(
+      'A public pool, and how many addresses of it are out',
+      'mallee pool show ipv4pool-ec2-0123456789abcdef0',
+      poolName,
+      '/v1/pools',
+    ),
+    delete: deletePoolCommand,
+  },
   docs: { brief: 'Pools of public addresses' },
 })
 
@@ -100,5 +111,5 @@ async function listPools({ socket, json }: LocalFlags): Promise<void> {
     String(pool.available),
     pool.excluded.join(','),
   ])
-  print(json, pools, table(['POOL', 'CIDR', 'RACKS', 'OUT', 'AVAILABLE', 'EXCLUDED'], rows))
+  print(json, { pools }, table(['POOL', 'CIDR', 'RACKS', 'OUT', 'AVAILABLE', 'EXCLUDED'], rows))
 }

@@ -7,6 +7,7 @@ import type { Status } from '../local/status.ts'
 import { callLocal } from './client.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 import { rackName } from './names.ts'
+import { showCommand } from './show.ts'
 
 const flags = { socket: socketFlag, json: jsonFlag }
 
@@ -43,6 +44,7 @@ function change(brief: string, example: string, method: 'POST' | 'DELETE', suffi
 export const rackRoutes = buildRouteMap({
   routes: {
     list: listCommand,
+    show: showCommand('A rack and its hosts', 'mallee rack show a', rackName, '/v1/racks'),
     drain: change('Place no new instances in a rack', 'mallee rack drain a', 'POST', '/drain'),
     undrain: change('Place instances in a rack again', 'mallee rack undrain a', 'POST', '/undrain'),
     remove: change(
@@ -71,7 +73,7 @@ async function showStatus({ socket, json }: LocalFlags, whole: boolean): Promise
   )
   const heads = ['RACK', 'STATE', 'HOST', 'ROLES', 'SESSION', 'INSTANCES', 'VCPUS', 'NOTE']
   const hosts = table(heads, rows)
-  if (!whole) return print(json, status.racks, hosts)
+  if (!whole) return print(json, { racks: status.racks }, hosts)
   const instances = Object.entries(status.instances).map(([name, n]) => `${n} ${name}`)
   const tunnels = status.tunnels.map((one) => {
     const at = one.latestHandshakeMs

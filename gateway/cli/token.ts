@@ -1,13 +1,13 @@
 // `mallee token …`: join tokens.
 
 import { buildCommand, buildRouteMap, numberParser } from '@stricli/core'
-import { answering, print } from '../../common/cli.ts'
+import { answering, print, table } from '../../common/cli.ts'
 import { MalleeError } from '../../common/errors.ts'
-import type { NewToken } from '../local/tokens.ts'
+import type { NewToken, Token } from '../local/tokens.ts'
 import type { Role } from '../store/records.ts'
 import { callLocal } from './client.ts'
-import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
-import { rackName } from './names.ts'
+import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { rackName, tokenName } from './names.ts'
 
 const ROLES = ['cc', 'sc', 'nc'] as const
 
@@ -54,8 +54,48 @@ const createTokenCommand = buildCommand<Flags>({
   func: (flags) => answering(flags.json, () => createToken(flags)),
 })
 
+const listTokens = buildCommand<LocalFlags>({
+  docs: helped('Join tokens, and who joined with them', 'mallee token list'),
+  parameters: { flags: { socket: socketFlag, json: jsonFlag } },
+  func: ({ socket, json }) =>
+    answering(json, async () => {
+      const call = { method: 'GET', path: '/v1/tokens' } as const
+      const { tokens } = await callLocal<{ tokens: readonly Token[] }>(socket, call)
+      const rows = tokens.map(({ id, rack, roles, expiresAtMs, used }) => [
+        id,
+        rack,
+        roles.join(','),
+        new Date(expiresAtMs).toISOString(),
+        used === null ? '' : used.host,
+      ])
+      print(json, { tokens }, table(['TOKEN', 'RACK', 'ROLES', 'UNTIL', 'USED BY'], rows))
+    }),
+})
+
+const revokeToken = buildCommand<LocalFlags, [string]>({
+  docs: {
+    brief: 'End a join token that nobody has used',
+    fullDescription: [
+      'End a join token that nobody has used. Its id is what `mallee token list` shows, and the',
+      'third part of the token.',
+      '',
+      'Example:',
+      '  mallee token revoke 0123456789abcdef',
+    ].join('\n'),
+  },
+  parameters: {
+    flags: { socket: socketFlag, json: jsonFlag },
+    positional: { kind: 'tuple', parameters: [tokenName] },
+  },
+  func: ({ socket, json }, id) =>
+    answering(json, async () => {
+      const call = { method: 'DELETE', path: `/v1/tokens/${encodeURIComponent(id)}` } as const
+      print(json, await callLocal(socket, call), `${id}: revoked`)
+    }),
+})
+
 export const tokenRoutes = buildRouteMap({
-  routes: { create: createTokenCommand },
+  routes: { create: createTokenCommand, list: listTokens, revoke: revokeToken },
   docs: { brief: 'Join tokens' },
 })
 

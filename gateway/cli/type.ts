@@ -6,6 +6,7 @@ import type { InstanceTypeShown } from '../local/types.ts'
 import { callLocal } from './client.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 import { typeName } from './names.ts'
+import { showCommand } from './show.ts'
 
 interface Flags extends LocalFlags {
   readonly vcpus: number
@@ -85,7 +86,17 @@ const deleteTypeCommand = buildCommand<LocalFlags, [string]>({
 })
 
 export const typeRoutes = buildRouteMap({
-  routes: { create: createTypeCommand, list: listTypesCommand, delete: deleteTypeCommand },
+  routes: {
+    create: createTypeCommand,
+    list: listTypesCommand,
+    show: showCommand(
+      'An instance type and how many instances have it',
+      'mallee type show t3.nano',
+      typeName,
+      '/v1/types',
+    ),
+    delete: deleteTypeCommand,
+  },
   docs: { brief: 'Instance types' },
 })
 
@@ -103,5 +114,5 @@ async function listTypes({ socket, json }: LocalFlags): Promise<void> {
     type.isDefault ? 'yes' : 'no',
   ])
   const head = ['TYPE', 'VCPUS', 'MIB', 'GIB', 'INTERFACES', 'ADDRESSES', 'INSTANCES', 'DEFAULT']
-  print(json, types, table(head, rows))
+  print(json, { types }, table(head, rows))
 }

@@ -35,7 +35,7 @@ async function complete(root: Root, ...words: string[]): Promise<string[]> {
 
 test('commands, flags and values that are listed are completed', async () => {
   assert.deepEqual(await complete(mallee, 'ho'), ['host'])
-  assert.deepEqual(await complete(mallee, 'account', ''), ['create', 'list'])
+  assert.deepEqual(await complete(mallee, 'quota', ''), ['list', 'set', 'reset'])
   assert.deepEqual(await complete(mallee, 'identity'), ['identity-certificate'])
   assert.deepEqual(await complete(mallee, 'cloud', 'set', '--vlan-scope', ''), ['cloud', 'rack'])
   assert.deepEqual(await complete(mallee, 'cloud', 'set', '--vlan'), ['--vlan-scope'])
@@ -77,13 +77,13 @@ test('bash completes with what the command prints for it', async () => {
     ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _mallee; echo "\${COMPREPLY[*]}"; }
     complete -p mallee
     ask ${words.join(' ')}
-    ask mallee rack ''
+    ask mallee quota ''
     ask mallee image import /no`
   const { stdout } = await exec(['bash', '-ec', script])
   assert.deepEqual(stdout.trimEnd().split('\n'), [
     'complete -o bashdefault -o default -F _mallee mallee',
     'a0 a1 a2',
-    'list drain undrain remove',
+    'list set reset',
   ])
 })
 
