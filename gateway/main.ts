@@ -25,6 +25,7 @@ import { departHost } from './control/departure.ts'
 import type { OpenRole } from './control/desired-metadata.ts'
 import { startHousekeeping } from './control/housekeeping.ts'
 import { openCredentials } from './control/role-credentials.ts'
+import { startScaling } from './control/scaling.ts'
 import { upgradeRecords } from './control/upgrade.ts'
 import { ensureDefaultVpcs } from './ec2/networks.ts'
 import { checkJoin, joinHost } from './federation/membership.ts'
@@ -195,6 +196,8 @@ async function openGateway(
     log,
   })
   onStop(() => housekeeping.stop())
+  const scaling = startScaling({ state, randomHex, region: cloud.region, clock, chance, log })
+  onStop(() => scaling.stop())
   onStop(watchGauges({ state, sessions, metrics, clock, certificateEnds: certificate.ends }))
   const { auditFileBytes: maxBytes, auditFiles: files, apiRateFactor: factor } = config
   const file = new AuditFile({ path: filesOf(stateDir).audit, maxBytes, files, log, metrics })

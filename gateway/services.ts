@@ -1,5 +1,6 @@
 // The handlers of every service of the endpoint, made of what they need.
 
+import { autoScalingHandlers } from './autoscaling/index.ts'
 import type { ServiceHandlers } from './aws/handlers.ts'
 import { type Ec2Parts, ec2Handlers } from './ec2/index.ts'
 import { iamHandlers } from './iam/index.ts'
@@ -15,7 +16,7 @@ export function serviceHandlers(parts: ServiceParts): ServiceHandlers {
     ec2: ec2Handlers(parts),
     sts: stsHandlers(parts),
     iam: iamHandlers(parts),
-    autoscaling: {},
+    autoscaling: autoScalingHandlers(parts),
     elasticloadbalancing: {},
   }
 }

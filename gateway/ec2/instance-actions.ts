@@ -99,8 +99,8 @@ function checkProtection(record: InstanceRecord): void {
   throw new ApiError('OperationNotPermitted', text)
 }
 
-/** Terminating once more is no error and changes nothing. */
-async function terminate(
+/** Also one that is protected. Terminating once more is no error and changes nothing. */
+export async function terminate(
   tx: Transaction,
   record: InstanceRecord,
   nowMs: number,

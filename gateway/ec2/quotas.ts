@@ -98,6 +98,13 @@ const TABLE = {
     things: 'launch templates',
     used: (view, account) => view.by('launch-template', 'account', account).length,
   },
+  'auto-scaling-groups': {
+    name: 'Auto Scaling groups per region',
+    value: 200,
+    code: 'LimitExceeded',
+    things: 'Auto Scaling groups',
+    used: (view, account) => view.by('scaling-group', 'account', account).length,
+  },
   'outstanding-peerings': {
     name: 'Outstanding VPC peering connection requests',
     value: 25,

@@ -53,16 +53,35 @@ export async function startInstances(
 async function launch(
   parts: RunParts,
   tx: Transaction,
-  asked: { context: CallContext; input: RunInput; token: string; ownTags: Tags },
+  asked: RunAsked & { readonly token: string },
 ): Promise<string> {
-  const { state, region, randomHex } = parts
-  const { context, input, token, ownTags } = asked
+  const { context, input, token } = asked
   const use = { context, action: 'RunInstances', token }
   const known = await answeredBefore(tx, use)
   if (known !== null) {
     endDryRun(input)
     return known
   }
+  const { reservation } = await launchIn(tx, parts, asked)
+  await keepAnswer(tx, use, reservation)
+  endDryRun(input)
+  return reservation
+}
+
+export interface RunAsked {
+  readonly context: CallContext
+  readonly input: RunInput
+  /** Tags of the cloud's own making. */
+  readonly ownTags: Tags
+}
+
+/** Everything that a request names, without a look at what is free. Throws what AWS answers. */
+export async function checkRun(
+  tx: Transaction,
+  parts: RunParts,
+  { context, input, ownTags }: RunAsked,
+) {
+  const { state, region } = parts
   const { account } = context.caller
   const view = await state.fresh()
   const template = templateRun(view, account, input, context.authorized)
@@ -73,32 +92,42 @@ async function launch(
   await keepFromRemoval(tx, 'instance-type', [name])
   const one: Launch = { ...parts, tx, context, request, systemTags }
   const targets = await findTargets(tx, view, { region, account }, request)
-  const racks = racksWithAddresses(view, targets, request)
   const group = await groupFor(tx, account, request.group)
   const profile =
     request.profile === null ? null : await profileFor(tx, view, context, request.profile)
+  return { one, view, request, targets, group, profile }
+}
+
+/** Starts instances within a transaction of somebody else's. */
+export async function launchIn(
+  tx: Transaction,
+  parts: RunParts,
+  asked: RunAsked,
+): Promise<{ reservation: string; instances: readonly InstanceRecord[] }> {
+  const { state, randomHex } = parts
+  const { account } = asked.context.caller
+  const { one, view, request, targets, group, profile } = await checkRun(tx, parts, asked)
+  const racks = racksWithAddresses(view, targets, request)
   const { type: need, minCount, isSpot } = request
   const wanted = { type: need, isSpot, least: minCount, wanted: request.maxCount }
   const maxCount = await instancesAllowed(tx, state, account, wanted)
   const places = await chooseHosts(tx, state, { need, minCount, maxCount, racks, group })
   const reservation = randomId(randomHex, 'r')
-  let count = 0
+  const instances: InstanceRecord[] = []
   for (const place of places) {
     const inGroup = group === null ? null : { id: group.record.id, partition: place.partition }
-    const about = { reservation, launchIndex: count, group: inGroup, profile }
+    const about = { reservation, launchIndex: instances.length, group: inGroup, profile }
     const made = await launchOne(one, targets, place, about)
-    if (made) count += 1
+    if (made !== null) instances.push(made)
   }
-  if (count < minCount) {
+  if (instances.length < minCount) {
     const subnets = targets.cards.flatMap((card) => [...card.subnets.values()])
     throw addressesShort(
       subnets.map(({ id }) => id),
-      count,
+      instances.length,
     )
   }
-  await keepAnswer(tx, use, reservation)
-  endDryRun(input)
-  return reservation
+  return { reservation, instances }
 }
 
 /** Racks whose subnets are not full, as far as the mirror knows. */
@@ -132,7 +161,7 @@ function addressesShort(subnets: readonly string[], count: number): ApiError {
   return new ApiError('InsufficientFreeAddressesInSubnet', text)
 }
 
-/** False when a subnet there has no address left. */
+/** Null when a subnet there has no address left. */
 async function launchOne(
   parts: Launch,
   targets: Targets,
@@ -141,13 +170,13 @@ async function launchOne(
     readonly group: InstanceRecord['group'] | null
     readonly profile: InstanceProfileRecord | null
   },
-): Promise<boolean> {
+): Promise<InstanceRecord | null> {
   const { tx, randomHex, context, request, systemTags } = parts
   const { account } = context.caller
   const id = await newId(tx, randomHex, 'instance')
   const cards = await launchCards(parts, targets.cards, { id, account, rack, host })
   const [first] = cards ?? []
-  if (cards === null || first === undefined) return false
+  if (cards === null || first === undefined) return null
   const [target] = targets.cards
   const subnet = target?.subnets.get(rack)
   const wish =
@@ -190,7 +219,7 @@ async function launchOne(
   }
   const tags = new Map([...(request.tags.get('instance') ?? []), ...systemTags])
   await addTags(tx, { kind: 'instance', id, account }, tags)
-  return true
+  return instance
 }
 
 function answerOf(

@@ -3,18 +3,19 @@
 import type { ApiError } from '../aws/api-error.ts'
 import type { Authorized, Caller } from '../aws/handlers.ts'
 import type { ServiceName } from '../aws/model.ts'
-import { meaningsOf } from '../ec2/launch-template-names.ts'
+import { meaningsOf, type VersionAsked } from '../ec2/launch-template-names.ts'
 import type { Sealer } from '../secrets.ts'
 import type { State, View } from '../store/state.ts'
 import { ec2Arn, keysOf } from './ec2-keys.ts'
 import type { Place } from './ec2-named.ts'
-import { type Ask, ec2Asks, runAsks } from './ec2-requests.ts'
+import { type Ask, ec2Asks } from './ec2-requests.ts'
 import { templatesNamed } from './ec2-run-instances.ts'
 import { evaluate } from './evaluate.ts'
 import { iamAsks } from './iam-requests.ts'
 import { type Access, accessOf as recordedAccess } from './principals.ts'
 import { accessDenied, type Refused, unauthorized } from './refusals.ts'
 import { type Arrival, arrivalKeys } from './request-keys.ts'
+import { scalingAsks, scalingTemplates } from './scaling-requests.ts'
 import { stsAsks } from './sts-requests.ts'
 
 export interface AuthorizerParts {
@@ -47,7 +48,7 @@ export function createAuthorizer(parts: AuthorizerParts): Authorize {
   const { state, sealer, region, accessOf = recordedAccess } = parts
   return async ({ service, operation, input, caller, arrival }) => {
     const { account } = caller
-    const named = service === 'ec2' ? templatesNamed(operation, input) : []
+    const named = templatesIn(service, operation, input)
     // A version that another gateway just made is the latest one here as well. What follows happens
     // at once: the templates mean the same to the questions and in the answer.
     const view = named.length > 0 ? await state.fresh() : state.view()
@@ -88,12 +89,18 @@ function asksOf(
     case 'sts':
       return stsAsks(operation)
     case 'autoscaling':
-      return [...anyOf(service, operation), ...templateRuns(place, input)]
+      return scalingAsks(place, operation, input)
     case 'ec2-instance-connect':
       return [instanceAsk(place, `${service}:${operation}`, input)]
     default:
       return anyOf(service, operation)
   }
+}
+
+/** The launch templates whose meaning is not to change between the guard and the handler. */
+function templatesIn(service: GuardedService, operation: string, input: object): VersionAsked[] {
+  if (service === 'autoscaling') return scalingTemplates(input)
+  return service === 'ec2' ? templatesNamed(operation, input) : []
 }
 
 function anyOf(service: GuardedService, operation: string): Ask[] {
@@ -104,16 +111,6 @@ function instanceAsk(place: Place, action: string, input: object): Ask {
   const { InstanceId: id } = input as { readonly InstanceId: string }
   const resource = ec2Arn(place, 'instance', id)
   return { action, resource, keys: keysOf(place, 'instance', id) }
-}
-
-/** Who lets a group launch from a template must be allowed to launch from it (Auto Scaling). */
-function templateRuns(place: Place, input: object): Ask[] {
-  const { LaunchTemplate: template, MixedInstancesPolicy: mixed } = input as {
-    LaunchTemplate?: object
-    MixedInstancesPolicy?: { LaunchTemplate?: { LaunchTemplateSpecification?: object } }
-  }
-  const named = [template, mixed?.LaunchTemplate?.LaunchTemplateSpecification]
-  return named.flatMap((one) => (one === undefined ? [] : runAsks(place, { LaunchTemplate: one })))
 }
 
 function refusalOf(service: GuardedService, sealer: Sealer, refused: Refused): ApiError {

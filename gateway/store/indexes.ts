@@ -29,6 +29,9 @@ export const INDEXED = {
   'iam-profile': ['id', 'role'],
   'profile-association': ['account', 'id', 'profile'],
   'placement-group': ['account'],
+  'scaling-group': ['account', 'id'],
+  'scaling-member': ['account', 'group'],
+  'scaling-activity': ['account', 'group'],
   'insights-path': ['account'],
   'insights-analysis': ['account', 'path'],
 } as const satisfies { readonly [K in Kind]?: readonly string[] }

@@ -1,12 +1,14 @@
 // Every kind of record in the store: its key and its shape. A record is JSON; keys are
 // `<kind>/<id>`. Times are milliseconds since 1970. Instances: instance-records.ts; tenants'
-// networks: network-records.ts; users and roles: iam-records.ts.
+// networks: network-records.ts; users and roles: iam-records.ts; groups that scale:
+// scaling-records.ts.
 
 import type { ComputeRecords } from './compute-records.ts'
 import type { IamRecords } from './iam-records.ts'
 import type { InstanceRecord, MetadataOptions } from './instance-records.ts'
 import type * as network from './network-records.ts'
 import type * as number from './number-records.ts'
+import type { ScalingRecords } from './scaling-records.ts'
 
 export type { AccessKeyRecord } from './iam-records.ts'
 export type {
@@ -220,7 +222,7 @@ export interface RemovalRecord {
 }
 
 /** Kind → record; the kind is the first part of the key. */
-export interface Records extends ComputeRecords, IamRecords {
+export interface Records extends ComputeRecords, IamRecords, ScalingRecords {
   cloud: CloudRecord
   rack: RackRecord
   host: HostRecord

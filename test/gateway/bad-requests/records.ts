@@ -18,6 +18,7 @@ const COMPARED: Readonly<Record<Kind, boolean>> = {
   ...{ 'launch-template-version': true, 'access-key': true, 'iam-account': true },
   ...{ 'iam-user': true, 'iam-group': true, 'iam-role': true, 'iam-profile': true },
   ...{ 'iam-policy': true, 'instance-credentials': true, 'profile-association': true },
+  ...{ 'scaling-group': true, 'scaling-member': true, 'scaling-activity': true },
   ...{ fleet: true, quota: true, removal: true, 'key-use': false, lease: false },
 }
 

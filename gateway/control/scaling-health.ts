@@ -1,0 +1,58 @@
+// Is an instance of an Auto Scaling group healthy? Pure. What is silent is not ill: an instance
+// whose rack cannot be asked keeps the health that it had.
+
+import { isRackConnected } from '../ec2/zones.ts'
+import type { InstanceRecord } from '../store/records.ts'
+import type { ScalingGroupRecord, ScalingMemberRecord } from '../store/scaling-records.ts'
+import type { View } from '../store/state.ts'
+
+/** A status check that fails for so long is no hiccup. */
+const IMPAIRED_MS = 3 * 60_000
+/** A host that is away for so long, while its rack is there, does not come back by itself soon. */
+const HOST_AWAY_MS = 10 * 60_000
+const SECOND_MS = 1_000
+
+/** Why an instance is taken out of service, as AWS ends the sentence in an activity's cause. */
+export interface Illness {
+  /** `ended`: it does not run any more. `impaired`: it should, and a check says no. */
+  readonly kind: 'ended' | 'impaired'
+  readonly text: string
+}
+
+const ENDED: Illness = {
+  kind: 'ended',
+  text: 'an EC2 health check indicating it has been terminated or stopped',
+}
+const DEAF: Illness = { kind: 'impaired', text: 'an EC2 instance status checks failure' }
+const AWAY: Illness = { kind: 'impaired', text: 'an EC2 system status checks failure' }
+
+/** Null when there is nothing to say against it. */
+export function illnessOf(
+  view: View,
+  group: ScalingGroupRecord,
+  member: ScalingMemberRecord,
+  instance: InstanceRecord | null,
+  nowMs: number,
+): Illness | null {
+  if (instance === null || instance.desired !== 'running') return ENDED
+  const host = view.get('host', instance.rack, instance.host)
+  // Its host was taken out of the cloud for good, and its disk with it.
+  if (host === null) return ENDED
+  if (inGrace(group, member, nowMs) || !isRackConnected(view, instance.rack)) return null
+  if (host.status?.connected !== true) {
+    const awayMs = nowMs - (host.awaySinceMs ?? nowMs)
+    return awayMs >= HOST_AWAY_MS ? AWAY : null
+  }
+  const { guest, guestSinceMs = nowMs } = instance.observed ?? {}
+  const isDeaf = instance.state === 'running' && guest === 'failed'
+  return isDeaf && nowMs - guestSinceMs >= IMPAIRED_MS ? DEAF : null
+}
+
+/** The time after it came into service in which no check counts. */
+export function inGrace(
+  { gracePeriodSeconds }: ScalingGroupRecord,
+  { inServiceAtMs }: ScalingMemberRecord,
+  nowMs: number,
+): boolean {
+  return inServiceAtMs !== null && nowMs - inServiceAtMs < gracePeriodSeconds * SECOND_MS
+}

@@ -1,0 +1,162 @@
+// The loop that keeps Auto Scaling groups as their users want them. Every gateway runs it: steps of
+// a group are taken in turns, and whoever comes second does nothing.
+
+import type { Clock } from '../../common/clock.ts'
+import { Loop } from '../../common/reconcile.ts'
+import { byStart } from '../autoscaling/activities.ts'
+import { zonesOf } from '../autoscaling/group-places.ts'
+import { groupKey } from '../autoscaling/groups-kept.ts'
+import { isRackConnected } from '../ec2/zones.ts'
+import type { ScalingActivityRecord, ScalingGroupRecord } from '../store/scaling-records.ts'
+import type { View } from '../store/state.ts'
+import type { Change } from '../store/store.ts'
+import { illnessOf } from './scaling-health.ts'
+import { versionOf } from './scaling-launch.ts'
+import { type GroupSeen, planGroup } from './scaling-plan.ts'
+import { applyStep, type StepParts } from './scaling-steps.ts'
+
+export interface LoopParts extends StepParts {
+  readonly clock: Clock
+  readonly chance: () => number
+}
+
+/** Grace periods, hosts that are away and waits after failures end without a change of a record. */
+const EVERY_MS = 15_000
+/** Steps of one group in one pass: more are left to the next one. */
+const MAX_STEPS = 500
+/** Auto Scaling keeps activities for six weeks (API reference, DescribeScalingActivities). */
+const ACTIVITY_MS = 42 * 86_400_000
+/** Of one group, and of one account with its deleted groups. */
+const MAX_ACTIVITIES = 100
+const MAX_OF_ACCOUNT = 5_000
+/** Records of one transaction. */
+const BATCH = 100
+
+/** Starts the loop; resolves its end when the pass under way is done. */
+export function startScaling(parts: LoopParts): { stop: () => Promise<void> } {
+  const { state, clock, chance, log } = parts
+  const due = new Set<string>()
+  let wholeAtMs = 0
+  const loop = new Loop({
+    name: 'scaling',
+    pass: async () => {
+      const isWhole = clock.nowMs() - wholeAtMs >= EVERY_MS
+      const ids = [...due]
+      due.clear()
+      if (!isWhole) return await tendGroups(parts, ids)
+      wholeAtMs = clock.nowMs()
+      await tendGroups(parts, null)
+      await forgetActivities(parts)
+    },
+    everyMs: EVERY_MS,
+    clock,
+    chance,
+    log,
+  })
+  const offChange = state.onChange((changes) => {
+    for (const id of touched(state.view(), changes)) due.add(id)
+    if (due.size > 0) loop.wake()
+  })
+  loop.start()
+  return {
+    stop: async () => {
+      offChange()
+      await loop.stop()
+    },
+  }
+}
+
+/** Ids of groups whose own records, or whose instances, changed. */
+function touched(view: View, changes: readonly Change[]): string[] {
+  return changes.flatMap(({ key }) => {
+    const [kind = '', id = '', more = ''] = key.split('/')
+    if (kind === 'scaling-group') return view.get('scaling-group', id, more)?.id ?? []
+    if (kind !== 'instance') return []
+    return view.get('scaling-member', id)?.group ?? []
+  })
+}
+
+/** Those groups, or all of them. Running it twice changes nothing more. */
+export async function tendGroups(
+  parts: StepParts & Pick<LoopParts, 'clock'>,
+  ids: readonly string[] | null,
+): Promise<void> {
+  const view = parts.state.view()
+  const groups =
+    ids === null
+      ? view.all('scaling-group')
+      : ids.flatMap((id) => view.by('scaling-group', 'id', id))
+  const troubles: unknown[] = []
+  for (const group of groups) {
+    // What is wrong with one group is not to stop the others.
+    await tendGroup(parts, group).catch((error: unknown) => troubles.push(error))
+  }
+  if (troubles.length > 0) throw troubles[0]
+}
+
+async function tendGroup(
+  parts: StepParts & Pick<LoopParts, 'clock'>,
+  { account, name, id }: ScalingGroupRecord,
+): Promise<void> {
+  const refused = new Map<string, string>()
+  for (let steps = 0; steps < MAX_STEPS; steps += 1) {
+    const view = await parts.state.fresh()
+    const group = view.get('scaling-group', ...groupKey(account, name))
+    if (group?.id !== id) return
+    const seen = observe(view, group, refused, parts.clock.nowMs())
+    const step = planGroup(seen)
+    if (step === null) return
+    const outcome = await applyStep(parts, seen, step)
+    if (typeof outcome === 'object') refused.set(outcome.rack, outcome.refused)
+  }
+}
+
+function observe(
+  view: View,
+  group: ScalingGroupRecord,
+  refused: ReadonlyMap<string, string>,
+  nowMs: number,
+): GroupSeen {
+  const members = view.by('scaling-member', 'group', group.id).map((member) => {
+    const instance = view.get('instance', member.instance)
+    const illness = illnessOf(view, group, member, instance, nowMs)
+    return { member, instance, illness, version: versionOf(view, group, member.template) }
+  })
+  const racks = view.all('rack')
+  const reachable = new Set(
+    racks.filter(({ name }) => isRackConnected(view, name)).map(({ name }) => name),
+  )
+  const draining = new Set(racks.filter((one) => one.state === 'draining').map(({ name }) => name))
+  const zones = zonesOf(view, group).map((zone) => ({
+    ...zone,
+    usable: reachable.has(zone.rack) && !draining.has(zone.rack),
+  }))
+  return { group, members, zones, refused, reachable, nowMs }
+}
+
+/** What is older than AWS shows, and the oldest of what is too much. */
+export async function forgetActivities({
+  state,
+  clock,
+}: Pick<LoopParts, 'state' | 'clock'>): Promise<void> {
+  const view = state.view()
+  const nowMs = clock.nowMs()
+  const gone = new Set<string>()
+  for (const [most, of] of [
+    [MAX_ACTIVITIES, ({ group }: ScalingActivityRecord) => group],
+    [MAX_OF_ACCOUNT, ({ account }: ScalingActivityRecord) => account],
+  ] as const) {
+    for (const all of Map.groupBy(view.all('scaling-activity'), of).values()) {
+      const ended = all.filter((one) => one.endedAtMs !== null).sort(byStart)
+      for (const [i, { id, startedAtMs }] of ended.entries()) {
+        if (i >= most || nowMs - startedAtMs > ACTIVITY_MS) gone.add(id)
+      }
+    }
+  }
+  const ids = [...gone]
+  for (let at = 0; at < ids.length; at += BATCH) {
+    await state.update(async (tx) => {
+      for (const id of ids.slice(at, at + BATCH)) await tx.delete('scaling-activity', id)
+    })
+  }
+}
