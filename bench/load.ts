@@ -5,6 +5,8 @@ import { Agent, type IncomingMessage, request } from 'node:http'
 import { signedHeadersOf } from '../test/gateway/http/sign.ts'
 
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
+const SINGLE_CALLS = 40
+const SINGLE_WARM_UPS = 10
 
 export interface Target {
   readonly port: number
@@ -76,6 +78,24 @@ export async function load(
   }
   await Promise.all(Array.from({ length: clients }, run))
   return { tookMs: performance.now() - startMs, latencies }
+}
+
+/** One call after the other on one connection; the first ones only warm up. */
+export async function oneByOne(
+  target: Target,
+  call: Call,
+  warmUps = SINGLE_WARM_UPS,
+): Promise<{ readonly latencies: readonly number[]; readonly last: Buffer }> {
+  const { ask, close } = asker(target, 1)
+  const latencies: number[] = []
+  let last = Buffer.alloc(0)
+  for (let n = -warmUps; n < SINGLE_CALLS; n += 1) {
+    const askedMs = performance.now()
+    last = Buffer.from(await ask(call))
+    if (n >= 0) latencies.push(performance.now() - askedMs)
+  }
+  close()
+  return { latencies, last }
 }
 
 /** Calls per second, to four digits. */

@@ -2,7 +2,7 @@
 // while no gateway runs. They are of a host that never says anything.
 
 import { MalleeError } from '../common/errors.ts'
-import type { InstanceRecord } from '../gateway/store/records.ts'
+import type { InstanceRecord, InterfaceRecord } from '../gateway/store/records.ts'
 import type { State } from '../gateway/store/state.ts'
 
 /** Two records for each, and a transaction has its limits. */
@@ -11,40 +11,58 @@ const BATCH = 1_000
 const PER_RESERVATION = 10
 const HEX = 16
 
-/** Copies until the account of `id` has `count` instances. Throws NotFound without that one. */
-export async function copyInstances(state: State, id: string, count: number): Promise<void> {
-  const view = state.view()
-  const one = view.get('instance', id)
-  if (one === null) throw new MalleeError('NotFound', `there is no instance ${id}`)
-  const have = view.instancesOf('account', one.account).length
-  for (let from = have; from < count; from += BATCH) {
+/** An instance with its interfaces. */
+export interface Model {
+  readonly instance: InstanceRecord
+  readonly cards: readonly InterfaceRecord[]
+}
+
+/** Throws NotFound. */
+export function modelOf(state: State, id: string): Model {
+  const instance = state.view().get('instance', id)
+  if (instance === null) throw new MalleeError('NotFound', `there is no instance ${id}`)
+  return { instance, cards: state.view().interfacesOf('instance', id) }
+}
+
+/** Gives an account `count` copies. Returns the id of one in the middle. */
+export async function copyInstances(
+  state: State,
+  model: Model,
+  { account, count }: { readonly account: string; readonly count: number },
+): Promise<string> {
+  for (let from = 0; from < count; from += BATCH) {
     const to = Math.min(from + BATCH, count)
-    await copyBatch(state, one, { from, to })
+    await copyBatch(state, model, { account, from, to })
   }
+  return instanceId(count >>> 1)
 }
 
 async function copyBatch(
   state: State,
-  one: InstanceRecord,
-  { from, to }: { readonly from: number; readonly to: number },
+  { instance, cards }: Model,
+  { account, from, to }: { readonly account: string; readonly from: number; readonly to: number },
 ): Promise<void> {
-  const cards = state.view().interfacesOf('instance', one.id)
   await state.update(async (tx) => {
     for (let n = from; n < to; n += 1) {
-      const id = `i-f${numbered(n)}`
+      const id = instanceId(n)
       const interfaces: string[] = []
       for (const card of cards) {
         const copy = `eni-f${numbered(n)}`
         interfaces.push(copy)
         const attachment = `eni-attach-f${numbered(n)}`
-        const there = { id: copy, instance: id, attachment, host: NOWHERE }
+        const there = { id: copy, account, instance: id, attachment, host: NOWHERE }
         await tx.put('interface', [copy], { ...card, ...there })
       }
       const place = { launchIndex: n % PER_RESERVATION, host: NOWHERE }
       const reservation = `r-f${numbered(Math.floor(n / PER_RESERVATION))}`
-      await tx.put('instance', [id], { ...one, id, interfaces, reservation, ...place })
+      const copy = { ...instance, id, account, interfaces, reservation, ...place }
+      await tx.put('instance', [id], copy)
     }
   })
+}
+
+function instanceId(n: number): string {
+  return `i-f${numbered(n)}`
 }
 
 const NOWHERE = 'nowhere'
