@@ -3,6 +3,7 @@
 import { autoScalingHandlers } from './autoscaling/index.ts'
 import type { ServiceHandlers } from './aws/handlers.ts'
 import { type Ec2Parts, ec2Handlers } from './ec2/index.ts'
+import { loadBalancingHandlers } from './elb/index.ts'
 import { iamHandlers } from './iam/index.ts'
 import type { Sealer } from './secrets.ts'
 import { stsHandlers } from './sts/index.ts'
@@ -17,6 +18,6 @@ export function serviceHandlers(parts: ServiceParts): ServiceHandlers {
     sts: stsHandlers(parts),
     iam: iamHandlers(parts),
     autoscaling: autoScalingHandlers(parts),
-    elasticloadbalancing: {},
+    elasticloadbalancing: loadBalancingHandlers(parts),
   }
 }

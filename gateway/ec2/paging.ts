@@ -21,7 +21,7 @@ const MIN_RESULTS = 5
 const MAX_RESULTS = 1_000
 const MAX_TOKEN_CHARS = 1_024
 /** Parameters that may differ from page to page. */
-const PER_PAGE = new Set(['MaxResults', 'NextToken', 'DryRun'])
+const PER_PAGE = new Set(['MaxResults', 'NextToken', 'PageSize', 'Marker', 'DryRun'])
 
 /**
  * One page of `items` in the order of `cursorOf`, which tells any two apart. Without MaxResults and

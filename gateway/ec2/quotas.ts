@@ -14,8 +14,10 @@ interface Quota {
   readonly code: string
   /** What is counted, in a sentence. */
   readonly things: string
-  /** How many an account has; null where each VPC, table or ACL has its own count. */
+  /** How many an account has; null where each VPC or load balancer has its own count. */
   readonly used: ((view: View, account: string) => number) | null
+  /** What has its own count; VPCs when it is not said. */
+  readonly per?: string
 }
 
 /** Default values are AWS' largest or this cloud's own; its hosts are what ends instances. */
@@ -151,6 +153,36 @@ const TABLE = {
     things: 'IPv6 blocks',
     used: null,
   },
+  'network-load-balancers': {
+    name: 'Network Load Balancers per Region',
+    value: 50,
+    code: 'TooManyLoadBalancers',
+    things: 'network load balancers',
+    used: (view, account) => view.by('load-balancer', 'account', account).length,
+  },
+  'target-groups': {
+    name: 'Target Groups per Region',
+    value: 3_000,
+    code: 'TooManyTargetGroups',
+    things: 'target groups',
+    used: (view, account) => view.by('target-group', 'account', account).length,
+  },
+  'listeners-per-network-load-balancer': {
+    name: 'Listeners per Network Load Balancer',
+    value: 50,
+    code: 'TooManyListeners',
+    things: 'listeners',
+    used: null,
+    per: 'load balancer',
+  },
+  'targets-per-zone-per-network-load-balancer': {
+    name: 'Targets per Availability Zone per Network Load Balancer',
+    value: 500,
+    code: 'TooManyTargets',
+    things: 'targets in one zone',
+    used: null,
+    per: 'load balancer',
+  },
 } as const satisfies Readonly<Record<string, Quota>>
 
 export type QuotaId = keyof typeof TABLE
@@ -183,11 +215,12 @@ export async function checkQuota(
 /** The same of what each VPC has its own count of; who adds to that VPC holds it (holdVpc). */
 export async function checkQuotaOf(
   tx: Transaction,
-  { account, id: vpc }: { readonly account: string; readonly id: string },
+  { account, id: of }: { readonly account: string; readonly id: string },
   id: Exclude<QuotaId, AccountQuota>,
   have: number,
 ): Promise<void> {
-  refusePast(id, `The VPC ${vpc}`, have, await quotaIn(tx, account, id))
+  const { per = 'VPC' } = QUOTAS[id]
+  refusePast(id, `The ${per} ${of}`, have, await quotaIn(tx, account, id))
 }
 
 /**

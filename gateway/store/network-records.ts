@@ -178,8 +178,11 @@ export interface InterfaceRecord {
   readonly securityGroups: readonly string[]
   readonly sourceDestCheck: boolean
   readonly description: string
-  /** `nat-gateway` ones belong to a NAT gateway and have no port. */
-  readonly type: 'interface' | 'nat-gateway'
+  /**
+   * `nat-gateway` ones belong to a NAT gateway and have no port, `network-load-balancer` ones to a
+   * load balancer's node, which is on `host` without an instance.
+   */
+  readonly type: 'interface' | 'nat-gateway' | 'network-load-balancer'
   readonly createdAtMs: number
 }
 

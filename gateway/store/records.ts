@@ -3,6 +3,7 @@
 // networks: network-records.ts; users and roles: iam-records.ts; groups that scale:
 // scaling-records.ts.
 
+import type { BalancerRecords } from './balancer-records.ts'
 import type { ComputeRecords } from './compute-records.ts'
 import type { IamRecords } from './iam-records.ts'
 import type { InstanceRecord, MetadataOptions } from './instance-records.ts'
@@ -222,7 +223,7 @@ export interface RemovalRecord {
 }
 
 /** Kind → record; the kind is the first part of the key. */
-export interface Records extends ComputeRecords, IamRecords, ScalingRecords {
+export interface Records extends BalancerRecords, ComputeRecords, IamRecords, ScalingRecords {
   cloud: CloudRecord
   rack: RackRecord
   host: HostRecord

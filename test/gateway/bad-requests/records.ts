@@ -20,6 +20,8 @@ const COMPARED: Readonly<Record<Kind, boolean>> = {
   ...{ 'iam-policy': true, 'instance-credentials': true, 'profile-association': true },
   ...{ 'scaling-group': true, 'scaling-member': true, 'scaling-activity': true },
   ...{ fleet: true, quota: true, removal: true, 'key-use': false, lease: false },
+  ...{ 'load-balancer': true, 'balancer-node': true, listener: true, 'target-group': true },
+  ...{ target: true, 'target-status': true },
 }
 
 /** `kind: JSON` of each record, in order. */
