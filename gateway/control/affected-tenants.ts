@@ -10,6 +10,7 @@ import {
 import type { Records } from '../store/records.ts'
 import type { View } from '../store/state.ts'
 import { guardKeys } from './desired.ts'
+import { nameKeys } from './desired-balancers.ts'
 import { isIn, peersOf } from './presence.ts'
 import {
   type Batch,
@@ -24,7 +25,7 @@ import {
 
 /** What an interface is to others: its members, its public addresses, routes to it. */
 const ADDRESSES = ['ipv4', 'ipv6', 'ipv4More', 'ipv6More'] as const
-const PLACE = ['rack', 'instance', 'type'] as const
+const PLACE = ['rack', 'instance', 'type', 'host'] as const
 
 export function touchedBySubnet(batch: Batch, change: Seen<Records['subnet']>): Touched[] {
   const { view, keys } = batch
@@ -60,7 +61,10 @@ function keysWithVpc(view: View, vpc: string): string[] {
     `vpc/${vpc}`,
     ...view.by('network-acl', 'vpc', vpc).map(({ id }) => `acl/${id}`),
     ...view.subnetsOf('vpc', vpc).map(({ id }) => `routing/${id}`),
-    ...[vpc, ...peersOf(view, vpc)].flatMap((one) => guardKeys(view, one)),
+    ...[vpc, ...peersOf(view, vpc)].flatMap((one) => [
+      ...guardKeys(view, one),
+      ...nameKeys(view, one),
+    ]),
   ]
 }
 
@@ -136,7 +140,7 @@ export function touchedByPeering(batch: Batch, change: Seen<Records['peering']>)
   const vpcs = new Set(versions(change).flatMap((one) => [one.requester.vpc, one.accepter.vpc]))
   const { view } = batch
   return [...vpcs].flatMap((vpc) => [
-    ...inRacks(null, `vpc/${vpc}`, ...guardKeys(view, vpc)),
+    ...inRacks(null, `vpc/${vpc}`, ...guardKeys(view, vpc), ...nameKeys(view, vpc)),
     ...routingOf(batch, view.subnetsOf('vpc', vpc)),
   ])
 }

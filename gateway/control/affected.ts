@@ -4,6 +4,7 @@
 import { EVERY_RACK } from '../store/network-records.ts'
 import type { Kind, Records } from '../store/records.ts'
 import type { AppliedChange, View } from '../store/state.ts'
+import * as balancers from './affected-balancers.ts'
 import * as tenants from './affected-tenants.ts'
 import { gatewaysOf, isGateway } from './desired-tunnels.ts'
 import { type Batch, differs, inRacks, type Seen, type Touched, versions } from './touched.ts'
@@ -23,6 +24,9 @@ const NEEDS_BEFORE: ReadonlySet<string> = new Set([
   'security-group',
   'network-acl',
   'route-table',
+  'load-balancer',
+  'balancer-node',
+  'listener',
 ])
 
 /** False when it is not known well enough what these changes touch: then all may be. */
@@ -43,6 +47,7 @@ export function touchedBy(view: View, changes: readonly AppliedChange[]): Touche
     keys: new Set(changes.map(({ key }) => key)),
     // Then racks that had a VPC may have it no more, and must hear of what was in it.
     movesVpcs: kinds.has('subnet') || kinds.has('peering'),
+    movesNodes: ['balancer-node', 'listener', 'load-balancer'].some((kind) => kinds.has(kind)),
   }
   return changes.flatMap((change) => touchedByOne(batch, change))
 }
@@ -88,6 +93,7 @@ function touchedByOne(batch: Batch, change: AppliedChange): Touched[] {
       const racks = tenants.movedRacks(view, one)
       return [
         ...tenants.touchedByInterface(batch, one),
+        ...balancers.touchedByCard(batch, id),
         ...racks.flatMap((rack) => tunnelsTo(view, rack)),
       ]
     }
@@ -112,6 +118,16 @@ function touchedByOne(batch: Batch, change: AppliedChange): Touched[] {
       return tenants.touchedByNat(batch, seen(view, change, kind, id))
     case 'address':
       return tenants.touchedByAddress(batch, seen(view, change, 'address', id))
+    case 'load-balancer':
+      return balancers.touchedByBalancer(batch, seen(view, change, kind, id))
+    case 'balancer-node':
+      return balancers.touchedByNode(batch, seen(view, change, kind, id))
+    case 'listener':
+      return balancers.touchedByListener(batch, seen(view, change, kind, id))
+    case 'target-group':
+      return balancers.touchedByTargetGroup(batch, seen(view, change, kind, id))
+    case 'target':
+      return balancers.touchedByTarget(batch, id, change.key)
     default:
       return []
   }

@@ -118,6 +118,7 @@ export function interfaceAt(view: View, rack: string, id: string): Resource | nu
     groupIds: [...one.securityGroups],
     sourceDestCheck: one.sourceDestCheck,
     deviceIndex: one.deviceIndex,
+    balancer: one.type === 'network-load-balancer',
   })
   return resource(`interface/${id}`, { case: 'interface', value })
 }

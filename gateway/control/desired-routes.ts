@@ -121,8 +121,9 @@ export function isAlive({ state }: { readonly state: string }): boolean {
   return state === 'pending' || state === 'available'
 }
 
-/** Is it attached to an instance? */
-export function hasPort({ instance, type }: InterfaceRecord): boolean {
+/** Is it attached to an instance, or a load balancer's node on a host? */
+export function hasPort({ instance, type, host }: InterfaceRecord): boolean {
+  if (type === 'network-load-balancer') return host !== ''
   return instance !== '' && type === 'interface'
 }
 

@@ -4,6 +4,14 @@
 import type { Resource } from '../../proto/gen/mallee/v1/desired_pb.js'
 import { EVERY_RACK } from '../store/network-records.ts'
 import type { View } from '../store/state.ts'
+import {
+  balancerAt,
+  balancerKeys,
+  nameAt,
+  nameKeys,
+  targetAt,
+  targetGroupAt,
+} from './desired-balancers.ts'
 import type { OpenRole, SignIdentity } from './desired-metadata.ts'
 import { imageAt, instanceAt, interfaceAt, networkAt, rackAt, vpcAt } from './desired-rack.ts'
 import { routingAt } from './desired-routes.ts'
@@ -41,7 +49,7 @@ export function resourceAt(
   key: string,
   secrets: Secrets,
 ): Resource | null {
-  const [kind = '', id = '', more = ''] = key.split('/')
+  const [kind = '', id = '', more = '', last = ''] = key.split('/')
   const { rack } = agent
   const { openKey } = secrets
   switch (kind) {
@@ -73,6 +81,14 @@ export function resourceAt(
       return natAt(view, rack, id)
     case 'station':
       return stationAt(view, rack, id)
+    case 'balancer':
+      return balancerAt(view, rack, id)
+    case 'target-group':
+      return targetGroupAt(view, rack, id)
+    case 'target':
+      return targetAt(view, rack, id, more, last)
+    case 'name':
+      return nameAt(view, rack, id)
     default:
       throw new RangeError(`unknown resource key ${key}`)
   }
@@ -91,6 +107,8 @@ function keysOf(view: View, rack: string): Set<string> {
   }
   const reached = new Set([...vpcs].flatMap((vpc) => [vpc, ...peersOf(view, vpc)]))
   for (const key of [...reached].flatMap((vpc) => guardKeys(view, vpc))) keys.add(key)
+  for (const key of [...reached].flatMap((vpc) => nameKeys(view, vpc))) keys.add(key)
+  for (const key of balancerKeys(view, rack)) keys.add(key)
   for (const image of view.all('image')) keys.add(`image/${image.id}`)
   for (const { id } of view.interfacesOf('rack', rack)) {
     keys.add(`interface/${id}`)

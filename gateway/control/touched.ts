@@ -24,6 +24,8 @@ export interface Batch {
   readonly keys: ReadonlySet<string>
   /** Subnets or peerings are among them. */
   readonly movesVpcs: boolean
+  /** Listeners or nodes of load balancers are among them. */
+  readonly movesNodes: boolean
 }
 
 /** Did it come, go, or change in one of these fields? */

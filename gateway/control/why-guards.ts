@@ -56,6 +56,10 @@ export function isUp(view: View, card: InterfaceRecord): Omit<Step, 'direction' 
     const text = `${card.id} is not attached to an instance`
     return { at: card.id, passes: false, code: 'BAD_STATE_ATTACHMENT', text }
   }
+  if (card.type === 'network-load-balancer') {
+    const text = `${card.id} is a node of a load balancer, on the host ${card.host}`
+    return { at: card.id, passes: true, code: '', text }
+  }
   const state = view.get('instance', card.instance)?.state ?? 'gone'
   const isRunning = state === 'running' || state === 'pending'
   return {
@@ -74,6 +78,10 @@ export function askGroups(
   side: Step['side'],
   peer: InterfaceRecord | null,
 ): Step {
+  if (card.type === 'network-load-balancer' && card.securityGroups.length === 0) {
+    const text = `${card.id} belongs to a load balancer without groups: ${describe(packet)} passes`
+    return { direction: 'forward', at: card.id, passes: true, code: '', side, text }
+  }
   const isEgress = side === 'egress'
   // A group of a VPC that is no peer (any more) cannot be named.
   const isNear = peer !== null && [card.vpc, ...peersOf(view, card.vpc)].includes(peer.vpc)

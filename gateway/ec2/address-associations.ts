@@ -26,6 +26,9 @@ interface Place {
   readonly privateIp: string
 }
 
+/** What an interface belongs to that is not its user's to change. */
+const OWNERS = { 'nat-gateway': 'NAT gateway', 'network-load-balancer': 'load balancer' } as const
+
 export function associationHandlers(parts: NetworkParts): AssociationHandlers {
   const { state, randomHex } = parts
   return {
@@ -63,7 +66,7 @@ export function associationHandlers(parts: NetworkParts): AssociationHandlers {
         if (association !== undefined && address.association !== association) {
           throw unknownAssociation(association)
         }
-        if (address.association !== '') await refuseNat(tx, address)
+        if (address.association !== '') await refuseManaged(tx, address)
         endDryRun(input)
         await disassociateAddress(tx, address)
       })
@@ -79,8 +82,9 @@ async function placeOf(
   account: string,
 ): Promise<Place> {
   const one = await oneInStore(tx, 'interface', await interfaceId(tx, input, account), account)
-  if (one.type === 'nat-gateway') {
-    const text = `The interface ${one.id} belongs to a NAT gateway; it has the address that the NAT gateway was made with`
+  if (one.type !== 'interface') {
+    const owner = OWNERS[one.type]
+    const text = `The interface ${one.id} belongs to a ${owner}; it has the address that the ${owner} was made with`
     throw new ApiError('OperationNotPermitted', text)
   }
   const { PrivateIpAddress: asked } = input
@@ -144,16 +148,16 @@ async function checkPlace(
 
 async function checkMove(tx: Transaction, address: AddressRecord, allowed: boolean): Promise<void> {
   if (address.association === '') return
-  await refuseNat(tx, address)
+  await refuseManaged(tx, address)
   if (allowed) return
   const text = `resource ${address.id} is already associated with associate-id ${address.association}`
   throw new ApiError('Resource.AlreadyAssociated', text)
 }
 
-async function refuseNat(tx: Transaction, address: AddressRecord): Promise<void> {
+async function refuseManaged(tx: Transaction, address: AddressRecord): Promise<void> {
   const one = await tx.get('interface', address.interface)
-  if (one?.type !== 'nat-gateway') return
-  const text = `${address.publicIp} is the address of a NAT gateway (${one.id}) until that is deleted`
+  if (one === null || one.type === 'interface') return
+  const text = `${address.publicIp} is the address of a ${OWNERS[one.type]} (${one.id}) until that is deleted`
   throw new ApiError('OperationNotPermitted', text)
 }
 

@@ -13,7 +13,6 @@ export const INTERFACE_FILTERS: Filterable<NetworkInterface> = {
       'operator.managed',
       'operator.principal',
       'outpost-arn',
-      'requester-id',
     ),
     'addresses.association.allocation-id': (one) =>
       one.PrivateIpAddresses?.map((address) => address.Association?.AllocationId),
@@ -55,6 +54,7 @@ export const INTERFACE_FILTERS: Filterable<NetworkInterface> = {
     'owner-id': (one) => one.OwnerId,
     'private-dns-name': (one) => one.PrivateDnsName,
     'private-ip-address': (one) => one.PrivateIpAddress,
+    'requester-id': (one) => one.RequesterId,
     'requester-managed': (one) => one.RequesterManaged,
     'source-dest-check': (one) => one.SourceDestCheck,
     status: (one) => one.Status,

@@ -12,6 +12,15 @@ import type { View } from '../store/state.ts'
 import { tagList } from './tagging.ts'
 import { zoneIdOf, zoneName } from './zones.ts'
 
+/** As AWS calls them. */
+const TYPES = {
+  interface: 'interface',
+  'nat-gateway': 'natGateway',
+  'network-load-balancer': 'network_load_balancer',
+} as const
+/** Who made a load balancer's interface, and has it attached. */
+const BALANCING = 'amazon-elb'
+
 /** `ip-10-0-0-4`. */
 export function hostnameOf(ipv4: string): string {
   return `ip-${ipv4.replaceAll('.', '-')}`
@@ -38,10 +47,11 @@ export function interfaceOf(view: View, region: string, one: InterfaceRecord): N
     Attachment: attachmentOf(view, one),
     AvailabilityZone: zoneName(region, one.rack),
     AvailabilityZoneId: zoneIdOf(view, region, one.rack),
-    InterfaceType: one.type === 'nat-gateway' ? 'natGateway' : 'interface',
+    InterfaceType: TYPES[one.type],
     Ipv6Address: one.ipv6 === '' ? undefined : one.ipv6,
     Ipv6Native: one.ipv4 === '',
-    RequesterManaged: one.type === 'nat-gateway',
+    ...(one.type === 'network-load-balancer' && { RequesterId: BALANCING }),
+    RequesterManaged: one.type !== 'interface',
     TagSet: tagList(view, one.id),
   }
 }
@@ -60,7 +70,7 @@ export function attachmentOf(
     DeviceIndex: one.deviceIndex,
     NetworkCardIndex: 0,
     InstanceId: one.instance === '' ? undefined : one.instance,
-    InstanceOwnerId: one.account,
+    InstanceOwnerId: one.type === 'network-load-balancer' ? BALANCING : one.account,
     Status: isPending ? 'attaching' : 'attached',
   }
 }

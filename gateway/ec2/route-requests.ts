@@ -219,6 +219,9 @@ async function interfaceTarget(
   if (one.type === 'nat-gateway') {
     throw badValue('NetworkInterfaceId', id, 'It belongs to a NAT gateway: name that one.')
   }
+  if (one.type === 'network-load-balancer') {
+    throw badValue('NetworkInterfaceId', id, 'It belongs to a load balancer, which routes nothing.')
+  }
   return { target: 'interface', targetId: id }
 }
 

@@ -16,6 +16,7 @@ import type {
 import type { View } from '../store/state.ts'
 import { arnOf, loadBalancerArn, targetGroupArn } from './arns.ts'
 import { shownHealthCheck } from './health-checks.ts'
+import { dnsNameOf } from './names.ts'
 
 /** Of no zone of Route 53: clients only carry it from one answer to another request. */
 const HOSTED_ZONE = 'ZMALLEEELBNET'
@@ -35,14 +36,6 @@ export function targetGroupOf(view: View, region: string, group: TargetGroupReco
   }
 }
 
-/** `web-0123456789abcdef.elb.mallee-1.internal`, which the DNS of its VPC and of peers answers. */
-export function dnsNameOf(
-  region: string,
-  { name, id }: Pick<LoadBalancerRecord, 'name' | 'id'>,
-): string {
-  return `${name}-${id}.elb.${region}.internal`.toLowerCase()
-}
-
 export function loadBalancerOf(view: View, region: string, one: LoadBalancerRecord): LoadBalancer {
   return {
     LoadBalancerArn: loadBalancerArn(region, one),
@@ -54,16 +47,25 @@ export function loadBalancerOf(view: View, region: string, one: LoadBalancerReco
     VpcId: one.vpc,
     State: { Code: one.state, Reason: one.reason === '' ? undefined : one.reason },
     Type: 'network',
-    AvailabilityZones: one.interfaces.flatMap((id) => {
-      const node = view.get('balancer-node', id)
-      return node === null ? [] : [zoneOf(view, region, node)]
-    }),
+    AvailabilityZones: zonesOf(view, region, one),
     SecurityGroups: one.securityGroups.length === 0 ? undefined : [...one.securityGroups],
     IpAddressType: one.ipAddressType,
+    // There is no PrivateLink here: AWS' default is what is true of nothing.
     EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic:
-      one.privateLinkRules === '' ? undefined : one.privateLinkRules,
+      one.securityGroups.length === 0 ? undefined : 'on',
     EnablePrefixForIpv6SourceNat: 'off',
   }
+}
+
+export function zonesOf(
+  view: View,
+  region: string,
+  { interfaces }: LoadBalancerRecord,
+): AvailabilityZone[] {
+  return interfaces.flatMap((id) => {
+    const node = view.get('balancer-node', id)
+    return node === null ? [] : [zoneOf(view, region, node)]
+  })
 }
 
 /** Addresses are those that the load balancer was given, as AWS shows them. */

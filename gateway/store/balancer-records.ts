@@ -11,8 +11,6 @@ export interface LoadBalancerRecord {
   readonly scheme: 'internet-facing' | 'internal'
   readonly ipAddressType: 'ipv4' | 'dualstack'
   readonly securityGroups: readonly string[]
-  /** '' without security groups. */
-  readonly privateLinkRules: 'on' | 'off' | ''
   /** The interfaces of its nodes, in the order in which they were made. */
   readonly interfaces: readonly string[]
   readonly listeners: readonly string[]

@@ -4,6 +4,7 @@
 import fc from 'fast-check'
 import type { RouteTarget, SecurityGroupRule } from '../../../gateway/store/network-records.ts'
 import { EVERY_RACK } from '../../../gateway/store/network-records.ts'
+import { someBalancing } from './balancer-changes.ts'
 import { each, record } from './change.ts'
 import { host, instance, networkInterface, rack, subnet, vpc, type Write } from './records.ts'
 import { someRole } from './role-changes.ts'
@@ -96,13 +97,14 @@ const someInterface = each(CARDS, (id, n) =>
         instance: fc.constantFrom('', 'i-1', 'i-2'),
         securityGroups: fc.subarray([...GROUPS]),
         ipv4More: fc.subarray(['10.9.9.9']),
-        type: fc.constantFrom('interface', 'interface', 'nat-gateway'),
+        type: fc.constantFrom('interface', 'network-load-balancer', 'nat-gateway'),
+        isPlaced: fc.boolean(),
       })
-      .map(({ of, r, ...fields }) => {
+      .map(({ of, r, isPlaced, ...fields }) => {
         const net = subnetOf(of)
         const where = net.rack === EVERY_RACK ? r : net.rack
         const one = networkInterface(id, net, `${where}1`, n + 3)
-        return { ...one, ...fields, rack: where, host: fields.instance === '' ? '' : `${where}1` }
+        return { ...one, ...fields, rack: where, host: isPlaced ? `${where}1` : '' }
       }),
   ),
 )
@@ -250,5 +252,5 @@ const someRest: fc.Arbitrary<Write> = fc.oneof(
 export const someChange: fc.Arbitrary<Write> = fc.oneof(
   ...[someVpc, someSubnet, someHost, someInstance, someInterface, someAddress, someTable],
   ...[someGateway, someNat, somePeering, someGroup, someAcl, someList, someOptions, someRest],
-  someRole,
+  ...[someRole, someBalancing, someBalancing, someBalancing],
 )

@@ -1,0 +1,103 @@
+// Random changes of load balancers and of what they are made of, over few ids, so that they meet.
+
+import fc from 'fast-check'
+import { each, record } from './change.ts'
+import type { Write } from './records.ts'
+
+const BALANCERS = ['00000000000000b1', '00000000000000b2'] as const
+const GROUPS = ['00000000000000c1', '00000000000000c2'] as const
+const CARDS = ['eni-1', 'eni-2', 'eni-3', 'eni-4'] as const
+const CROSS_ZONE = 'load_balancing.cross_zone.enabled'
+const OWN = { account: '1', tags: {}, createdAtMs: 0 }
+
+const someAttributes = fc.constantFrom({}, { [CROSS_ZONE]: 'true' }, { [CROSS_ZONE]: 'false' })
+
+const someBalancer = each(BALANCERS, (id, n) =>
+  record(
+    `load-balancer/${id}`,
+    fc.record({ attributes: someAttributes, tag: fc.constantFrom('x', 'y') }).map((one) => ({
+      ...{ ...OWN, id, name: `lb${n}`, vpc: `vpc-${n}`, scheme: 'internal' },
+      ...{ ipAddressType: 'ipv4', securityGroups: [], interfaces: [], listeners: [] },
+      ...{ attributes: one.attributes, state: 'active', reason: '', provisioningSinceMs: 0 },
+      tags: { Name: one.tag },
+    })),
+  ),
+)
+
+const someNode = each(CARDS, (id) =>
+  record(
+    `balancer-node/${id}`,
+    fc
+      .record({
+        loadBalancer: fc.constantFrom(...BALANCERS),
+        rack: fc.constantFrom('a', 'b', 'c'),
+        serving: fc.boolean(),
+      })
+      .map(({ loadBalancer, rack, serving }) => ({
+        ...{ interface: id, account: '1', loadBalancer, vpc: 'vpc-1', subnet: 'subnet-1', rack },
+        ...{ allocation: '', ipv4: '', ipv6: '', report: { host: 'a1', serving, trouble: '' } },
+      })),
+  ),
+)
+
+const someListener = each(['00000000000000d1', '00000000000000d2'], (id) =>
+  record(
+    `listener/${id}`,
+    fc
+      .record({
+        loadBalancer: fc.constantFrom(...BALANCERS),
+        targetGroup: fc.constantFrom(...GROUPS),
+        port: fc.constantFrom(80, 81),
+      })
+      .map((fields) => ({ ...OWN, id, protocol: 'TCP', attributes: {}, ...fields })),
+  ),
+)
+
+const someGroup = each(GROUPS, (id, n) =>
+  record(
+    `target-group/${id}`,
+    fc
+      .record({
+        attributes: fc.oneof(someAttributes, fc.constant({ 'stickiness.enabled': 'true' })),
+        intervalS: fc.constantFrom(10, 30),
+      })
+      .map(({ attributes, intervalS }) => ({
+        ...{ ...OWN, id, name: `tg${n}`, vpc: 'vpc-1', protocol: 'TCP', port: 80 },
+        ...{ targetType: 'ip', ipAddressType: 'ipv4', attributes },
+        healthCheck: {
+          ...{ protocol: 'TCP', port: 0, path: '', codes: '', intervalS, timeoutS: 10 },
+          ...{ healthyThreshold: 5, unhealthyThreshold: 2 },
+        },
+        ...{ loadBalancer: '', listeners: [] },
+      })),
+  ),
+)
+
+const someTarget = each(GROUPS, (group) =>
+  each(['10.0.0.9', '10.0.0.10'], (address) =>
+    record(
+      `target/${group}/${address}/80`,
+      fc
+        .record({
+          rack: fc.constantFrom('', 'a', 'b'),
+          drainingUntilMs: fc.constantFrom(null, 1),
+        })
+        .map((fields) => ({
+          ...{ group, account: '1', address, port: 80, instance: '', registeredAtMs: 0 },
+          ...fields,
+        })),
+    ),
+  ),
+)
+
+const someStatus = record(
+  `target-status/eni-1/${GROUPS[0]}/10.0.0.9/80`,
+  fc.constantFrom('healthy', 'unhealthy').map((state) => ({
+    ...{ interface: 'eni-1', group: GROUPS[0], address: '10.0.0.9', port: 80, host: 'a1', state },
+    ...{ reason: '', timedOut: false, httpStatus: 0, sinceMs: 0 },
+  })),
+)
+
+export const someBalancing: fc.Arbitrary<Write> = fc.oneof(
+  ...[someBalancer, someNode, someListener, someGroup, someTarget, someStatus],
+)
