@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { loadModel, SERVICES, type ServiceName } from '../gateway/aws/model.ts'
 import { DEVIATIONS } from '../gateway/ec2/deviations.ts'
+import { BALANCING_DEVIATIONS } from '../gateway/elb/deviations.ts'
 import { type ServiceParts, serviceHandlers } from '../gateway/services.ts'
 
 const TITLES: Readonly<Record<ServiceName, string>> = {
@@ -17,7 +18,11 @@ const TITLES: Readonly<Record<ServiceName, string>> = {
 
 // Nothing is called: the names of the handlers are all that is read.
 const HANDLERS = serviceHandlers({} as ServiceParts)
-const DIFFERS: Readonly<Record<string, string | undefined>> = DEVIATIONS
+type Notes = Readonly<Record<string, string | undefined>>
+const DIFFERS: Readonly<Partial<Record<ServiceName, Notes>>> = {
+  ec2: DEVIATIONS,
+  elasticloadbalancing: BALANCING_DEVIATIONS,
+}
 
 const target = process.argv[2] ?? fileURLToPath(new URL('../docs/ec2-actions.md', import.meta.url))
 writeFileSync(target, page())
@@ -37,7 +42,7 @@ function page(): string {
 function section(service: ServiceName): string[] {
   const actions = Object.keys(loadModel(service).ops).sort()
   const done = actions.filter((action) => Object.hasOwn(HANDLERS[service], action))
-  const notes = service === 'ec2' ? DIFFERS : {}
+  const notes = DIFFERS[service] ?? {}
   return [
     '',
     `## ${TITLES[service]}`,

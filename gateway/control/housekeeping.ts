@@ -15,6 +15,7 @@ import type { Sealer } from '../secrets.ts'
 import type { HostRecord, LeaseRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import type { Change } from '../store/store.ts'
+import { tendBalancers } from './balancer-life.ts'
 import { givenUp, isStuck } from './instance-state.ts'
 import { hasPendingNat } from './nat-life.ts'
 import { tendNetworks } from './network-housekeeping.ts'
@@ -23,7 +24,8 @@ import { renewRoleCredentials } from './role-credentials.ts'
 const EVERY_MS = 15_000
 const PRESHARED_KEY_BYTES = 32
 /** Kinds whose change may ask for housekeeping at once. */
-const WAKES = /^(rack|account|vpc|subnet|nat-gateway|profile-association|iam-profile|iam-role)\//
+const WAKES =
+  /^(rack|account|vpc|subnet|nat-gateway|balancer-node|profile-association|iam-profile|iam-role)\//
 
 export interface HousekeepingParts {
   readonly state: State
@@ -81,6 +83,7 @@ export async function housekeepingPass(parts: HousekeepingParts): Promise<void> 
   await endLeases(parts)
   await purgeTerminated(state, clock.nowMs())
   await tendNetworks(parts, clock.nowMs())
+  await tendBalancers(parts, clock.nowMs())
   await renewRoleCredentials(parts, clock.nowMs())
   await giveUpPending(parts)
   await forgetExpired(parts)

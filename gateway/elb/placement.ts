@@ -1,12 +1,16 @@
 // On which host a node of a load balancer is: one of its subnet's rack that runs instances and has
 // the fewest nodes.
 
+import { isRackConnected } from '../ec2/zones.ts'
 import type { HostRecord } from '../store/records.ts'
 import type { Transaction, View } from '../store/state.ts'
 
-/** Hosts that take a node, the best one first: the order is the same at every gateway. */
+/**
+ * Hosts that take a node, the best one first: the order is the same at every gateway. None while
+ * the rack is not connected.
+ */
 export function hostsForNode(view: View, rack: string): HostRecord[] {
-  if (view.get('rack', rack)?.state !== 'joined') return []
+  if (view.get('rack', rack)?.state !== 'joined' || !isRackConnected(view, rack)) return []
   const counts = new Map<string, number>()
   for (const { interface: id } of view.by('balancer-node', 'rack', rack)) {
     const host = view.get('interface', id)?.host ?? ''

@@ -1,4 +1,5 @@
-// What racks report, into the store: one transaction a report, and none when nothing is new.
+// What racks report, into the store: one transaction a report, and none when nothing is new. Of load
+// balancers: balancer-reports.ts.
 
 import type { Clock } from '../../common/clock.ts'
 import type { Log } from '../../common/log.ts'
@@ -8,6 +9,9 @@ import { nextInstance } from '../control/instance-state.ts'
 import { releaseInterfaces, releaseStopped } from '../ec2/release.ts'
 import type { HostRecord, HostReport } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
+import { isBalancerNews, recordBalancers } from './balancer-reports.ts'
+
+const BALANCING: ReadonlySet<string> = new Set(['balancer', 'target'])
 
 interface Parts {
   readonly state: State
@@ -22,24 +26,27 @@ export async function recordReport(
   statuses: readonly Status[],
 ): Promise<void> {
   const news = statuses.filter((status) => isNews(state.view(), agent, status))
-  if (news.length === 0) return
+  const balancing = news.filter(({ body }) => BALANCING.has(body.case ?? ''))
+  await recordBalancers(state, agent.rack, balancing)
+  if (news.length === balancing.length) return
   await state.update(async (tx) => {
     for (const { key, body } of news) {
       if (body.case === 'host') await recordHost(tx, agent, body.value, clock.nowMs(), log)
       else if (body.case === 'instance') {
         await recordInstance(tx, agent, body.value, clock.nowMs(), log)
-      } else log.debug('unknown status', { ...agent, key })
+      } else if (!BALANCING.has(body.case ?? '')) log.debug('unknown status', { ...agent, key })
     }
   })
 }
 
 /** Cheap look at the mirror, so that a full report of an unchanged rack writes nothing. */
-function isNews(view: View, agent: AgentName, { body }: Status): boolean {
+function isNews(view: View, agent: AgentName, status: Status): boolean {
+  const { body } = status
   if (body.case === 'host') {
     const known = view.get('host', agent.rack, body.value.host)
     return known === null || !sameReport(known.status, hostReport(body.value))
   }
-  if (body.case !== 'instance') return false
+  if (body.case !== 'instance') return isBalancerNews(view, agent.rack, status)
   const known = view.get('instance', body.value.id)
   return known === null || nextInstance(known, body.value, 0) !== known
 }

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { exec } from '../../common/exec.ts'
 import { loadModel, type Model, type Ref, SERVICES } from '../../gateway/aws/model.ts'
 import { DEVIATIONS } from '../../gateway/ec2/deviations.ts'
+import { BALANCING_DEVIATIONS } from '../../gateway/elb/deviations.ts'
 import { type ServiceParts, serviceHandlers } from '../../gateway/services.ts'
 import { call, codeIn } from './http/sign.ts'
 import { startEndpoint } from './http/support.ts'
@@ -30,11 +31,16 @@ test('docs/ec2-actions.md is what the generator makes of models and handlers', a
 })
 
 test('deviations are those of actions that are done', () => {
-  const done = Object.keys(HANDLERS.ec2)
-  assert.deepEqual(
-    Object.keys(DEVIATIONS).filter((action) => !done.includes(action)),
-    [],
-  )
+  for (const [service, notes] of [
+    ['ec2', DEVIATIONS],
+    ['elasticloadbalancing', BALANCING_DEVIATIONS],
+  ] as const) {
+    const done = Object.keys(HANDLERS[service])
+    assert.deepEqual(
+      Object.keys(notes).filter((action) => !done.includes(action)),
+      [],
+    )
+  }
 })
 
 test('handlers are those of actions that exist', () => {
