@@ -1,4 +1,4 @@
-// The attributes of load balancers, target groups and listeners: which there are, what they are when
+// The attributes of load balancers, target groups and listeners: which there are, what they are if
 // nobody says, and what they may be. Those that this cloud does not have keep their defaults.
 
 import type { TargetGroupRecord } from '../store/balancer-records.ts'
@@ -59,9 +59,12 @@ const LISTENER: Rules = new Map([
   ],
 ])
 
-/** Of target groups with other protocols or of other kinds of load balancers. */
-const ELSEWHERE =
-  /^(?:access_logs|client_keep_alive|connection_logs|health_check_logs|idle_timeout|routing|waf|lambda|slow_start|stickiness|target_failover|load_balancing\.algorithm)\./
+/** How attributes of other kinds of load balancers and their target groups begin. */
+const ELSEWHERE = new Set([
+  ...['access_logs', 'client_keep_alive', 'connection_logs', 'health_check_logs', 'lambda'],
+  ...['idle_timeout', 'routing', 'waf', 'slow_start', 'stickiness', 'target_failover'],
+  'load_balancing',
+])
 
 function targetGroupRules({ protocol }: Pick<TargetGroupRecord, 'protocol'>): Rules {
   const isTcp = protocol === 'TCP'
@@ -128,7 +131,7 @@ export function changedAttributes(
     const rule = rules.get(key)
     if (rule === undefined) {
       const name = `${subject} key '${key.slice(0, 200)}'`
-      if (!ELSEWHERE.test(key)) throw invalid(`${name} is not recognized`)
+      if (!ELSEWHERE.has(key.split('.')[0] ?? '')) throw invalid(`${name} is not recognized`)
       throw badConfiguration(`${name} is not supported by network load balancers`)
     }
     if (seen.has(key)) throw invalid(`${subject} key '${key}' was specified more than once`)

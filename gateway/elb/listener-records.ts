@@ -1,4 +1,4 @@
-// The record of a listener, and the group that it names: a group knows its listeners, so that nobody
+// The record of a listener, and the group that it names: a group knows its listeners, so nobody
 // deletes it meanwhile and no two load balancers use it.
 
 import { ApiError } from '../aws/api-error.ts'

@@ -1,5 +1,5 @@
-// CreateLoadBalancer, DescribeLoadBalancers, DeleteLoadBalancer. A name is held by one load balancer
-// of its account: the `name` record makes two requests at once meet.
+// CreateLoadBalancer, DescribeLoadBalancers, DeleteLoadBalancer. An account has a name once: the
+// `name` record makes two requests at once meet.
 
 import type { LoadBalancer } from '@aws-sdk/client-elastic-load-balancing-v2'
 import { ApiError } from '../aws/api-error.ts'

@@ -1,5 +1,5 @@
-// What hosts report of load balancers' nodes and of their targets, into the store. A rack speaks for
-// its own nodes, and of each only the host where it is.
+// What hosts report of load balancers' nodes and of their targets, into the store. A rack speaks
+// for its own nodes, and of each only the host where it is.
 
 import {
   type BalancerStatus,

@@ -1,5 +1,5 @@
-// What racks report, into the store: one transaction a report, and none when nothing is new. Of load
-// balancers: balancer-reports.ts.
+// What racks report, into the store: one transaction a report, and none when nothing is new. What
+// they say of load balancers is in balancer-reports.ts.
 
 import type { Clock } from '../../common/clock.ts'
 import type { Log } from '../../common/log.ts'

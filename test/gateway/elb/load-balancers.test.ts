@@ -1,38 +1,12 @@
 // Load balancers: what making, changing and ending one does to records and to what racks hold.
 
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
-import type { LoadBalancingInputs } from '../../../gateway/aws/handlers.ts'
+import { test } from 'node:test'
 import { rackDesired } from '../../../gateway/control/desired.ts'
 import { recordsOf } from '../bad-requests/records.ts'
 import { SECRETS } from '../control/records.ts'
-import { addPublicPool } from '../ec2/network-support.ts'
-import { ACCOUNT, type Cloud, openCloud, refusal, refused, START_MS } from '../ec2/support.ts'
-import { type Balancing, balancingOf, defaultNetwork, makeGroup, running } from './support.ts'
-
-interface Ground {
-  readonly cloud: Cloud
-  readonly elb: Balancing
-  readonly vpc: string
-  readonly subnetIn: (rack: string) => string
-  readonly create: (more?: Partial<LoadBalancingInputs['CreateLoadBalancer']>) => Promise<string>
-}
-
-async function openGround(t: TestContext): Promise<Ground> {
-  const cloud = await openCloud(t)
-  await addPublicPool(cloud.state, { cidr: '203.0.113.0/28' })
-  const elb = balancingOf(cloud)
-  const { vpc, subnetIn } = defaultNetwork(cloud)
-  return {
-    ...{ cloud, elb, vpc, subnetIn },
-    create: async (more = {}) => {
-      const where = more.SubnetMappings === undefined && { Subnets: [subnetIn('a')] }
-      const asked = { Name: 'web', Type: 'network' as const, ...where, ...more }
-      const { LoadBalancers } = await elb('CreateLoadBalancer', asked)
-      return LoadBalancers?.[0]?.LoadBalancerArn ?? ''
-    },
-  }
-}
+import { type Cloud, refusal, refused, START_MS } from '../ec2/support.ts'
+import { makeGroup, openGround, running } from './support.ts'
 
 /** What a rack's CC holds, by key, of these kinds. */
 function held({ state }: Cloud, rack: string, kinds: RegExp): Record<string, unknown> {
@@ -278,24 +252,4 @@ test('listeners are of one port each, and a group is one load balancer’s', asy
     TargetGroups?.map((one) => one.LoadBalancerArns),
     [[other]],
   )
-})
-
-test('nodes are on the hosts with the fewest, and nowhere without a host', async (t) => {
-  const { cloud, create } = await openGround(t)
-  const { state } = cloud
-  for (const n of [1, 2, 3, 4]) await create({ Name: `web${n}`, Scheme: 'internal' })
-  const hosts = () => {
-    const view = state.view()
-    const nodes = view.by('balancer-node', 'account', ACCOUNT)
-    return nodes.map((one) => view.get('interface', one.interface)?.host).sort()
-  }
-  assert.deepEqual(hosts(), ['a1', 'a1', 'a2', 'a2'])
-  for (const host of ['a1', 'a2']) {
-    await state.update(async (tx) => {
-      const record = await tx.get('host', 'a', host)
-      if (record !== null) await tx.put('host', ['a', host], { ...record, cordoned: true })
-    })
-  }
-  await create({ Name: 'late', Scheme: 'internal' })
-  assert.deepEqual(hosts(), ['', 'a1', 'a1', 'a2', 'a2'])
 })

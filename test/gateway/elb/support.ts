@@ -1,6 +1,7 @@
 // The load balancing of a cloud whose hosts are only records, called as the endpoint calls it.
 
 import assert from 'node:assert/strict'
+import type { TestContext } from 'node:test'
 import { randomHex } from '../../../common/clock.ts'
 import { silentLog } from '../../../common/log.ts'
 import type {
@@ -11,15 +12,42 @@ import type {
 } from '../../../gateway/aws/handlers.ts'
 import { loadBalancingHandlers } from '../../../gateway/elb/index.ts'
 import type { State } from '../../../gateway/store/state.ts'
+import { addPublicPool } from '../ec2/network-support.ts'
 import {
   ACCOUNT,
   type Cloud,
+  openCloud,
   REGION,
   registerImage,
   report,
   run,
   START_MS,
 } from '../ec2/support.ts'
+
+/** A cloud that can be asked for load balancers. */
+export interface Ground {
+  readonly cloud: Cloud
+  readonly elb: Balancing
+  readonly vpc: string
+  readonly subnetIn: (rack: string) => string
+  readonly create: (more?: Partial<LoadBalancingInputs['CreateLoadBalancer']>) => Promise<string>
+}
+
+export async function openGround(t: TestContext): Promise<Ground> {
+  const cloud = await openCloud(t)
+  await addPublicPool(cloud.state, { cidr: '203.0.113.0/28' })
+  const elb = balancingOf(cloud)
+  const { vpc, subnetIn } = defaultNetwork(cloud)
+  return {
+    ...{ cloud, elb, vpc, subnetIn },
+    create: async (more = {}) => {
+      const where = more.SubnetMappings === undefined && { Subnets: [subnetIn('a')] }
+      const asked = { Name: 'web', Type: 'network' as const, ...where, ...more }
+      const { LoadBalancers } = await elb('CreateLoadBalancer', asked)
+      return LoadBalancers?.[0]?.LoadBalancerArn ?? ''
+    },
+  }
+}
 
 export type Balancing = <K extends keyof LoadBalancingHandlers & keyof LoadBalancingInputs>(
   action: K,
