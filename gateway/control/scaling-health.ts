@@ -19,7 +19,7 @@ export interface Illness {
   readonly text: string
 }
 
-const ENDED: Illness = {
+export const ENDED: Illness = {
   kind: 'ended',
   text: 'an EC2 health check indicating it has been terminated or stopped',
 }

@@ -172,7 +172,7 @@ function balance({ group, members, zones, reachable, nowMs }: GroupSeen): Step |
   const active = members.filter(({ member }) => isActive(member))
   const isCalm = active.every(({ member }) => member.state === 'InService' && member.healthy)
   if (!isCalm || active.length !== group.desired) return null
-  if (group.trouble !== null || nowMs < group.balanceAtMs) return null
+  if (nowMs < Math.max(group.trouble?.retryAtMs ?? 0, group.balanceAtMs)) return null
   const where = imbalance(zones, recordsOf(active), (rack) => reachable.has(rack))
   return where === null ? null : { ...where, kind: 'launch', count: 1, balances: true }
 }

@@ -1,0 +1,194 @@
+// A gateway dies before and after every commit, and between any two writes of the store, while a
+// group grows, heals, shrinks and goes: nothing is ever launched twice, and nothing is left over.
+
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { StatementSync } from 'node:sqlite'
+import { after, test } from 'node:test'
+import { randomHex, systemClock } from '../../../common/clock.ts'
+import { silentLog } from '../../../common/log.ts'
+import { GROUP_TAG } from '../../../gateway/autoscaling/group-launch.ts'
+import { openState } from '../../../gateway/store/mirror.ts'
+import { openRedis } from '../../../gateway/store/redis.ts'
+import { openSqlite } from '../../../gateway/store/sqlite.ts'
+import type { View } from '../../../gateway/store/state.ts'
+import type { Store } from '../../../gateway/store/store.ts'
+import { startRedis } from '../../support/redis.ts'
+import { createGroup, idsIn, obey, openScaling, type ScalingCloud } from './support.ts'
+
+const MOST = 3
+/** Rounds of passes and hosts: more is a group that never comes to rest. */
+const MAX_ROUNDS = 60
+/** Launches, changes of state and terminations alone are more commits than this. */
+const FEWEST_COMMITS = 15
+
+interface Deed {
+  readonly name: string
+  readonly run: (scaling: ScalingCloud) => Promise<unknown>
+  /** Instances in service when all is done. */
+  readonly want: number
+}
+
+const web = { AutoScalingGroupName: 'web' }
+const first = async (scaling: ScalingCloud): Promise<string> =>
+  idsIn(await scaling.group(), 'InService').sort()[0] ?? ''
+
+const DEEDS: readonly Deed[] = [
+  { name: 'made', run: (scaling) => createGroup(scaling, { DesiredCapacity: MOST }), want: MOST },
+  {
+    name: 'healed',
+    run: async (scaling) => {
+      const InstanceIds = [await first(scaling)]
+      await scaling.cloud.call('TerminateInstances', { InstanceIds })
+    },
+    want: MOST,
+  },
+  {
+    name: 'shrunk',
+    run: ({ call }) => call('SetDesiredCapacity', { ...web, DesiredCapacity: 2 }),
+    want: 2,
+  },
+  {
+    name: 'deleted',
+    run: ({ call }) => call('DeleteAutoScalingGroup', { ...web, ForceDelete: true }),
+    want: 0,
+  },
+]
+
+/** Whatever a gateway left: no instance without a member, none too many, nothing half done. */
+function checkWhole(view: View): void {
+  const members = new Map(view.all('scaling-member').map((one) => [one.instance, one]))
+  const groups = new Set(view.all('scaling-group').map(({ id }) => id))
+  const own = view
+    .all('instance')
+    .filter(({ id }) => view.get('tags', id)?.tags[GROUP_TAG] !== undefined)
+  const alive = own.filter((one) => one.desired === 'running')
+  assert.ok(alive.length <= MOST, `${alive.length} instances are to run`)
+  for (const { id, state } of own) {
+    assert.ok(state === 'terminated' || members.has(id), `${id} is ${state} and in no group`)
+  }
+  const going = view.all('scaling-activity').filter((one) => one.status === 'InProgress')
+  for (const { instance, group, state, activity } of members.values()) {
+    assert.ok(groups.has(group), `the group of ${instance} is there`)
+    assert.notEqual(view.get('instance', instance), null)
+    const isGoing = state === 'Pending' || state === 'Terminating'
+    assert.equal(
+      going.some((one) => one.id === activity),
+      isGoing,
+      `${instance} is ${state}`,
+    )
+  }
+  assert.deepEqual(
+    going.filter((one) => ![...members.values()].some(({ activity }) => activity === one.id)),
+    [],
+  )
+}
+
+const redis = await startRedis()
+after(() => redis.stop())
+
+for (const [kind, open] of [
+  ['SQLite', (file: string) => openSqlite({ file, log: silentLog })],
+  ['Redis', () => openRedis({ url: redis.url, namespace: 'scaling', log: silentLog })],
+] as const) {
+  test(`a gateway over ${kind} that dies before and after each commit loses and doubles nothing`, async (t) => {
+    const dead = new Error('the gateway is dead')
+    const plan = { isArmed: false, when: 'before' as 'before' | 'after', deaths: 0 }
+    const openStore = async (file: string): Promise<Store> => {
+      const store = await open(file)
+      return {
+        get: (key) => store.get(key),
+        list: (prefix, options) => store.list(prefix, options),
+        revision: () => store.revision(),
+        watch: (prefix, from, signal) => store.watch(prefix, from, signal),
+        epoch: () => store.epoch(),
+        close: () => store.close(),
+        txn: async (when, then) => {
+          if (!plan.isArmed || then.length === 0) return await store.txn(when, then)
+          plan.deaths += 1
+          // First before a commit; then after the same one, when it is made once more.
+          const isBefore = plan.when === 'before'
+          plan.when = isBefore ? 'after' : 'before'
+          if (!isBefore) await store.txn(when, then)
+          throw dead
+        },
+      }
+    }
+    const scaling = await openScaling(t, { openStore })
+    /** By one gateway after the other: a call until it is committed, a pass until it is done. */
+    const insist = async (what: 'call' | 'pass', deed: () => Promise<unknown>): Promise<void> => {
+      for (let tries = 0; tries < MAX_ROUNDS; tries += 1) {
+        plan.isArmed = true
+        try {
+          await deed()
+          return
+        } catch (error) {
+          if (error !== dead) throw error
+          plan.isArmed = false
+          await scaling.cloud.restart()
+          checkWhole(scaling.cloud.state.view())
+          if (what === 'call' && plan.when === 'before') return
+        } finally {
+          plan.isArmed = false
+        }
+      }
+      assert.fail('it is never done')
+    }
+    for (const { name, run, want } of DEEDS) {
+      await insist('call', () => run(scaling))
+      for (let round = 0; round < MAX_ROUNDS; round += 1) {
+        const { revision } = await scaling.cloud.state.fresh()
+        await insist('pass', () => scaling.tend())
+        await obey(scaling.cloud.state, scaling.clock.nowMs)
+        checkWhole(await scaling.cloud.state.fresh())
+        if ((await scaling.cloud.state.fresh()).revision === revision) break
+      }
+      const members = scaling.cloud.state.view().all('scaling-member')
+      assert.equal(members.filter((one) => one.state === 'InService').length, want, name)
+      assert.equal(members.length, want, name)
+    }
+    assert.equal(scaling.cloud.state.view().all('scaling-group').length, 0)
+    assert.ok(plan.deaths > 2 * FEWEST_COMMITS, `${plan.deaths} deaths`)
+  })
+}
+
+test('a kill at any write of SQLite leaves groups and instances whole', async (t) => {
+  const scaling = await openScaling(t)
+  const { file } = scaling.cloud
+  const dir = await mkdtemp(join(tmpdir(), 'mallee-images-'))
+  t.after(() => rm(dir, { recursive: true, force: true }))
+  const images: string[] = []
+  const real = StatementSync.prototype.run
+  const watched = t.mock.method(
+    StatementSync.prototype,
+    'run',
+    function (this: StatementSync, ...values: Parameters<typeof real>) {
+      const folder = join(dir, `${images.length}`)
+      mkdirSync(folder)
+      // In a process of its own: to close the file here would drop the locks of the open store.
+      execFileSync('cp', [file, `${file}-wal`, folder])
+      images.push(join(folder, basename(file)))
+      return real.apply(this, values)
+    },
+  )
+  await createGroup(scaling, { DesiredCapacity: 1 })
+  await scaling.settle()
+  await scaling.call('DeleteAutoScalingGroup', { ...web, ForceDelete: true })
+  await scaling.settle()
+  watched.mock.restore()
+  assert.ok(images.length > FEWEST_COMMITS, `${images.length} images`)
+  let seen = 0
+  for (const image of images) {
+    const store = await openSqlite({ file: image, log: silentLog, randomHex })
+    const state = await openState({ store, clock: systemClock, log: silentLog })
+    checkWhole(state.view())
+    seen = Math.max(seen, state.view().all('scaling-member').length)
+    await state.close()
+    await store.close()
+  }
+  assert.equal(seen, 1)
+})
