@@ -13,13 +13,17 @@ export type Aws = (args: readonly string[]) => Promise<unknown>
 export interface AwsTarget {
   readonly endpoint: string
   readonly region: string
-  readonly credentials: Credentials
+  /** Temporary ones have a session token. */
+  readonly credentials: Credentials & { readonly sessionToken?: string }
 }
 
 export function awsCli({ endpoint, region, credentials }: AwsTarget): Aws {
   const env = {
     AWS_ACCESS_KEY_ID: credentials.accessKeyId,
     AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+    ...(credentials.sessionToken !== undefined && {
+      AWS_SESSION_TOKEN: credentials.sessionToken,
+    }),
     AWS_DEFAULT_REGION: region,
     AWS_PAGER: '',
     AWS_EC2_METADATA_DISABLED: 'true',

@@ -17,6 +17,7 @@ import { until } from '../../sandbox/until.ts'
 import { TRUNK_DEVICE } from '../../sandbox/wiring.ts'
 import { startWorld, type World } from '../../sandbox/world.ts'
 import { agentPid, pingsDuring, qemuPid, restartAgent, wireguardOnly } from './helpers.ts'
+import { actAsGuest, giveRole } from './role.ts'
 
 let world: World
 let a: TourInstance
@@ -82,6 +83,19 @@ test('GetConsoleOutput and DescribeInstanceStatus tell of a guest behind its CC'
     status.InstanceStatuses.map((one) => one.InstanceState.Name),
     ['running', 'running'],
   )
+})
+
+test('an instance acts as its role, with credentials from its metadata and nothing else', async () => {
+  await giveRole(world, a.id)
+  const shell = await world.shell(a.id)
+  try {
+    const { arn, seen, refused } = await actAsGuest(world, shell)
+    assert.match(arn, new RegExp(`^arn:aws:sts::\\d{12}:assumed-role/reader/${a.id}$`))
+    assert.deepEqual(seen, await world.aws(['ec2', 'describe-instances']))
+    assert.equal(refused, 'UnauthorizedOperation')
+  } finally {
+    shell.close()
+  }
 })
 
 test('kill -9 of a CC agent stops no packet, and its next start adopts what is there', async () => {
