@@ -4,9 +4,11 @@ import { buildCommand, buildRouteMap } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
 import type { HostPlace } from '../local/shown-racks.ts'
 import { callLocal } from './client.ts'
+import { drainHost } from './drain.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 import { hostName, rackName } from './names.ts'
 import { noteOf } from './rack.ts'
+import { removeHost } from './remove.ts'
 import { show } from './show.ts'
 
 const flags = { socket: socketFlag, json: jsonFlag }
@@ -71,24 +73,6 @@ function change(verb: 'cordon' | 'uncordon', brief: string, more: string) {
   })
 }
 
-const removeCommand = buildCommand<LocalFlags, [string, string]>({
-  docs: {
-    brief: 'Take a host without instances out of the cloud',
-    fullDescription: [
-      'Take a host without instances out of the cloud. Its certificate is refused from then on.',
-      '',
-      'Example:',
-      '  mallee host remove a a-nc-1',
-    ].join('\n'),
-  },
-  parameters: { flags, positional: NAMES },
-  func: ({ socket, json }, rack, host) =>
-    answering(json, async () => {
-      const call = { method: 'DELETE', path: pathOf(rack, host) } as const
-      print(json, await callLocal(socket, call), `${host}: removed`)
-    }),
-})
-
 export const hostRoutes = buildRouteMap({
   routes: {
     list: listCommand,
@@ -98,8 +82,13 @@ export const hostRoutes = buildRouteMap({
       'Place no new instances on a host',
       'Its instances run on; those that are stopped there do not start.',
     ),
-    uncordon: change('uncordon', 'Place instances on a host again', 'Undoes cordon.'),
-    remove: removeCommand,
+    uncordon: change(
+      'uncordon',
+      'Place instances on a host again',
+      'Undoes cordon and ends a drain; what was stopped stays so until its user starts it.',
+    ),
+    drain: drainHost,
+    remove: removeHost,
   },
   docs: { brief: 'Hosts' },
 })

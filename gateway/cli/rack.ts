@@ -5,8 +5,10 @@ import { answering, print, table } from '../../common/cli.ts'
 import type { Host } from '../local/shown-racks.ts'
 import type { Status } from '../local/status.ts'
 import { callLocal } from './client.ts'
+import { drainRack } from './drain.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 import { rackName } from './names.ts'
+import { removeRack } from './remove.ts'
 import { showCommand } from './show.ts'
 
 const flags = { socket: socketFlag, json: jsonFlag }
@@ -23,36 +25,23 @@ const listCommand = buildCommand<LocalFlags>({
   func: (given) => answering(given.json, () => showStatus(given, false)),
 })
 
-function change(brief: string, example: string, method: 'POST' | 'DELETE', suffix: string) {
-  return buildCommand<LocalFlags, [string]>({
-    docs: helped(brief, example),
-    parameters: {
-      flags,
-      positional: {
-        kind: 'tuple',
-        parameters: [rackName],
-      },
-    },
-    func: ({ socket, json }, rack) =>
-      answering(json, async () => {
-        const path = `/v1/racks/${encodeURIComponent(rack)}${suffix}`
-        print(json, await callLocal(socket, { method, path }), `${rack}: done`)
-      }),
-  })
-}
+const undrainCommand = buildCommand<LocalFlags, [string]>({
+  docs: helped('Place instances in a rack again, and end its drain', 'mallee rack undrain a'),
+  parameters: { flags, positional: { kind: 'tuple', parameters: [rackName] } },
+  func: ({ socket, json }, rack) =>
+    answering(json, async () => {
+      const path = `/v1/racks/${encodeURIComponent(rack)}/undrain`
+      print(json, await callLocal(socket, { method: 'POST', path }), `${rack}: undrained`)
+    }),
+})
 
 export const rackRoutes = buildRouteMap({
   routes: {
     list: listCommand,
     show: showCommand('A rack and its hosts', 'mallee rack show a', rackName, '/v1/racks'),
-    drain: change('Place no new instances in a rack', 'mallee rack drain a', 'POST', '/drain'),
-    undrain: change('Place instances in a rack again', 'mallee rack undrain a', 'POST', '/undrain'),
-    remove: change(
-      'Take a rack without instances out of the cloud',
-      'mallee rack remove a',
-      'DELETE',
-      '',
-    ),
+    drain: drainRack,
+    undrain: undrainCommand,
+    remove: removeRack,
   },
   docs: { brief: 'Racks' },
 })
@@ -92,7 +81,10 @@ function dayOf({ notAfterMs }: { readonly notAfterMs: number }): string {
 }
 
 /** What is special about a host, for its line in a table. */
-export function noteOf(host: Pick<Host, 'simulated' | 'cordoned' | 'trouble'>): string {
-  const notes = [host.simulated && 'simulated', host.cordoned && 'cordoned', host.trouble]
-  return notes.filter(Boolean).join('; ')
+export function noteOf(
+  host: Pick<Host, 'simulated' | 'cordoned' | 'drained' | 'lost' | 'trouble'>,
+): string {
+  const { simulated, cordoned, drained, lost, trouble } = host
+  const mark = lost ? 'lost' : drained ? 'being drained' : cordoned && 'cordoned'
+  return [simulated && 'simulated', mark, trouble].filter(Boolean).join('; ')
 }

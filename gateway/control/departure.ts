@@ -10,6 +10,7 @@ import { removeSubnet } from '../ec2/subnet-records.ts'
 import { leaveStretchedSubnets } from '../ec2/vlan-tags.ts'
 import { hostIndexPool, RACK_INDEX_POOL } from '../pools.ts'
 import { watchPublicPools } from '../public-pools.ts'
+import type { PublicPoolRecord } from '../store/network-records.ts'
 import type { HostRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import { isAlive } from './desired-routes.ts'
@@ -94,11 +95,8 @@ async function forgetHost(tx: Transaction, { rack, host, index }: HostRecord): P
 async function withoutEmptyRack(tx: Transaction, view: View, name: string): Promise<void> {
   const rack = await tx.get('rack', name)
   if (rack === null) return
+  checkRackEmpties(view, name)
   const subnets = view.subnetsOf('rack', name)
-  const nats = view.by('nat-gateway', 'rack', name).filter(isAlive)
-  refuse(name, nats, 'NAT gateways, delete them first')
-  const held = subnets.flatMap((subnet) => view.interfacesOf('subnet', subnet.id))
-  refuse(name, held, 'network interfaces, delete them first')
   await leavePublicPools(tx, view, name)
   await leaveStretchedSubnets(tx, view, name)
   for (const subnet of subnets) await removeSubnet(tx, subnet)
@@ -110,15 +108,36 @@ async function withoutEmptyRack(tx: Transaction, view: View, name: string): Prom
   await tx.pool(RACK_INDEX_POOL).give(rack.index)
 }
 
+/** Throws Conflict for what keeps a rack without hosts, beside interfaces that are about to go. */
+export function checkRackEmpties(
+  view: View,
+  name: string,
+  going: ReadonlySet<string> = new Set(),
+): void {
+  const nats = view.by('nat-gateway', 'rack', name).filter(isAlive)
+  refuse(name, nats, 'NAT gateways, delete them first')
+  const held = view
+    .subnetsOf('rack', name)
+    .flatMap((subnet) => view.interfacesOf('subnet', subnet.id))
+    .filter((one) => !going.has(one.id))
+  refuse(name, held, 'network interfaces, delete them first')
+  for (const pool of view.all('public-pool')) {
+    if (pool.racks.length === 1 && pool.racks[0] === name) throw announcedAlone(pool, name)
+  }
+}
+
 /** A pool whose last rack went would be announced by all. */
 async function leavePublicPools(tx: Transaction, view: View, rack: string): Promise<void> {
-  for (const { id, cidr } of view.all('public-pool').filter((one) => one.racks.includes(rack))) {
+  for (const { id } of view.all('public-pool').filter((one) => one.racks.includes(rack))) {
     const pool = await tx.get('public-pool', id)
-    const racks = pool?.racks.filter((one) => one !== rack) ?? []
-    if (racks.length === 0) {
-      const sentence = `the public pool ${id} (${cidr}) is announced in rack ${rack} alone`
-      throw new MalleeError('Conflict', `${sentence}, delete it first`)
-    }
-    if (pool !== null) await tx.put('public-pool', [id], { ...pool, racks })
+    if (pool === null) continue
+    const racks = pool.racks.filter((one) => one !== rack)
+    if (racks.length === 0) throw announcedAlone(pool, rack)
+    await tx.put('public-pool', [id], { ...pool, racks })
   }
+}
+
+function announcedAlone({ id, cidr }: PublicPoolRecord, rack: string): MalleeError {
+  const sentence = `the public pool ${id} (${cidr}) is announced in rack ${rack} alone`
+  return new MalleeError('Conflict', `${sentence}, delete it first`)
 }

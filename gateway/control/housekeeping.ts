@@ -16,7 +16,9 @@ import type { HostRecord, LeaseRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import type { Change } from '../store/store.ts'
 import { tendBalancers } from './balancer-life.ts'
+import { actOnDrains } from './drain.ts'
 import { givenUp, isStuck } from './instance-state.ts'
+import { finishAllLost } from './lost.ts'
 import { hasPendingNat } from './nat-life.ts'
 import { tendNetworks } from './network-housekeeping.ts'
 import { renewRoleCredentials } from './role-credentials.ts'
@@ -85,6 +87,8 @@ export async function housekeepingPass(parts: HousekeepingParts): Promise<void> 
   await tendNetworks(parts, clock.nowMs())
   await tendBalancers(parts, clock.nowMs())
   await renewRoleCredentials(parts, clock.nowMs())
+  await actOnDrains(parts)
+  await finishAllLost(parts)
   await giveUpPending(parts)
   await forgetExpired(parts)
 }

@@ -1,5 +1,5 @@
 // DescribeInstanceStatus: what was measured. The system is the instance's host and the way to it;
-// the instance is its guest, which its host listens to and asks.
+// the instance is its guest, which its host listens to and asks. Events: instance-events.ts.
 
 import type { InstanceStatus, InstanceStatusSummary } from '@aws-sdk/client-ec2'
 import { ApiError } from '../aws/api-error.ts'
@@ -10,6 +10,7 @@ import { cursorOf, recordsAsked } from './describe-instances.ts'
 import { absent, type Filterable, matcher } from './filters.ts'
 import { namedInView } from './ids.ts'
 import { badValue, endDryRun, required } from './input.ts'
+import { eventsOf } from './instance-events.ts'
 import { stateOf } from './instance-shape.ts'
 import { pageOfShown } from './paging.ts'
 import { isRackConnected, zoneIdOf, zoneName } from './zones.ts'
@@ -39,17 +40,17 @@ const STATUS_FILTERS: Filterable<InstanceStatus> = {
   fields: {
     ...absent(
       'attached-ebs-status.status',
-      'event.code',
-      'event.description',
-      'event.instance-event-id',
       'event.not-after',
-      'event.not-before',
       'event.not-before-deadline',
       'operator.managed',
       'operator.principal',
     ),
     'availability-zone': (status) => status.AvailabilityZone,
     'availability-zone-id': (status) => status.AvailabilityZoneId,
+    'event.code': ({ Events }) => Events?.map((event) => event.Code),
+    'event.description': ({ Events }) => Events?.map((event) => event.Description),
+    'event.instance-event-id': ({ Events }) => Events?.map((event) => event.InstanceEventId),
+    'event.not-before': ({ Events }) => Events?.map((event) => event.NotBefore?.toISOString()),
     'instance-state-code': (status) => status.InstanceState?.Code,
     'instance-state-name': (status) => status.InstanceState?.Name,
     'instance-status.reachability': (status) =>
@@ -108,8 +109,14 @@ export function instanceStatusHandlers({
       const id = required('InstanceId', input.InstanceId)
       const event = required('InstanceEventId', input.InstanceEventId)
       required('NotBefore', input.NotBefore)
-      namedInView(await state.fresh(), 'instance', [id], caller.account)
-      const text = `The event '${event}' of '${id}' does not exist: no instance here has events.`
+      const view = await state.fresh()
+      const [record] = namedInView(view, 'instance', [id], caller.account)
+      const known = record === undefined ? [] : eventsOf(view, record)
+      if (known.some(({ InstanceEventId }) => InstanceEventId === event)) {
+        const text = `The event '${event}' of '${id}' has no deadline up to which it could be moved.`
+        throw new ApiError('OperationNotPermitted', text)
+      }
+      const text = `The event '${event}' of '${id}' does not exist.`
       throw new ApiError('InvalidInstanceEventIDNotFound', text)
     },
   }
@@ -123,7 +130,7 @@ function statusOf(view: View, region: string, record: InstanceRecord): InstanceS
     InstanceState: stateOf(record.state),
     SystemStatus: systemOf(view, record),
     InstanceStatus: guestOf(view, record),
-    Events: [],
+    Events: eventsOf(view, record),
   }
 }
 

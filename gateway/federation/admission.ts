@@ -82,13 +82,18 @@ export interface Place {
 
 /**
  * The roles that the host gets: those it asks for, or all of the token's. Throws NameTaken when
- * another key has the host's name or another CC the rack, RackNotFound for a node before its CC.
+ * another key has the host's name or another CC the rack, RackNotFound for a node before its CC,
+ * Conflict for a lost host.
  */
 export function checkPlace({ token, rack, host, hosts }: Place, request: JoinRequest): Role[] {
   const roles = ROLES.filter((role) =>
     request.roles.length === 0 ? token.roles.includes(role) : request.roles.includes(role),
   )
   const fingerprint = keyFingerprint(request.certificateRequest)
+  if (host?.lostAtMs !== undefined) {
+    const sentence = `host ${request.host} was declared lost and is being taken out, wait for that`
+    throw new MalleeError('Conflict', sentence)
+  }
   if (host !== null && host.keyFingerprint !== fingerprint) {
     throw new MalleeError(
       'NameTaken',

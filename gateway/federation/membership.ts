@@ -179,6 +179,7 @@ async function enroll(
     simulated: request.simulated,
     joinedAtMs: before?.joinedAtMs ?? nowMs,
     ...(before?.cordoned === true && { cordoned: true }),
+    ...(before?.drain !== undefined && { drain: before.drain }),
     status: before?.status ?? null,
   }
   await tx.put('host', [rack.name, host.host], host)

@@ -3,7 +3,9 @@
 import type { FastifyInstance } from 'fastify'
 import { MalleeError } from '../../common/errors.ts'
 import { withoutHost } from '../control/departure.ts'
-import type { State } from '../store/state.ts'
+import { declareLost, finishLost } from '../control/lost.ts'
+import { LOST_QUERY, type RackParts, REMOVED } from './racks.ts'
+import { unknownHost } from './refusals.ts'
 import { route } from './route.ts'
 import { flag, hostParam, list, object, rackParam } from './schema.ts'
 import { EXAMPLE_PLACE, MAX_HOSTS, PLACE, shownPlaces } from './shown-racks.ts'
@@ -11,7 +13,8 @@ import { EXAMPLE_PLACE, MAX_HOSTS, PLACE, shownPlaces } from './shown-racks.ts'
 const PATH = '/v1/racks/{rack}/hosts/{host}'
 const NAMES = object({ rack: rackParam, host: hostParam })
 
-export function addHostRoutes(app: FastifyInstance, { state }: { readonly state: State }): void {
+export function addHostRoutes(app: FastifyInstance, parts: RackParts): void {
+  const { state } = parts
   route(
     app,
     {
@@ -51,7 +54,7 @@ export function addHostRoutes(app: FastifyInstance, { state }: { readonly state:
 
   for (const [verb, cordoned, summary] of [
     ['cordon', true, 'Place no new instances on a host'],
-    ['uncordon', false, 'Place instances on a host again'],
+    ['uncordon', false, 'Place instances on a host again, and end its drain'],
   ] as const) {
     route(
       app,
@@ -63,7 +66,7 @@ export function addHostRoutes(app: FastifyInstance, { state }: { readonly state:
         params: NAMES,
         answer: object({ rack: rackParam, host: hostParam, cordoned: flag('As it is now') }),
         example: { rack: 'a', host: 'a-nc-1', cordoned },
-        refusals: ['HostNotFound'],
+        refusals: ['HostNotFound', 'Conflict'],
       },
       async ({ params: { rack, host } }) => {
         await setCordoned(rack, host, cordoned)
@@ -76,20 +79,25 @@ export function addHostRoutes(app: FastifyInstance, { state }: { readonly state:
     app,
     {
       id: 'removeHost',
-      summary: 'Take a host without instances out of the cloud',
+      summary: 'Take a host without instances, or one that is lost, out of the cloud',
       method: 'DELETE',
       path: PATH,
       params: NAMES,
-      answer: object({ removed: hostParam }),
-      example: { removed: 'a-nc-1' },
+      query: LOST_QUERY,
+      answer: REMOVED,
+      example: { removed: 'a-nc-1', terminated: [] },
       refusals: ['HostNotFound', 'Conflict'],
     },
-    async ({ params: { rack, host } }) => {
+    async ({ params: { rack, host }, query: { lost = 'false' } }) => {
+      if (lost === 'true') {
+        await declareLost(parts, rack, [host])
+        return { removed: host, terminated: await finishLost(parts, { rack, host }) }
+      }
       await state.update(async (tx) => {
         if ((await tx.get('host', rack, host)) === null) throw unknownHost(rack, host)
         await withoutHost(tx, state, rack, host)
       })
-      return { removed: host }
+      return { removed: host, terminated: [] }
     },
   )
 
@@ -97,12 +105,13 @@ export function addHostRoutes(app: FastifyInstance, { state }: { readonly state:
     await state.update(async (tx) => {
       const record = await tx.get('host', rack, host)
       if (record === null) throw unknownHost(rack, host)
-      const { cordoned: _, ...rest } = record
-      await tx.put('host', [rack, host], isCordoned ? { ...rest, cordoned: true } : rest)
+      if (record.lostAtMs !== undefined) {
+        throw new MalleeError('Conflict', `host ${host} was declared lost and is being taken out`)
+      }
+      // What is to be placed there again is to stay there, too.
+      const { cordoned: _, drain, ...rest } = record
+      const kept = { ...rest, cordoned: true, ...(drain && { drain }) } as const
+      await tx.put('host', [rack, host], isCordoned ? kept : rest)
     })
   }
-}
-
-function unknownHost(rack: string, host: string): MalleeError {
-  return new MalleeError('HostNotFound', `rack ${rack} has no host ${host}`)
 }

@@ -69,7 +69,7 @@ function operationOf(one: Operation): object {
     operationId: one.id,
     summary: one.summary,
     ...(parameters.length > 0 && { parameters }),
-    ...(hasBody && { requestBody: { required: true, content: body } }),
+    ...(hasBody && { requestBody: { required: one.isBodyOptional !== true, content: body } }),
     responses: {
       200: {
         description: 'Done',

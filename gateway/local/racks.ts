@@ -1,17 +1,45 @@
-// The rack registry for operators: list, drain, remove.
+// The rack registry for operators: list, undrain, remove.
 
 import type { FastifyInstance } from 'fastify'
-import { MalleeError } from '../../common/errors.ts'
+import type { Clock } from '../../common/clock.ts'
+import type { Log } from '../../common/log.ts'
 import { withoutRack } from '../control/departure.ts'
-import type { RackRecord } from '../store/records.ts'
+import { declareLost, finishLost } from '../control/lost.ts'
 import type { State } from '../store/state.ts'
+import { unknownRack } from './refusals.ts'
 import { route } from './route.ts'
-import { list, object, rackParam } from './schema.ts'
+import { list, named, object, oneOf, rackParam, type Typed, text } from './schema.ts'
 import { EXAMPLE_RACK, MAX_RACKS, RACK, type Rack, shownRack } from './shown-racks.ts'
+
+export interface RackParts {
+  readonly state: State
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** What hosts and racks that are taken out are asked with, and answer. */
+export const LOST_QUERY = object(
+  {},
+  {
+    lost: {
+      ...oneOf('true', 'false'),
+      description: 'It never comes back: its instances are terminated, their disks are gone',
+    },
+  },
+)
+export const REMOVED = named(
+  'Removed',
+  object({
+    removed: text({ description: 'The name of what is out of the cloud' }),
+    terminated: list(text({}), { description: 'Ids of instances that were lost' }),
+  }),
+)
+export type Removed = Typed<typeof REMOVED>
 
 const params = object({ rack: rackParam })
 
-export function addRackRoutes(app: FastifyInstance, { state }: { readonly state: State }): void {
+export function addRackRoutes(app: FastifyInstance, parts: RackParts): void {
+  const { state } = parts
   route(
     app,
     {
@@ -40,58 +68,53 @@ export function addRackRoutes(app: FastifyInstance, { state }: { readonly state:
       example: EXAMPLE_RACK,
       refusals: ['RackNotFound'],
     },
-    async ({ params: { rack } }) => {
-      const view = await state.fresh()
-      const record = view.get('rack', rack)
-      if (record === null) throw unknownRack(rack)
-      return shownRack(view, record)
-    },
+    ({ params: { rack } }) => rackNamed(rack),
   )
 
-  for (const [verb, to, summary] of [
-    ['drain', 'draining', 'Place no new instances in a rack'],
-    ['undrain', 'joined', 'Place instances in a rack again'],
-  ] as const) {
-    route(
-      app,
-      {
-        id: `${verb}Rack`,
-        summary,
-        method: 'POST',
-        path: `/v1/racks/{rack}/${verb}`,
-        params,
-        answer: RACK,
-        example: { ...EXAMPLE_RACK, state: to },
-        refusals: ['RackNotFound'],
-      },
-      ({ params: { rack } }) => setState(rack, to),
-    )
-  }
+  route(
+    app,
+    {
+      id: 'undrainRack',
+      summary: 'Place instances in a rack again',
+      method: 'POST',
+      path: '/v1/racks/{rack}/undrain',
+      params,
+      answer: RACK,
+      example: EXAMPLE_RACK,
+      refusals: ['RackNotFound'],
+    },
+    async ({ params: { rack } }) => {
+      await state.update(async (tx) => {
+        const record = await tx.get('rack', rack)
+        if (record === null) throw unknownRack(rack)
+        const { drain: _, ...rest } = record
+        await tx.put('rack', [rack], { ...rest, state: 'joined' })
+      })
+      return rackNamed(rack)
+    },
+  )
 
   route(
     app,
     {
       id: 'removeRack',
-      summary: 'Take a rack without instances out of the cloud',
+      summary: 'Take a rack without instances, or one that is lost, out of the cloud',
       method: 'DELETE',
       path: '/v1/racks/{rack}',
       params,
-      answer: object({ removed: rackParam }),
-      example: { removed: 'a' },
+      query: LOST_QUERY,
+      answer: REMOVED,
+      example: { removed: 'a', terminated: [] },
       refusals: ['RackNotFound', 'Conflict'],
     },
-    async ({ params: { rack } }) => {
+    async ({ params: { rack }, query: { lost = 'false' } }) => {
+      if (lost === 'true') return { removed: rack, terminated: await removeLost(parts, rack) }
       await state.update((tx) => withoutRack(tx, state, rack))
-      return { removed: rack }
+      return { removed: rack, terminated: [] }
     },
   )
 
-  async function setState(name: string, to: RackRecord['state']): Promise<Rack> {
-    await state.update(async (tx) => {
-      const rack = await tx.get('rack', name)
-      if (rack === null) throw unknownRack(name)
-      await tx.put('rack', [name], { ...rack, state: to })
-    })
+  async function rackNamed(name: string): Promise<Rack> {
     const view = await state.fresh()
     const rack = view.get('rack', name)
     if (rack === null) throw unknownRack(name)
@@ -99,6 +122,17 @@ export function addRackRoutes(app: FastifyInstance, { state }: { readonly state:
   }
 }
 
-function unknownRack(name: string): MalleeError {
-  return new MalleeError('RackNotFound', `there is no rack ${name}`)
+/** All its hosts; with the last one goes the rack. Says which instances ended. */
+async function removeLost(parts: RackParts, rack: string): Promise<string[]> {
+  const view = await parts.state.fresh()
+  if (view.get('rack', rack) === null) throw unknownRack(rack)
+  const hosts = view.withPrefix('host', `${rack}/`)
+  await declareLost(
+    parts,
+    rack,
+    hosts.map(({ host }) => host),
+  )
+  const ended: string[] = []
+  for (const host of hosts) ended.push(...(await finishLost(parts, host)))
+  return ended
 }

@@ -2,7 +2,7 @@
 // not satisfy a schema, with the value that was given and what would be right.
 
 import type { FastifySchemaValidationError } from 'fastify/types/schema.js'
-import type { Code } from '../../common/errors.ts'
+import { type Code, MalleeError } from '../../common/errors.ts'
 import { named, object, text } from './schema.ts'
 
 const MAX_SHOWN = 100
@@ -32,6 +32,14 @@ export function statusOf(code: Code): number {
     default:
       return 503
   }
+}
+
+export function unknownRack(rack: string): MalleeError {
+  return new MalleeError('RackNotFound', `there is no rack ${rack}`)
+}
+
+export function unknownHost(rack: string, host: string): MalleeError {
+  return new MalleeError('HostNotFound', `rack ${rack} has no host ${host}`)
 }
 
 /** As ajv has it when it is told to be verbose. */

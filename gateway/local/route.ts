@@ -18,6 +18,8 @@ export interface Operation<P = unknown, Q = unknown, B = unknown, A = unknown> {
   readonly body?: Schema<B>
   /** The body is bytes, which the route reads itself. */
   readonly isBinary?: boolean
+  /** Nothing at all is sent in its place; `run` gets null then. */
+  readonly isBodyOptional?: boolean
   readonly bodyExample?: B
   readonly answer: Schema<A>
   readonly example: A
@@ -59,7 +61,7 @@ export function route<P, Q, B, A>(
       run({
         params: request.params as P,
         query: request.query as Q,
-        body: request.body as B,
+        body: (request.body ?? null) as B,
         raw: request.raw,
       }),
   })

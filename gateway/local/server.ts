@@ -5,11 +5,11 @@ import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
-import type { Log } from '../../common/log.ts'
 import type { AccountParts } from '../accounts.ts'
 import { addAccountRoutes } from './accounts.ts'
 import { addBlobRoutes } from './blobs.ts'
 import { addCloudRoutes } from './cloud.ts'
+import { addDrainRoutes, type DrainParts } from './drains.ts'
 import { addHostRoutes } from './hosts.ts'
 import { addOpenApiRoute } from './openapi.ts'
 import { addPoolRoutes } from './pools.ts'
@@ -21,9 +21,8 @@ import { addTokenRoutes, type TokenParts } from './tokens.ts'
 import { addTypeRoutes } from './types.ts'
 import { addWhyRoutes } from './why.ts'
 
-export interface LocalParts extends StatusParts, TokenParts, AccountParts {
+export interface LocalParts extends StatusParts, DrainParts, TokenParts, AccountParts {
   readonly blobsDir: string
-  readonly log: Log
 }
 
 /**
@@ -66,6 +65,7 @@ export function createLocalServer(parts: LocalParts): FastifyInstance {
   addStatusRoute(app, parts)
   addRackRoutes(app, parts)
   addHostRoutes(app, parts)
+  addDrainRoutes(app, parts)
   addBlobRoutes(app, parts)
   addCloudRoutes(app, parts)
   addPoolRoutes(app, parts)

@@ -31,6 +31,8 @@ const OWN = {
   roles: list(ROLE),
   simulated: flag('A model in memory'),
   cordoned: flag('The operator lets nothing new be placed there'),
+  drained: flag('The operator wants it to be empty'),
+  lost: flag('It never comes back, and is being taken out'),
   instances: integer({ description: 'Those that are not terminated' }),
   connected: flag('Its session, or that of a node with its CC, is open'),
 }
@@ -99,9 +101,13 @@ export function shownRack(view: View, { name, index, state, createdAtMs }: RackR
 }
 
 export function shownHost(view: View, record: HostRecord): Host {
-  const { rack, host, index, roles, simulated, cordoned, status } = record
+  const { rack, host, index, roles, simulated, cordoned, drain, lostAtMs, status } = record
   const instances = view.instancesOf('host', host).filter((one) => one.rack === rack).length
-  const own = { host, index, roles, simulated, cordoned: cordoned === true, instances }
+  const marks = {
+    ...{ simulated, cordoned: cordoned === true },
+    ...{ drained: drain !== undefined, lost: lostAtMs !== undefined },
+  }
+  const own = { host, index, roles, ...marks, instances }
   return { ...own, connected: false, ...status }
 }
 
@@ -116,7 +122,8 @@ export function shownPlaces(view: View, hosts: readonly HostRecord[]): HostPlace
 }
 
 export const EXAMPLE_HOST: Host = {
-  ...{ host: 'a-nc-1', index: 2, roles: ['nc'], simulated: false, cordoned: false, instances: 3 },
+  ...{ host: 'a-nc-1', index: 2, roles: ['nc'], simulated: false, cordoned: false },
+  ...{ drained: false, lost: false, instances: 3 },
   ...{ connected: true, agentVersion: '0.1.0', vcpus: 16, memoryMib: 64_000, diskGib: 900 },
   ...{ accelerator: 'kvm', ovsDatapath: 'kernel', wireguard: 'kernel', wireguardPublicKey: '' },
   ...{ wireguardEndpoints: [], trouble: '', draining: false },

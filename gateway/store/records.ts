@@ -45,7 +45,20 @@ export interface RackRecord {
   readonly name: string
   readonly index: number
   readonly state: 'joined' | 'draining'
+  /** Absent unless it is draining. */
+  readonly drain?: DrainRecord
   readonly createdAtMs: number
+}
+
+/** The operator wants a host or a rack to be empty. */
+export interface DrainRecord {
+  /** Random; the ids of the events that users are shown are made of it. */
+  readonly id: string
+  /** What the gateway does about instances that are there; `keep` leaves them to their users. */
+  readonly instances: 'keep' | 'stop' | 'terminate'
+  readonly startedAtMs: number
+  /** Nothing is stopped or terminated before. */
+  readonly notBeforeMs: number
 }
 
 export type Role = 'cc' | 'sc' | 'nc'
@@ -61,6 +74,10 @@ export interface HostRecord {
   readonly joinedAtMs: number
   /** The operator said that nothing new is placed there. */
   readonly cordoned?: true
+  /** It is cordoned then too. */
+  readonly drain?: DrainRecord
+  /** The operator said that it never comes back: its instances end, then it goes. */
+  readonly lostAtMs?: number
   readonly status: HostReport | null
   /** Since when it is not connected; absent while it is. */
   readonly awaySinceMs?: number

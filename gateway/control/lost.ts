@@ -1,0 +1,137 @@
+// Hosts that never come back. The operator says so; their instances end, what they held is given
+// back, their numbers rest in quarantine, and their certificates are worthless. It is said in one
+// transaction and done in several: whichever gateway is there next goes on.
+
+import type { Clock } from '../../common/clock.ts'
+import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
+import type { Log } from '../../common/log.ts'
+import { placedOn } from '../ec2/capacity.ts'
+import { transitionTime } from '../ec2/instance-shape.ts'
+import { releaseInterfaces } from '../ec2/release.ts'
+import type { HostRecord, InstanceRecord } from '../store/records.ts'
+import type { State, Transaction, View } from '../store/state.ts'
+import { checkRackEmpties, withoutHost } from './departure.ts'
+
+interface Parts {
+  readonly state: State
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Instances of one transaction: each gives back its interfaces and addresses. */
+const BATCH = 50
+const CODE = 'Server.InternalError'
+
+/**
+ * Says that hosts of a rack never come back. Throws Conflict, and nothing is said, while one of
+ * them is connected with something that runs, or when they are the rack's last and the rack has
+ * something that must go first.
+ */
+export async function declareLost(
+  { state, clock }: Pick<Parts, 'state' | 'clock'>,
+  rack: string,
+  hosts: readonly string[],
+): Promise<void> {
+  const nowMs = clock.nowMs()
+  await state.update(async (tx) => {
+    const records: HostRecord[] = []
+    for (const host of hosts) {
+      const record = await tx.get('host', rack, host)
+      if (record === null) throw new MalleeError('HostNotFound', `rack ${rack} has no host ${host}`)
+      // Who places something there writes it: the two conflict.
+      await tx.get('placed', rack, host)
+      records.push(record)
+    }
+    const view = await state.fresh()
+    for (const record of records) checkSilent(view, record)
+    const staying = view
+      .withPrefix('host', `${rack}/`)
+      .filter(({ host, lostAtMs }) => !hosts.includes(host) && lostAtMs === undefined)
+    if (staying.length === 0) checkRackEmpties(view, rack, goingInterfaces(view, records))
+    for (const record of records) {
+      await tx.put('host', [rack, record.host], { ...record, cordoned: true, lostAtMs: nowMs })
+    }
+  })
+}
+
+/**
+ * Does what was said of a host; says which instances ended. Nothing when nothing was said, or it is
+ * gone. Throws Conflict for the last host of a rack that got something meanwhile.
+ */
+export async function finishLost(
+  { state, clock, log }: Parts,
+  { rack, host }: Pick<HostRecord, 'rack' | 'host'>,
+): Promise<string[]> {
+  const ended: string[] = []
+  for (;;) {
+    const view = await state.fresh()
+    const left = placedOn(view, { rack, host }).slice(0, BATCH)
+    if (left.length === 0) break
+    const done = await state.update(async (tx) => {
+      if ((await tx.get('host', rack, host))?.lostAtMs === undefined) return []
+      const ids: string[] = []
+      for (const { id } of left) if (await end(tx, id, host, clock.nowMs())) ids.push(id)
+      return ids
+    })
+    if (done.length === 0) return ended
+    for (const id of done) log.warn('instance lost with its host', { instance: id, rack, host })
+    ended.push(...done)
+  }
+  await state.update(async (tx) => {
+    if ((await tx.get('host', rack, host))?.lostAtMs === undefined) return
+    await withoutHost(tx, state, rack, host)
+    log.warn('lost host is out of the cloud', { rack, host })
+  })
+  return ended
+}
+
+/** Goes on with what another gateway, or this one before it was killed, did not finish. */
+export async function finishAllLost(parts: Parts): Promise<void> {
+  const lost = parts.state.view().all('host')
+  for (const host of lost.filter(({ lostAtMs }) => lostAtMs !== undefined)) {
+    try {
+      await finishLost(parts, host)
+    } catch (error) {
+      if (codeOf(error) !== 'Conflict') throw error
+      const { rack, host: name } = host
+      parts.log.warn('lost host cannot go yet', { rack, host: name, why: messageOf(error) })
+    }
+  }
+}
+
+/** What runs on a host that answers would run on, with addresses that others get. */
+function checkSilent(view: View, { rack, host, status }: HostRecord): void {
+  if (status?.connected !== true) return
+  const [first] = placedOn(view, { rack, host }).filter(({ state }) => state !== 'stopped')
+  if (first === undefined) return
+  const sentence = `host ${host} of rack ${rack} is connected and ${first.id} is ${first.state} there`
+  throw new MalleeError('Conflict', `${sentence}: drain it first, or turn it off`)
+}
+
+/** The interfaces that go with the instances of those hosts. */
+function goingInterfaces(view: View, hosts: readonly HostRecord[]): ReadonlySet<string> {
+  const ids = hosts.flatMap((one) => placedOn(view, one)).flatMap((one) => one.interfaces)
+  return new Set(ids.filter((id) => view.get('interface', id)?.deleteOnTermination === true))
+}
+
+/** False when it is gone or elsewhere. */
+async function end(tx: Transaction, id: string, host: string, nowMs: number): Promise<boolean> {
+  const record = await tx.get('instance', id)
+  if (record === null || record.host !== host || record.state === 'terminated') return false
+  await releaseInterfaces(tx, record)
+  await tx.put('instance', [id], terminated(record, nowMs))
+  return true
+}
+
+function terminated(record: InstanceRecord, nowMs: number): InstanceRecord {
+  const message = `${CODE}: the host of the instance was lost, and its disk with it`
+  return {
+    ...record,
+    state: 'terminated',
+    desired: 'terminated',
+    stateReason: { code: CODE, message },
+    stateTransitionReason: `${CODE} (${transitionTime(nowMs)})`,
+    terminatedAtMs: nowMs,
+    interfaces: [],
+  }
+}
