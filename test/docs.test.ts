@@ -59,7 +59,7 @@ test('the docs show commands of every kind', () => {
 for (const { page, words } of of('bin/mallee', 'bin/rack-join')) {
   test(`${page}: ${words.join(' ')}`, async () => {
     const [program = '', ...rest] = words
-    const end = rest.findIndex((word) => !/^[a-z]+$/.test(word))
+    const end = rest.findIndex((word) => !/^[a-z]+(?:-[a-z]+)*$/.test(word))
     const command = rest.slice(0, end < 0 ? rest.length : end)
     const { stdout } = await help(program, command)
     for (const flag of rest.filter((word) => word.startsWith('--'))) {

@@ -13,6 +13,7 @@ import { openApiCommand } from './openapi.ts'
 import { poolRoutes } from './pool.ts'
 import { quotaRoutes } from './quota.ts'
 import { rackRoutes, statusCommand } from './rack.ts'
+import { serialConsoleCommand } from './serial-console.ts'
 import { tokenRoutes } from './token.ts'
 import { typeRoutes } from './type.ts'
 import { identityCertificateCommand, whyCommand } from './why.ts'
@@ -34,6 +35,7 @@ export const root = buildRouteMap({
     type: typeRoutes,
     why: whyCommand,
     identityCertificate: identityCertificateCommand,
+    serialConsole: serialConsoleCommand,
     openapi: openApiCommand,
     doctor: doctorCommand,
     completion: completionRoutes('mallee'),

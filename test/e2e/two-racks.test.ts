@@ -16,6 +16,7 @@ import {
 import { until } from '../../sandbox/until.ts'
 import { TRUNK_DEVICE } from '../../sandbox/wiring.ts'
 import { startWorld, type World } from '../../sandbox/world.ts'
+import { type SerialUser, serialUser, serialWish } from '../support/serial-client.ts'
 import { agentPid, pingsDuring, qemuPid, restartAgent, wireguardOnly } from './helpers.ts'
 import { actAsGuest, giveRole } from './role.ts'
 
@@ -98,6 +99,18 @@ test('an instance acts as its role, with credentials from its metadata and nothi
   }
 })
 
+test('a user types at the serial console of a guest behind its CC', async () => {
+  await world.aws(['ec2', 'enable-serial-console-access'])
+  const user = await serialConsole(a)
+  user.send('\n')
+  user.send('echo out-$((40 + 2))\n')
+  await user.hears('out-42')
+  const isLogged = async () => (await world.consoleLog(a.id)).includes('out-42')
+  await until('the log has it, too', isLogged)
+  user.socket.close()
+  await user.closed
+})
+
 test('kill -9 of a CC agent stops no packet, and its next start adopts what is there', async () => {
   const cc = world.host('a1')
   const lost = await pingsDuring(world, a, b, async () => {
@@ -110,12 +123,24 @@ test('kill -9 of a CC agent stops no packet, and its next start adopts what is t
 test('kill -9 of an NC agent leaves its guest running, and the next start adopts it', async () => {
   const node = world.host(world.hostOf(a.id))
   const before = await qemuPid(node, a.id)
+  const user = await serialConsole(a)
   const lost = await pingsDuring(world, b, a, async () => {
     await node.exec(['kill', '-9', await agentPid(node)])
     await restartAgent(node)
   })
   assert.equal(lost, 0)
   assert.equal(await qemuPid(node, a.id), before)
+  const { code, reason } = await user.closed
+  assert.ok(code === 1000 || code === 1011, `${code} ${reason}`)
+  let again: SerialUser | null = null
+  await until('its console is there again', async () => {
+    again = await serialConsole(a).catch(() => null)
+    return again !== null
+  })
+  const next = again as SerialUser | null
+  next?.send('echo still-$((40 + 2))\n')
+  await next?.hears('still-42')
+  next?.socket.close()
 })
 
 test('kill -9 of the gateway stops no packet; after its return all is as it was', async () => {
@@ -130,6 +155,12 @@ test('kill -9 of the gateway stops no packet; after its return all is as it was'
   await until('all hosts are back', connected, { timeoutMs: 60_000, everyMs: 200 })
   assert.deepEqual(await describeInstances(world.aws), known)
 })
+
+function serialConsole({ id: instance }: TourInstance): Promise<SerialUser> {
+  const { endpoint, region, credentials: init } = world.target
+  const config = { apiPort: Number(new URL(endpoint).port) }
+  return serialUser(serialWish({ config, init }, { instance, region }))
+}
 
 test('RunInstances without room answers InsufficientInstanceCapacity and makes nothing', async () => {
   const known = await describeInstances(world.aws)

@@ -27,20 +27,28 @@ export interface Refusal {
 
 export interface SerialWish extends Wish {
   readonly instance: string
+  /** Dialled in place of the path that is signed. */
+  readonly at?: string
   /** Sent without being signed. */
   readonly unsigned?: Readonly<Record<string, string>>
 }
 
 type Key = Pick<TestCloud['init'], 'accessKeyId' | 'secretAccessKey'>
 
-export function serialWish(cloud: TestCloud, wish: SerialWish, key: Key = cloud.init): WebSocket {
+/** A cloud that answers on loopback, and its first account's key. */
+interface Answering {
+  readonly config: { readonly apiPort: number }
+  readonly init: Key
+}
+
+export function serialWish(cloud: Answering, wish: SerialWish, key: Key = cloud.init): WebSocket {
   const { apiPort } = cloud.config
   const { accessKeyId, secretAccessKey: secret } = key
   const path = `/serial-console/${wish.instance}`
   const asked = { method: 'GET', service: 'ec2-instance-connect', region: 'mallee-1' }
-  const headers = signedHeadersOf(apiPort, { path, ...asked, accessKeyId, secret, ...wish })
+  const headers = signedHeadersOf(apiPort, { ...asked, accessKeyId, secret, ...wish, path })
   const query = wish.query === undefined ? '' : `?${wish.query}`
-  const url = `ws://127.0.0.1:${apiPort}${wish.path ?? path}${query}`
+  const url = `ws://127.0.0.1:${apiPort}${wish.at ?? path}${query}`
   return new WebSocket(url, { headers: { ...headers, ...wish.unsigned } })
 }
 

@@ -34,6 +34,8 @@ import {
 } from './guests.ts'
 
 const BOOT_MS = 90_000
+/** More than what socket and QEMU keep. */
+const LINES = 45_000
 
 describe('ncRole with real guests', { skip: whyNoHosts() ?? false }, () => {
   const dir = mkdtempSync(join(tmpdir(), 'mallee-nc-'))
@@ -133,6 +135,38 @@ describe('ncRole with real guests', { skip: whyNoHosts() ?? false }, () => {
       await guestShell(guests, 1, `ip link set eth0 up; ip addr add ${guestIpv6(1)}/64 dev eth0`)
       await becomes(Reachability.REACHABLE)
     }
+  })
+
+  test('the serial port is one client’s, whose pace the guest keeps; the log goes on', async () => {
+    const port = await role.guests.serialPort(guestId(1))
+    let heard = ''
+    port.on('data', (bytes: Buffer) => {
+      heard += bytes.toString('latin1')
+    })
+    port.write('\necho out-$((40 + 2))\n')
+    await until('the guest answers', () => heard.includes('out-42'))
+    await until('the log has it', async () => (await consoleText(guests, 1)).includes('out-42'))
+    await assert.rejects(role.guests.serialPort(guestId(1)), { code: 'Conflict' })
+    await assert.rejects(role.guests.serialPort(guestId(3)), { code: 'NotFound' })
+    port.write(`seq 1 ${LINES}; echo end-$((40 + 2))\n`)
+    await until('it is on its way', () => heard.includes('\n20\r\n'))
+    port.pause()
+    const { exec } = guests.host
+    await exec(['curl', '-sS', '--max-time', '5', `http://${guestIpv4(1)}/`])
+    port.resume()
+    await until('all of it came', () => heard.includes('end-42'), { timeoutMs: BOOT_MS })
+    const numbers = heard.split('\n').filter((line) => /^\d+\r$/.test(line))
+    assert.equal(numbers.length, LINES)
+    assert.ok(numbers.every((line, index) => Number(line) === index + 1))
+    // Gone without a word, as when its agent is killed: the guest says the rest to the log alone.
+    port.write(`seq 1 ${LINES}; echo last-$((40 + 2))\n`)
+    await until('it is on its way', () => heard.endsWith('\n') && heard.includes('\n200\r\n'))
+    port.pause()
+    port.destroy()
+    const isThere = async () => (await consoleText(guests, 1)).includes('last-42')
+    await until('the guest got to its end', isThere, { timeoutMs: BOOT_MS })
+    const next = await role.guests.serialPort(guestId(1))
+    next.destroy()
   })
 
   test('a screenshot shows the screen, and an interrupt reaches the kernel', async () => {

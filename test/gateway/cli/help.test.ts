@@ -8,6 +8,7 @@ import { COMMANDS, PROGRAMS, runLine, wordsOf } from './support.ts'
 const NO_JSON: Readonly<Record<string, string>> = {
   'mallee gateway': 'runs until it is ended; its log is JSON',
   'cluster-agent': 'runs until it is ended; its log is JSON',
+  'mallee serial-console': 'prints what an instance says',
   'mallee completion bash': 'prints a program for a shell',
   'mallee completion zsh': 'prints a program for a shell',
   'mallee completion fish': 'prints a program for a shell',

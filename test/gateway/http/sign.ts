@@ -30,10 +30,7 @@ export function signedHeadersOf(port: number, wish: Wish): Record<string, string
     service = 'ec2',
     region = REGION,
   } = wish
-  const timestamp = `${new Date(wish.atMs ?? Date.now()).toISOString().slice(0, 19)}Z`.replaceAll(
-    /[-:]/g,
-    '',
-  )
+  const timestamp = basicTime(wish.atMs)
   const date = wish.scopeDate ?? timestamp.slice(0, 8)
   const headers: Record<string, string> = {
     host: `127.0.0.1:${port}`,
@@ -47,17 +44,39 @@ export function signedHeadersOf(port: number, wish: Wish): Record<string, string
     ...['', names.join(';'), hash('sha256', body)],
   ].join('\n')
   const scope = `${date}/${region}/${service}/aws4_request`
-  const key = [date, region, service, 'aws4_request'].reduce<Buffer>(
-    hmac,
-    Buffer.from(`AWS4${wish.secret ?? KEY.secretAccessKey}`),
-  )
-  const text = ['AWS4-HMAC-SHA256', timestamp, scope, hash('sha256', canonical)].join('\n')
   const authorization = [
     `AWS4-HMAC-SHA256 Credential=${wish.accessKeyId ?? KEY.accessKeyId}/${scope}`,
     `SignedHeaders=${names.join(';')}`,
-    `Signature=${hmac(key, text).toString('hex')}`,
+    `Signature=${signature(wish, timestamp, scope, canonical)}`,
   ].join(', ')
   return { ...headers, authorization }
+}
+
+/** The query that presigns a GET of `wish`, which has none of its own, for so many seconds. */
+export function presignedQuery(port: number, wish: Wish, seconds: number): string {
+  const { path = '/', service = 'ec2', region = REGION } = wish
+  const timestamp = basicTime(wish.atMs)
+  const scope = `${timestamp.slice(0, 8)}/${region}/${service}/aws4_request`
+  const query = new URLSearchParams([
+    ['X-Amz-Algorithm', 'AWS4-HMAC-SHA256'],
+    ['X-Amz-Credential', `${wish.accessKeyId ?? KEY.accessKeyId}/${scope}`],
+    ['X-Amz-Date', timestamp],
+    ['X-Amz-Expires', `${seconds}`],
+    ['X-Amz-SignedHeaders', 'host'],
+  ]).toString()
+  const lines = ['GET', path, query, `host:127.0.0.1:${port}`, '', 'host', hash('sha256', '')]
+  return `${query}&X-Amz-Signature=${signature(wish, timestamp, scope, lines.join('\n'))}`
+}
+
+function signature(wish: Wish, timestamp: string, scope: string, canonical: string): string {
+  const secret = Buffer.from(`AWS4${wish.secret ?? KEY.secretAccessKey}`)
+  const key = scope.split('/').reduce<Buffer>(hmac, secret)
+  const text = ['AWS4-HMAC-SHA256', timestamp, scope, hash('sha256', canonical)].join('\n')
+  return hmac(key, text).toString('hex')
+}
+
+function basicTime(atMs = Date.now()): string {
+  return `${new Date(atMs).toISOString().slice(0, 19)}Z`.replaceAll(/[-:]/g, '')
 }
 
 /** Sends `wish`, signed. */
