@@ -1,0 +1,123 @@
+// The walk through Auto Scaling: a group over two racks, its instances, and what it says of both.
+
+import { type Row, steps } from './row.ts'
+
+const GROUP = { AutoScalingGroupName: 'walk' }
+const MEMBERS = { ...GROUP, InstanceIds: ['<member>'] }
+const NAMES = { AutoScalingGroupNames: ['walk'] }
+const STATE = 'AutoScalingInstances.0.LifecycleState'
+const ASK = { InstanceIds: ['<member>'] }
+const TAG = { ResourceId: 'walk', ResourceType: 'auto-scaling-group', Key: 'part' }
+
+const ROWS: readonly Row[] = [
+  ['DescribeAccountLimits', {}, { want: { NumberOfAutoScalingGroups: 0 } }],
+  [
+    'DescribeAdjustmentTypes',
+    {},
+    { want: { 'AdjustmentTypes.*.AdjustmentType': 'ExactCapacity' } },
+  ],
+  [
+    'DescribeAutoScalingNotificationTypes',
+    {},
+    { want: { 'AutoScalingNotificationTypes.*': 'autoscaling:EC2_INSTANCE_LAUNCH' } },
+  ],
+  [
+    'DescribeLifecycleHookTypes',
+    {},
+    { want: { 'LifecycleHookTypes.*': 'autoscaling:EC2_INSTANCE_LAUNCHING' } },
+  ],
+  ['DescribeScalingProcessTypes', {}, { want: { 'Processes.*.ProcessName': 'Launch' } }],
+  [
+    'DescribeTerminationPolicyTypes',
+    {},
+    { want: { 'TerminationPolicyTypes.*': 'OldestInstance' } },
+  ],
+  ['DescribeLaunchConfigurations', {}, { want: { 'LaunchConfigurations.0': null } }],
+  ['DescribeNotificationConfigurations', {}, { want: { 'NotificationConfigurations.0': null } }],
+  [
+    'CreateAutoScalingGroup',
+    {
+      ...GROUP,
+      LaunchTemplate: { LaunchTemplateId: '<template>', Version: '$Default' },
+      ...{ MinSize: 0, MaxSize: 3, DesiredCapacity: 1, HealthCheckGracePeriod: 30 },
+      VPCZoneIdentifier: '<subnet>,<farSubnet>',
+    },
+  ],
+  ['DescribeAutoScalingGroups', NAMES, { wait: 'group_exists' }],
+  [
+    'DescribeAutoScalingGroups',
+    NAMES,
+    {
+      until: true,
+      want: { 'AutoScalingGroups.0.Instances.0.LifecycleState': 'InService' },
+      keep: { member: 'AutoScalingGroups.0.Instances.0.InstanceId' },
+    },
+  ],
+  ['DescribeAutoScalingGroups', NAMES, { wait: 'group_in_service' }],
+  ['UpdateAutoScalingGroup', { ...GROUP, MaxSize: 4 }],
+  ['DescribeAutoScalingGroups', {}, { want: { 'AutoScalingGroups.0.MaxSize': 4 } }],
+  ['SetInstanceProtection', { ...MEMBERS, ProtectedFromScaleIn: true }],
+  ['SetInstanceHealth', { InstanceId: '<member>', HealthStatus: 'Healthy' }],
+  [
+    'DescribeAutoScalingInstances',
+    {},
+    {
+      want: {
+        'AutoScalingInstances.*.InstanceId': '<member>',
+        'AutoScalingInstances.*.ProtectedFromScaleIn': true,
+      },
+    },
+  ],
+  ['SetInstanceProtection', { ...MEMBERS, ProtectedFromScaleIn: false }],
+  [
+    'EnterStandby',
+    { ...MEMBERS, ShouldDecrementDesiredCapacity: true },
+    { want: { 'Activities.0.AutoScalingGroupName': 'walk' } },
+  ],
+  ['DescribeAutoScalingInstances', ASK, { until: true, want: { [STATE]: 'Standby' } }],
+  ['ExitStandby', MEMBERS, { want: { 'Activities.0.AutoScalingGroupName': 'walk' } }],
+  ['DescribeAutoScalingInstances', ASK, { until: true, want: { [STATE]: 'InService' } }],
+  [
+    'DetachInstances',
+    { ...MEMBERS, ShouldDecrementDesiredCapacity: true },
+    { want: { 'Activities.0.ActivityId': '*' } },
+  ],
+  ['DescribeAutoScalingInstances', ASK, { until: true, want: { 'AutoScalingInstances.0': null } }],
+  ['AttachInstances', MEMBERS],
+  ['DescribeAutoScalingInstances', ASK, { until: true, want: { [STATE]: 'InService' } }],
+  ['CreateOrUpdateTags', { Tags: [{ ...TAG, Value: 'é', PropagateAtLaunch: true }] }],
+  [
+    'DescribeTags',
+    { Filters: [{ Name: 'auto-scaling-group', Values: ['walk'] }] },
+    { want: { 'Tags.0.Value': 'é' } },
+  ],
+  ['DeleteTags', { Tags: [TAG] }],
+  ['DescribeLifecycleHooks', GROUP, { want: { 'LifecycleHooks.0': null } }],
+  ['DescribeLoadBalancers', GROUP, { want: { 'LoadBalancers.0': null } }],
+  ['DescribeWarmPool', GROUP, { want: { 'Instances.0': null } }],
+  ['SetDesiredCapacity', { ...GROUP, DesiredCapacity: 2 }],
+  [
+    'DescribeAutoScalingGroups',
+    NAMES,
+    {
+      until: true,
+      want: {
+        'AutoScalingGroups.0.Instances.1.LifecycleState': 'InService',
+        'AutoScalingGroups.0.Instances.0.LifecycleState': 'InService',
+      },
+    },
+  ],
+  ['SuspendProcesses', { ...GROUP, ScalingProcesses: ['AZRebalance'] }],
+  ['ResumeProcesses', { ...GROUP, ScalingProcesses: ['AZRebalance'] }],
+  [
+    'TerminateInstanceInAutoScalingGroup',
+    { InstanceId: '<member>', ShouldDecrementDesiredCapacity: true },
+    { want: { 'Activity.AutoScalingGroupName': 'walk' } },
+  ],
+  ['DescribeScalingActivities', GROUP, { want: { 'Activities.*.StatusCode': 'Successful' } }],
+  ['DeleteAutoScalingGroup', { ...GROUP, ForceDelete: true }],
+  ['DescribeAutoScalingGroups', NAMES, { until: true, want: { 'AutoScalingGroups.0': null } }],
+  ['DescribeAutoScalingGroups', NAMES, { wait: 'group_not_exists' }],
+]
+
+export const AUTO_SCALING_STEPS = steps('autoscaling', ROWS)
