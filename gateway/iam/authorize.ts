@@ -10,6 +10,7 @@ import { ec2Arn, keysOf } from './ec2-keys.ts'
 import type { Place } from './ec2-named.ts'
 import { type Ask, ec2Asks } from './ec2-requests.ts'
 import { templatesNamed } from './ec2-run-instances.ts'
+import { elbAsks } from './elb-requests.ts'
 import { evaluate } from './evaluate.ts'
 import { iamAsks } from './iam-requests.ts'
 import { type Access, accessOf as recordedAccess } from './principals.ts'
@@ -90,6 +91,8 @@ function asksOf(
       return stsAsks(operation)
     case 'autoscaling':
       return scalingAsks(place, operation, input)
+    case 'elasticloadbalancing':
+      return elbAsks(place, operation, input)
     case 'ec2-instance-connect':
       return [instanceAsk(place, `${service}:${operation}`, input)]
     default:
