@@ -87,9 +87,6 @@ function wishOf(account: string, input: LoadBalancingInputs['CreateLoadBalancer'
   if (name.startsWith('internal-')) {
     throw invalid(`Load balancer name '${name}' cannot begin with 'internal-'`)
   }
-  if (scheme !== 'internet-facing' && scheme !== 'internal') {
-    throw new ApiError('InvalidScheme', `The requested scheme '${scheme}' is not valid`)
-  }
   if (ipAddressType !== 'ipv4' && ipAddressType !== 'dualstack') {
     throw badConfiguration(
       `The IP address type '${ipAddressType}' is not one of network load balancers`,

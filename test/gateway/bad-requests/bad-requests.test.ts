@@ -4,12 +4,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ADDRESSES } from './addresses.ts'
+import { BALANCERS } from './balancers.ts'
 import { COMPUTE } from './compute.ts'
 import { FIREWALL } from './firewall.ts'
 import { openGround } from './ground.ts'
 import { IAM } from './iam.ts'
 import { MALFORMED, UNKNOWN } from './ids.ts'
 import { LAUNCHES } from './launches.ts'
+import { LISTENERS } from './listeners.ts'
 import { NETWORK } from './network.ts'
 import { POLICIES } from './policies.ts'
 import { PROTOCOL } from './protocol.ts'
@@ -17,6 +19,7 @@ import { recordsOf } from './records.ts'
 import { type BadRequest, badRequests } from './row.ts'
 import { sendByBoto3, sendRaw } from './send.ts'
 import { STS } from './sts.ts'
+import { TARGET_GROUPS } from './target-groups.ts'
 import { TEMPLATES } from './templates.ts'
 
 const REQUESTS: readonly BadRequest[] = [
@@ -32,6 +35,7 @@ const REQUESTS: readonly BadRequest[] = [
   ]),
   ...badRequests('iam', [...IAM, ...POLICIES]),
   ...badRequests('sts', STS),
+  ...badRequests('elasticloadbalancing', [...BALANCERS, ...TARGET_GROUPS, ...LISTENERS]),
 ]
 
 test('there are so many, and no two have one name', () => {

@@ -20,7 +20,8 @@ export async function openGround(t: TestContext) {
   await addPublicPool(world.state, { cidr: '203.0.113.0/27' })
   await ensureDefaultSubnets(world.state, { nowMs: START_MS, randomHex })
   const net = await layNetwork(world.ec2(), 70)
-  return { world, account: world.account, ...net, ...(await start(world, world.root, net)) }
+  const started = await start(world, world.root, net)
+  return { world, account: world.account, ...net, ...started, ...(await balance(world, net)) }
 }
 
 /** The same things of the second account, for requests that name things of both. */
@@ -179,6 +180,34 @@ async function start(
     natGateway: id(nat.NatGateway?.NatGatewayId),
     policyArn: id(policy.Policy?.Arn),
     roleArn: id(role.Role?.Arn),
+  }
+}
+
+/** An internal load balancer with a group behind it, and a group that nothing uses. */
+async function balance(
+  world: World,
+  { vpc, subnet }: Record<'vpc' | 'subnet', string>,
+  as: Credentials = world.root,
+) {
+  const elb = world.elb(as)
+  const { LoadBalancers } = await elb.createLoadBalancer({
+    ...{ Name: 'web', Subnets: [subnet], Scheme: 'internal', Type: 'network' },
+  })
+  const LoadBalancerArn = id(LoadBalancers?.[0]?.LoadBalancerArn)
+  const groupOf = async (Name: string) => {
+    const wish = { Name, Protocol: 'TCP', Port: 80, VpcId: vpc, TargetType: 'ip' } as const
+    return id((await elb.createTargetGroup(wish)).TargetGroups?.[0]?.TargetGroupArn)
+  }
+  const TargetGroupArn = await groupOf('web')
+  const { Listeners } = await elb.createListener({
+    ...{ LoadBalancerArn, Protocol: 'TCP', Port: 80 },
+    DefaultActions: [{ Type: 'forward', TargetGroupArn }],
+  })
+  return {
+    balancer: LoadBalancerArn,
+    targetGroup: TargetGroupArn,
+    freeTargetGroup: await groupOf('free'),
+    listener: id(Listeners?.[0]?.ListenerArn),
   }
 }
 

@@ -41,7 +41,8 @@ for service, action, asked, options in wish['requests']:
     key = service, json.dumps(options)
     if key not in clients:
         options = {'endpoint_url': wish['url'], 'config': config, **options}
-        clients[key] = boto3.client(service, **options)
+        name = {'elasticloadbalancing': 'elbv2'}.get(service, service)
+        clients[key] = boto3.client(name, **options)
     try:
         clients[key]._make_api_call(action, asked)
         answers.append(['accepted', 200])

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { EC2 } from '@aws-sdk/client-ec2'
+import { ElasticLoadBalancingV2 } from '@aws-sdk/client-elastic-load-balancing-v2'
 import { IAM } from '@aws-sdk/client-iam'
 import { STS } from '@aws-sdk/client-sts'
 import { randomHex, systemClock } from '../../../common/clock.ts'
@@ -9,6 +10,7 @@ import { silentLog } from '../../../common/log.ts'
 import { secretsOf } from '../../../gateway/access-keys.ts'
 import { createAccount } from '../../../gateway/accounts.ts'
 import { ec2Handlers } from '../../../gateway/ec2/index.ts'
+import { loadBalancingHandlers } from '../../../gateway/elb/index.ts'
 import { createAuthorizer } from '../../../gateway/iam/authorize.ts'
 import { iamHandlers } from '../../../gateway/iam/index.ts'
 import { keyUses } from '../../../gateway/iam/key-uses.ts'
@@ -37,6 +39,7 @@ export interface World {
   readonly iam: (as?: Credentials) => IAM
   readonly sts: (as?: Credentials) => STS
   readonly ec2: (as?: Credentials) => EC2
+  readonly elb: (as?: Credentials) => ElasticLoadBalancingV2
 }
 
 export async function openWorld(t: Ending): Promise<World> {
@@ -53,6 +56,7 @@ export async function openWorld(t: Ending): Promise<World> {
     }),
     sts: stsHandlers({ state, sealer, randomHex }),
     iam: iamHandlers({ state, sealer, randomHex }),
+    elasticloadbalancing: loadBalancingHandlers({ state, randomHex, region: REGION }),
     authorize: createAuthorizer({ state, sealer, region: REGION }),
     secretOf: secretsOf(state, sealer),
     keyUsed: keyUses({ state, log: silentLog }),
@@ -69,6 +73,7 @@ export async function openWorld(t: Ending): Promise<World> {
     iam: (as) => keep(new IAM(config(as))),
     sts: (as) => keep(new STS(config(as))),
     ec2: (as) => keep(new EC2(config(as))),
+    elb: (as) => keep(new ElasticLoadBalancingV2(config(as))),
   }
 }
 
