@@ -7,6 +7,8 @@ import { ADMIN_PORT, API_PORT, JOIN_PORT, SESSION_PORT } from '../common/ports.t
 
 export const DEFAULT_CONFIG_FILE = '/etc/mallee/gateway.json'
 export const DEFAULT_STATE_DIR = '/var/lib/mallee/gateway'
+/** In a call at the local socket: who says to have asked, for the audit log. */
+export const USER_HEADER = 'mallee-user'
 export const DEFAULT_SOCKET = '/run/mallee/gateway.sock'
 
 export interface GatewayConfig {

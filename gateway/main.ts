@@ -18,6 +18,7 @@ import { sessionService } from '../proto/session-server.ts'
 import { secretsOf } from './access-keys.ts'
 import { createAudit } from './audit/audit.ts'
 import { AuditFile } from './audit/file.ts'
+import { createOperatorAudit } from './audit/operator.ts'
 import { openBlob, removePartialBlobs } from './blobs.ts'
 import { GatewayCertificate, keepCertificate, readCa, readTls } from './certificate.ts'
 import { askHost, serveCommands } from './control/commands.ts'
@@ -202,8 +203,11 @@ async function openGateway(
   const { auditFileBytes: maxBytes, auditFiles: files, apiRateFactor: factor } = config
   const file = new AuditFile({ path: filesOf(stateDir).audit, maxBytes, files, log, metrics })
   onStop(() => file.close())
-  const audit = createAudit({
+  const auditing = {
     ...{ file, log, metrics, region: cloud.region, eventId: () => crypto.randomUUID() },
+  }
+  const audit = createAudit({
+    ...auditing,
     roleArnOf: (caller) => principalOf(state.view(), caller).roleArn,
   })
   const door = {
@@ -238,6 +242,7 @@ async function openGateway(
     ...{ state, sealer, sessions, clock, randomHex, blobsDir, log },
     caDigest: caDigest(ca.certificatePem),
     certificateEnds: certificate.ends,
+    ...(files === 0 ? {} : { audit: createOperatorAudit(auditing) }),
   })
   onStop(() => local.close())
   const apiPort = portOf(api.server.address())

@@ -4,7 +4,7 @@
 /** In place of user data, as CloudTrail has it for RunInstances. */
 const SENSITIVE_DATA = '<sensitiveDataRemoved>'
 /** In place of every other secret. */
-const HIDDEN = 'HIDDEN_DUE_TO_SECURITY_REASONS'
+export const HIDDEN = 'HIDDEN_DUE_TO_SECURITY_REASONS'
 
 const USER_DATA: ReadonlySet<string> = new Set(['UserData', 'LaunchTemplateSpecificationUserData'])
 /** Members of the models, in requests or answers, that are secrets or hold some. */

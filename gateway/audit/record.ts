@@ -35,12 +35,12 @@ export interface RecordParts {
 }
 
 /** The first version with `eventCategory` and `managementEvent`. */
-const EVENT_VERSION = '1.08'
+export const EVENT_VERSION = '1.08'
 const READS = /^(?:Decode|Describe|Get|List|Search|Simulate)/
 /** They change nothing, but who was given credentials is what an audit asks first. */
 const GIVES_CREDENTIALS = /^(?:AssumeRole|GetSessionToken$|GetFederationToken$)/
 /** CloudTrail's limit for texts of the caller's making, in characters here. */
-const MAX_TEXT = 1024
+export const MAX_TEXT = 1024
 /** Listeners for both families see IPv4 callers so. */
 const MAPPED_IPV4 = /^::ffff:(?=\d+\.)/i
 

@@ -4,6 +4,8 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { request } from 'node:http'
 import { type Code, MalleeError } from '../../common/errors.ts'
+import { VERSION } from '../../common/version.ts'
+import { USER_HEADER } from '../files.ts'
 
 /** When nobody says. */
 const TIMEOUT_MS = 60_000
@@ -36,7 +38,9 @@ function send(
   size: number | null,
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
-    const headers: Record<string, string | number> = {}
+    const headers: Record<string, string | number> = { 'user-agent': `mallee/${VERSION}` }
+    const user = process.env['SUDO_USER'] ?? process.env['USER']
+    if (user !== undefined && /^[\w.@-]+$/.test(user)) headers[USER_HEADER] = user
     if (body !== undefined) headers['content-type'] = 'application/json'
     if (size !== null) headers['content-length'] = size
     const call = request({ socketPath, method, path, headers, timeout }, (answer) => {

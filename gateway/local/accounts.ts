@@ -13,6 +13,7 @@ import {
   named,
   object,
   oneOf,
+  secret,
   type Typed,
   text,
   time,
@@ -35,7 +36,7 @@ const NEW_KEY = named(
   object({
     account: accountParam,
     accessKeyId: text({ maxLength: MAX_KEY_ID }),
-    secretAccessKey: text({ description: 'Shown once, kept only sealed' }),
+    secretAccessKey: secret('Shown once, kept only sealed'),
   }),
 )
 export type NewKey = Typed<typeof NEW_KEY>

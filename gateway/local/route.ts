@@ -20,6 +20,8 @@ export interface Operation<P = unknown, Q = unknown, B = unknown, A = unknown> {
   readonly isBinary?: boolean
   /** Nothing at all is sent in its place; `run` gets null then. */
   readonly isBodyOptional?: boolean
+  /** It changes nothing, although it is no GET. */
+  readonly isReading?: boolean
   readonly bodyExample?: B
   readonly answer: Schema<A>
   readonly example: A

@@ -22,6 +22,14 @@ export function text(keywords: {
   return { type: 'string', ...keywords }
 }
 
+/** As OpenAPI marks what is not to be shown again. */
+export const SECRET = 'password'
+
+/** Neither kept in clear nor written down anywhere. */
+export function secret(description: string): Schema<string> {
+  return { type: 'string', format: SECRET, description }
+}
+
 export function integer(keywords: {
   readonly minimum?: number
   readonly maximum?: number

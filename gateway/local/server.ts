@@ -6,7 +6,9 @@ import { dirname } from 'node:path'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
 import type { AccountParts } from '../accounts.ts'
+import type { OperatorAudit } from '../audit/operator.ts'
 import { addAccountRoutes } from './accounts.ts'
+import { addAudit } from './audited.ts'
 import { addBlobRoutes } from './blobs.ts'
 import { addCloudRoutes } from './cloud.ts'
 import { addDrainRoutes, type DrainParts } from './drains.ts'
@@ -23,6 +25,8 @@ import { addWhyRoutes } from './why.ts'
 
 export interface LocalParts extends StatusParts, DrainParts, TokenParts, AccountParts {
   readonly blobsDir: string
+  /** Absent: nothing is written down. */
+  readonly audit?: OperatorAudit
 }
 
 /**
@@ -58,6 +62,7 @@ export function createLocalServer(parts: LocalParts): FastifyInstance {
     if (codeOf(error) === null && !isTheirs) parts.log.error('local call failed', { error })
     return reply.status(statusOf(code)).send({ code, message: messageOf(error) })
   })
+  addAudit(app, parts)
   addOpenApiRoute(app)
   addAccountRoutes(app, parts)
   addQuotaRoutes(app, parts)

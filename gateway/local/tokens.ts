@@ -18,6 +18,7 @@ import {
   nullable,
   object,
   rackParam,
+  secret,
   type Typed,
   text,
   time,
@@ -42,7 +43,7 @@ const NEW_TOKEN = named(
   'NewToken',
   object({
     id: text({ maxLength: MAX_ID }),
-    token: text({ description: 'Shown once: what rack-join takes before the @' }),
+    token: secret('Shown once: what rack-join takes before the @'),
     rack: rackParam,
     roles: ROLES,
     expiresAtMs: time('Good until'),

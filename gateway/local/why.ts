@@ -46,6 +46,7 @@ export function addWhyRoutes(app: FastifyInstance, { state }: { readonly state: 
       method: 'POST',
       path: '/v1/why',
       body: QUESTION,
+      isReading: true,
       bodyExample: { from: '198.51.100.7', to: 'i-0123456789abcdef0', protocol: 'tcp', port: 443 },
       answer: FINDING,
       example: {

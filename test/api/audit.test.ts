@@ -45,11 +45,18 @@ test('the audit log has what users and sessions of roles did, and none of their 
   const pair = await cloud.ec2().send(new CreateKeyPairCommand({ KeyName: 'k' }))
   const [, line = ''] = (pair.KeyMaterial ?? '').split('\n')
 
+  const body = { rack: 'a', roles: ['cc'], minutes: 5 }
+  const { token } = await cloud.local<{ token: string }>({
+    method: 'POST',
+    path: '/v1/tokens',
+    body,
+  })
+
   const file = filesOf(config.stateDir).audit
   assert.equal((await stat(file)).mode & 0o777, 0o600)
   const text = await readFile(file, 'utf8')
   const secrets = [ann.secretAccessKey, session.secretAccessKey, session.sessionToken]
-  for (const secret of [...secrets, Password, line]) {
+  for (const secret of [...secrets, Password, line, token]) {
     assert.ok(secret.length > 8 && !text.includes(secret))
   }
   const records = text
@@ -68,6 +75,7 @@ test('the audit log has what users and sessions of roles did, and none of their 
       ['AssumeRole', 'IAMUser', undefined],
       ['CreateKeyPair', 'AssumedRole', 'Client.UnauthorizedOperation'],
       ['CreateKeyPair', 'Root', undefined],
+      ['CreateToken', 'Operator', undefined],
     ],
   )
   assert.equal(records[5].userIdentity.sessionContext.sessionIssuer.arn, RoleArn)
