@@ -17,6 +17,7 @@ import { POLICIES } from './policies.ts'
 import { PROTOCOL } from './protocol.ts'
 import { recordsOf } from './records.ts'
 import { type BadRequest, badRequests } from './row.ts'
+import { SCALING } from './scaling.ts'
 import { sendByBoto3, sendRaw } from './send.ts'
 import { STS } from './sts.ts'
 import { TARGET_GROUPS } from './target-groups.ts'
@@ -36,6 +37,7 @@ const REQUESTS: readonly BadRequest[] = [
   ...badRequests('iam', [...IAM, ...POLICIES]),
   ...badRequests('sts', STS),
   ...badRequests('elasticloadbalancing', [...BALANCERS, ...TARGET_GROUPS, ...LISTENERS]),
+  ...badRequests('autoscaling', SCALING),
 ]
 
 test('there are so many, and no two have one name', () => {

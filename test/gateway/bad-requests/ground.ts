@@ -158,6 +158,13 @@ async function start(
   })
   const NetworkInsightsPathId = id(path.NetworkInsightsPath?.NetworkInsightsPathId)
   const analysed = await ec2.startNetworkInsightsAnalysis({ NetworkInsightsPathId })
+  // Its only instance is one of those above.
+  const scaling = world.autoScaling(as)
+  await scaling.createAutoScalingGroup({
+    ...{ AutoScalingGroupName: 'web', MinSize: 0, MaxSize: 1, VPCZoneIdentifier: subnet },
+    LaunchTemplate: { LaunchTemplateName: 'web', Version: '$Latest' },
+  })
+  await scaling.attachInstances({ AutoScalingGroupName: 'web', InstanceIds: [guarded] })
   const near = await ec2.createPlacementGroup({ GroupName: 'near', Strategy: 'cluster' })
   await ec2.createPlacementGroup({ GroupName: 'parts', Strategy: 'partition', PartitionCount: 2 })
   return {

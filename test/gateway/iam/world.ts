@@ -1,6 +1,7 @@
 // A cloud with two accounts behind a listening endpoint, which the official SDK calls.
 
 import assert from 'node:assert/strict'
+import { AutoScaling } from '@aws-sdk/client-auto-scaling'
 import { EC2 } from '@aws-sdk/client-ec2'
 import { ElasticLoadBalancingV2 } from '@aws-sdk/client-elastic-load-balancing-v2'
 import { IAM } from '@aws-sdk/client-iam'
@@ -9,6 +10,7 @@ import { randomHex, systemClock } from '../../../common/clock.ts'
 import { silentLog } from '../../../common/log.ts'
 import { secretsOf } from '../../../gateway/access-keys.ts'
 import { createAccount } from '../../../gateway/accounts.ts'
+import { autoScalingHandlers } from '../../../gateway/autoscaling/index.ts'
 import { ec2Handlers } from '../../../gateway/ec2/index.ts'
 import { loadBalancingHandlers } from '../../../gateway/elb/index.ts'
 import { createAuthorizer } from '../../../gateway/iam/authorize.ts'
@@ -40,6 +42,7 @@ export interface World {
   readonly sts: (as?: Credentials) => STS
   readonly ec2: (as?: Credentials) => EC2
   readonly elb: (as?: Credentials) => ElasticLoadBalancingV2
+  readonly autoScaling: (as?: Credentials) => AutoScaling
 }
 
 export async function openWorld(t: Ending): Promise<World> {
@@ -57,6 +60,7 @@ export async function openWorld(t: Ending): Promise<World> {
     sts: stsHandlers({ state, sealer, randomHex }),
     iam: iamHandlers({ state, sealer, randomHex }),
     elasticloadbalancing: loadBalancingHandlers({ state, randomHex, region: REGION }),
+    autoscaling: autoScalingHandlers({ state, randomHex, region: REGION }),
     authorize: createAuthorizer({ state, sealer, region: REGION }),
     secretOf: secretsOf(state, sealer),
     keyUsed: keyUses({ state, log: silentLog }),
@@ -74,6 +78,7 @@ export async function openWorld(t: Ending): Promise<World> {
     sts: (as) => keep(new STS(config(as))),
     ec2: (as) => keep(new EC2(config(as))),
     elb: (as) => keep(new ElasticLoadBalancingV2(config(as))),
+    autoScaling: (as) => keep(new AutoScaling(config(as))),
   }
 }
 
