@@ -13,6 +13,14 @@ export interface ApiCallMetric {
   readonly seconds: number
 }
 
+export interface ScalingMetric {
+  readonly groups: number
+  readonly desired: number
+  readonly inService: number
+  /** Groups whose last launch failed. */
+  readonly failing: number
+}
+
 export interface Metrics {
   readonly apiCall: (call: ApiCallMetric) => void
   /** A call that was refused because its account calls too often; the action is the model's. */
@@ -29,6 +37,8 @@ export interface Metrics {
   readonly setTroubledHosts: (hosts: number) => void
   /** Hosts that the operator cordoned: nothing new is placed there. */
   readonly setCordonedHosts: (hosts: number) => void
+  /** Auto Scaling groups: how many, what they desire, have in service, and cannot launch. */
+  readonly setScaling: (groups: ScalingMetric) => void
   readonly setCertificates: (ends: CertificateEnds) => void
   readonly storeTransaction: (outcome: 'ok' | 'conflict' | 'failed', seconds: number) => void
   /** Records of the audit log: in its file, or not. */
@@ -88,6 +98,21 @@ export function createMetrics(): Metrics {
     help: 'Hosts where the operator lets nothing new be placed',
     registers,
   })
+  const scalingGroups = new Gauge({
+    name: 'mallee_scaling_groups',
+    help: 'Auto Scaling groups',
+    registers,
+  })
+  const scalingInstances = gaugeByState(
+    'mallee_scaling_instances',
+    'Instances of Auto Scaling groups: desired, and in service',
+    registers,
+  )
+  const scalingFailing = new Gauge({
+    name: 'mallee_scaling_groups_failing',
+    help: 'Auto Scaling groups whose last launch failed',
+    registers,
+  })
   const certificates = new Gauge({
     name: 'mallee_certificate_not_after_seconds',
     help: 'When the certificate ends, in seconds since 1970',
@@ -135,6 +160,11 @@ export function createMetrics(): Metrics {
     setInstances: (byState) => setAll(instances, byState),
     setTroubledHosts: (hosts) => troubled.set(hosts),
     setCordonedHosts: (hosts) => cordoned.set(hosts),
+    setScaling: ({ groups, desired, inService, failing }) => {
+      scalingGroups.set(groups)
+      setAll(scalingInstances, { desired, 'in-service': inService })
+      scalingFailing.set(failing)
+    },
     setCertificates: ({ ca, gateway }) => {
       certificates.set({ of: 'ca' }, ca / 1000)
       certificates.set({ of: 'gateway' }, gateway / 1000)

@@ -4,8 +4,8 @@ import type { Clock } from '../common/clock.ts'
 import { codeOf } from '../common/errors.ts'
 import type { CertificateEnds } from './certificate.ts'
 import type { Sessions } from './federation/sessions.ts'
-import type { Metrics } from './metrics.ts'
-import type { State } from './store/state.ts'
+import type { Metrics, ScalingMetric } from './metrics.ts'
+import type { State, View } from './store/state.ts'
 
 const EVERY_MS = 5_000
 /** WireGuard shakes hands every two minutes; a minute more and it is silent (wireguard.com). */
@@ -47,12 +47,24 @@ export function watchGauges({
     metrics.setTunnels(tunnelStates(sessions, clock.nowMs()))
     metrics.setTroubledHosts(view.all('host').filter((host) => host.status?.trouble).length)
     metrics.setCordonedHosts(view.all('host').filter((host) => host.cordoned).length)
+    metrics.setScaling(scalingIn(view))
     metrics.setCertificates(certificateEnds())
   }
   set()
   const timer = setInterval(set, EVERY_MS)
   timer.unref()
   return () => clearInterval(timer)
+}
+
+function scalingIn(view: View): ScalingMetric {
+  const groups = view.all('scaling-group')
+  const members = view.all('scaling-member')
+  return {
+    groups: groups.length,
+    desired: groups.reduce((sum, { desired }) => sum + desired, 0),
+    inService: members.filter(({ state }) => state === 'InService').length,
+    failing: groups.filter(({ trouble }) => trouble !== null).length,
+  }
 }
 
 /** How many tunnels, each counted from both ends, are heard and how many are silent. */

@@ -3,6 +3,7 @@
 
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { SCALING_DEVIATIONS } from '../gateway/autoscaling/deviations.ts'
 import { loadModel, SERVICES, type ServiceName } from '../gateway/aws/model.ts'
 import { DEVIATIONS } from '../gateway/ec2/deviations.ts'
 import { BALANCING_DEVIATIONS } from '../gateway/elb/deviations.ts'
@@ -21,6 +22,7 @@ const HANDLERS = serviceHandlers({} as ServiceParts)
 type Notes = Readonly<Record<string, string | undefined>>
 const DIFFERS: Readonly<Partial<Record<ServiceName, Notes>>> = {
   ec2: DEVIATIONS,
+  autoscaling: SCALING_DEVIATIONS,
   elasticloadbalancing: BALANCING_DEVIATIONS,
 }
 

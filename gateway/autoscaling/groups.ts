@@ -11,6 +11,7 @@ import { placesAsked } from './group-places.ts'
 import { parseCreate, parseUpdate } from './group-request.ts'
 import { parseTags } from './group-tags.ts'
 import { atTime, groupKey, holdGroup, newUuid, putGroup, type ScalingParts } from './groups-kept.ts'
+import { checkTargetGroups, noTargets, sourcesNamed } from './targets.ts'
 
 type GroupHandlers = Required<
   Pick<
@@ -29,9 +30,9 @@ export function groupHandlers(parts: ScalingParts): GroupHandlers {
       const { account } = context.caller
       const { name, ...settings } = parseCreate(account, input)
       const tags = parseTags(name, input.Tags)
-      if ((input.LoadBalancerNames ?? []).length > 0) throw noBalancers('Load Balancers')
-      const targets = [...(input.TargetGroupARNs ?? []), ...(input.TrafficSources ?? [])]
-      if (targets.length > 0) throw noBalancers('Target Groups')
+      if ((input.LoadBalancerNames ?? []).length > 0) throw noTargets('Load Balancers')
+      const sources = sourcesNamed(input.TrafficSources)
+      const targetGroups = [...new Set([...(input.TargetGroupARNs ?? []), ...sources])]
       await state.update(async (tx) => {
         const view = await state.fresh()
         const there = await tx.get('scaling-group', ...groupKey(account, name))
@@ -41,11 +42,12 @@ export function groupHandlers(parts: ScalingParts): GroupHandlers {
           throw invalid('At least one Availability Zone or VPC Subnet is required.')
         }
         const group: ScalingGroupRecord = {
-          ...{ ...settings, ...whatNeeded(view, context, input), ...places, targetGroups: [] },
+          ...{ ...settings, ...whatNeeded(view, context, input), ...places, targetGroups },
           ...newGroup(randomHex, account, name, context.nowMs),
           tags,
           cause: created(context.nowMs, settings.desired),
         }
+        checkTargetGroups(view, region, group, targetGroups)
         await checkQuota(tx, state, account, 'auto-scaling-groups')
         await checkLaunches(tx, parts, context, group)
         await tx.put('scaling-group', groupKey(account, name), group)
@@ -171,10 +173,6 @@ function inProgress(): ApiError {
     'You cannot delete an AutoScalingGroup while there are scaling activities in progress for ' +
     'that group.'
   return new ApiError('ScalingActivityInProgress', text)
-}
-
-function noBalancers(what: string): ApiError {
-  return invalid(`Provided ${what} may not be valid. Please ensure they exist and try again.`)
 }
 
 function created(nowMs: number, desired: number): string {

@@ -9,6 +9,7 @@ import type { ScalingParts } from './groups-kept.ts'
 import { memberHandlers } from './member-actions.ts'
 import { membershipHandlers } from './membership.ts'
 import { processHandlers } from './processes.ts'
+import { targetHandlers } from './target-actions.ts'
 
 export function autoScalingHandlers(parts: ScalingParts): AutoScalingHandlers {
   return {
@@ -19,5 +20,6 @@ export function autoScalingHandlers(parts: ScalingParts): AutoScalingHandlers {
     ...membershipHandlers(parts),
     ...processHandlers(parts),
     ...tagHandlers(parts),
+    ...targetHandlers(parts),
   }
 }

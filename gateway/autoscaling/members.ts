@@ -13,6 +13,7 @@ import { endActivity, putActivity } from './activities.ts'
 import { invalid } from './errors.ts'
 import { GROUP_TAG } from './group-launch.ts'
 import { type Held, holdGroup, putMember, type ScalingParts } from './groups-kept.ts'
+import { addToTargets, takeFromTargets } from './targets.ts'
 
 const MAX_IDS = 200
 
@@ -49,10 +50,13 @@ export function membersNamed(
   })
 }
 
-/** Its instance is terminated, also one that is protected from that; it is a member until then. */
+/**
+ * Its instance is terminated, also one that is protected from that; it is a member until then. One
+ * that is a target ends its connections first, and the loop terminates it then.
+ */
 export async function takeOut(
   tx: Transaction,
-  parts: Pick<ScalingParts, 'randomHex' | 'region'>,
+  parts: ScalingParts,
   about: {
     readonly group: ScalingGroupRecord
     readonly member: ScalingMemberRecord
@@ -67,7 +71,8 @@ export async function takeOut(
     description: `Terminating EC2 instance: ${id}`,
     ...{ cause, subnet, rack, nowMs },
   })
-  const instance = await tx.get('instance', id)
+  await takeFromTargets(tx, parts, group, [id], nowMs)
+  const instance = group.targetGroups.length > 0 ? null : await tx.get('instance', id)
   if (instance !== null) await terminate(tx, instance, nowMs)
   await putMember(tx, { ...member, state: 'Terminating', activity: activity.id })
   return activity
@@ -76,9 +81,12 @@ export async function takeOut(
 /** The instance goes on, and is nobody's member. */
 export async function letGo(
   tx: Transaction,
+  parts: ScalingParts,
+  group: ScalingGroupRecord,
   { instance, activity, account }: ScalingMemberRecord,
   nowMs: number,
 ): Promise<void> {
+  await takeFromTargets(tx, parts, group, [instance], nowMs)
   await endActivity(tx, activity, 'Successful', nowMs)
   await tx.delete('scaling-member', instance)
   const owner = { kind: 'instance', id: instance, account } as const
@@ -96,4 +104,16 @@ export function sizesRefused(
       `To ${what} ${count} instance${count === 1 ? '' : 's'}, please update the AutoScalingGroup ` +
       'sizes appropriately.',
   )
+}
+
+/** From now on members are targets of the group's target groups, unless its user stopped that. */
+export async function serve(
+  tx: Transaction,
+  parts: ScalingParts,
+  group: ScalingGroupRecord,
+  instances: readonly string[],
+  nowMs: number,
+): Promise<void> {
+  if (group.suspended.includes('AddToLoadBalancer')) return
+  await addToTargets(tx, parts, group, instances, nowMs)
 }

@@ -25,7 +25,8 @@ import {
   putMember,
   type ScalingParts,
 } from './groups-kept.ts'
-import { letGo, membersNamed, sizesRefused } from './members.ts'
+import { letGo, membersNamed, serve, sizesRefused } from './members.ts'
+import { takeFromTargets } from './targets.ts'
 
 type MembershipHandlers = Required<
   Pick<AutoScalingHandlers, 'AttachInstances' | 'DetachInstances' | 'EnterStandby' | 'ExitStandby'>
@@ -46,7 +47,11 @@ interface Move {
   /** What becomes of the desired capacity with each of them. */
   readonly desired: -1 | 0 | 1
   readonly cause: string
-  readonly change: (tx: Transaction, member: ScalingMemberRecord) => Promise<void>
+  readonly change: (
+    tx: Transaction,
+    group: ScalingGroupRecord,
+    member: ScalingMemberRecord,
+  ) => Promise<void>
 }
 
 /** Auto Scaling API reference: instances of one AttachInstances. */
@@ -66,7 +71,7 @@ export function membershipHandlers(parts: ScalingParts): MembershipHandlers {
         ...{ words: 'detach', description: 'Detaching EC2 instance: ', desired: isLess ? -1 : 0 },
         from: ['InService', 'Standby'],
         cause: 'was detached in response to a user request',
-        change: (tx, member) => letGo(tx, member, context.nowMs),
+        change: (tx, group, member) => letGo(tx, parts, group, member, context.nowMs),
       })
       return { Activities: activities }
     },
@@ -77,7 +82,10 @@ export function membershipHandlers(parts: ScalingParts): MembershipHandlers {
         ...{ words: 'place into standby', description: 'Moving EC2 instance to Standby: ' },
         ...{ desired: isLess ? -1 : 0, from: ['InService'] },
         cause: 'was moved to standby in response to a user request',
-        change: (tx, member) => putMember(tx, { ...member, state: 'Standby' }),
+        change: async (tx, group, member) => {
+          await takeFromTargets(tx, parts, group, [member.instance], context.nowMs)
+          await putMember(tx, { ...member, state: 'Standby' })
+        },
       })
       return { Activities: activities }
     },
@@ -87,10 +95,11 @@ export function membershipHandlers(parts: ScalingParts): MembershipHandlers {
         ...{ words: 'exit standby', description: 'Moving EC2 instance out of Standby: ' },
         ...{ desired: 1, from: ['Standby'] },
         cause: 'was moved out of standby in response to a user request',
-        change: (tx, member) => {
+        change: async (tx, group, member) => {
+          await serve(tx, parts, group, [member.instance], context.nowMs)
           // What it was found to be before it was put aside counts no more.
           const back = { state: 'InService', healthy: true, inServiceAtMs: context.nowMs } as const
-          return putMember(tx, { ...member, ...back })
+          await putMember(tx, { ...member, ...back })
         },
       })
       return { Activities: activities }
@@ -122,7 +131,7 @@ async function moveAll(
     }
     const made: ScalingActivityRecord[] = []
     for (const member of members) {
-      await move.change(tx, member)
+      await move.change(tx, group, member)
       made.push(await record(parts, tx, group, { move, member, desired, nowMs }))
     }
     await putGroup(tx, group, { desired, cause: made.at(-1)?.cause ?? group.cause })
@@ -185,6 +194,7 @@ async function attach(
     }
     await record(parts, tx, group, { move, member, desired, nowMs })
   }
+  await serve(tx, parts, group, ids, nowMs)
   const change = `changing the desired capacity from ${group.desired} to ${desired}`
   const cause = `${atTime(nowMs)} a user request attached instances ${change}.`
   await putGroup(tx, group, { desired, cause })

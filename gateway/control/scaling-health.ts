@@ -1,6 +1,7 @@
 // Is an instance of an Auto Scaling group healthy? Pure. What is silent is not ill: an instance
 // whose rack cannot be asked keeps the health that it had.
 
+import { isUnhealthyTarget } from '../autoscaling/targets.ts'
 import { isRackConnected } from '../ec2/zones.ts'
 import type { InstanceRecord } from '../store/records.ts'
 import type { ScalingGroupRecord, ScalingMemberRecord } from '../store/scaling-records.ts'
@@ -24,15 +25,15 @@ export const ENDED: Illness = {
   text: 'an EC2 health check indicating it has been terminated or stopped',
 }
 const DEAF: Illness = { kind: 'impaired', text: 'an EC2 instance status checks failure' }
+const FAILS: Illness = { kind: 'impaired', text: 'an ELB system health check failure' }
 const AWAY: Illness = { kind: 'impaired', text: 'an EC2 system status checks failure' }
 
 /** Null when there is nothing to say against it. */
 export function illnessOf(
-  view: View,
+  { view, region, nowMs }: { readonly view: View; readonly region: string; readonly nowMs: number },
   group: ScalingGroupRecord,
   member: ScalingMemberRecord,
   instance: InstanceRecord | null,
-  nowMs: number,
 ): Illness | null {
   if (instance === null || instance.desired !== 'running') return ENDED
   const host = view.get('host', instance.rack, instance.host)
@@ -45,7 +46,9 @@ export function illnessOf(
   }
   const { guest, guestSinceMs = nowMs } = instance.observed ?? {}
   const isDeaf = instance.state === 'running' && guest === 'failed'
-  return isDeaf && nowMs - guestSinceMs >= IMPAIRED_MS ? DEAF : null
+  if (isDeaf && nowMs - guestSinceMs >= IMPAIRED_MS) return DEAF
+  const asksTargets = group.healthCheckType.split(',').includes('ELB')
+  return asksTargets && isUnhealthyTarget(view, region, group, member) ? FAILS : null
 }
 
 /** The time after it came into service in which no check counts. */

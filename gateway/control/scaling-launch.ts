@@ -13,6 +13,7 @@ import {
   putMember,
   type ScalingParts,
 } from '../autoscaling/groups-kept.ts'
+import { goneTargetGroup } from '../autoscaling/targets.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { CallContext } from '../aws/handlers.ts'
 import { launchIn } from '../ec2/run-instances.ts'
@@ -52,6 +53,10 @@ export async function launchMembers(
 ): Promise<Refused | 'stale' | null> {
   const { group } = seen
   let refused: Refused | null = null
+  if (goneTargetGroup(parts.state.view(), parts.region, group) !== undefined) {
+    const why = 'One or more target groups not found. Validating load balancer configuration failed'
+    return { message: why, isOfPlace: false }
+  }
   try {
     const runs = runsOf(parts.state.view(), parts.region, group, step)
     for (const { template, run } of runs) {

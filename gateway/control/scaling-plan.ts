@@ -14,6 +14,8 @@ export interface MemberSeen {
   readonly illness: Illness | null
   /** See Candidate. */
   readonly version: number
+  /** Connections to it end at the moment. */
+  readonly draining: boolean
 }
 
 export interface GroupSeen {
@@ -40,6 +42,8 @@ export type Step =
   | { readonly kind: 'drop'; readonly members: readonly ScalingMemberRecord[] }
   /** Never ran, and will not. */
   | { readonly kind: 'fail'; readonly member: ScalingMemberRecord; readonly message: string }
+  /** Its connections have ended, and so shall it. */
+  | { readonly kind: 'end'; readonly member: ScalingMemberRecord }
   | { readonly kind: 'enter'; readonly members: readonly ScalingMemberRecord[] }
   | { readonly kind: 'sicken'; readonly members: readonly ScalingMemberRecord[] }
   | {
@@ -77,9 +81,14 @@ export function planGroup(seen: GroupSeen): Step | null {
 }
 
 /** What happened to instances becomes true of members. */
-function settle({ members }: GroupSeen): Step | null {
+function settle({ group, members }: GroupSeen): Step | null {
   const gone = members.filter(({ member, instance }) => !isActive(member) && isGone(instance))
   if (gone.length > 0) return { kind: 'drop', members: recordsOf(gone) }
+  const drained = members.find(
+    ({ member, instance, draining }) =>
+      member.state === 'Terminating' && instance?.desired !== 'terminated' && !draining,
+  )
+  if (drained !== undefined) return { kind: 'end', member: drained.member }
   const pending = members.filter(({ member }) => member.state === 'Pending')
   const failed = pending.find(({ instance }) => isFailed(instance))
   if (failed !== undefined) {
@@ -87,7 +96,9 @@ function settle({ members }: GroupSeen): Step | null {
     return { kind: 'fail', member: failed.member, message }
   }
   const up = pending.filter(({ instance }) => instance?.state === 'running')
-  return up.length > 0 ? { kind: 'enter', members: recordsOf(up.slice(0, MAX_AT_ONCE)) } : null
+  // One that cannot become a target is to fail alone.
+  const most = group.targetGroups.length > 0 ? 1 : MAX_AT_ONCE
+  return up.length > 0 ? { kind: 'enter', members: recordsOf(up.slice(0, most)) } : null
 }
 
 /** The end of a group: all instances go, also protected ones and those in standby; then itself. */

@@ -13,7 +13,9 @@ import {
   putMember,
   type ScalingParts,
 } from '../autoscaling/groups-kept.ts'
-import { takeOut } from '../autoscaling/members.ts'
+import { serve, takeOut } from '../autoscaling/members.ts'
+import { ApiError } from '../aws/api-error.ts'
+import { terminate } from '../ec2/instance-actions.ts'
 import type {
   ScalingGroupRecord,
   ScalingMemberRecord,
@@ -56,7 +58,14 @@ export async function applyStep(parts: StepParts, seen: GroupSeen, step: Step): 
         : wait(turn, message),
     )
   }
-  return await inTurn(parts, seen, (turn) => take(turn, step))
+  try {
+    return await inTurn(parts, seen, (turn) => take(turn, step))
+  } catch (error) {
+    const [member] = step.kind === 'enter' ? step.members : []
+    if (!(error instanceof ApiError) || member === undefined) throw error
+    // It cannot become a target: it is ended, and another one launched later.
+    return await inTurn(parts, seen, (turn) => fail(turn, member, error.message))
+  }
 }
 
 async function inTurn(
@@ -85,10 +94,17 @@ async function take(turn: Turn, step: Exclude<Step, { kind: 'launch' }>): Promis
       return
     case 'fail':
       return await fail(turn, step.member, step.message)
+    case 'end': {
+      const instance = await tx.get('instance', step.member.instance)
+      if (instance !== null) await terminate(tx, instance, seen.nowMs)
+      await putGroup(tx, group)
+      return
+    }
     case 'enter': {
       // One that was launched by a new try says that what failed works again.
       const { retryAtMs = 0 } = group.trouble ?? {}
       const isWell = step.members.some((member) => member.joinedAtMs >= retryAtMs)
+      await serve(tx, turn.parts, group, instancesOf(step.members), seen.nowMs)
       for (const member of step.members) {
         const inService = { state: 'InService', inServiceAtMs: seen.nowMs, activity: '' } as const
         await putMember(tx, { ...member, ...inService })
@@ -198,6 +214,10 @@ function troubleOf(
 function failed(why: string): string {
   const end = '. Launching EC2 instance failed.'
   return `${why.replace(/\.$/, '').slice(0, STATUS_CHARS - end.length)}${end}`
+}
+
+function instancesOf(members: readonly ScalingMemberRecord[]): string[] {
+  return members.map(({ instance }) => instance)
 }
 
 function nameOf({ account, name }: ScalingGroupRecord): { account: string; group: string } {

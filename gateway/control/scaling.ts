@@ -6,6 +6,7 @@ import { Loop } from '../../common/reconcile.ts'
 import { byStart } from '../autoscaling/activities.ts'
 import { zonesOf } from '../autoscaling/group-places.ts'
 import { groupKey } from '../autoscaling/groups-kept.ts'
+import { isDraining } from '../autoscaling/targets.ts'
 import { isRackConnected } from '../ec2/zones.ts'
 import type { ScalingActivityRecord, ScalingGroupRecord } from '../store/scaling-records.ts'
 import type { View } from '../store/state.ts'
@@ -103,7 +104,8 @@ async function tendGroup(
     const view = await parts.state.fresh()
     const group = view.get('scaling-group', ...groupKey(account, name))
     if (group?.id !== id) return
-    const seen = observe(view, group, refused, parts.clock.nowMs())
+    const now = { view, region: parts.region, nowMs: parts.clock.nowMs() }
+    const seen = observe(now, group, refused)
     const step = planGroup(seen)
     if (step === null) return
     const outcome = await applyStep(parts, seen, step)
@@ -112,15 +114,16 @@ async function tendGroup(
 }
 
 function observe(
-  view: View,
+  { view, region, nowMs }: { readonly view: View; readonly region: string; readonly nowMs: number },
   group: ScalingGroupRecord,
   refused: ReadonlyMap<string, string>,
-  nowMs: number,
 ): GroupSeen {
   const members = view.by('scaling-member', 'group', group.id).map((member) => {
     const instance = view.get('instance', member.instance)
-    const illness = illnessOf(view, group, member, instance, nowMs)
-    return { member, instance, illness, version: versionOf(view, group, member.template) }
+    const illness = illnessOf({ view, region, nowMs }, group, member, instance)
+    const version = versionOf(view, group, member.template)
+    const draining = isDraining(view, member.instance, nowMs)
+    return { member, instance, illness, version, draining }
   })
   const racks = view.all('rack')
   const reachable = new Set(

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { exec } from '../../common/exec.ts'
+import { SCALING_DEVIATIONS } from '../../gateway/autoscaling/deviations.ts'
 import { loadModel, type Model, type Ref, SERVICES } from '../../gateway/aws/model.ts'
 import { DEVIATIONS } from '../../gateway/ec2/deviations.ts'
 import { BALANCING_DEVIATIONS } from '../../gateway/elb/deviations.ts'
@@ -33,6 +34,7 @@ test('docs/ec2-actions.md is what the generator makes of models and handlers', a
 test('deviations are those of actions that are done', () => {
   for (const [service, notes] of [
     ['ec2', DEVIATIONS],
+    ['autoscaling', SCALING_DEVIATIONS],
     ['elasticloadbalancing', BALANCING_DEVIATIONS],
   ] as const) {
     const done = Object.keys(HANDLERS[service])

@@ -110,7 +110,13 @@ export class Model {
                 ...machine,
                 stateReason: { code: machine.code, message: '' },
               } as unknown as InstanceRecord)
-        return { member, instance, illness: this.#illness(member, machine), version: 1 }
+        return {
+          member,
+          instance,
+          illness: this.#illness(member, machine),
+          version: 1,
+          draining: false,
+        }
       }),
       zones: this.group.zones.map((rack) => ({
         ...{ rack, subnets: [`s${rack}`] },
@@ -135,6 +141,9 @@ export class Model {
           this.members.delete(instance)
           this.machines.delete(instance)
         }
+        return
+      case 'end':
+        this.end(step.member.instance)
         return
       case 'fail':
         this.#put(step.member, { state: 'Terminating' })
