@@ -16,7 +16,7 @@ import { SerialStream } from '../proto/serial-stream.ts'
 const MAX_SESSIONS = 32
 const NODE_MS = 10_000
 /** So long a guest's port waits for a user who does not read; then its session ends. */
-const STUCK_MS = 5_000
+const STUCK_MS = 10_000
 const LOOK_MS = 1_000
 const LEAVE_MS = 1_000
 const SESSION = /^[0-9a-f]{32}$/
@@ -108,7 +108,8 @@ export function agentSerial(parts: SerialParts): AgentSerial {
   function carry(instance: string, port: Duplex, stream: SerialStream, free: () => void): void {
     log.info('serial console opened', { instance })
     own.add(stream)
-    const watch = watchReader(stream)
+    const closed = new AbortController()
+    void watchReader(stream, closed.signal)
     stream.why = 'the serial port was closed'
     port.on('error', (error) => {
       stream.why = `the serial port was closed: ${messageOf(error)}`
@@ -116,7 +117,7 @@ export function agentSerial(parts: SerialParts): AgentSerial {
     stream.on('error', (error) => log.warn('serial console broke', { instance, error }))
     port.on('close', () => stream.end())
     stream.on('close', () => {
-      clearInterval(watch)
+      closed.abort()
       own.delete(stream)
       port.destroy()
       free()
@@ -183,17 +184,18 @@ export function agentSerial(parts: SerialParts): AgentSerial {
   }
 
   /** QEMU holds its guest up when nobody takes what it writes: not for long. */
-  function watchReader(stream: SerialStream): NodeJS.Timeout {
+  async function watchReader(stream: SerialStream, closed: AbortSignal): Promise<void> {
     let sent = 0
     let stuckMs = 0
-    return setInterval(() => {
+    while (stuckMs < STUCK_MS) {
+      await clock.sleep(LOOK_MS, closed)
+      if (closed.aborted) return
       const waits = stream.writableNeedDrain || (stream.writableEnded && !stream.writableFinished)
       const isStuck = waits && stream.carried.sent === sent
       sent = stream.carried.sent
       stuckMs = isStuck ? stuckMs + LOOK_MS : 0
-      if (stuckMs < STUCK_MS) return
-      stream.why = `nobody read the console for ${STUCK_MS / 1000} s`
-      stream.destroy()
-    }, LOOK_MS)
+    }
+    stream.why = `nobody read the console for ${STUCK_MS / 1000} s`
+    stream.destroy()
   }
 }

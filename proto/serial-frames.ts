@@ -3,7 +3,7 @@
 
 import { create } from '@bufbuild/protobuf'
 import type * as grpc from '@grpc/grpc-js'
-import { MalleeError } from '../common/errors.ts'
+import { MalleeError, messageOf } from '../common/errors.ts'
 import { type SerialFrame, SerialFrameSchema } from './gen/mallee/v1/serial_pb.js'
 import { statusToError } from './service.ts'
 
@@ -164,9 +164,9 @@ interface Passing {
 
 function pass({ from, to, use, allow, resolve }: Passing): void {
   const stop = (reason: string): void => {
+    resolve(reason)
     to.end(reason)
     from.end(reason)
-    resolve(reason)
   }
   from.listen({
     frame: (frame) => {
@@ -177,7 +177,7 @@ function pass({ from, to, use, allow, resolve }: Passing): void {
         if (body.case === 'credit') allow.allow(body.value)
         to.send(frame)
       } catch (error) {
-        stop(String(error))
+        stop(messageOf(error))
       }
     },
     over: (error) => stop(error?.message ?? 'the other side hung up'),

@@ -32,6 +32,8 @@ export class SerialStream extends Duplex {
   constructor(frames: Frames) {
     super({ allowHalfOpen: false, readableHighWaterMark: CHUNK, writableHighWaterMark: CHUNK })
     this.#frames = frames
+    // It may break before anybody listens: that is no reason for the process to end.
+    this.on('error', () => undefined)
     frames.listen({
       frame: (frame) => this.#take(frame),
       over: (error) => {

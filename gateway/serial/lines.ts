@@ -2,6 +2,7 @@
 // here or at another gateway. Then that one is dialled, and passes the frames on.
 
 import { create } from '@bufbuild/protobuf'
+import * as grpc from '@grpc/grpc-js'
 import type { Clock, RandomHex } from '../../common/clock.ts'
 import { type Code, codeOf, MalleeError } from '../../common/errors.ts'
 import type { Identity } from '../../common/identity.ts'
@@ -125,12 +126,7 @@ export function serialLines(parts: SerialLinesParts): SerialLines {
     const isMeant = (peer: Identity): boolean => peer.kind === 'gateway' && peer.cloud === cloud
     const connection = dial(host, port, clientCredentials(parts.identity(), isMeant))
     try {
-      await new Promise<void>((resolve, reject) => {
-        connection.waitForReady(clock.nowMs() + DIAL_MS, (error) => {
-          if (error === undefined) resolve()
-          else reject(new MalleeError('Unavailable', error.message, { cause: error }))
-        })
-      })
+      await connected(connection, clock.nowMs() + DIAL_MS)
       const frames = await openAtGateway(connection, target)
       return closing(frames, () => connection.close())
     } catch (error) {
@@ -138,6 +134,21 @@ export function serialLines(parts: SerialLinesParts): SerialLines {
       throw error
     }
   }
+}
+
+/** At once when nobody listens there; gRPC's own waiting tries again until the deadline. */
+function connected(connection: grpc.Client, deadline: number): Promise<void> {
+  const channel = connection.getChannel()
+  return new Promise((resolve, reject) => {
+    const look = (late?: Error): void => {
+      const state = channel.getConnectivityState(true)
+      const isGivenUp = state === grpc.connectivityState.TRANSIENT_FAILURE || late !== undefined
+      if (state === grpc.connectivityState.READY) resolve()
+      else if (!isGivenUp) channel.watchConnectivityState(state, deadline, look)
+      else reject(new MalleeError('Unavailable', 'nobody answers there', { cause: late }))
+    }
+    look()
+  })
 }
 
 type Target = Pick<SerialTarget, 'rack' | 'host' | 'instanceId'>
