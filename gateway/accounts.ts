@@ -29,10 +29,7 @@ const NEW_ID_TRIES = 5
 
 /** An account with its first key. Throws BadArgument for the name, NameTaken when it has one. */
 export async function createAccount(parts: AccountParts, name: string): Promise<NewKey> {
-  if (!/^[\w+=,.@-]{1,64}$/.test(name)) {
-    const fits = '1 to 64 letters, digits and any of _+=,.@-'
-    throw new MalleeError('BadArgument', `account name ${JSON.stringify(name)} is not ${fits}`)
-  }
+  checkName(name)
   const { state, clock, randomHex } = parts
   return state.update(async (tx) => {
     const key = await putAccount(tx, parts, name)
@@ -48,15 +45,41 @@ export async function putAccount(
   name: string,
 ): Promise<NewKey> {
   const nowMs = clock.nowMs()
-  if ((await tx.get('name', 'account', name)) !== null) {
-    throw new MalleeError('NameTaken', `there is an account named ${name}`)
-  }
+  if ((await tx.get('name', 'account', name)) !== null) throw nameTaken(name)
   const id = await newAccountId(tx, randomHex)
   const key = createAccessKey({ sealer, randomHex, nowMs }, id)
   await tx.put('name', ['account', name], { name, holder: id })
   await tx.put('account', [id], { id, name, createdAtMs: nowMs })
   await tx.put('access-key', [key.record.id], key.record)
   return { account: id, accessKeyId: key.record.id, secretAccessKey: key.secret }
+}
+
+export interface AccountChange {
+  readonly name?: string
+  /** All calls of a blocked account are refused; what it has goes on. */
+  readonly isBlocked?: boolean
+}
+
+/** Throws NotFound, BadArgument for the name, NameTaken when another account has it. */
+export async function changeAccount(
+  { state, clock }: Pick<AccountParts, 'state' | 'clock'>,
+  id: string,
+  { name, isBlocked }: AccountChange,
+): Promise<void> {
+  if (name !== undefined) checkName(name)
+  await state.update(async (tx) => {
+    const { blockedAtMs, ...record } = await accountIn(tx, id)
+    if (name !== undefined && name !== record.name) await rename(tx, record, name)
+    const next = { ...record, name: name ?? record.name }
+    const blocked = { ...next, blockedAtMs: blockedAtMs ?? clock.nowMs() }
+    await tx.put('account', [id], (isBlocked ?? blockedAtMs !== undefined) ? blocked : next)
+  })
+}
+
+async function rename(tx: Transaction, { id, name }: AccountRecord, to: string): Promise<void> {
+  if ((await tx.get('name', 'account', to)) !== null) throw nameTaken(to)
+  await tx.delete('name', 'account', name)
+  await tx.put('name', ['account', to], { name: to, holder: id })
 }
 
 /** One more key. Throws NotFound for the account, Conflict when it has two. */
@@ -80,10 +103,7 @@ export async function createKey(parts: AccountParts, account: string): Promise<N
 /** Ends a key; signatures with it are refused from now on. Throws NotFound. */
 export async function deleteKey(state: State, account: string, id: string): Promise<void> {
   await state.update(async (tx) => {
-    const key = await tx.get('access-key', id)
-    if (key?.account !== account || key.user !== undefined) {
-      throw new MalleeError('NotFound', `account ${account} has no access key ${id}`)
-    }
+    await keyIn(tx, account, id)
     await tx.delete('access-key', id)
   })
 }
@@ -91,6 +111,36 @@ export async function deleteKey(state: State, account: string, id: string): Prom
 /** Those of the account itself, not of its users. */
 export function keysOf(view: ReturnType<State['view']>, account: string): AccessKeyRecord[] {
   return view.by('access-key', 'account', account).filter((key) => key.user === undefined)
+}
+
+/** An inactive key signs nothing until it is active again. Throws NotFound. */
+export async function setKeyStatus(
+  state: State,
+  account: string,
+  id: string,
+  status: AccessKeyRecord['status'],
+): Promise<AccessKeyRecord> {
+  return await state.update(async (tx) => {
+    const next = { ...(await keyIn(tx, account, id)), status }
+    await tx.put('access-key', [id], next)
+    return next
+  })
+}
+
+async function keyIn(tx: Transaction, account: string, id: string): Promise<AccessKeyRecord> {
+  const key = await tx.get('access-key', id)
+  if (key?.account === account && key.user === undefined) return key
+  throw new MalleeError('NotFound', `account ${account} has no access key ${id}`)
+}
+
+function checkName(name: string): void {
+  if (/^[\w+=,.@-]{1,64}$/.test(name)) return
+  const fits = '1 to 64 letters, digits and any of _+=,.@-'
+  throw new MalleeError('BadArgument', `account name ${JSON.stringify(name)} is not ${fits}`)
+}
+
+function nameTaken(name: string): MalleeError {
+  return new MalleeError('NameTaken', `there is an account named ${name}`)
 }
 
 async function accountIn(tx: Transaction, id: string): Promise<AccountRecord> {

@@ -65,6 +65,25 @@ export async function openBlob(
   return createReadStream(file, { start: offset, highWaterMark: READ_BYTES })
 }
 
+/** Deletes the file of a record that is gone, unless the record came back in the meantime. */
+export async function forgetBlob(
+  dir: string,
+  sha256: string,
+  { unique, isBack }: { readonly unique: string; readonly isBack: () => Promise<boolean> },
+): Promise<void> {
+  const [file, aside] = [join(dir, sha256), join(dir, `.${unique}${PARTIAL}`)]
+  try {
+    // Aside first: somebody may bring the same bytes in right now.
+    await rename(file, aside)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw error
+  }
+  if (await isBack()) await rename(aside, file)
+  else await rm(aside, { force: true })
+  await syncDir(dir)
+}
+
 async function writeHashed(
   file: string,
   bytes: AsyncIterable<Uint8Array>,

@@ -58,6 +58,73 @@ export async function createPublicPool(
   })
 }
 
+export interface PoolChange {
+  readonly racks?: readonly string[]
+  readonly exclude?: readonly string[]
+}
+
+/**
+ * What is not given stays. Throws NotFound, BadArgument, RackNotFound, and Conflict for an address
+ * that somebody has and would be excluded, or is associated in a rack that would not announce it.
+ */
+export async function changePublicPool(
+  state: State,
+  id: string,
+  { racks, exclude }: PoolChange,
+): Promise<PublicPoolRecord> {
+  const change = async (
+    tx: Transaction,
+  ): Promise<[old: PublicPoolRecord, now: PublicPoolRecord]> => {
+    const old = await poolIn(tx, id)
+    const block = mustCidr(old.cidr)
+    for (const rack of racks ?? []) {
+      if ((await tx.get('rack', rack)) === null) {
+        throw new MalleeError('RackNotFound', `there is no rack ${rack}`)
+      }
+    }
+    const excluded = exclude?.map((text) => parseExcluded(block, text)) ?? old.excluded
+    checkHosts(await state.fresh(), block, excluded)
+    const now = {
+      ...old,
+      racks: [...new Set(racks ?? old.racks)],
+      excluded: [...new Set(excluded)],
+    }
+    await tx.put('public-pool', [id], now)
+    return [old, now]
+  }
+  // Who takes or associates an address reads the pool: after this the mirror shows all of them.
+  const [old, now] = await state.update(change)
+  try {
+    checkOut(await state.fresh(), now)
+    return now
+  } catch (error) {
+    await state.update(async (tx) => {
+      const { closing } = await poolIn(tx, id)
+      await tx.put('public-pool', [id], { ...old, closing })
+    })
+    throw error
+  }
+}
+
+/** Do the pool's rules allow all that is out already? */
+function checkOut(view: View, { id, racks, excluded }: PublicPoolRecord): void {
+  for (const { publicIp, interface: card } of view.by('address', 'pool', id)) {
+    if (excluded.includes(publicIp)) {
+      throw new MalleeError('Conflict', `somebody has ${publicIp}, it cannot be excluded`)
+    }
+    const rack = card === '' ? undefined : view.get('interface', card)?.rack
+    if (rack === undefined || racks.length === 0 || racks.includes(rack)) continue
+    const sentence = `${publicIp} is associated with ${card} in rack ${rack}`
+    throw new MalleeError('Conflict', `${sentence}, which would not announce it any more`)
+  }
+}
+
+async function poolIn(tx: Transaction, id: string): Promise<PublicPoolRecord> {
+  const pool = await tx.get('public-pool', id)
+  if (pool === null) throw new MalleeError('NotFound', `there is no public pool ${id}`)
+  return pool
+}
+
 /** Throws NotFound, or Conflict while somebody has an address of it. */
 export async function deletePublicPool(state: State, id: string): Promise<void> {
   // Closed first: after this nobody takes an address, and the mirror shows all that were taken.
@@ -79,9 +146,7 @@ export async function watchPublicPools(tx: Transaction): Promise<void> {
 
 async function setClosing(state: State, id: string, closing: boolean): Promise<void> {
   await state.update(async (tx) => {
-    const pool = await tx.get('public-pool', id)
-    if (pool === null) throw new MalleeError('NotFound', `there is no public pool ${id}`)
-    await tx.put('public-pool', [id], { ...pool, closing })
+    await tx.put('public-pool', [id], { ...(await poolIn(tx, id)), closing })
   })
 }
 

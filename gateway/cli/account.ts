@@ -1,11 +1,13 @@
-// `mallee account …` and `mallee key …`: who uses the cloud, and with which access keys.
+// `mallee account …`: who uses the cloud.
 
 import { buildCommand, buildRouteMap } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
-import type { Account, Key, NewKey } from '../local/accounts.ts'
+import type { Account } from '../local/accounts.ts'
+import type { NewKey } from '../local/keys.ts'
 import { callLocal } from './client.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
-import { accountName, keyName } from './names.ts'
+import { printKey } from './key.ts'
+import { accountName } from './names.ts'
 import { showCommand } from './show.ts'
 
 const flags = { socket: socketFlag, json: jsonFlag }
@@ -42,63 +44,57 @@ const listAccountsCommand = buildCommand<LocalFlags>({
     answering(json, async () => {
       const call = { method: 'GET', path: '/v1/accounts' } as const
       const { accounts } = await callLocal<{ accounts: readonly Account[] }>(socket, call)
-      const rows = accounts.map(({ id, name, keys, instances }) => [
+      const rows = accounts.map(({ id, name, keys, instances, isBlocked }) => [
         id,
         name,
         keys.join(' '),
         String(instances),
+        isBlocked ? 'blocked' : '',
       ])
-      print(json, { accounts }, table(['ACCOUNT', 'NAME', 'KEYS', 'INSTANCES'], rows))
+      print(json, { accounts }, table(['ACCOUNT', 'NAME', 'KEYS', 'INSTANCES', 'NOTE'], rows))
     }),
 })
 
-const createKeyCommand = buildCommand<LocalFlags, [string]>({
-  docs: helped(
-    'Make another access key of an account; it may have two',
-    'mallee key create 111122223333',
-  ),
-  parameters: { flags, positional: { kind: 'tuple', parameters: [accountName] } },
-  func: ({ socket, json }, id) =>
-    answering(json, async () => {
-      printKey(json, await callLocal<NewKey>(socket, { method: 'POST', path: keysPath(id) }))
-    }),
-})
-
-const listKeysCommand = buildCommand<LocalFlags, [string]>({
-  docs: helped('Access keys of an account', 'mallee key list 111122223333'),
-  parameters: { flags, positional: { kind: 'tuple', parameters: [accountName] } },
-  func: ({ socket, json }, id) =>
-    answering(json, async () => {
-      const call = { method: 'GET', path: keysPath(id) } as const
-      const { keys } = await callLocal<{ keys: readonly Key[] }>(socket, call)
-      const rows = keys.map((key) => [key.id, key.status, new Date(key.createdAtMs).toISOString()])
-      print(json, { keys }, table(['KEY', 'STATUS', 'MADE'], rows))
-    }),
-})
-
-const deleteKeyCommand = buildCommand<LocalFlags, [string, string]>({
-  docs: helped(
-    'End an access key: what it signs is refused from now on',
-    'mallee key delete 111122223333 AKIAIOSFODNN7EXAMPLE',
-  ),
+const renameAccountCommand = buildCommand<LocalFlags, [string, string]>({
+  docs: helped('Give an account another name', 'mallee account rename 111122223333 research'),
   parameters: {
     flags,
     positional: {
       kind: 'tuple',
-      parameters: [accountName, keyName],
+      parameters: [accountName, { brief: 'The new one', parse: String, placeholder: 'name' }],
     },
   },
-  func: ({ socket, json }, id, key) =>
-    answering(json, async () => {
-      const path = `${keysPath(id)}/${encodeURIComponent(key)}`
-      print(json, await callLocal(socket, { method: 'DELETE', path }), `${key}: deleted`)
-    }),
+  func: (given, id, name) => answering(given.json, () => change(given, id, { name })),
 })
+
+function block(verb: 'block' | 'unblock', brief: string, more: string) {
+  return buildCommand<LocalFlags, [string]>({
+    docs: {
+      brief,
+      fullDescription: [
+        `${brief}. ${more}`,
+        '',
+        'Example:',
+        `  mallee account ${verb} 111122223333`,
+      ].join('\n'),
+    },
+    parameters: { flags, positional: { kind: 'tuple', parameters: [accountName] } },
+    func: (given, id) =>
+      answering(given.json, () => change(given, id, { isBlocked: verb === 'block' })),
+  })
+}
 
 export const accountRoutes = buildRouteMap({
   routes: {
     create: createAccountCommand,
     list: listAccountsCommand,
+    rename: renameAccountCommand,
+    block: block(
+      'block',
+      'Refuse all calls of an account',
+      'Also those of its users and sessions. What it has goes on: instances run, nothing is lost.',
+    ),
+    unblock: block('unblock', 'Take calls of a blocked account again', 'Undoes block.'),
     show: showCommand(
       'An account and its keys',
       'mallee account show 111122223333',
@@ -109,20 +105,8 @@ export const accountRoutes = buildRouteMap({
   docs: { brief: 'Accounts of the cloud' },
 })
 
-export const keyRoutes = buildRouteMap({
-  routes: { create: createKeyCommand, list: listKeysCommand, delete: deleteKeyCommand },
-  docs: { brief: 'Access keys of accounts' },
-})
-
-function keysPath(id: string): string {
-  return `/v1/accounts/${encodeURIComponent(id)}/keys`
-}
-
-function printKey(json: boolean, key: NewKey): void {
-  const text = [
-    `Account ${key.account}. The secret is shown only now:`,
-    `  AWS_ACCESS_KEY_ID=${key.accessKeyId}`,
-    `  AWS_SECRET_ACCESS_KEY=${key.secretAccessKey}`,
-  ].join('\n')
-  print(json, key, text)
+async function change({ socket, json }: LocalFlags, id: string, body: object): Promise<void> {
+  const call = { method: 'PUT', path: `/v1/accounts/${encodeURIComponent(id)}`, body } as const
+  const now = await callLocal<Account>(socket, call)
+  print(json, now, `${id}: ${now.name}, ${now.isBlocked ? 'blocked' : 'not blocked'}`)
 }

@@ -3,9 +3,11 @@
 import { basename } from 'node:path'
 import { buildCommand, buildRouteMap } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
+import { MalleeError } from '../../common/errors.ts'
 import type { ImageFile } from '../local/blobs.ts'
 import { callLocal } from './client.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { imageName } from './names.ts'
 
 interface ImportFlags extends LocalFlags {
   readonly name?: string
@@ -58,10 +60,48 @@ const listCommand = buildCommand<LocalFlags>({
     }),
 })
 
+const removeCommand = buildCommand<LocalFlags, [string]>({
+  docs: {
+    brief: 'Take an image file away of which there is no image any more',
+    fullDescription: [
+      'Take an image file away of which there is no image any more: deregister-image first.',
+      'Instances that run from it are in the way until they are terminated.',
+      '',
+      'Examples:',
+      '  mallee image remove debian-13',
+    ].join('\n'),
+  },
+  parameters: {
+    flags: { socket: socketFlag, json: jsonFlag },
+    positional: { kind: 'tuple', parameters: [imageName] },
+  },
+  func: ({ socket, json }, name) =>
+    answering(json, async () => {
+      const sha256 = await digestOf(socket, name)
+      const call = { method: 'DELETE', path: `/v1/blobs/${sha256}` } as const
+      const gone = await callLocal<ImageFile>(socket, call)
+      print(json, gone, `${gone.names.join(', ')}: removed, ${gone.sizeBytes} bytes`)
+    }),
+})
+
 export const imageRoutes = buildRouteMap({
-  routes: { import: importCommand, list: listCommand },
+  routes: { import: importCommand, list: listCommand, remove: removeCommand },
   docs: { brief: 'Image files' },
 })
+
+/** Of a file by its name, when just one has it, or by its digest. */
+async function digestOf(socket: string, name: string): Promise<string> {
+  const { blobs } = await callLocal<{ blobs: readonly ImageFile[] }>(socket, {
+    method: 'GET',
+    path: '/v1/blobs',
+  })
+  const found = blobs.filter((one) => one.sha256 === name || one.names.includes(name))
+  const [first, ...others] = found.map(({ sha256 }) => sha256)
+  if (first === undefined) throw new MalleeError('NotFound', `there is no image file ${name}`)
+  if (others.length === 0) return first
+  const digests = [first, ...others].join(', ')
+  throw new MalleeError('BadArgument', `several files are named ${name}, say which: ${digests}`)
+}
 
 async function importImage(flags: ImportFlags, file: string): Promise<void> {
   const name = flags.name ?? basename(file)

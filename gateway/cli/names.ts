@@ -84,3 +84,7 @@ export const tokenName = named('id', 'Id of the token', async (get) => {
   const { tokens } = await get<{ tokens: { id: string; used: object | null }[] }>('/v1/tokens')
   return tokens.filter(({ used }) => used === null).map(({ id }) => id)
 })
+
+export const imageName = named('name', 'Name or digest of the file', async (get) =>
+  (await get<{ blobs: { names: string[] }[] }>('/v1/blobs')).blobs.flatMap(({ names }) => names),
+)

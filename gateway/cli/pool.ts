@@ -8,11 +8,34 @@ import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 import { poolName, rackName } from './names.ts'
 import { showCommand } from './show.ts'
 
-interface Flags extends LocalFlags {
-  readonly cidr: string
+interface ListFlags extends LocalFlags {
   readonly racks?: readonly string[]
   readonly exclude?: readonly string[]
 }
+
+interface Flags extends ListFlags {
+  readonly cidr: string
+}
+
+const lists = {
+  racks: {
+    kind: 'parsed',
+    parse: String,
+    proposeCompletions: rackName.proposeCompletions,
+    brief: 'Racks whose CCs can announce it; all without',
+    placeholder: 'racks',
+    variadic: ',',
+    optional: true,
+  },
+  exclude: {
+    kind: 'parsed',
+    parse: String,
+    brief: "Addresses that nobody gets, for example the router's and the CCs' own",
+    placeholder: 'addresses',
+    variadic: ',',
+    optional: true,
+  },
+} as const
 
 const createPoolCommand = buildCommand<Flags>({
   docs: {
@@ -29,23 +52,7 @@ const createPoolCommand = buildCommand<Flags>({
   parameters: {
     flags: {
       cidr: { kind: 'parsed', parse: String, brief: 'IPv4 prefix, /8 to /32', placeholder: 'cidr' },
-      racks: {
-        kind: 'parsed',
-        parse: String,
-        proposeCompletions: rackName.proposeCompletions,
-        brief: 'Racks whose CCs can announce it; all without',
-        placeholder: 'racks',
-        variadic: ',',
-        optional: true,
-      },
-      exclude: {
-        kind: 'parsed',
-        parse: String,
-        brief: "Addresses that nobody gets, for example the router's and the CCs' own",
-        placeholder: 'addresses',
-        variadic: ',',
-        optional: true,
-      },
+      ...lists,
       socket: socketFlag,
       json: jsonFlag,
     },
@@ -58,6 +65,41 @@ const listPoolsCommand = buildCommand<LocalFlags>({
   parameters: { flags: { socket: socketFlag, json: jsonFlag } },
   func: (flags) => answering(flags.json, () => listPools(flags)),
 })
+
+const setPoolCommand = buildCommand<ListFlags, [string]>({
+  docs: {
+    brief: 'Change which racks announce a pool, and what nobody gets of it',
+    fullDescription: [
+      'Change which racks announce a pool, and what nobody gets of it. Each list replaces the one',
+      'that was; what is not given stays. `--racks all` is every rack, `--exclude none` nothing.',
+      '',
+      'Examples:',
+      '  mallee pool set ipv4pool-ec2-0123456789abcdef0 --racks a,b',
+      '  mallee pool set ipv4pool-ec2-0123456789abcdef0 --racks all --exclude 203.0.113.1',
+    ].join('\n'),
+  },
+  parameters: {
+    flags: { ...lists, socket: socketFlag, json: jsonFlag },
+    positional: { kind: 'tuple', parameters: [poolName] },
+  },
+  func: ({ racks, exclude, socket, json }, id) =>
+    answering(json, async () => {
+      const body = { racks: listOf(racks, 'all'), exclude: listOf(exclude, 'none') }
+      const path = `/v1/pools/${encodeURIComponent(id)}`
+      const pool = await callLocal<PublicPool>(socket, { method: 'PUT', path, body })
+      const where = pool.racks.join(', ') || 'all racks'
+      print(
+        json,
+        pool,
+        `${id}: announced by ${where}, without ${pool.excluded.join(', ') || 'none'}`,
+      )
+    }),
+})
+
+/** The word for a list that has nothing in it stands for that. */
+function listOf(given: readonly string[] | undefined, word: string): readonly string[] | undefined {
+  return given?.length === 1 && given[0] === word ? [] : given
+}
 
 const deletePoolCommand = buildCommand<LocalFlags, [string]>({
   docs: helped(
@@ -88,6 +130,7 @@ export const poolRoutes = buildRouteMap({
       poolName,
       '/v1/pools',
     ),
+    set: setPoolCommand,
     delete: deletePoolCommand,
   },
   docs: { brief: 'Pools of public addresses' },

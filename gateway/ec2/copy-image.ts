@@ -9,6 +9,7 @@ import type { NetworkParts } from './create-vpc.ts'
 import { oneInStore } from './ids.ts'
 import { checkImageName, insertImage, parseImageDescription, unavailable } from './images.ts'
 import { badValue, refuseUnknown, required } from './input.ts'
+import { keepFromRemoval } from './removal.ts'
 import { isSystemTag, parseTagSpecifications, type Tags, tagsOf } from './tagging.ts'
 
 const KNOWN = new Set([
@@ -45,6 +46,7 @@ export function copyImageHandler({
         const image = await oneInStore(tx, 'image', source, account)
         if (image.state !== 'available') throw unavailable(source)
         const { sha256, sizeBytes, virtualSizeBytes, format, location } = image
+        await keepFromRemoval(tx, 'blob', [sha256])
         const copy = {
           ...{ account, name, createdAtMs: context.nowMs },
           ...{ sha256, sizeBytes, virtualSizeBytes, format, location },

@@ -13,6 +13,7 @@ import { absent, type Filterable, matching } from './filters.ts'
 import { isVisible, namedInStore, namedInView, newId, notFound } from './ids.ts'
 import { badValue, endDryRun, refuseUnknown, required, unsupported } from './input.ts'
 import { pageOf } from './paging.ts'
+import { keepFromRemoval } from './removal.ts'
 import { addTags, parseTagSpecifications, removeTags, type Tags, tagList } from './tagging.ts'
 
 type ImageHandlers = Required<
@@ -187,6 +188,7 @@ async function registerImage(
     throw new ApiError('InvalidManifest', text)
   }
   const { sha256, sizeBytes, virtualSizeBytes, format } = blob
+  await keepFromRemoval(tx, 'blob', [sha256])
   const file = { sha256, sizeBytes, virtualSizeBytes, format, location }
   const image = { account, name, description, ...file, createdAtMs: nowMs }
   return await insertImage(tx, randomHex, input, image, tags.get('image') ?? new Map())

@@ -1,6 +1,6 @@
 // The guard before every handler: what a call asks for, put to the policies of who calls.
 
-import type { ApiError } from '../aws/api-error.ts'
+import { ApiError } from '../aws/api-error.ts'
 import type { Authorized, Caller } from '../aws/handlers.ts'
 import type { ServiceName } from '../aws/model.ts'
 import { meaningsOf, type VersionAsked } from '../ec2/launch-template-names.ts'
@@ -53,6 +53,7 @@ export function createAuthorizer(parts: AuthorizerParts): Authorize {
     // A version that another gateway just made is the latest one here as well. What follows happens
     // at once: the templates mean the same to the questions and in the answer.
     const view = named.length > 0 ? await state.fresh() : state.view()
+    if (view.get('account', account)?.blockedAtMs !== undefined) throw blocked(service)
     const access = accessOf(view, caller)
     if (access.policies === 'root') return undefined
     const templates = meaningsOf(view, account, named)
@@ -73,6 +74,12 @@ export function createAuthorizer(parts: AuthorizerParts): Authorize {
     const passed = asks.filter(({ action }) => action === 'iam:PassRole')
     return { templates, roles: new Set(passed.map(({ resource }) => resource)) }
   }
+}
+
+/** EC2 API reference, "Common client errors". */
+function blocked(service: GuardedService): ApiError {
+  const text = 'Your account is currently blocked. Contact the operator of this cloud.'
+  return new ApiError(service === 'ec2' ? 'Blocked' : 'AccessDenied', text, 403)
 }
 
 function asksOf(

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Clock, RandomHex } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import { takeBlob } from '../blobs.ts'
+import { removeImageFile } from '../image-files.ts'
 import type { BlobRecord } from '../store/records.ts'
 import type { State } from '../store/state.ts'
 import { route } from './route.ts'
@@ -18,10 +19,11 @@ interface BlobParts {
 
 const NAME = /^[\w.()[\]/@' -]{3,128}$/
 
+const SHA256 = text({ pattern: '^[0-9a-f]{64}$', description: 'Of its bytes, 64 hex digits' })
 const BLOB = named(
   'ImageFile',
   object({
-    sha256: text({ pattern: '^[0-9a-f]{64}$', description: 'Of its bytes' }),
+    sha256: SHA256,
     names: list(text({}), { description: 'Under which it was brought in' }),
     sizeBytes: integer({ minimum: 0 }),
     virtualSizeBytes: integer({ minimum: 0, description: 'Of the disk that it is' }),
@@ -48,6 +50,21 @@ export function addBlobRoutes(app: FastifyInstance, parts: BlobParts): void {
       example: { blobs: [EXAMPLE] },
     },
     async () => ({ blobs: (await state.fresh()).all('blob').map(shown) }),
+  )
+
+  route(
+    app,
+    {
+      id: 'removeImageFile',
+      summary: 'Take an image file away of which there is no image any more',
+      method: 'DELETE',
+      path: '/v1/blobs/{sha256}',
+      params: object({ sha256: SHA256 }),
+      answer: BLOB,
+      example: EXAMPLE,
+      refusals: ['NotFound', 'Conflict'],
+    },
+    async ({ params: { sha256 } }) => shown(await removeImageFile(parts, sha256)),
   )
 
   app.register(async (streams) => {

@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Clock, RandomHex } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import { availableOf } from '../ec2/public-pools.ts'
-import { createPublicPool, deletePublicPool } from '../public-pools.ts'
+import { changePublicPool, createPublicPool, deletePublicPool } from '../public-pools.ts'
 import type { PublicPoolRecord } from '../store/network-records.ts'
 import type { State, View } from '../store/state.ts'
 import { route } from './route.ts'
@@ -103,6 +103,26 @@ export function addPoolRoutes(app: FastifyInstance, { state, clock, randomHex }:
     },
     async ({ body }) => {
       const pool = await createPublicPool({ state, randomHex, nowMs: clock.nowMs() }, body)
+      return shown(await state.fresh(), pool)
+    },
+  )
+
+  route(
+    app,
+    {
+      id: 'changePool',
+      summary: 'Change which racks announce a public pool, and what nobody gets of it',
+      method: 'PUT',
+      path: PATH,
+      params: ONE,
+      body: { ...object({}, { racks: RACKS, exclude: EXCLUDED }), minProperties: 1 },
+      bodyExample: { exclude: ['203.0.113.1', '203.0.113.2'] },
+      answer: POOL,
+      example: EXAMPLE,
+      refusals: ['NotFound', 'RackNotFound', 'Conflict'],
+    },
+    async ({ params: { id }, body }) => {
+      const pool = await changePublicPool(state, id, body)
       return shown(await state.fresh(), pool)
     },
   )

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { MalleeError } from '../../common/errors.ts'
 import { QUOTA_IDS, QUOTAS, type QuotaId, quotaOf } from '../ec2/quotas.ts'
 import type { State, View } from '../store/state.ts'
+import { unknownAccount } from './refusals.ts'
 import { route } from './route.ts'
 import { accountParam, integer, list, named, nullable, object, type Typed, text } from './schema.ts'
 
@@ -108,8 +109,4 @@ function shown(view: View, account: string, id: QuotaId): QuotaShown {
   const { name, value, used } = QUOTAS[id]
   const now = quotaOf(view, account, id)
   return { id, name, value: now, default: value, used: used?.(view, account) ?? null }
-}
-
-function unknownAccount(account: string): MalleeError {
-  return new MalleeError('NotFound', `there is no account ${account}`)
 }

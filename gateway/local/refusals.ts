@@ -42,6 +42,10 @@ export function unknownHost(rack: string, host: string): MalleeError {
   return new MalleeError('HostNotFound', `rack ${rack} has no host ${host}`)
 }
 
+export function unknownAccount(account: string): MalleeError {
+  return new MalleeError('NotFound', `there is no account ${account}`)
+}
+
 /** As ajv has it when it is told to be verbose. */
 interface Fault extends FastifySchemaValidationError {
   readonly data?: unknown

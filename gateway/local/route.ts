@@ -22,9 +22,9 @@ export interface Operation<P = unknown, Q = unknown, B = unknown, A = unknown> {
   readonly isBodyOptional?: boolean
   /** It changes nothing, although it is no GET. */
   readonly isReading?: boolean
-  readonly bodyExample?: B
+  readonly bodyExample?: NoInfer<B>
   readonly answer: Schema<A>
-  readonly example: A
+  readonly example: NoInfer<A>
   /** Refusals of its own; BadArgument has every route that takes anything. */
   readonly refusals?: readonly Code[]
 }

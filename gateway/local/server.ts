@@ -13,6 +13,7 @@ import { addBlobRoutes } from './blobs.ts'
 import { addCloudRoutes } from './cloud.ts'
 import { addDrainRoutes, type DrainParts } from './drains.ts'
 import { addHostRoutes } from './hosts.ts'
+import { addKeyRoutes } from './keys.ts'
 import { addOpenApiRoute } from './openapi.ts'
 import { addPoolRoutes } from './pools.ts'
 import { addQuotaRoutes } from './quotas.ts'
@@ -65,6 +66,7 @@ export function createLocalServer(parts: LocalParts): FastifyInstance {
   addAudit(app, parts)
   addOpenApiRoute(app)
   addAccountRoutes(app, parts)
+  addKeyRoutes(app, parts)
   addQuotaRoutes(app, parts)
   addTokenRoutes(app, parts)
   addStatusRoute(app, parts)

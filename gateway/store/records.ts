@@ -123,6 +123,8 @@ export interface AccountRecord {
   readonly createdAtMs: number
   /** What its launches get that say nothing of it; absent fields are the cloud's own. */
   readonly metadataDefaults?: Partial<MetadataOptions>
+  /** The operator refuses all of its calls since then. */
+  readonly blockedAtMs?: number
   /** None of its images becomes public any more. */
   readonly blocksPublicImages?: boolean
   /** Its users may connect to the serial consoles of its instances. */

@@ -4,9 +4,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { randomHex } from '../../common/clock.ts'
 import { codeOf } from '../../common/errors.ts'
-import { createPublicPool, deletePublicPool } from '../../gateway/public-pools.ts'
+import { changePublicPool, createPublicPool, deletePublicPool } from '../../gateway/public-pools.ts'
 import { openRaceCloud } from './ec2/race-support.ts'
-import { type Call, type Cloud, openCloud, START_MS } from './ec2/support.ts'
+import { ACCOUNT, type Call, type Cloud, openCloud, START_MS } from './ec2/support.ts'
 
 const create = (cloud: Cloud, cidr: string, exclude: string[] = [], racks: string[] = []) =>
   createPublicPool({ state: cloud.state, randomHex, nowMs: START_MS }, { cidr, exclude, racks })
@@ -93,4 +93,54 @@ test('deletePublicPool refuses while an address is out, and goes on giving them'
   await deletePublicPool(cloud.state, id)
   assert.deepEqual((await cloud.call('DescribePublicIpv4Pools', {})).PublicIpv4Pools, [])
   assert.equal(await codeFrom(deletePublicPool(cloud.state, id)), 'NotFound')
+})
+
+test('changePublicPool replaces what it is given, and nothing that is in use', async (t) => {
+  const cloud = await openCloud(t)
+  const { call, state } = cloud
+  const { id } = await create(cloud, '203.0.113.0/29', ['203.0.113.1'])
+  const change = async (how: Parameters<typeof changePublicPool>[2]): Promise<string> => {
+    const code = await codeFrom(changePublicPool(state, id, how))
+    const pool = (await state.fresh()).get('public-pool', id)
+    return [code, pool?.racks.join(), pool?.excluded.join()].join(' ')
+  }
+  assert.equal(await change({ racks: ['a', 'b', 'a'] }), ' a,b 203.0.113.1')
+  const { AllocationId = '', PublicIp = '' } = await call('AllocateAddress', {})
+  assert.equal(await change({ exclude: [PublicIp] }), 'Conflict a,b 203.0.113.1')
+  assert.equal(await change({ exclude: ['198.51.100.1'] }), 'BadArgument a,b 203.0.113.1')
+  assert.equal(await change({ racks: ['nowhere'] }), 'RackNotFound a,b 203.0.113.1')
+  const subnet = state
+    .view()
+    .subnetsOf('account', ACCOUNT)
+    .find((one) => one.rack === 'b')
+  assert.ok(subnet)
+  const { NetworkInterface } = await call('CreateNetworkInterface', { SubnetId: subnet.id })
+  const NetworkInterfaceId = NetworkInterface?.NetworkInterfaceId ?? ''
+  await call('AssociateAddress', { AllocationId, NetworkInterfaceId })
+  assert.equal(await change({ racks: ['a'] }), 'Conflict a,b 203.0.113.1', 'it is out in b')
+  assert.equal(await change({ racks: ['b'], exclude: [] }), ' b ')
+  assert.equal(await change({ racks: [] }), '  ')
+  const nobody = changePublicPool(state, 'ipv4pool-ec2-0', { racks: [] })
+  assert.equal(await codeFrom(nobody), 'NotFound')
+})
+
+test('changePublicPool and AssociateAddress at once leave no address that no rack announces', async (t) => {
+  for (const poolFirst of [true, false]) {
+    const { cloud, other, race } = await openRaceCloud(t)
+    const { id } = await create(cloud, '203.0.113.0/29')
+    const { AllocationId = '' } = await cloud.call('AllocateAddress', {})
+    const subnets = (await cloud.state.fresh()).subnetsOf('account', ACCOUNT)
+    const SubnetId = subnets.find((one) => one.rack === 'b')?.id ?? ''
+    const { NetworkInterface } = await cloud.call('CreateNetworkInterface', { SubnetId })
+    const NetworkInterfaceId = NetworkInterface?.NetworkInterfaceId ?? ''
+    const narrow = (): Promise<unknown> => changePublicPool(cloud.state, id, { racks: ['a'] })
+    const associate = (call: Call) => (): Promise<unknown> =>
+      call('AssociateAddress', { AllocationId, NetworkInterfaceId })
+    const codes = await (poolFirst
+      ? race(narrow, associate(other))
+      : race(associate(cloud.call), narrow))
+    const view = await cloud.state.fresh()
+    const isOut = view.get('address', AllocationId)?.association !== ''
+    assert.equal(view.get('public-pool', id)?.racks.includes('a'), !isOut, codes.join())
+  }
 })

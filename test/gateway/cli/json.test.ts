@@ -12,8 +12,8 @@ import { addHost, connected } from '../../support/simulated-rack.ts'
 import type { Ran } from './lines.ts'
 import { COMMANDS } from './support.ts'
 
-/** What no gateway answers, or nothing here can run. */
-const ELSEWHERE = /^mallee (?:init|gateway|doctor|completion .*)$/
+/** What asks no operator's API, or cannot be run here. */
+const ELSEWHERE = /^mallee (?:init|gateway|doctor|serial-console|completion .*)$/
 const BAD = 2
 const REFUSED = 3
 const AWAY = 4
@@ -95,7 +95,15 @@ const LINES: readonly Line[] = [
   ['account list', []],
   ['account show', [account]],
   ['account show', ['1'], REFUSED],
+  ['account rename', [account, 'boss']],
+  ['account rename', [account, 'research'], REFUSED],
+  ['account block', [account]],
+  ['account unblock', [account]],
+  ['account unblock', ['1'], REFUSED],
   ['key create', [account], REFUSED],
+  ['key disable', [account, accessKeyId]],
+  ['key enable', [account, accessKeyId]],
+  ['key enable', [account, 'AKIA'], REFUSED],
   ['key list', [account]],
   ['key delete', [account, accessKeyId]],
   ['quota list', [account]],
@@ -106,6 +114,8 @@ const LINES: readonly Line[] = [
   ['image import', [image, '--name', 'little']],
   ['image import', ['/nonexistent'], BAD],
   ['image list', []],
+  ['image remove', ['little']],
+  ['image remove', ['little'], REFUSED],
   ['cloud show', []],
   ['cloud set', ['--spot', 'refused']],
   ['cloud set', [], BAD],
@@ -113,6 +123,10 @@ const LINES: readonly Line[] = [
   ['pool create', ['--cidr', 'everything'], BAD],
   ['pool list', []],
   ['pool show', [pool]],
+  ['pool set', [pool, '--racks', 'a', '--exclude', '203.0.113.1']],
+  ['pool set', [pool, '--racks', 'all', '--exclude', 'none']],
+  ['pool set', [pool, '--racks', 'nobody'], REFUSED],
+  ['pool set', [pool], BAD],
   ['pool delete', [pool]],
   ['type create', TYPE],
   ['type create', TYPE, REFUSED],
