@@ -22,7 +22,7 @@ export interface NewInstanceType {
 const NAME = /^[a-z0-9][a-z0-9-]{0,30}\.[a-z0-9][a-z0-9-]{0,30}$/
 const MAX_TYPES = 1_000
 /** What a guest of QEMU's q35 machine can have, and addresses as EC2 limits them. */
-const RANGES = {
+export const TYPE_RANGES = {
   vcpus: [1, 255, 'vCPUs'],
   memoryMib: [64, 16 << 20, 'MiB of memory'],
   diskGib: [1, 64 << 10, 'GiB of disk'],
@@ -94,8 +94,8 @@ function checkNew(asked: NewInstanceType): void {
     const what = `instance type name ${JSON.stringify(asked.name)}`
     throw new MalleeError('BadArgument', `${what} is not a family, a dot and a size: t3.nano`)
   }
-  for (const [field, [least, most, words]] of Object.entries(RANGES)) {
-    const value = asked[field as keyof typeof RANGES]
+  for (const [field, [least, most, words]] of Object.entries(TYPE_RANGES)) {
+    const value = asked[field as keyof typeof TYPE_RANGES]
     if (Number.isInteger(value) && value >= least && value <= most) continue
     const text = `${value} ${words} for ${asked.name}: expecting ${least} to ${most}`
     throw new MalleeError('BadArgument', text)

@@ -245,10 +245,10 @@ function placeHost(view: View, host: HostRecord, troubleOfRack: string | null): 
 }
 
 /** As the end of a sentence about the host; null when it takes instances. */
-function hostTrouble({ status, cordoned }: HostRecord): string | null {
+function hostTrouble({ status, cordoned, drain }: HostRecord): string | null {
   if (status?.connected !== true) return 'is not connected'
-  if (cordoned === true) return 'is cordoned'
-  return status.draining ? 'is being drained' : null
+  if (status.draining || drain !== undefined) return 'is being drained'
+  return cordoned === true ? 'is cordoned' : null
 }
 
 /** The same of all hosts of a rack. */

@@ -4,10 +4,15 @@ import type { FastifyInstance } from 'fastify'
 import type { Clock, RandomHex } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import { type InstanceTypeSpec, instanceTypes, isDefaultType } from '../ec2/instance-types.ts'
-import { createInstanceType, deleteInstanceType, instancesOfType } from '../instance-types.ts'
+import {
+  createInstanceType,
+  deleteInstanceType,
+  instancesOfType,
+  TYPE_RANGES,
+} from '../instance-types.ts'
 import type { State, View } from '../store/state.ts'
 import { route } from './route.ts'
-import { flag, integer, list, named, object, type Typed, text } from './schema.ts'
+import { flag, integer, list, named, object, type Schema, type Typed, text } from './schema.ts'
 
 interface TypeParts {
   readonly state: State
@@ -15,13 +20,18 @@ interface TypeParts {
   readonly randomHex: RandomHex
 }
 
+function size(of: keyof typeof TYPE_RANGES, description: string): Schema<number> {
+  const [minimum, maximum] = TYPE_RANGES[of]
+  return integer({ minimum, maximum, description })
+}
+
 const SIZES = {
   name: text({ minLength: 1, maxLength: 63, description: 'Family, dot, size: t3.nano' }),
-  vcpus: integer({ description: 'Processors' }),
-  memoryMib: integer({ description: 'Memory' }),
-  diskGib: integer({ description: 'Root disk, on the host' }),
-  interfaces: integer({ description: 'Network interfaces that an instance can have' }),
-  addresses: integer({ description: 'Addresses of each family that an interface can have' }),
+  vcpus: size('vcpus', 'Processors'),
+  memoryMib: size('memoryMib', 'Memory'),
+  diskGib: size('diskGib', 'Root disk, on the host'),
+  interfaces: size('interfaces', 'Network interfaces that an instance can have'),
+  addresses: size('addresses', 'Addresses of each family that an interface can have'),
 }
 const NEW_TYPE = object(SIZES)
 const TYPE = named(

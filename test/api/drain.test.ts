@@ -6,6 +6,7 @@ import { after, test } from 'node:test'
 import { DescribeInstanceStatusCommand, StartInstancesCommand } from '@aws-sdk/client-ec2'
 import { readProgress } from '../../cluster-agent/progress.ts'
 import { randomHex, systemClock } from '../../common/clock.ts'
+import { exec } from '../../common/exec.ts'
 import { declareLost } from '../../gateway/control/lost.ts'
 import type { Drain } from '../../gateway/local/drains.ts'
 import { until } from '../../sandbox/until.ts'
@@ -36,6 +37,18 @@ test('a drain with stop stops the guests, by name, and says when nothing is left
   await cloud.local({ method: 'POST', path: '/v1/racks/a/hosts/a-nc/uncordon' })
   await ec2.send(start)
   await reach(ec2, ids, 'running')
+})
+
+test('mallee says what is left while it waits, and fails with it when nobody acts', async () => {
+  const drain = ['bin/mallee', 'host', 'drain', 'a', 'a-nc', '--socket', cloud.config.socket]
+  const { stdout, stderr } = await exec([...drain, '--wait', '1'], { okCodes: [1] })
+  assert.equal(stdout, '')
+  assert.match(stderr, /^3 instances left: i-\w+ is running and waits for users$/m)
+  assert.match(stderr, /^CommandTimeout: after 1 s 3 instances left: .*; the drain goes on$/m)
+  const looked = await exec(drain)
+  assert.match(looked.stdout, /^INSTANCE +ACCOUNT +HOST +STATE +WAITS FOR$/m)
+  assert.ok(ids.every((id) => looked.stdout.includes(id)))
+  await cloud.local({ method: 'POST', path: '/v1/racks/a/hosts/a-nc/uncordon' })
 })
 
 test('a gateway that ended right after it was told to drain goes on when it is back', async () => {

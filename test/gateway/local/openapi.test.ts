@@ -54,6 +54,36 @@ test('every operation has a name, a summary, typed input and output, refusals, e
   }
 })
 
+test('everything that comes in has a limit', async (t) => {
+  const { app } = localApi(t, await openCloud(t, { racks: ['a'] }))
+  const document: Document = (await app.inject('/v1/openapi.json')).json()
+  const seen: string[] = []
+  for (const { operationId: id, parameters = [], requestBody } of operationsOf(document)) {
+    for (const { name, schema } of parameters) limited(schema, `${id} ${name}`, seen)
+    const body = requestBody?.content['application/json']?.schema
+    if (body !== undefined) limited(body, id, seen)
+  }
+  assert.ok(seen.length > 40, `${seen.length} inputs`)
+})
+
+/** Every text, number and list in it, at any depth. */
+function limited(schema: object, what: string, seen: string[]): void {
+  const { type, properties, items, anyOf, ...keywords } = schema as {
+    readonly type?: string
+    readonly properties?: Readonly<Record<string, object>>
+    readonly items?: object
+    readonly anyOf?: readonly object[]
+  }
+  seen.push(what)
+  const has = (...names: string[]): boolean => names.every((name) => name in keywords)
+  if (type === 'string') assert.ok(has('maxLength') || has('pattern'), what)
+  if (type === 'integer') assert.ok(has('minimum', 'maximum'), what)
+  if (type === 'array') assert.ok(has('maxItems') || has('uniqueItems'), what)
+  if (type === 'object') assert.ok(has('additionalProperties'), what)
+  for (const [name, one] of Object.entries(properties ?? {})) limited(one, `${what}.${name}`, seen)
+  for (const one of [...(items ? [items] : []), ...(anyOf ?? [])]) limited(one, what, seen)
+}
+
 test('a route that nobody described cannot be added', () => {
   const app = Fastify()
   addOpenApiRoute(app)
