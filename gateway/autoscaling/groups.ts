@@ -23,6 +23,9 @@ type GroupHandlers = Required<
   >
 >
 
+/** What is checked as a launch would be when it changes. */
+const PLACING = ['subnets', 'zones', 'placementGroup'] as const
+
 export function groupHandlers(parts: ScalingParts): GroupHandlers {
   const { state, randomHex, region } = parts
   return {
@@ -73,7 +76,8 @@ export function groupHandlers(parts: ScalingParts): GroupHandlers {
           ...parseUpdate(account, group, input),
           ...placesAsked(view, { region, account }, input),
         }
-        if (what !== null || next.subnets !== group.subnets || next.zones !== group.zones) {
+        const isElsewhere = PLACING.some((part) => next[part] !== group[part])
+        if (what !== null || isElsewhere) {
           await checkLaunches(tx, parts, context, next)
         }
         const cause = updated(context, group, next)

@@ -210,3 +210,15 @@ test('an instance that its host cannot start is a failed launch', async (t) => {
   assert.equal(after.length, 1)
   assert.notEqual(after[0], id)
 })
+
+test('UpdateAutoScalingGroup refuses a placement group that nobody has', async (t) => {
+  const scaling = await openScaling(t)
+  await createGroup(scaling)
+  const change = { ...web, PlacementGroup: 'none' }
+  const { code, message } = await refused(scaling.call('UpdateAutoScalingGroup', change))
+  assert.equal(code, 'ValidationError')
+  assert.match(message, /none/)
+  await scaling.cloud.call('CreatePlacementGroup', { GroupName: 'none', Strategy: 'spread' })
+  await scaling.call('UpdateAutoScalingGroup', change)
+  assert.equal((await scaling.group()).PlacementGroup, 'none')
+})
