@@ -9,6 +9,16 @@ const STATE = 'AutoScalingInstances.0.LifecycleState'
 const ASK = { InstanceIds: ['<member>'] }
 const TAG = { ResourceId: 'walk', ResourceType: 'auto-scaling-group', Key: 'part' }
 
+const SOURCES = { TrafficSources: [{ Identifier: '<scaled>' }] }
+
+const TARGETS: readonly Row[] = [
+  [
+    'CreateTargetGroup',
+    { Name: 'scaled', Protocol: 'TCP', Port: 80, VpcId: '<vpc>' },
+    { keep: { scaled: 'TargetGroups.0.TargetGroupArn' } },
+  ],
+]
+
 const ROWS: readonly Row[] = [
   ['DescribeAccountLimits', {}, { want: { NumberOfAutoScalingGroups: 0 } }],
   [
@@ -95,6 +105,20 @@ const ROWS: readonly Row[] = [
   ['DescribeLifecycleHooks', GROUP, { want: { 'LifecycleHooks.0': null } }],
   ['DescribeLoadBalancers', GROUP, { want: { 'LoadBalancers.0': null } }],
   ['DescribeWarmPool', GROUP, { want: { 'Instances.0': null } }],
+  ['AttachLoadBalancerTargetGroups', { ...GROUP, TargetGroupARNs: ['<scaled>'] }],
+  [
+    'DescribeLoadBalancerTargetGroups',
+    GROUP,
+    { want: { 'LoadBalancerTargetGroups.0.LoadBalancerTargetGroupARN': '<scaled>' } },
+  ],
+  ['DetachLoadBalancerTargetGroups', { ...GROUP, TargetGroupARNs: ['<scaled>'] }],
+  ['AttachTrafficSources', { ...GROUP, ...SOURCES }],
+  [
+    'DescribeTrafficSources',
+    { ...GROUP, TrafficSourceType: 'elbv2' },
+    { want: { 'TrafficSources.0.Identifier': '<scaled>' } },
+  ],
+  ['DetachTrafficSources', { ...GROUP, ...SOURCES }],
   ['SetDesiredCapacity', { ...GROUP, DesiredCapacity: 2 }],
   [
     'DescribeAutoScalingGroups',
@@ -120,4 +144,8 @@ const ROWS: readonly Row[] = [
   ['DescribeAutoScalingGroups', NAMES, { wait: 'group_not_exists' }],
 ]
 
-export const AUTO_SCALING_STEPS = steps('autoscaling', ROWS)
+export const AUTO_SCALING_STEPS = [
+  ...steps('elasticloadbalancing', TARGETS),
+  ...steps('autoscaling', ROWS),
+  ...steps('elasticloadbalancing', [['DeleteTargetGroup', { TargetGroupArn: '<scaled>' }]]),
+]

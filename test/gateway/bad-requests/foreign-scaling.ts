@@ -26,7 +26,7 @@ export async function scalingThings({
   world,
 }: Pick<Ground, 'world'>): Promise<{ theirs: Scaling; own: Scaling }> {
   const make = async (as: Credentials, name: string): Promise<Scaling> => {
-    const [ec2, scaling] = [world.ec2(as), world.scaling(as)]
+    const [ec2, scaling] = [world.ec2(as), world.autoScaling(as)]
     const image = { Name: name, ImageLocation: `sha256:${DIGEST}` }
     const { ImageId } = await ec2.registerImage(image)
     const { LaunchTemplate } = await ec2.createLaunchTemplate({
@@ -63,6 +63,7 @@ export function scalingAsks(ground: Ground, theirs: Scaling, own: Scaling): Asks
   const [member, ownMember] = [theirs, own].map((one) => ({ InstanceIds: [one.member] }))
   const fewer = { ShouldDecrementDesiredCapacity: true }
   const tags = { Tags: [{ ...tagOf(theirs.name), Value: 'x', PropagateAtLaunch: false }] }
+  const sources = { TrafficSources: [{ Identifier: ground.targetGroup, Type: 'elbv2' }] }
   const template = { LaunchTemplate: { LaunchTemplateId: theirs.template } }
   const byName = { LaunchTemplate: { LaunchTemplateName: theirs.name, Version: '1' } }
   const base = {
@@ -121,6 +122,24 @@ export function scalingAsks(ground: Ground, theirs: Scaling, own: Scaling): Asks
       [{ ...group, ...member }, TOLD],
       [{ ...mine, ...member }, TOLD],
     ],
+    AttachLoadBalancerTargetGroups: [
+      [{ ...group, TargetGroupARNs: [ground.targetGroup] }, TOLD],
+      [{ ...mine, TargetGroupARNs: [ground.targetGroup] }, TOLD],
+    ],
+    DetachLoadBalancerTargetGroups: [
+      [{ ...group, TargetGroupARNs: [ground.targetGroup] }, TOLD],
+      [{ ...mine, TargetGroupARNs: [ground.targetGroup] }, TOLD],
+    ],
+    DescribeLoadBalancerTargetGroups: [[group ?? {}, TOLD]],
+    AttachTrafficSources: [
+      [{ ...group, ...sources }, TOLD],
+      [{ ...mine, ...sources }, TOLD],
+    ],
+    DetachTrafficSources: [
+      [{ ...group, ...sources }, TOLD],
+      [{ ...mine, ...sources }, TOLD],
+    ],
+    DescribeTrafficSources: [[group ?? {}, TOLD]],
     SuspendProcesses: [[group ?? {}, TOLD]],
     ResumeProcesses: [[group ?? {}, TOLD]],
     CreateOrUpdateTags: [[tags, TOLD]],

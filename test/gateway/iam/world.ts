@@ -41,7 +41,6 @@ export interface World {
   readonly iam: (as?: Credentials) => IAM
   readonly sts: (as?: Credentials) => STS
   readonly ec2: (as?: Credentials) => EC2
-  readonly scaling: (as?: Credentials) => AutoScaling
   readonly elb: (as?: Credentials) => ElasticLoadBalancingV2
   readonly autoScaling: (as?: Credentials) => AutoScaling
 }
@@ -60,7 +59,6 @@ export async function openWorld(t: Ending): Promise<World> {
     }),
     sts: stsHandlers({ state, sealer, randomHex }),
     iam: iamHandlers({ state, sealer, randomHex }),
-    autoscaling: autoScalingHandlers({ state, randomHex, region: REGION }),
     elasticloadbalancing: loadBalancingHandlers({ state, randomHex, region: REGION }),
     autoscaling: autoScalingHandlers({ state, randomHex, region: REGION }),
     authorize: createAuthorizer({ state, sealer, region: REGION }),
@@ -79,7 +77,6 @@ export async function openWorld(t: Ending): Promise<World> {
     iam: (as) => keep(new IAM(config(as))),
     sts: (as) => keep(new STS(config(as))),
     ec2: (as) => keep(new EC2(config(as))),
-    scaling: (as) => keep(new AutoScaling(config(as))),
     elb: (as) => keep(new ElasticLoadBalancingV2(config(as))),
     autoScaling: (as) => keep(new AutoScaling(config(as))),
   }
