@@ -98,13 +98,19 @@ export async function readConfig(
   const fromEnv: Record<string, unknown> = {}
   for (const [name, usual] of Object.entries(DEFAULTS)) {
     const value = env[`MALLEE_${name.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase()}`]
-    if (value !== undefined) fromEnv[name] = typeof usual === 'number' ? Number(value) : value
+    // Empty is how a unit file or a container says that a variable is not set.
+    if (value) fromEnv[name] = typeof usual === 'number' ? numberOf(value) : value
   }
   const given = { ...fromFile, ...fromEnv, ...overrides }
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(DEFAULTS, name)) throw bad(file, name, 'is not a setting')
   }
   return check(file, { ...DEFAULTS, ...storeBeside(given), ...given } as GatewayConfig)
+}
+
+/** A text that is no decimal number stays one, and is refused by what it says. */
+function numberOf(text: string): number | string {
+  return /^-?\d+(?:\.\d+)?$/.test(text) ? Number(text) : text
 }
 
 function storeBeside(given: Readonly<Record<string, unknown>>): Partial<GatewayConfig> {

@@ -16,6 +16,9 @@ const PAGES = [
     .map((f) => `docs/${f}`),
 ]
 
+/** For a program that hangs: how long one takes on a busy machine is nothing to measure here. */
+const HELP_MS = 300_000
+
 interface Line {
   readonly page: string
   readonly words: readonly string[]
@@ -93,6 +96,7 @@ for (const { page, words } of of('aws').filter(({ words: [, service] }) => servi
 /** The last word may be an argument; every other one must be a command. */
 async function help(program: string, command: readonly string[]): Promise<{ stdout: string }> {
   const path = join(ROOT, program)
-  const asked = await exec([path, ...command, '--help'], { okCodes: [0, 2] })
-  return asked.code === 0 ? asked : exec([path, ...command.slice(0, -1), '--help'])
+  const options = { okCodes: [0, 2], timeoutMs: HELP_MS }
+  const asked = await exec([path, ...command, '--help'], options)
+  return asked.code === 0 ? asked : exec([path, ...command.slice(0, -1), '--help'], options)
 }

@@ -30,7 +30,28 @@ test('readConfig takes a factor that is no whole number, and 12 when nothing is 
   assert.equal((await readConfig(await fileOf(t, {}), {}, {})).apiRateFactor, 12)
 })
 
+test('an empty variable of the environment says nothing', async (t) => {
+  const file = await fileOf(t, { auditFiles: 2, listenHost: '192.0.2.1' })
+  const empty = { MALLEE_AUDIT_FILES: '', MALLEE_API_RATE_FACTOR: '', MALLEE_LISTEN_HOST: '' }
+  const read = await readConfig(file, {}, { ...empty, MALLEE_REACHABLE_AT: '' })
+  const { auditFiles, apiRateFactor, listenHost, reachableAt } = read
+  assert.deepEqual([auditFiles, apiRateFactor, listenHost, reachableAt], [2, 12, '192.0.2.1', null])
+})
+
+for (const text of [' ', 'two', '0x10', '1e3', '1,5', '.5', '8773 ', 'Infinity']) {
+  test(`readConfig refuses the port and the factor ${JSON.stringify(text)}`, async (t) => {
+    const file = await fileOf(t, {})
+    for (const name of ['API_PORT', 'API_RATE_FACTOR', 'AUDIT_FILES']) {
+      const message = new RegExp(` is ${JSON.stringify(text)}, not a `)
+      const read = readConfig(file, {}, { [`MALLEE_${name}`]: text })
+      await assert.rejects(read, { code: 'BadConfig', message })
+    }
+  })
+}
+
 for (const [settings, message] of [
+  [{ reachableAt: '' }, /reachableAt .* is "", not a name or an address/],
+  [{ reachableAt: 5 }, /reachableAt .* is 5,/],
   [{ auditFiles: -1 }, /auditFiles .* is -1, not a number from 0 to 10000/],
   [{ auditFiles: 1.5 }, /auditFiles .* is 1.5,/],
   [{ auditFiles: '3' }, /auditFiles .* is "3",/],

@@ -270,9 +270,14 @@ test('GetConsoleOutput hands out what the host sends, in base64', async (t) => {
   assert.equal(Buffer.from(answer.Output ?? '', 'base64').toString(), 'login: ')
   assert.equal(answer.Timestamp?.getTime(), START_MS + 5)
   assert.deepEqual(asked, [[id, record?.rack, record?.host]])
+  for (const Latest of [true, false]) {
+    const { Output } = await cloud.call('GetConsoleOutput', { InstanceId: id, Latest })
+    assert.equal(Output, answer.Output, 'the host is asked now, whatever is wanted')
+  }
+  assert.equal(asked.length, 3)
   await report(cloud.state, id, 'terminated')
   assert.equal((await cloud.call('GetConsoleOutput', { InstanceId: id })).Output, '')
-  assert.equal(asked.length, 1, 'nobody has the console of a terminated instance')
+  assert.equal(asked.length, 3, 'nobody has the console of a terminated instance')
 })
 
 test('GetConsoleOutput says Unavailable, 503, when the host cannot be asked', async (t) => {
