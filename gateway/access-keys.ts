@@ -53,7 +53,11 @@ function openAccessKey(
   const owner = ownerOf(view, record)
   if (owner === null) return null
   const caller = { account: record.account, ...owner, accessKeyId: id }
-  return { secret: sealer.open(record.sealedSecret, contextOf(id)), caller }
+  return { secret: secretOfKey(sealer, record), caller }
+}
+
+export function secretOfKey(sealer: Sealer, { id, sealedSecret }: AccessKeyRecord): string {
+  return sealer.open(sealedSecret, contextOf(id))
 }
 
 /** Null when its user is gone. */

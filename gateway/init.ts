@@ -9,11 +9,13 @@ import { createCa } from '../common/pki.ts'
 import { type Cidr, formatCidr, overlaps, parseCidr } from '../topology/cidr.ts'
 import { fabricPrefix, ipv6Pool } from '../topology/plan.ts'
 import { DEFAULT_VPC_LENGTH } from '../topology/ranges.ts'
-import { putAccount } from './accounts.ts'
+import { secretOfKey } from './access-keys.ts'
+import { type NewKey, putAccount } from './accounts.ts'
 import { ensureDefaultNetworks } from './ec2/networks.ts'
 import { filesOf } from './files.ts'
 import type { Sealer } from './secrets.ts'
-import type { State } from './store/state.ts'
+import type { CloudRecord } from './store/records.ts'
+import type { State, Transaction } from './store/state.ts'
 
 export interface InitRequest {
   readonly name: string
@@ -70,8 +72,9 @@ export async function initFiles(
 }
 
 /**
- * The cloud's record, first account and its key, in one transaction; then its default VPC. Throws
- * Conflict when the store holds a cloud.
+ * The cloud's record, first account and its key, in one transaction; then its default VPC. The same
+ * answer again, to the same wish, until `keyShown`: an init that died may not have shown the key.
+ * Throws Conflict when the store holds another cloud, or one whose key was shown.
  */
 export async function initState(
   {
@@ -84,9 +87,9 @@ export async function initState(
 ): Promise<InitAnswer> {
   const nowMs = clock.nowMs()
   const key = await state.update(async (tx) => {
-    if ((await tx.get('cloud', 'self')) !== null) {
-      throw new MalleeError('Conflict', 'the store holds a cloud already, nothing was changed')
-    }
+    const there = await tx.get('cloud', 'self')
+    if (there !== null) return unshownKey(tx, sealer, there, request)
+    const made = await putAccount(tx, { sealer, clock, randomHex }, FIRST_ACCOUNT)
     await tx.put('cloud', ['self'], {
       name: request.name,
       region: request.region,
@@ -94,14 +97,45 @@ export async function initState(
       ipv6Pool: formatCidr(ipv6Pool(randomHex(4))),
       ipv4Pools: request.ipv4Pools,
       vlanScope: request.vlanScope ?? 'cloud',
+      unshownKey: made.accessKeyId,
       createdAtMs: nowMs,
     })
-    return putAccount(tx, { sealer, clock, randomHex }, FIRST_ACCOUNT)
+    return made
   })
   // What a block is taken from is read from the cloud's record as it stands in the store. Who dies
   // here has a cloud whose gateway makes the VPC as it starts.
   await state.update((tx) => ensureDefaultNetworks(tx, state, key.account, { nowMs, randomHex }))
   return { cloud: request.name, region: request.region, ...key }
+}
+
+/** Somebody has seen the first key's secret: from now on nobody is shown it. */
+export async function keyShown(state: State): Promise<void> {
+  await state.update(async (tx) => {
+    const cloud = await tx.get('cloud', 'self')
+    if (cloud === null) return
+    const { unshownKey: _, ...rest } = cloud
+    await tx.put('cloud', ['self'], rest)
+  })
+}
+
+/** Throws Conflict unless this is the init that died, run again. */
+async function unshownKey(
+  tx: Transaction,
+  sealer: Sealer,
+  { name, region, ipv4Pools, vlanScope = 'cloud', unshownKey: id }: CloudRecord,
+  request: InitRequest,
+): Promise<NewKey> {
+  const key = id === undefined ? null : await tx.get('access-key', id)
+  if (key === null) {
+    throw new MalleeError('Conflict', 'the store holds a cloud already, nothing was changed')
+  }
+  const had = [name, region, ...ipv4Pools, vlanScope].join(' ')
+  const { vlanScope: scope = 'cloud' } = request
+  if (had !== [request.name, request.region, ...request.ipv4Pools, scope].join(' ')) {
+    const sentence = `an init of the cloud ${name} died here before it showed its key: repeat that one (${had})`
+    throw new MalleeError('Conflict', sentence)
+  }
+  return { account: key.account, accessKeyId: key.id, secretAccessKey: secretOfKey(sealer, key) }
 }
 
 function bad(what: string, value: string, fits: string): MalleeError {

@@ -6,7 +6,7 @@ import { randomHex, systemClock } from '../../common/clock.ts'
 import { writeDurably } from '../../common/durable-file.ts'
 import { createLog } from '../../common/log.ts'
 import { DEFAULT_STATE_DIR, readConfig } from '../files.ts'
-import { checkInit, initFiles, initState } from '../init.ts'
+import { checkInit, initFiles, initState, keyShown } from '../init.ts'
 import { openCloud } from '../main.ts'
 import { configFlag, jsonFlag } from './flags.ts'
 
@@ -26,7 +26,7 @@ export const initCommand = buildCommand<Flags>({
     brief: 'Make a cloud: CA, number plan, first account',
     fullDescription: [
       'Make a cloud: CA, number plan, first account. The secret access key is printed once and',
-      'kept only sealed.',
+      'kept only sealed. An init that died before it printed it is to be run again.',
       '',
       'Examples:',
       '  mallee init --name office --region mallee-1',
@@ -98,6 +98,7 @@ async function init(flags: Flags): Promise<void> {
       `Next: mallee gateway`,
     ].join('\n')
     print(flags.json, answer, text)
+    await keyShown(state)
   } finally {
     await close()
   }

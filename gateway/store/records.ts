@@ -38,6 +38,8 @@ export interface CloudRecord {
   readonly vlanScope?: 'cloud' | 'rack'
   /** What a launch of spot instances gets; absent is usual capacity. */
   readonly spot?: 'on-demand' | 'refused'
+  /** Id of the first access key, as long as nobody may have seen its secret. */
+  readonly unshownKey?: string
   readonly createdAtMs: number
 }
 

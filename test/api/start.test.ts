@@ -5,16 +5,23 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { randomHex, systemClock } from '../../common/clock.ts'
+import { exec } from '../../common/exec.ts'
 import { silentLog } from '../../common/log.ts'
 import { filesOf } from '../../gateway/files.ts'
-import { initFiles, initState } from '../../gateway/init.ts'
+import { initFiles, initState, keyShown } from '../../gateway/init.ts'
 import { openCloud, startGateway } from '../../gateway/main.ts'
 import { startCloud } from '../support/cloud.ts'
+
+const MALLEE = join(import.meta.dirname, '../../gateway/cli/main.ts')
+/** For a program to start on a busy machine. */
+const START_MS = 60_000
 
 const cloud = await startCloud({ after })
 const { config } = cloud
 const blobs = filesOf(config.stateDir).blobs
 const other = await startCloud({ after })
+
+const RACK_TAGS = { vlanScope: 'rack' } as const
 
 test('startGateway with a port in use says so and leaves nothing open', async () => {
   await cloud.stop()
@@ -47,9 +54,17 @@ test('init goes on where it failed, and never makes a second cloud of one store'
   try {
     const parts = { state, sealer, clock: systemClock, randomHex }
     const request = { name: 'again', region: 'mallee-1', ipv4Pools: ['10.0.0.0/8'] }
-    const { accessKeyId } = await initState(parts, request)
-    assert.match(accessKeyId, /^AKIA[A-Z2-7]{16}$/)
-    await assert.rejects(initState(parts, request), { code: 'Conflict' })
+    const answer = await initState(parts, request)
+    assert.match(answer.accessKeyId, /^AKIA[A-Z2-7]{16}$/)
+    assert.deepEqual(await initState(parts, request), answer, 'nobody has seen it yet')
+    for (const change of [{ name: 'b' }, { region: 'b-1' }, { ipv4Pools: [] }, RACK_TAGS]) {
+      const message = /died here .*: repeat that one \(again mallee-1 10.0.0.0\/8 cloud\)/
+      const changed = initState(parts, { ...request, ...change })
+      await assert.rejects(changed, { code: 'Conflict', message })
+    }
+    await keyShown(state)
+    const message = /holds a cloud already/
+    await assert.rejects(initState(parts, request), { code: 'Conflict', message })
     assert.equal(state.view().all('access-key').length, 1)
   } finally {
     await close()
@@ -83,8 +98,8 @@ for (const [when, commits] of [
     }
     if (commits < 2) await assert.rejects(init(commits), /dead/)
     else await init(commits)
+    // A gateway may come first.
     if (commits === 0) await init(Number.POSITIVE_INFINITY)
-    else await assert.rejects(init(commits), { code: 'Conflict' })
     for (const start of ['first', 'second']) {
       await (await startGateway(fresh, silentLog)).stop()
       const { state, close } = await openCloud(fresh, silentLog, { create: false })
@@ -105,6 +120,24 @@ for (const [when, commits] of [
     }
   })
 }
+
+test('mallee init that dies with its key unsaid says it when it is run again, and only then', async () => {
+  const stateDir = join(cloud.dir, 'unsaid')
+  const file = join(stateDir, 'gateway.json')
+  const flags = ['--name', 'unsaid', '--state-dir', stateDir, '--config', file, '--json']
+  const argv = [process.execPath, MALLEE, 'init', ...flags]
+  const fresh = { ...config, stateDir, store: `sqlite:${join(stateDir, 'store.db')}` }
+  await initFiles({ clock: systemClock }, stateDir, 'unsaid')
+  const { state, sealer, close } = await openCloud(fresh, silentLog, { create: true })
+  const parts = { state, sealer, clock: systemClock, randomHex }
+  const request = { name: 'unsaid', region: 'mallee-1', ipv4Pools: ['10.0.0.0/8'] }
+  const died = await initState(parts, request).finally(close)
+  const { stdout } = await exec(argv, { timeoutMs: START_MS })
+  assert.deepEqual(JSON.parse(stdout), died)
+  const again = await exec(argv, { okCodes: [3], timeoutMs: START_MS })
+  assert.match(again.stderr, /^Conflict: the store holds a cloud already/)
+  assert.ok(!again.stdout.includes(died.secretAccessKey))
+})
 
 test('an import that was cut off is gone after the next start', async () => {
   writeFileSync(join(blobs, '.0123456789abcdef.partial'), 'half')
