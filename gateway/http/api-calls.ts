@@ -125,8 +125,8 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
     call.caller = caller
     const userAgent = signed.headers.get('user-agent')?.[0] ?? ''
     call.userAgent = userAgent
-    const { accessKeyId, service, region } = claim
-    options.keyUsed?.({ accessKeyId, service, region, nowMs: call.startedAtMs })
+    const { service, region } = claim
+    options.keyUsed?.({ caller, service, region, nowMs: call.startedAtMs })
     const parameters = parseForm(signed.query)
     parseForm(Buffer.from(request.body).toString(), parameters)
     const { sourceIp, secure } = request

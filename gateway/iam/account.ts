@@ -14,7 +14,7 @@ import { shownProfile } from './instance-profiles.ts'
 import { shownPolicy, shownVersion } from './managed-policies.ts'
 import { pageOf } from './paging.ts'
 import { attachmentsOf, awsPolicies, findPolicy, type ManagedPolicy, ofRecord } from './policies.ts'
-import { shownRole } from './roles.ts'
+import { lastUsed, shownRole } from './roles.ts'
 import { shownUser } from './users.ts'
 
 const ALIAS = /^(?!\d{12}$)[a-z\d](?:[a-z\d]|-(?!-|$)){2,62}$/
@@ -169,7 +169,7 @@ function roles(view: View, account: string): Keyed[] {
       AttachedManagedPolicies: attached(view, account, role.attached),
       ...shownBoundary(role.boundary),
       Tags: shownTags(role.tags),
-      RoleLastUsed: {},
+      RoleLastUsed: lastUsed(view, role),
     }
     return { key: `role ${role.name}`, list: 'RoleDetailList', detail }
   })

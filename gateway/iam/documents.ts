@@ -45,25 +45,27 @@ export function checkManaged(document: string | undefined): string {
 
 /**
  * A trust policy, and which user or role each ARN in it meant when it was written: who is made
- * later under that name is somebody else. Throws MalformedPolicyDocument for one of the account
- * itself that is not there.
+ * later under that name is somebody else. Throws MalformedPolicyDocument for an account, a user or
+ * a role that is not there, whosever it would be.
  */
 export function checkTrust(
   view: View,
-  account: string,
   document: string | undefined,
 ): { trust: string; trusted: Readonly<Record<string, string>> } {
   const trust = checkDocument(document, 'trust')
   if (sizeOf(trust) > MAX_TRUST) throw limitExceeded('ACLSizePerRole', MAX_TRUST)
   const parsed = parsePolicy(trust, 'trust')
   const statements = parsed.ok ? parsed.value.statements : []
+  const principals = statements.flatMap(({ principal }) => principal ?? [])
+  for (const account of principals.flatMap(({ accounts }) => [...accounts])) {
+    if (view.get('account', account) === null) throw badPrincipal(`arn:aws:iam::${account}:root`)
+  }
   const trusted: [string, string][] = []
-  for (const arn of new Set(statements.flatMap(({ principal }) => [...(principal?.arns ?? [])]))) {
+  for (const arn of new Set(principals.flatMap(({ arns }) => [...arns]))) {
     const found = principalOfArn(view, arn)
     if (found !== null) trusted.push([arn, found.id])
-    else if (isEntity(arn) && accountIn(arn) === account) {
-      throw malformed(`Invalid principal in policy: "AWS":"${arn}"`)
-    }
+    // A session need not be there yet, but its account.
+    else if (isEntity(arn) || view.get('account', accountIn(arn)) === null) throw badPrincipal(arn)
   }
   return { trust, trusted: Object.fromEntries(trusted) }
 }
@@ -82,6 +84,10 @@ function isEntity(arn: string): boolean {
 
 function accountIn(arn: string): string {
   return arn.split(':')[4] ?? ''
+}
+
+function badPrincipal(arn: string): ApiError {
+  return malformed(`Invalid principal in policy: "AWS":"${arn}"`)
 }
 
 function malformed(why: string): ApiError {

@@ -1,8 +1,9 @@
 // Roles: who may act as them (their trust policy), for how long, and their life.
 
-import type { Role } from '@aws-sdk/client-iam'
+import type { Role, RoleLastUsed } from '@aws-sdk/client-iam'
 import type { IamHandlers } from '../aws/handlers.ts'
 import type { RoleRecord } from '../store/iam-records.ts'
+import type { View } from '../store/state.ts'
 import { boundaryOf, shownBoundary } from './boundaries.ts'
 import {
   checkDescription,
@@ -43,7 +44,7 @@ export function roleHandlers({ state, randomHex }: IamParts): IamHandlers {
         checkNew(view, 'iam-role', { account, name })
         const role: RoleRecord = {
           ...{ id: newEntityId(randomHex, 'iam-role'), account, name, path, createdAtMs: nowMs },
-          ...checkTrust(view, account, input.AssumeRolePolicyDocument),
+          ...checkTrust(view, input.AssumeRolePolicyDocument),
           ...{ attached: [], inline: {}, description, maxSessionSeconds, tags },
           boundary: boundaryOf(view, account, input.PermissionsBoundary),
         }
@@ -54,8 +55,9 @@ export function roleHandlers({ state, randomHex }: IamParts): IamHandlers {
 
     GetRole: ({ caller: { account } }, input) => {
       const name = checkName('roleName', input.RoleName)
-      const role = entity(state.view(), 'iam-role', { account, name })
-      return { Role: { ...shownRole(role, { whole: true }), RoleLastUsed: {} } }
+      const view = state.view()
+      const role = entity(view, 'iam-role', { account, name })
+      return { Role: { ...shownRole(role, { whole: true }), RoleLastUsed: lastUsed(view, role) } }
     },
 
     UpdateRole: async ({ caller: { account } }, input) => {
@@ -87,7 +89,7 @@ export function roleHandlers({ state, randomHex }: IamParts): IamHandlers {
       const name = checkName('roleName', input.RoleName)
       return await change(state, account, async (tx, view) => {
         const role = entity(view, 'iam-role', { account, name })
-        const trust = checkTrust(view, account, input.PolicyDocument)
+        const trust = checkTrust(view, input.PolicyDocument)
         await putEntity(tx, 'iam-role', { ...role, ...trust })
         return {}
       })
@@ -102,6 +104,7 @@ export function roleHandlers({ state, randomHex }: IamParts): IamHandlers {
         }
         refuseWithPolicies(role)
         await deleteEntity(tx, 'iam-role', role)
+        await tx.delete('key-use', role.id)
         return {}
       })
     },
@@ -125,6 +128,12 @@ function checkSession(seconds = HOUR_SECONDS): number {
     throw unsatisfied('maxSessionDuration', String(seconds), constraint)
   }
   return seconds
+}
+
+/** Empty when nobody acted as it, as AWS has it. */
+export function lastUsed(view: View, { id }: RoleRecord): RoleLastUsed {
+  const use = view.get('key-use', id)
+  return use === null ? {} : { LastUsedDate: new Date(use.usedAtMs), Region: use.region }
 }
 
 /** Lists leave tags and boundaries out, as AWS' do. */

@@ -75,8 +75,7 @@ export function createAdmission(parts: AdmissionParts): Admit {
     checkScope(claim)
     const caller = await verifySignature({ secretOf, keys, nowMs }, signed, claim)
     call.caller = caller
-    const { accessKeyId, service } = claim
-    parts.keyUsed?.({ accessKeyId, service, region, nowMs })
+    parts.keyUsed?.({ caller, service: claim.service, region, nowMs })
     const id = instanceIn(signed)
     call.instance = id
     takeTokens(caller.account, nowMs)

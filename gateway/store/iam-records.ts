@@ -104,8 +104,9 @@ export interface IamAccountRecord {
   readonly passwordPolicy: PasswordPolicy | null
 }
 
-/** When an access key last signed a request; to a quarter of an hour. */
+/** When an access key last signed a request, or a session of a role; to a quarter of an hour. */
 export interface KeyUseRecord {
+  /** Of the key or the role. */
   readonly id: string
   readonly usedAtMs: number
   readonly service: string

@@ -176,6 +176,43 @@ test('a trust policy names those who are there', async (t) => {
   await create()
 })
 
+test('a trust policy names those of other accounts who are there', async (t) => {
+  const world = await openWorld(t)
+  const [iam, other] = [world.iam(), world.iam(world.other)]
+  const { Account: account } = await world.sts(world.other).getCallerIdentity({})
+  await iam.createRole({ RoleName: 'r', AssumeRolePolicyDocument: trustOf({ AWS: '*' }) })
+  const trust = (AWS: string, negated = false) => {
+    const document = trustOf({ AWS })
+    const PolicyDocument = negated ? document.replace('"Principal"', '"NotPrincipal"') : document
+    return iam.updateAssumeRolePolicy({ RoleName: 'r', PolicyDocument })
+  }
+  const nobody = '999999999999'
+  for (const [named, shown] of [
+    [nobody, `arn:aws:iam::${nobody}:root`],
+    [`arn:aws:iam::${nobody}:root`],
+    [`arn:aws:iam::${nobody}:user/ann`],
+    [`arn:aws:iam::${account}:user/ann`],
+    [`arn:aws:iam::${account}:role/deploy`],
+    [`arn:aws:sts::${nobody}:assumed-role/deploy/one`],
+  ] as const) {
+    for (const negated of [false, true]) {
+      const message = await refused(trust(named, negated), 'MalformedPolicyDocument', 400)
+      assert.equal(message, `Invalid principal in policy: "AWS":"${shown ?? named}"`)
+    }
+  }
+  await other.createUser({ UserName: 'ann' })
+  const AssumeRolePolicyDocument = trustOf({ AWS: account })
+  await other.createRole({ RoleName: 'deploy', AssumeRolePolicyDocument })
+  for (const named of [
+    account ?? '',
+    `arn:aws:iam::${account}:user/ann`,
+    `arn:aws:iam::${account}:role/deploy`,
+    `arn:aws:sts::${account}:assumed-role/later/one`,
+  ]) {
+    await trust(named)
+  }
+})
+
 test('inline policies of one user have a size together', async (t) => {
   const iam = (await openWorld(t)).iam()
   await iam.createUser({ UserName: 'ann' })

@@ -5,6 +5,8 @@ import { test } from 'node:test'
 import { randomHex } from '../../../common/clock.ts'
 import { secretsOf } from '../../../gateway/access-keys.ts'
 import { accountOfKey, issueCredentials } from '../../../gateway/sts/credentials.ts'
+import { until } from '../../../sandbox/until.ts'
+import { REGION } from '../ec2/support.ts'
 import {
   type Credentials,
   newUser,
@@ -94,6 +96,32 @@ test('credentials end, and every gateway of the cloud knows them', async (t) => 
   )
   assert.equal(found?.secret, good.secretAccessKey)
   assert.equal(accountOfKey(good.accessKeyId), world.account)
+})
+
+test('a role tells when somebody last acted as it', async (t) => {
+  const world = await openWorld(t)
+  const ann = await mayAssume(world, 'ann')
+  const { Arn: RoleArn } = await newRole(world, trustOf({ AWS: world.account }))
+  const used = async () => (await world.iam().getRole({ RoleName: 'web' })).Role?.RoleLastUsed
+  assert.deepEqual(await used(), {})
+  const { Credentials } = await world.sts(ann).assumeRole({ RoleArn, RoleSessionName })
+  assert.deepEqual(await used(), {}, 'nobody acted as it yet')
+  await refused(world.ec2(usable(Credentials)).describeRegions({}), 'UnauthorizedOperation', 403)
+  await until('it is written', async () => (await used())?.Region === REGION)
+  const at = (await used())?.LastUsedDate
+  assert.ok(Math.abs(Date.now() - Number(at)) < 60_000)
+  const { RoleDetailList } = await world.iam().getAccountAuthorizationDetails({ Filter: ['Role'] })
+  assert.deepEqual(RoleDetailList?.[0]?.RoleLastUsed, { LastUsedDate: at, Region: REGION })
+  await world.iam().deleteRole({ RoleName: 'web' })
+  assert.deepEqual(
+    world.state
+      .view()
+      .all('key-use')
+      .filter(({ id }) => id.startsWith('AROA')),
+    [],
+  )
+  await newRole(world, trustOf({ AWS: world.account }))
+  assert.deepEqual(await used(), {}, 'another role of that name')
 })
 
 test('a role is assumed by those alone whom policy and trust both name', async (t) => {
