@@ -1,5 +1,5 @@
 // Which resources the records of load balancers touch. A target's change is one resource in each
-// rack whose nodes may use it; what nodes report touches nothing.
+// rack whose nodes may use it; what nodes report of targets touches the name and nothing else.
 
 import { dnsNameOf } from '../elb/names.ts'
 import { nodesOf, usageOf } from '../elb/usage.ts'
@@ -39,11 +39,10 @@ export function touchedByNode(batch: Batch, change: Seen<BalancerNodeRecord>): T
   if (!differs(change, ['loadBalancer', 'rack'])) return []
   const { view } = batch
   return versions(change).flatMap(({ loadBalancer, rack }) => {
-    const balancer = view.get('load-balancer', loadBalancer)
     const listeners = view.by('listener', 'loadBalancer', loadBalancer)
     return [
       ...inRacks([rack], `balancer/${change.id}`),
-      ...(balancer === null ? [] : touchedName(batch, balancer)),
+      ...touchedNameOf(batch, loadBalancer),
       ...listeners.flatMap((one) => touchedGroup(batch, one.targetGroup)),
     ]
   })
@@ -54,6 +53,7 @@ export function touchedByListener(batch: Batch, change: Seen<ListenerRecord>): T
   const { view } = batch
   return versions(change).flatMap(({ loadBalancer, targetGroup }) => [
     ...touchedNodes(view, loadBalancer),
+    ...touchedNameOf(batch, loadBalancer),
     ...(differs(change, ['loadBalancer', 'targetGroup']) ? touchedGroup(batch, targetGroup) : []),
   ])
 }
@@ -65,15 +65,25 @@ export function touchedByTargetGroup(batch: Batch, change: Seen<TargetGroupRecor
 }
 
 export function touchedByTarget(batch: Batch, group: string, key: string): Touched[] {
-  return inRacks(racksOf(batch, group), key)
+  const balancer = usageOf(batch.view, group)?.balancer.id ?? ''
+  return [...inRacks(racksOf(batch, group), key), ...touchedNameOf(batch, balancer)]
+}
+
+/** Of a target at a node: the name has the addresses of zones with targets that are well. */
+export function touchedByStatus(batch: Batch, node: string): Touched[] {
+  return touchedNameOf(batch, batch.view.get('balancer-node', node)?.loadBalancer ?? '')
 }
 
 /** An interface that is a node's: its host, its addresses. */
 export function touchedByCard(batch: Batch, id: string): Touched[] {
   const node = batch.view.get('balancer-node', id)
-  const balancer = batch.view.get('load-balancer', node?.loadBalancer ?? '')
-  if (node === null || balancer === null) return []
-  return [...inRacks([node.rack], `balancer/${id}`), ...touchedName(batch, balancer)]
+  if (node === null) return []
+  return [...inRacks([node.rack], `balancer/${id}`), ...touchedNameOf(batch, node.loadBalancer)]
+}
+
+function touchedNameOf(batch: Batch, id: string): Touched[] {
+  const balancer = batch.view.get('load-balancer', id)
+  return balancer === null ? [] : touchedName(batch, balancer)
 }
 
 function touchedName(batch: Batch, balancer: LoadBalancerRecord): Touched[] {

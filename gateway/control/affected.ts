@@ -128,6 +128,8 @@ function touchedByOne(batch: Batch, change: AppliedChange): Touched[] {
       return balancers.touchedByTargetGroup(batch, seen(view, change, kind, id))
     case 'target':
       return balancers.touchedByTarget(batch, id, change.key)
+    case 'target-status':
+      return balancers.touchedByStatus(batch, id)
     default:
       return []
   }

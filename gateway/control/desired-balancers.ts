@@ -14,7 +14,7 @@ import type { Resource } from '../../proto/gen/mallee/v1/desired_pb.js'
 import { resource } from '../../proto/resources.ts'
 import { targetGroupMeaning } from '../elb/attributes.ts'
 import { balancerNamed, dnsNameOf } from '../elb/names.ts'
-import { nodesOf, racksUsing, usageOf } from '../elb/usage.ts'
+import { answeringNodes, racksUsing, usageOf } from '../elb/usage.ts'
 import type { LoadBalancerRecord } from '../store/balancer-records.ts'
 import type { View } from '../store/state.ts'
 import { hasPort } from './desired-routes.ts'
@@ -140,14 +140,10 @@ export function groupKeys(view: View, group: string): string[] {
   ]
 }
 
-/** Those of nodes that have a host; while none has one, all. */
-function addressesOf(view: View, { id }: LoadBalancerRecord): string[] {
-  const cards = nodesOf(view, id)
+function addressesOf(view: View, balancer: LoadBalancerRecord): string[] {
+  return answeringNodes(view, balancer)
     .map((node) => view.get('interface', node.interface))
-    .filter((card) => card !== null)
-  const placed = cards.filter(hasPort)
-  return (placed.length > 0 ? placed : cards)
-    .flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6])
+    .flatMap((card) => [card?.ipv4 ?? '', card?.ipv6 ?? ''])
     .filter((address) => address !== '')
     .sort()
 }

@@ -124,12 +124,9 @@ function portOf(asked: string | undefined, before: number): number {
 
 /** It becomes a part of a line that HAProxy reads: printable ASCII without blanks. */
 function pathOf(path: string): string {
-  if (path.length <= MAX_PATH && /^\/[\x21-\x7e]*$/.test(path) && !/["'\\#{}]/.test(path))
-    return path
+  if (path.length <= MAX_PATH && /^\/[\x21-\x7e]*$/.test(path)) return path
   const text = `Health check path '${path.slice(0, 200)}' must begin with '/'`
-  throw invalid(
-    `${text}, and have at most ${MAX_PATH} printable characters without blanks or quotes`,
-  )
+  throw invalid(`${text}, and have at most ${MAX_PATH} printable characters without blanks`)
 }
 
 /** AWS: 200 to 599 for groups of TCP, UDP and TCP_UDP. */

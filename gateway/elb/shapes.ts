@@ -107,7 +107,7 @@ export function actionsOf(
       Type: 'forward',
       TargetGroupArn: arn,
       Order: 1,
-      ForwardConfig: { TargetGroups: [{ TargetGroupArn: arn }] },
+      ForwardConfig: { TargetGroups: [{ TargetGroupArn: arn, Weight: 1 }] },
     },
   ]
 }

@@ -41,3 +41,27 @@ export function racksUsing(
   if (!racks.includes(rack)) return []
   return isCrossZone(group, balancer) ? racks : [rack]
 }
+
+/**
+ * The nodes whose addresses the name has: those in whose zone each listener has a target that is
+ * well, as its own node sees it; all of them when no zone is so. Nodes without a host come last.
+ */
+export function answeringNodes(
+  view: View,
+  { id }: Pick<LoadBalancerRecord, 'id'>,
+): readonly BalancerNodeRecord[] {
+  const nodes = nodesOf(view, id)
+  const placed = nodes.filter((node) => (view.get('interface', node.interface)?.host ?? '') !== '')
+  const groups = new Set(view.by('listener', 'loadBalancer', id).map((one) => one.targetGroup))
+  const well = placed.filter((node) => [...groups].every((group) => hasWell(view, node, group)))
+  return [well, placed].find((some) => some.length > 0) ?? nodes
+}
+
+/** Does the node see a target of the group that is well and stays? */
+function hasWell(view: View, { interface: id }: BalancerNodeRecord, group: string): boolean {
+  const host = view.get('interface', id)?.host
+  return view.withPrefix('target-status', `${id}/${group}/`).some((status) => {
+    if (status.state !== 'healthy' || status.host !== host) return false
+    return view.get('target', group, status.address, String(status.port))?.drainingUntilMs === null
+  })
+}

@@ -33,11 +33,10 @@ export const INDEXED = {
   'scaling-member': ['account', 'group'],
   'scaling-activity': ['account', 'group'],
   'load-balancer': ['account', 'vpc'],
-  'balancer-node': ['account', 'loadBalancer', 'rack', 'subnet'],
-  listener: ['account', 'loadBalancer', 'targetGroup'],
+  'balancer-node': ['account', 'loadBalancer', 'rack'],
+  listener: ['loadBalancer', 'targetGroup'],
   'target-group': ['account', 'loadBalancer'],
   target: ['group', 'instance'],
-  'target-status': ['group', 'interface'],
   'insights-path': ['account'],
   'insights-analysis': ['account', 'path'],
 } as const satisfies { readonly [K in Kind]?: readonly string[] }

@@ -90,12 +90,21 @@ const someTarget = each(GROUPS, (group) =>
   ),
 )
 
-const someStatus = record(
-  `target-status/eni-1/${GROUPS[0]}/10.0.0.9/80`,
-  fc.constantFrom('healthy', 'unhealthy').map((state) => ({
-    ...{ interface: 'eni-1', group: GROUPS[0], address: '10.0.0.9', port: 80, host: 'a1', state },
-    ...{ reason: '', timedOut: false, httpStatus: 0, sinceMs: 0 },
-  })),
+const someStatus = each(['eni-1', 'eni-2'], (id) =>
+  each(GROUPS, (group) =>
+    record(
+      `target-status/${id}/${group}/10.0.0.9/80`,
+      fc
+        .record({
+          state: fc.constantFrom('healthy', 'unhealthy'),
+          host: fc.constantFrom('a1', 'b1'),
+        })
+        .map((fields) => ({
+          ...{ interface: id, group, address: '10.0.0.9', port: 80, ...fields },
+          ...{ reason: '', timedOut: false, httpStatus: 0, sinceMs: 0 },
+        })),
+    ),
+  ),
 )
 
 export const someBalancing: fc.Arbitrary<Write> = fc.oneof(

@@ -1,30 +1,20 @@
-// Where nodes are, when a load balancer is active, and how targets are: what hosts report, and what
-// becomes of it by itself.
+// Where nodes are and when a load balancer is active: what hosts report, and what becomes of it by
+// itself.
 
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
-import { systemClock } from '../../../common/clock.ts'
-import { silentLog } from '../../../common/log.ts'
-import { type BalancerLifeParts, tendBalancers } from '../../../gateway/control/balancer-life.ts'
-import { recordReport } from '../../../gateway/federation/reports.ts'
+import { tendBalancers } from '../../../gateway/control/balancer-life.ts'
 import { Sessions } from '../../../gateway/federation/sessions.ts'
 import type { State } from '../../../gateway/store/state.ts'
-import {
-  BalancerStatusSchema,
-  TargetState,
-  TargetStatusSchema,
-} from '../../../proto/gen/mallee/v1/balancers_pb.js'
-import { type Status, StatusSchema } from '../../../proto/gen/mallee/v1/observed_pb.js'
-import { ACCOUNT, report, START_MS, setHost } from '../ec2/support.ts'
-import { type Ground, makeGroup, openGround, running } from './support.ts'
+import { BalancerStatusSchema } from '../../../proto/gen/mallee/v1/balancers_pb.js'
+import { StatusSchema } from '../../../proto/gen/mallee/v1/observed_pb.js'
+import { ACCOUNT, START_MS, setHost } from '../ec2/support.ts'
+import { both, partsOf, tell } from './life-support.ts'
+import { type Ground, openGround } from './support.ts'
 
 const MINUTE_MS = 60_000
 const LIMIT_MS = 30 * MINUTE_MS
-
-function partsOf(state: State, sessions = new Sessions()): BalancerLifeParts {
-  return { state, sessions, startedAtMs: START_MS - 3_600_000, leaseMs: 15_000, log: silentLog }
-}
 
 /** The CC of rack a has a session here, since then. */
 function heard(openedAtMs: number): Sessions {
@@ -64,11 +54,6 @@ async function says(
   await tell(state, rack, statuses)
 }
 
-async function tell(state: State, rack: string, statuses: readonly Status[]): Promise<void> {
-  const parts = { state, clock: systemClock, log: silentLog }
-  await recordReport(parts, { rack, host: `${rack}0` }, statuses)
-}
-
 async function stateOf({ elb }: Ground): Promise<(string | undefined)[]> {
   const { LoadBalancers } = await elb('DescribeLoadBalancers', {})
   const { Code, Reason } = LoadBalancers?.[0]?.State ?? {}
@@ -81,13 +66,6 @@ async function cordon(state: State, host: string): Promise<void> {
     assert.ok(record)
     await tx.put('host', ['a', host], { ...record, cordoned: true })
   })
-}
-
-async function both(t: TestContext): Promise<Ground> {
-  const ground = await openGround(t)
-  const { subnetIn, create: make } = ground
-  await make({ Subnets: [subnetIn('a'), subnetIn('b')], Scheme: 'internal' })
-  return ground
 }
 
 test('it is active when every node serves, and impaired when one does not any more', async (t) => {
@@ -187,101 +165,4 @@ test('a node leaves a host that its CC has not heard for two minutes, and no soo
   await setHost(state, 'a', 'a0', { connected: true })
   await tend(heard(START_MS), late)
   assert.deepEqual(places(state), ['a/a2'])
-})
-
-interface Watched extends Ground {
-  readonly instance: string
-  readonly group: string
-  readonly health: () => Promise<(string | undefined)[]>
-  readonly sees: (rack: string, fields: object) => Promise<void>
-}
-
-/** A load balancer in both racks that uses an instance in rack a. */
-async function watched(t: TestContext): Promise<Watched> {
-  const ground = await both(t)
-  const { cloud, elb } = ground
-  const group = await makeGroup(cloud)
-  const { LoadBalancers } = await elb('DescribeLoadBalancers', {})
-  const DefaultActions = [{ Type: 'forward' as const, TargetGroupArn: group }]
-  const LoadBalancerArn = LoadBalancers?.[0]?.LoadBalancerArn ?? ''
-  await elb('CreateListener', { LoadBalancerArn, Protocol: 'TCP', Port: 80, DefaultActions })
-  await elb('ModifyLoadBalancerAttributes', {
-    LoadBalancerArn,
-    Attributes: [{ Key: 'load_balancing.cross_zone.enabled', Value: 'true' }],
-  })
-  const instance = await running(cloud, 'a')
-  await elb('RegisterTargets', { TargetGroupArn: group, Targets: [{ Id: instance }] })
-  const { ipv4: address = '' } = cloud.state.view().by('interface', 'instance', instance)[0] ?? {}
-  return {
-    ...{ ...ground, instance, group },
-    health: async () => {
-      const { TargetHealthDescriptions: all } = await elb('DescribeTargetHealth', {
-        TargetGroupArn: group,
-      })
-      const { State, Reason, Description } = all?.[0]?.TargetHealth ?? {}
-      return [State, Reason, Description].filter((one) => one !== undefined)
-    },
-    sees: async (rack, fields) => {
-      const [node] = cloud.state.view().by('balancer-node', 'rack', rack)
-      const key = { targetGroupId: group.slice(-16), address, port: 80 }
-      const interfaceId = node?.interface ?? ''
-      const value = create(TargetStatusSchema, { ...key, interfaceId, ...fields })
-      const status = { key: `target/${interfaceId}`, body: { case: 'target', value } } as const
-      await tell(cloud.state, rack, [create(StatusSchema, status)])
-    },
-  }
-}
-
-test('a target is well when one node says so, and why it is not else', async (t) => {
-  const { health, sees } = await watched(t)
-  assert.deepEqual((await health()).slice(0, 2), ['initial', 'Elb.RegistrationInProgress'])
-  const bad = { state: TargetState.UNHEALTHY }
-  await sees('a', { ...bad, timedOut: true })
-  assert.deepEqual(await health(), ['unhealthy', 'Target.Timeout', 'Request timed out'])
-  await sees('a', { ...bad, httpStatus: 503 })
-  const codes = 'Health checks failed with these codes: [503]'
-  assert.deepEqual(await health(), ['unhealthy', 'Target.ResponseCodeMismatch', codes])
-  await sees('a', { ...bad, reason: 'refused' })
-  assert.deepEqual((await health()).slice(0, 2), ['unhealthy', 'Target.FailedHealthChecks'])
-  await sees('b', { state: TargetState.INITIAL })
-  assert.deepEqual((await health()).slice(0, 2), ['initial', 'Elb.InitialHealthChecking'])
-  await sees('b', { state: TargetState.HEALTHY })
-  assert.deepEqual(await health(), ['healthy'])
-})
-
-test('silence makes no target unhealthy', async (t) => {
-  const { cloud, health, sees } = await watched(t)
-  const { state } = cloud
-  await sees('a', { state: TargetState.HEALTHY })
-  await setHost(state, 'a', 'a0', { connected: false })
-  assert.deepEqual((await health()).slice(0, 2), ['initial', 'Elb.RegistrationInProgress'])
-  await setHost(state, 'b', 'b0', { connected: false })
-  assert.deepEqual((await health()).slice(0, 2), ['unavailable', 'Elb.InternalError'])
-  await setHost(state, 'a', 'a0', { connected: true })
-  assert.deepEqual(await health(), ['healthy'])
-})
-
-test('an instance that stops is not used, one that ends is no target any more', async (t) => {
-  const { cloud, health, instance, sees } = await watched(t)
-  const { state } = cloud
-  await sees('a', { state: TargetState.HEALTHY })
-  await report(state, instance, 'stopped')
-  assert.deepEqual(await health(), [
-    ...['unused', 'Target.InvalidState', 'Target is in the stopped state'],
-  ])
-  await report(state, instance, 'terminated')
-  await tendBalancers(partsOf(state), START_MS)
-  assert.deepEqual(await health(), [])
-  assert.deepEqual(state.view().all('target-status'), [], 'and what was seen of it is forgotten')
-})
-
-test('a target that is deregistered drains for as long as its group says', async (t) => {
-  const { cloud, elb, group, instance, health } = await watched(t)
-  await elb('DeregisterTargets', { TargetGroupArn: group, Targets: [{ Id: instance }] })
-  const draining = ['draining', 'Target.DeregistrationInProgress']
-  assert.deepEqual((await health()).slice(0, 2), draining)
-  await tendBalancers(partsOf(cloud.state), START_MS + 5 * MINUTE_MS - 1)
-  assert.deepEqual((await health()).slice(0, 2), draining)
-  await tendBalancers(partsOf(cloud.state), START_MS + 5 * MINUTE_MS)
-  assert.deepEqual(await health(), [])
 })

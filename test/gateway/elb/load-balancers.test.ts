@@ -164,7 +164,8 @@ test('its interface is nobody else’s, and holds subnet, VPC and security group
   for (const [call, code] of refusals) assert.equal(await refusal(call()), code)
   const none = elb('SetSecurityGroups', { LoadBalancerArn: arn, SecurityGroups: [] })
   assert.equal(await refusal(none), 'ValidationError')
-  const usual = cloud.state.view().by('security-group', 'vpc', vpc)[0]?.id ?? ''
+  const groups = cloud.state.view().by('security-group', 'vpc', vpc)
+  const usual = groups.find(({ id }) => id !== GroupId)?.id ?? ''
   await elb('SetSecurityGroups', { LoadBalancerArn: arn, SecurityGroups: [usual] })
   await cloud.call('DeleteSecurityGroup', { GroupId })
 })
