@@ -39,6 +39,10 @@ export interface Metrics {
   readonly setCordonedHosts: (hosts: number) => void
   /** Auto Scaling groups: how many, what they desire, have in service, and cannot launch. */
   readonly setScaling: (groups: ScalingMetric) => void
+  /** Load balancers by AWS's state name; states that are not named become 0. */
+  readonly setLoadBalancers: (byState: Readonly<Record<string, number>>) => void
+  /** Nodes of load balancers that no host takes. */
+  readonly setNodesWithoutHost: (nodes: number) => void
   readonly setCertificates: (ends: CertificateEnds) => void
   readonly storeTransaction: (outcome: 'ok' | 'conflict' | 'failed', seconds: number) => void
   /** Records of the audit log: in its file, or not. */
@@ -113,6 +117,12 @@ export function createMetrics(): Metrics {
     help: 'Auto Scaling groups whose last launch failed',
     registers,
   })
+  const balancers = gaugeByState('mallee_load_balancers', 'Load balancers by state', registers)
+  const hostless = new Gauge({
+    name: 'mallee_balancer_nodes_without_host',
+    help: 'Nodes of load balancers that no host takes',
+    registers,
+  })
   const certificates = new Gauge({
     name: 'mallee_certificate_not_after_seconds',
     help: 'When the certificate ends, in seconds since 1970',
@@ -165,6 +175,8 @@ export function createMetrics(): Metrics {
       setAll(scalingInstances, { desired, 'in-service': inService })
       scalingFailing.set(failing)
     },
+    setLoadBalancers: (byState) => setAll(balancers, byState),
+    setNodesWithoutHost: (nodes) => hostless.set(nodes),
     setCertificates: ({ ca, gateway }) => {
       certificates.set({ of: 'ca' }, ca / 1000)
       certificates.set({ of: 'gateway' }, gateway / 1000)

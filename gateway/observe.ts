@@ -48,6 +48,7 @@ export function watchGauges({
     metrics.setTroubledHosts(view.all('host').filter((host) => host.status?.trouble).length)
     metrics.setCordonedHosts(view.all('host').filter((host) => host.cordoned).length)
     metrics.setScaling(scalingIn(view))
+    watchBalancers(view, metrics)
     metrics.setCertificates(certificateEnds())
   }
   set()
@@ -65,6 +66,17 @@ function scalingIn(view: View): ScalingMetric {
     inService: members.filter(({ state }) => state === 'InService').length,
     failing: groups.filter(({ trouble }) => trouble !== null).length,
   }
+}
+
+function watchBalancers(view: View, metrics: Metrics): void {
+  const balancers: Record<string, number> = {}
+  for (const { state } of view.all('load-balancer')) {
+    balancers[state] = (balancers[state] ?? 0) + 1
+  }
+  const nodes = view.all('balancer-node')
+  const hostless = nodes.filter((node) => !view.get('interface', node.interface)?.host)
+  metrics.setLoadBalancers(balancers)
+  metrics.setNodesWithoutHost(hostless.length)
 }
 
 /** How many tunnels, each counted from both ends, are heard and how many are silent. */

@@ -46,7 +46,7 @@ export async function withoutHost(
 
 /**
  * Throws RackNotFound, or Conflict while it has instances that are not terminated, NAT gateways,
- * interfaces, or a public pool that is announced there alone.
+ * nodes of load balancers, interfaces, or a public pool that is announced there alone.
  */
 export async function withoutRack(tx: Transaction, state: State, name: string): Promise<void> {
   if ((await tx.get('rack', name)) === null) {
@@ -116,6 +116,12 @@ export function checkRackEmpties(
 ): void {
   const nats = view.by('nat-gateway', 'rack', name).filter(isAlive)
   refuse(name, nats, 'NAT gateways, delete them first')
+  const nodes = view
+    .by('balancer-node', 'rack', name)
+    .map((one) => ({
+      id: `net/${view.get('load-balancer', one.loadBalancer)?.name}/${one.loadBalancer}`,
+    }))
+  refuse(name, nodes, 'nodes of load balancers, take their subnets there from them first')
   const held = view
     .subnetsOf('rack', name)
     .flatMap((subnet) => view.interfacesOf('subnet', subnet.id))

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { each, record } from './change.ts'
-import type { Write } from './records.ts'
+import { networkInterface, subnet, type Write } from './records.ts'
 
 const BALANCERS = ['00000000000000b1', '00000000000000b2'] as const
 const GROUPS = ['00000000000000c1', '00000000000000c2'] as const
@@ -110,3 +110,40 @@ const someStatus = each(['eni-1', 'eni-2'], (id) =>
 export const someBalancing: fc.Arbitrary<Write> = fc.oneof(
   ...[someBalancer, someNode, someListener, someGroup, someTarget, someStatus],
 )
+
+/** A load balancer with nodes in two racks that use one target, for changes on top. */
+export const BALANCING: readonly Write[] = [
+  ...(['a', 'b'] as const).flatMap((rack, n): Write[] => {
+    const net = subnet(`subnet-${n + 1}`, rack, n)
+    const card = networkInterface(CARDS[n] ?? '', net, `${rack}1`, n + 3)
+    const placed = { ...card, instance: '', type: 'network-load-balancer' }
+    const node = { interface: card.id, account: '1', loadBalancer: BALANCERS[0], rack }
+    const place = { vpc: 'vpc-1', subnet: net.id, allocation: '', ipv4: '', ipv6: '' }
+    return [
+      [`interface/${card.id}`, placed],
+      [`balancer-node/${card.id}`, { ...node, ...place, report: null }],
+    ]
+  }),
+  [
+    `load-balancer/${BALANCERS[0]}`,
+    {
+      ...{ ...OWN, id: BALANCERS[0], name: 'lb1', vpc: 'vpc-1', scheme: 'internal' },
+      ...{ ipAddressType: 'ipv4', securityGroups: [], interfaces: [], listeners: [] },
+      ...{ attributes: {}, state: 'active', reason: '', provisioningSinceMs: 0 },
+    },
+  ],
+  [
+    'listener/00000000000000d1',
+    {
+      ...{ ...OWN, id: '00000000000000d1', protocol: 'TCP', attributes: {}, port: 80 },
+      ...{ loadBalancer: BALANCERS[0], targetGroup: GROUPS[0] },
+    },
+  ],
+  [
+    `target/${GROUPS[0]}/10.0.0.9/80`,
+    {
+      ...{ group: GROUPS[0], account: '1', address: '10.0.0.9', port: 80, instance: '', rack: '' },
+      ...{ registeredAtMs: 0, drainingUntilMs: null },
+    },
+  ],
+]
