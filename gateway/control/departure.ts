@@ -116,11 +116,9 @@ export function checkRackEmpties(
 ): void {
   const nats = view.by('nat-gateway', 'rack', name).filter(isAlive)
   refuse(name, nats, 'NAT gateways, delete them first')
-  const nodes = view
-    .by('balancer-node', 'rack', name)
-    .map((one) => ({
-      id: `net/${view.get('load-balancer', one.loadBalancer)?.name}/${one.loadBalancer}`,
-    }))
+  const nodes = view.by('balancer-node', 'rack', name).map((one) => ({
+    id: `net/${view.get('load-balancer', one.loadBalancer)?.name}/${one.loadBalancer}`,
+  }))
   refuse(name, nodes, 'nodes of load balancers, take their subnets there from them first')
   const held = view
     .subnetsOf('rack', name)

@@ -19,6 +19,7 @@ import {
   registerImage,
   START_MS,
 } from '../ec2/support.ts'
+import { balancingOf } from '../elb/support.ts'
 
 const leave = (state: State, rack: string): Promise<void> =>
   state.update((tx) => withoutRack(tx, state, rack))
@@ -51,6 +52,22 @@ test('a rack with a NAT gateway stays until that is deleted, and takes its subne
   const view = await state.fresh()
   assert.deepEqual(view.subnetsOf('rack', 'b'), [])
   assert.equal(view.get('address', AllocationId ?? '')?.association, '', "it stays its owner's")
+})
+
+test('a rack with a node of a load balancer names that', async (t) => {
+  const cloud = await openCloud(t)
+  const elb = balancingOf(cloud)
+  const Subnets = [await subnetIn(cloud, 'a'), await subnetIn(cloud, 'b')]
+  const wish = { Name: 'web', Type: 'network', Scheme: 'internal', Subnets } as const
+  const { LoadBalancers } = await elb('CreateLoadBalancer', wish)
+  const LoadBalancerArn = LoadBalancers?.[0]?.LoadBalancerArn ?? ''
+  const name = LoadBalancerArn.split(':loadbalancer/')[1]
+  assert.equal(
+    await sentenceOf(leave(cloud.state, 'b')),
+    `Conflict: rack b has 1 nodes of load balancers, take their subnets there from them first: ${name}`,
+  )
+  await elb('SetSubnets', { LoadBalancerArn, Subnets: Subnets.slice(0, 1) })
+  assert.equal(await sentenceOf(leave(cloud.state, 'b')), 'done')
 })
 
 test('a rack with an elastic IP on an interface names the interface', async (t) => {
