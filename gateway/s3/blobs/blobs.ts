@@ -1,0 +1,44 @@
+// What every store of objects' bytes offers. Bytes are written once under a random name and never
+// change; which object they belong to is the index's matter (gateway/s3/index).
+
+/** Where bytes are. A reference is of use only to the store of that name. */
+export interface BlobRef {
+  readonly store: string
+  readonly id: string
+  readonly sizeBytes: number
+}
+
+export interface StoredBlob {
+  readonly id: string
+  /** What it takes on the store, checksums included. */
+  readonly sizeBytes: number
+  /** When the last byte was written, in milliseconds since 1970. */
+  readonly writtenAtMs: number
+}
+
+export interface BlobStore {
+  readonly name: string
+  /**
+   * Writes what the iterable gives and takes over its buffers: nobody may change them afterwards.
+   * Resolves when it survives a power cut. When it or the iterable throws, nothing is left. Throws
+   * MalleeError StoreFull, StoreUnavailable.
+   */
+  write(bytes: AsyncIterable<Uint8Array>): Promise<BlobRef>
+  /**
+   * Bytes from `start` up to `end` (exclusive), everything without a range. Throws MalleeError
+   * DataCorrupt that names blob and block before it gives a wrong byte, NotFound,
+   * StoreUnavailable.
+   */
+  read(ref: BlobRef, range?: ByteRange): AsyncIterable<Uint8Array>
+  /** Done as well when it is not there. Throws MalleeError StoreUnavailable. */
+  delete(id: string): Promise<void>
+  /** Everything that is there, whole or not, in no order. */
+  list(): AsyncIterable<StoredBlob>
+  /** Reads everything of a blob. Throws MalleeError DataCorrupt, NotFound, StoreUnavailable. */
+  verify(id: string): Promise<void>
+}
+
+export interface ByteRange {
+  readonly start: number
+  readonly end: number
+}
