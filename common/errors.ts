@@ -11,6 +11,7 @@ export type Code =
   | 'CommandFailed'
   | 'CommandTimeout'
   | 'Conflict'
+  | 'DataCorrupt'
   | 'HostNotFound'
   | 'ImageCorrupt'
   | 'NameTaken'

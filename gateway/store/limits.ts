@@ -3,8 +3,8 @@
 import { MalleeError } from '../../common/errors.ts'
 import type { Compare, Op } from './store.ts'
 
-/** Bytes of UTF-8. */
-export const MAX_KEY_BYTES = 1024
+/** Bytes of UTF-8. A key of an object has 1,024, which the index doubles at worst. */
+export const MAX_KEY_BYTES = 2304
 /** Bytes of UTF-8. */
 export const MAX_VALUE_BYTES = 1 << 20
 /**

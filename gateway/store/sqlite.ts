@@ -5,7 +5,13 @@ import type { DatabaseSync } from 'node:sqlite'
 import { type Clock, type RandomHex, randomHex, systemClock } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
-import { checkPageLimit, checkTransaction, KEEP_REVISIONS, prefixEnd } from './limits.ts'
+import {
+  checkPageLimit,
+  checkTransaction,
+  KEEP_REVISIONS,
+  MAX_KEY_BYTES,
+  prefixEnd,
+} from './limits.ts'
 import { explain, openFile } from './sqlite-file.ts'
 import { byRevision, prepare, type Statements } from './sqlite-statements.ts'
 import {
@@ -28,8 +34,8 @@ const WATCH_PAGE = 200
 const SLACK = 0.1
 /** A commit that stops the event loop for so long is worth a line in the log. */
 const SLOW_COMMIT_MS = 500
-/** Sorts after every key: U+10FFFF is no character, and keys are at most 1 KiB. */
-const LAST_KEY = '\u{10ffff}'.repeat(300)
+/** Sorts after every key: U+10FFFF is no character, and no key has room for so many. */
+const LAST_KEY = '\u{10ffff}'.repeat(MAX_KEY_BYTES)
 
 export interface SqliteOptions {
   readonly file: string

@@ -75,7 +75,8 @@ export interface NewObject extends ObjectFields {
 
 /**
  * Sees the current version (null: none, and it may be a delete marker) in the very transaction,
- * and throws to refuse. It may run several times, must not wait and must not keep anything.
+ * and throws to refuse. Where a version is removed by its id, sees that one. It may run several
+ * times, must not wait and must not keep anything.
  */
 export type Check = (current: ObjectEntry | null) => void
 
@@ -85,7 +86,7 @@ export interface PutOptions {
 }
 
 export interface RemoveOptions extends PutOptions {
-  /** The very version to remove for good; null: the key, which leaves a marker where versions are. */
+  /** The very version to remove for good; null: the key, which then may leave a marker. */
   readonly versionId: string | null
   /** Who owns the delete marker. */
   readonly owner: string

@@ -190,7 +190,7 @@ for (const [name, makerOf] of [
 
     for (const [what, op] of [
       ['an empty key', { put: '', value: 'x' }],
-      ['a key of 2 KiB', { put: 'k'.repeat(2048), value: 'x' }],
+      ['a key of 4 KiB', { put: 'k'.repeat(4096), value: 'x' }],
       ['half a character', { put: 'k\ud800', value: 'x' }],
       ['a value of 2 MiB', { put: 'k', value: 'x'.repeat(2 << 20) }],
     ] as const) {

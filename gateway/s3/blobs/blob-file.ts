@@ -1,0 +1,250 @@
+// The file of a blob: the bytes, a CRC-32 of each block of them, and a footer that says how many
+// bytes there are. Block and footer CRCs begin with the blob's id, so that a file in the place of
+// another one is found out too. docs/s3-storage.md has the layout.
+
+import { type FileHandle, open } from 'node:fs/promises'
+import { crc32 } from 'node:zlib'
+import { MalleeError } from '../../../common/errors.ts'
+import type { ByteRange } from './blobs.ts'
+
+export const BLOCK_BYTES = 64 << 10
+const MAGIC = 'MalleeB1'
+const CRC_BYTES = 4
+/** Magic, size (64 bits), bytes of a block, CRC of the table, nothing, CRC of all that. */
+const FOOTER_BYTES = 32
+const FOOTER = { size: 8, block: 16, table: 20, crc: 28 } as const
+/** What goes to the disk, and what comes from it, at a time. */
+const PIECE_BYTES = 1 << 20
+/** Buffers of one write; the kernel takes 1,024 (IOV_MAX). */
+const MAX_BUFFERS = 256
+
+/** How long a blob's file is, in bytes. */
+export function fileBytesOf(sizeBytes: number): number {
+  return sizeBytes + blocksOf(sizeBytes) * CRC_BYTES + FOOTER_BYTES
+}
+
+/**
+ * Writes a new file and syncs its content; its name is the caller's to sync. Returns how many bytes
+ * the blob has. Throws what the file system or the iterable throws; the caller removes the file.
+ */
+export async function writeBlobFile(
+  file: string,
+  id: string,
+  bytes: AsyncIterable<Uint8Array>,
+): Promise<number> {
+  const handle = await open(file, 'wx', 0o600)
+  // One piece is on its way to the disk while the next one arrives.
+  let writing: Promise<void> = Promise.resolve()
+  try {
+    const sums = new BlockSums(id)
+    let piece: Uint8Array[] = []
+    let pieceBytes = 0
+    let written = 0
+    const flush = async (): Promise<void> => {
+      await writing
+      writing = writeAll(handle, piece, written)
+      writing.catch(() => undefined)
+      written += pieceBytes
+      piece = []
+      pieceBytes = 0
+    }
+    for await (const chunk of bytes) {
+      if (chunk.length === 0) continue
+      sums.add(chunk)
+      piece.push(chunk)
+      pieceBytes += chunk.length
+      if (pieceBytes >= PIECE_BYTES || piece.length >= MAX_BUFFERS) await flush()
+    }
+    const sizeBytes = written + pieceBytes
+    piece.push(...endOf(id, sizeBytes, sums.end()))
+    await flush()
+    await writing
+    await handle.datasync()
+    return sizeBytes
+  } finally {
+    await writing.catch(() => undefined)
+    await handle.close()
+  }
+}
+
+/**
+ * The bytes of a range, each block of it checked before a byte of it is given. Throws DataCorrupt
+ * and what the file system throws.
+ */
+export async function* readBlobFile(
+  file: string,
+  { id, sizeBytes }: { readonly id: string; readonly sizeBytes: number | null },
+  range: ByteRange | null,
+): AsyncGenerator<Uint8Array> {
+  const handle = await open(file, 'r')
+  let ahead: Promise<Uint8Array> | null = null
+  try {
+    const { size, sums } = await readEnd(handle, id)
+    if (sizeBytes !== null && size !== sizeBytes) {
+      throw corrupt(id, `has ${size} bytes and not ${sizeBytes}`)
+    }
+    const { start, end } = range ?? { start: 0, end: size }
+    if (start < 0 || start > end || end > size) {
+      throw new RangeError(`bytes ${start} to ${end} of blob ${id}, which has ${size}`)
+    }
+    const stop = Math.min(size, Math.ceil(end / BLOCK_BYTES) * BLOCK_BYTES)
+    const readAt = (at: number): Promise<Uint8Array> => {
+      const reading = readPiece(handle, id, at, Math.min(PIECE_BYTES, stop - at))
+      reading.catch(() => undefined)
+      return reading
+    }
+    let at = Math.floor(start / BLOCK_BYTES) * BLOCK_BYTES
+    if (at < end) ahead = readAt(at)
+    while (ahead !== null) {
+      const piece: Uint8Array = await ahead
+      const next = at + piece.length
+      ahead = next < stop ? readAt(next) : null
+      checkBlocks(id, piece, at / BLOCK_BYTES, sums)
+      yield piece.subarray(Math.max(0, start - at), Math.min(piece.length, end - at))
+      at = next
+    }
+  } finally {
+    await ahead?.catch(() => undefined)
+    await handle.close()
+  }
+}
+
+async function readPiece(
+  handle: FileHandle,
+  id: string,
+  at: number,
+  length: number,
+): Promise<Uint8Array> {
+  const piece = Buffer.allocUnsafeSlow(length)
+  let filled = 0
+  while (filled < length) {
+    const { bytesRead } = await handle.read(piece, filled, length - filled, at + filled)
+    if (bytesRead === 0) throw corrupt(id, `ends at byte ${at + filled}`)
+    filled += bytesRead
+  }
+  return piece
+}
+
+async function readEnd(handle: FileHandle, id: string): Promise<{ size: number; sums: Buffer }> {
+  const { size: fileBytes } = await handle.stat()
+  if (fileBytes < FOOTER_BYTES) throw corrupt(id, `is cut short at ${fileBytes} bytes`)
+  const footer = await bytesAt(handle, id, fileBytes - FOOTER_BYTES, FOOTER_BYTES)
+  const isWhole =
+    footer.toString('latin1', 0, MAGIC.length) === MAGIC &&
+    footer.readUInt32LE(FOOTER.crc) === crc32(footer.subarray(0, FOOTER.crc), crc32(id)) &&
+    footer.readUInt32LE(FOOTER.block) === BLOCK_BYTES
+  if (!isWhole) throw corrupt(id, `has no footer at byte ${fileBytes - FOOTER_BYTES}`)
+  const size = Number(footer.readBigUInt64LE(FOOTER.size))
+  if (fileBytesOf(size) !== fileBytes) {
+    throw corrupt(id, `has ${fileBytes} bytes in its file instead of ${fileBytesOf(size)}`)
+  }
+  const sums = await bytesAt(handle, id, size, blocksOf(size) * CRC_BYTES)
+  if (crc32(sums, crc32(id)) !== footer.readUInt32LE(FOOTER.table)) {
+    throw corrupt(id, 'has a damaged table of checksums')
+  }
+  return { size, sums }
+}
+
+async function bytesAt(
+  handle: FileHandle,
+  id: string,
+  at: number,
+  length: number,
+): Promise<Buffer> {
+  const piece = await readPiece(handle, id, at, length)
+  return Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)
+}
+
+function checkBlocks(id: string, piece: Uint8Array, first: number, sums: Buffer): void {
+  const seed = crc32(id)
+  for (let at = 0; at < piece.length; at += BLOCK_BYTES) {
+    const block = first + at / BLOCK_BYTES
+    const sum = crc32(piece.subarray(at, at + BLOCK_BYTES), seed)
+    if (sum !== sums.readUInt32LE(block * CRC_BYTES)) {
+      throw corrupt(id, `is damaged in block ${block} (from byte ${block * BLOCK_BYTES})`)
+    }
+  }
+}
+
+function endOf(id: string, sizeBytes: number, sums: Buffer): Buffer[] {
+  const footer = Buffer.alloc(FOOTER_BYTES)
+  footer.write(MAGIC, 'latin1')
+  footer.writeBigUInt64LE(BigInt(sizeBytes), FOOTER.size)
+  footer.writeUInt32LE(BLOCK_BYTES, FOOTER.block)
+  footer.writeUInt32LE(crc32(sums, crc32(id)), FOOTER.table)
+  footer.writeUInt32LE(crc32(footer.subarray(0, FOOTER.crc), crc32(id)), FOOTER.crc)
+  return sums.length === 0 ? [footer] : [sums, footer]
+}
+
+/** The CRC of each block, of bytes that come in pieces of any size. */
+class BlockSums {
+  readonly #seed: number
+  #sums = Buffer.alloc(CRC_BYTES)
+  #blocks = 0
+  #crc: number
+  #filled = 0
+
+  constructor(id: string) {
+    this.#seed = crc32(id)
+    this.#crc = this.#seed
+  }
+
+  add(chunk: Uint8Array): void {
+    let at = 0
+    while (at < chunk.length) {
+      const taken = Math.min(BLOCK_BYTES - this.#filled, chunk.length - at)
+      this.#crc = crc32(chunk.subarray(at, at + taken), this.#crc)
+      this.#filled += taken
+      at += taken
+      if (this.#filled === BLOCK_BYTES) this.#next()
+    }
+  }
+
+  end(): Buffer {
+    if (this.#filled > 0) this.#next()
+    return this.#sums.subarray(0, this.#blocks * CRC_BYTES)
+  }
+
+  #next(): void {
+    const at = this.#blocks * CRC_BYTES
+    if (at === this.#sums.length) {
+      this.#sums = Buffer.concat([this.#sums, Buffer.alloc(this.#sums.length)])
+    }
+    this.#sums.writeUInt32LE(this.#crc, at)
+    this.#blocks += 1
+    this.#crc = this.#seed
+    this.#filled = 0
+  }
+}
+
+/** A disk that gets full takes a part of what it is given, and says so only in the result. */
+async function writeAll(
+  handle: FileHandle,
+  buffers: readonly Uint8Array[],
+  position: number,
+): Promise<void> {
+  let left = buffers
+  let at = position
+  while (left.length > 0) {
+    const { bytesWritten } = await handle.writev(left, at)
+    at += bytesWritten
+    left = without(left, bytesWritten)
+  }
+}
+
+function without(buffers: readonly Uint8Array[], bytes: number): readonly Uint8Array[] {
+  let left = bytes
+  for (const [i, buffer] of buffers.entries()) {
+    if (left < buffer.length) return [buffer.subarray(left), ...buffers.slice(i + 1)]
+    left -= buffer.length
+  }
+  return []
+}
+
+function blocksOf(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / BLOCK_BYTES)
+}
+
+function corrupt(id: string, what: string): MalleeError {
+  return new MalleeError('DataCorrupt', `blob ${id} ${what}`)
+}
