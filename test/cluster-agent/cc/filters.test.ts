@@ -5,30 +5,18 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { Cc } from '../../../cluster-agent/cc/reconcilers.ts'
 import { removeGuard } from '../../../cluster-agent/host/guard.ts'
-import { silentLog } from '../../../common/log.ts'
 import { RouteKind } from '../../../proto/gen/mallee/v1/tenants_pb.js'
 import { until } from '../../../sandbox/until.ts'
 import { type SimulatedHost, whyNoHosts } from '../../support/netns.ts'
 import {
   appliance,
-  joinPublicLan,
   OUT,
-  PUBLIC,
   peered,
   pingsFromWorld,
+  startPublicRacks,
   withPublic,
 } from './public-racks.ts'
-import {
-  BLUE_A,
-  BLUE_B,
-  inVm,
-  pings,
-  plugVm,
-  type Rack,
-  RED_A,
-  settleVm,
-  startTwoRacks,
-} from './two-racks.ts'
+import { BLUE_A, BLUE_B, inVm, pings, type Rack, RED_A } from './two-racks.ts'
 
 const skip = whyNoHosts() ?? false
 const EIP_RED = '203.0.113.12'
@@ -41,23 +29,12 @@ describe('two racks whose filters have seen the first packet', { skip }, () => {
   let stop: () => Promise<void>
 
   before(async () => {
-    const started = await startTwoRacks({ publicSide: PUBLIC })
-    stop = started.stop
-    inet = started.inet
-    ;[a, b] = started.racks
-    await joinPublicLan(started)
-    ccs = [await a.open(silentLog), await b.open(silentLog)]
-    await ccs[0].pass(withPublic(1, ccs[1].wireguardPublicKey(), {}))
-    await ccs[1].pass(withPublic(2, ccs[0].wireguardPublicKey(), {}))
-    for (const [rack, vm, tag] of [
-      [a, BLUE_A, 11],
-      [a, RED_A, 12],
-      [b, BLUE_B, 13],
-    ] as const) {
-      await plugVm(rack, vm, tag, silentLog)
-      await settleVm(rack, vm)
-    }
-    await until('the tunnel is up', () => pings(a, BLUE_A, BLUE_B.ipv4))
+    const started = await startPublicRacks(async (opened) => {
+      ccs = opened
+      await ccs[0].pass(withPublic(1, ccs[1].wireguardPublicKey(), {}))
+      await ccs[1].pass(withPublic(2, ccs[0].wireguardPublicKey(), {}))
+    })
+    ;({ a, b, inet, stop } = started)
   })
   after(async () => {
     await stop?.()

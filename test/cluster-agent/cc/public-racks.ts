@@ -2,12 +2,28 @@
 // gateway would desire for subnets with and without public addresses.
 
 import { create } from '@bufbuild/protobuf'
+import type { Cc } from '../../../cluster-agent/cc/reconcilers.ts'
 import type { PublicSide } from '../../../cluster-agent/cc/underlay.ts'
+import { silentLog } from '../../../common/log.ts'
 import * as pb from '../../../proto/gen/mallee/v1/desired_pb.js'
 import * as tenants from '../../../proto/gen/mallee/v1/tenants_pb.js'
 import { bodyAt, type Desired, resource } from '../../../proto/resources.ts'
+import { until } from '../../../sandbox/until.ts'
 import { joinHosts, type SimulatedHost } from '../../support/netns.ts'
-import { desiredOf, type FakeVm, inVm, type Rack, type TwoRacks } from './two-racks.ts'
+import {
+  BLUE_A,
+  BLUE_B,
+  desiredOf,
+  type FakeVm,
+  inVm,
+  pings,
+  plugVm,
+  type Rack,
+  RED_A,
+  settleVm,
+  startTwoRacks,
+  type TwoRacks,
+} from './two-racks.ts'
 
 /** An address in the world that is on no link of ours. */
 export const WORLD = '198.18.200.2'
@@ -22,7 +38,7 @@ export const PUBLIC: PublicSide = {
 const { INTERNET, LOCAL, NAT, RACK } = tenants.RouteKind
 
 /** Cables `pub0` of both racks and the router into one LAN; the router itself is the world. */
-export async function joinPublicLan({ racks, inet }: TwoRacks): Promise<void> {
+async function joinPublicLan({ racks, inet }: TwoRacks): Promise<void> {
   const at = (host: SimulatedHost, ...lines: string[]) =>
     host.exec(['ip', '-batch', '-'], { input: `${lines.join('\n')}\n` })
   await at(
@@ -39,6 +55,45 @@ export async function joinPublicLan({ racks, inet }: TwoRacks): Promise<void> {
   for (const { host, index } of racks) {
     await joinHosts([host, 'pub0'], [inet, `pub${index}`])
     await at(inet, `link set pub${index} master public`)
+  }
+}
+
+export interface PublicRacks {
+  readonly a: Rack
+  readonly b: Rack
+  /** The router between them. */
+  readonly inet: SimulatedHost
+  readonly ccs: [Cc, Cc]
+  readonly stop: () => Promise<void>
+}
+
+/**
+ * Both racks with what `first` passes to their CCs, an instance of VPC blue in each and one of red
+ * in the first; `more` are others there, with their tags. The tunnel is up.
+ */
+export async function startPublicRacks(
+  first: (ccs: [Cc, Cc]) => Promise<void>,
+  more: readonly (readonly [vm: FakeVm, tag: number])[] = [],
+): Promise<PublicRacks> {
+  const started = await startTwoRacks({ publicSide: PUBLIC })
+  const { inet, stop } = started
+  const [a, b] = started.racks
+  try {
+    await joinPublicLan(started)
+    const ccs: [Cc, Cc] = [await a.open(silentLog), await b.open(silentLog)]
+    await first(ccs)
+    for (const [rack, vm, tag] of [
+      ...([[BLUE_A, 11], [RED_A, 12], ...more] as const).map((one) => [a, ...one] as const),
+      [b, BLUE_B, 13] as const,
+    ]) {
+      await plugVm(rack, vm, tag, silentLog)
+      await settleVm(rack, vm)
+    }
+    await until('the tunnel is up', () => pings(a, BLUE_A, BLUE_B.ipv4))
+    return { a, b, inet, ccs, stop }
+  } catch (error) {
+    await stop()
+    throw error
   }
 }
 

@@ -4,19 +4,17 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { Cc } from '../../../cluster-agent/cc/reconcilers.ts'
 import { removeGuard } from '../../../cluster-agent/host/guard.ts'
-import { silentLog } from '../../../common/log.ts'
 import { RouteKind } from '../../../proto/gen/mallee/v1/tenants_pb.js'
 import { until } from '../../../sandbox/until.ts'
 import { type SimulatedHost, whyNoHosts } from '../../support/netns.ts'
 import {
   BY_NAT,
   BY_RACK,
-  joinPublicLan,
   OUT,
-  PUBLIC,
   peered,
   pingsFromWorld,
   sourceInWorld,
+  startPublicRacks,
   type Wishes,
   WORLD,
   WORLD6,
@@ -30,11 +28,8 @@ import {
   listening,
   MTU,
   pings,
-  plugVm,
   type Rack,
   RED_A,
-  settleVm,
-  startTwoRacks,
 } from './two-racks.ts'
 
 const skip = whyNoHosts() ?? false
@@ -86,22 +81,11 @@ describe('a public side that two racks share', { skip }, () => {
   const sourceSeen = (rack: Rack, vm: FakeVm) => sourceInWorld(inet, rack, vm)
 
   before(async () => {
-    const started = await startTwoRacks({ publicSide: PUBLIC })
-    stop = started.stop
-    inet = started.inet
-    ;[a, b] = started.racks
-    await joinPublicLan(started)
-    ccs = [await a.open(silentLog), await b.open(silentLog)]
-    await passes(FIRST, SECOND)
-    for (const [rack, vm, tag] of [
-      [a, BLUE_A, 11],
-      [a, RED_A, 12],
-      [b, BLUE_B, 13],
-    ] as const) {
-      await plugVm(rack, vm, tag, silentLog)
-      await settleVm(rack, vm)
-    }
-    await until('the tunnel is up', () => pings(a, BLUE_A, BLUE_B.ipv4))
+    const started = await startPublicRacks(async (opened) => {
+      ccs = opened
+      await passes(FIRST, SECOND)
+    })
+    ;({ a, b, inet, stop } = started)
   })
   after(async () => {
     await stop?.()
