@@ -2,19 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { EC2 } from '@aws-sdk/client-ec2'
-import { KEY } from '../http/support.ts'
 import { addPublicPool } from './network-support.ts'
-import { DIGEST, REGION, report } from './support.ts'
-import { awsCli, listening } from './wire-support.ts'
+import { REGION, report } from './support.ts'
+import { awsWithImage, listening, sdkClient } from './wire-support.ts'
 
 test('the aws CLI registers an image, starts, finds, tags, reads and ends an instance', async (t) => {
-  const [cloud, endpoint] = await listening(t)
-  const aws = awsCli(t, endpoint)
-  const image = await aws(
-    ...['register-image', '--name', 'debian', '--image-location', `sha256:${DIGEST}`],
-    ...['--query', 'ImageId'],
-  )
+  const { cloud, aws, image } = await awsWithImage(t)
   const id = await aws(
     ...['run-instances', '--image-id', image, '--instance-type', 't3.nano'],
     ...['--placement', `AvailabilityZone=${REGION}-b`, '--user-data', 'hello'],
@@ -44,8 +37,7 @@ test('the aws CLI registers an image, starts, finds, tags, reads and ends an ins
 
 test('the JavaScript SDK reads every Describe call of a cloud in use', async (t) => {
   const [cloud, endpoint] = await listening(t)
-  const ec2 = new EC2({ endpoint: endpoint.url, region: REGION, credentials: KEY, maxAttempts: 1 })
-  t.after(() => ec2.destroy())
+  const ec2 = sdkClient(t, endpoint)
   const { ImageId } = await ec2.registerImage({ Name: 'debian', ImageLocation: 'debian.qcow2' })
   await ec2.runInstances({ ImageId, InstanceType: 't3.nano', MinCount: 6, MaxCount: 6 })
   const [first] = cloud.state.view().all('instance')
@@ -77,8 +69,7 @@ test('the JavaScript SDK reads every Describe call of a cloud in use', async (t)
 
 test('the JavaScript SDK changes and reads interfaces, metadata and attributes', async (t) => {
   const [cloud, endpoint] = await listening(t)
-  const ec2 = new EC2({ endpoint: endpoint.url, region: REGION, credentials: KEY, maxAttempts: 1 })
-  t.after(() => ec2.destroy())
+  const ec2 = sdkClient(t, endpoint)
   await addPublicPool(cloud.state, { cidr: '203.0.113.0/28' })
   const { ImageId } = await ec2.registerImage({ Name: 'debian', ImageLocation: 'debian.qcow2' })
   const { Instances } = await ec2.runInstances({

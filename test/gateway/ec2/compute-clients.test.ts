@@ -2,19 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { EC2 } from '@aws-sdk/client-ec2'
-import { KEY } from '../http/support.ts'
-import { DIGEST, REGION } from './support.ts'
-import { awsCli, listening } from './wire-support.ts'
+import { REGION } from './support.ts'
+import { awsWithImage, listening, sdkClient } from './wire-support.ts'
 
 test('the aws CLI makes a launch template, a version of it, and an instance from it', async (t) => {
-  const [, endpoint] = await listening(t)
-  const aws = awsCli(t, endpoint)
-  const location = `sha256:${DIGEST}`
-  const image = await aws(
-    ...['register-image', '--name', 'debian', '--image-location', location],
-    ...['--query', 'ImageId'],
-  )
+  const { aws, image } = await awsWithImage(t)
   const data = JSON.stringify({ ImageId: image, InstanceType: 't3.micro' })
   const id = await aws(
     ...['create-launch-template', '--launch-template-name', 'web'],
@@ -42,8 +34,7 @@ test('the aws CLI makes a launch template, a version of it, and an instance from
 
 test('the JavaScript SDK reads back every part of a launch template', async (t) => {
   const [, endpoint] = await listening(t)
-  const ec2 = new EC2({ endpoint: endpoint.url, region: REGION, credentials: KEY, maxAttempts: 1 })
-  t.after(() => ec2.destroy())
+  const ec2 = sdkClient(t, endpoint)
   const LaunchTemplateData = {
     BlockDeviceMappings: [{ DeviceName: '/dev/sda1', Ebs: { VolumeSize: 8 } }],
     InstanceMarketOptions: {
@@ -65,13 +56,7 @@ test('the JavaScript SDK reads back every part of a launch template', async (t) 
 })
 
 test('the aws CLI makes a placement group and starts an instance in a partition of it', async (t) => {
-  const [, endpoint] = await listening(t)
-  const aws = awsCli(t, endpoint)
-  const location = `sha256:${DIGEST}`
-  const image = await aws(
-    ...['register-image', '--name', 'debian', '--image-location', location],
-    ...['--query', 'ImageId'],
-  )
+  const { aws, image } = await awsWithImage(t)
   await aws(
     ...['create-placement-group', '--group-name', 'db', '--strategy', 'partition'],
     ...['--partition-count', '5'],
@@ -90,13 +75,7 @@ test('the aws CLI makes a placement group and starts an instance in a partition 
 })
 
 test('the aws CLI makes an instant fleet, reads it and deletes it', async (t) => {
-  const [, endpoint] = await listening(t)
-  const aws = awsCli(t, endpoint)
-  const location = `sha256:${DIGEST}`
-  const image = await aws(
-    ...['register-image', '--name', 'debian', '--image-location', location],
-    ...['--query', 'ImageId'],
-  )
+  const { aws, image } = await awsWithImage(t)
   const data = JSON.stringify({ ImageId: image, InstanceType: 't3.nano' })
   await aws(
     ...['create-launch-template', '--launch-template-name', 'web'],
@@ -126,13 +105,7 @@ test('the aws CLI makes an instant fleet, reads it and deletes it', async (t) =>
 })
 
 test('the aws CLI starts a spot instance and reads its request and the price', async (t) => {
-  const [, endpoint] = await listening(t)
-  const aws = awsCli(t, endpoint)
-  const location = `sha256:${DIGEST}`
-  const image = await aws(
-    ...['register-image', '--name', 'debian', '--image-location', location],
-    ...['--query', 'ImageId'],
-  )
+  const { aws, image } = await awsWithImage(t)
   const request = await aws(
     ...['run-instances', '--image-id', image, '--instance-type', 't3.nano'],
     ...['--instance-market-options', 'MarketType=spot,SpotOptions={MaxPrice=0.1}'],
@@ -152,8 +125,7 @@ test('the aws CLI starts a spot instance and reads its request and the price', a
 
 test('the JavaScript SDK shares and copies an image, and asks for what nobody has', async (t) => {
   const [, endpoint] = await listening(t)
-  const ec2 = new EC2({ endpoint: endpoint.url, region: REGION, credentials: KEY, maxAttempts: 1 })
-  t.after(() => ec2.destroy())
+  const ec2 = sdkClient(t, endpoint)
   const { ImageId } = await ec2.registerImage({ Name: 'debian', ImageLocation: 'debian.qcow2' })
   const Description = { Value: 'é <&>' }
   await ec2.modifyImageAttribute({

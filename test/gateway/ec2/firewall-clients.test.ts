@@ -3,10 +3,8 @@
 import assert from 'node:assert/strict'
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { test } from 'node:test'
-import { EC2 } from '@aws-sdk/client-ec2'
-import { KEY } from '../http/support.ts'
-import { ACCOUNT, REGION } from './support.ts'
-import { awsCli, listening } from './wire-support.ts'
+import { ACCOUNT } from './support.ts'
+import { awsCli, listening, sdkClient } from './wire-support.ts'
 
 test('the aws CLI makes a group, opens and closes ports, and reads its rules', async (t) => {
   const [, endpoint] = await listening(t)
@@ -74,8 +72,7 @@ test('the aws CLI makes key pairs that the guest’s sshd knows', async (t) => {
 
 test('the JavaScript SDK reads network ACLs and prefix lists', async (t) => {
   const [, endpoint] = await listening(t)
-  const ec2 = new EC2({ endpoint: endpoint.url, region: REGION, credentials: KEY, maxAttempts: 1 })
-  t.after(() => ec2.destroy())
+  const ec2 = sdkClient(t, endpoint)
   const [vpc] = (await ec2.describeVpcs()).Vpcs ?? []
   const { NetworkAcl } = await ec2.createNetworkAcl({ VpcId: vpc?.VpcId })
   const NetworkAclId = NetworkAcl?.NetworkAclId

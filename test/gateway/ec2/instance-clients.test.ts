@@ -3,17 +3,15 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { EC2, type InstanceAttributeName } from '@aws-sdk/client-ec2'
-import { KEY } from '../http/support.ts'
-import { DIGEST, REGION, report } from './support.ts'
-import { awsCli, listening } from './wire-support.ts'
+import type { InstanceAttributeName } from '@aws-sdk/client-ec2'
+import { report } from './support.ts'
+import { awsWithImage, listening, sdkClient } from './wire-support.ts'
 
 const SCRIPT = Buffer.from('#!/bin/sh\n').toString('base64')
 
 test('Terraform’s aws_instance: create, refresh, change, destroy', async (t) => {
   const [cloud, endpoint] = await listening(t)
-  const ec2 = new EC2({ endpoint: endpoint.url, region: REGION, credentials: KEY, maxAttempts: 1 })
-  t.after(() => ec2.destroy())
+  const ec2 = sdkClient(t, endpoint)
   const { ImageId } = await ec2.registerImage({ Name: 'debian', ImageLocation: 'debian.qcow2' })
   const { Instances } = await ec2.runInstances({
     ...{ ImageId, MinCount: 1, MaxCount: 1, InstanceType: 't3.micro' },
@@ -94,12 +92,7 @@ test('Terraform’s aws_instance: create, refresh, change, destroy', async (t) =
 })
 
 test('the aws CLI stops, changes and starts an instance, and waits for it', async (t) => {
-  const [cloud, endpoint] = await listening(t)
-  const aws = awsCli(t, endpoint)
-  const image = await aws(
-    ...['register-image', '--name', 'debian', '--image-location', `sha256:${DIGEST}`],
-    ...['--query', 'ImageId'],
-  )
+  const { cloud, aws, image } = await awsWithImage(t)
   const id = await aws(
     ...['run-instances', '--image-id', image, '--instance-type', 't3.nano'],
     ...['--query', 'Instances[0].InstanceId'],

@@ -1,16 +1,17 @@
-// A cloud behind its endpoint, and the aws CLI that calls it there.
+// A cloud behind its endpoint, and the clients that call it there: the aws CLI, the JavaScript SDK.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { EC2 } from '@aws-sdk/client-ec2'
 import { randomHex } from '../../../common/clock.ts'
 import { exec } from '../../../common/exec.ts'
 import { ec2Handlers } from '../../../gateway/ec2/index.ts'
 import { stsHandlers } from '../../../gateway/sts/index.ts'
 import { testSealer } from '../../support/sealer.ts'
 import { type Endpoint, KEY, startEndpoint } from '../http/support.ts'
-import { ACCOUNT, type Cloud, openCloud, REGION } from './support.ts'
+import { ACCOUNT, type Cloud, DIGEST, openCloud, REGION } from './support.ts'
 
 export async function listening(t: TestContext): Promise<[Cloud, Endpoint]> {
   const cloud = await openCloud(t)
@@ -36,11 +37,30 @@ export async function listening(t: TestContext): Promise<[Cloud, Endpoint]> {
   return [cloud, endpoint]
 }
 
-/** `aws ec2` with these arguments; what it prints, as text. */
-export function awsCli(
+type Aws = (...argv: readonly string[]) => Promise<string>
+
+/** An SDK's client that tries once. */
+export function sdkClient(t: TestContext, { url: endpoint }: Endpoint): EC2 {
+  const ec2 = new EC2({ endpoint, region: REGION, credentials: KEY, maxAttempts: 1 })
+  t.after(() => ec2.destroy())
+  return ec2
+}
+
+/** The aws CLI in a cloud of its own that has an image. */
+export async function awsWithImage(
   t: TestContext,
-  endpoint: Endpoint,
-): (...argv: readonly string[]) => Promise<string> {
+): Promise<{ readonly cloud: Cloud; readonly aws: Aws; readonly image: string }> {
+  const [cloud, endpoint] = await listening(t)
+  const aws = awsCli(t, endpoint)
+  const image = await aws(
+    ...['register-image', '--name', 'debian', '--image-location', `sha256:${DIGEST}`],
+    ...['--query', 'ImageId'],
+  )
+  return { cloud, aws, image }
+}
+
+/** `aws ec2` with these arguments; what it prints, as text. */
+export function awsCli(t: TestContext, endpoint: Endpoint): Aws {
   const home = mkdtempSync(join(tmpdir(), 'mallee-home-'))
   t.after(() => rmSync(home, { recursive: true }))
   return async (...argv) => {
