@@ -89,7 +89,7 @@ test('racks hold the nodes, groups and targets that are theirs, and the name', a
 })
 
 test('what a load balancer took is given back with it', async (t) => {
-  const { cloud, elb, subnetIn, create } = await openGround(t)
+  const { cloud, elb, vpc, subnetIn, create } = await openGround(t)
   const { AllocationId } = await cloud.call('AllocateAddress', {})
   const TargetGroupArn = await makeGroup(cloud)
   // Addresses, MACs and ids rest: they differ ever after.
@@ -104,6 +104,11 @@ test('what a load balancer took is given back with it', async (t) => {
   const { LoadBalancers } = await elb('DescribeLoadBalancers', {})
   const [{ AvailabilityZones } = {}] = LoadBalancers ?? []
   assert.equal(AvailabilityZones?.[0]?.LoadBalancerAddresses?.[0]?.AllocationId, AllocationId)
+  const [{ id: InternetGatewayId = '' } = {}] = cloud.state
+    .view()
+    .by('internet-gateway', 'vpc', vpc)
+  const detach = cloud.call('DetachInternetGateway', { InternetGatewayId, VpcId: vpc })
+  assert.equal(await refusal(detach), 'DependencyViolation')
   await elb('DeleteLoadBalancer', { LoadBalancerArn: arn })
   await elb('DeleteLoadBalancer', { LoadBalancerArn: arn })
   assert.deepEqual(others(), before)
