@@ -56,7 +56,10 @@ export async function openRealRoles(
       consoleOutput: nc?.consoleOutput ?? null,
       guests: nc?.guests ?? null,
       openImage: cc === null ? () => null : imageRelay(parts, fetchImage),
-      close: async () => cc?.close(),
+      close: async () => {
+        await nc?.letGo()
+        await cc?.close()
+      },
       removeAll,
     },
     facts: {
@@ -77,7 +80,12 @@ export async function openRealRoles(
       if (edge === null) await keepSwitch()
       await node.pass(desired)
     }
-    return [...passes, { name: 'nc', run }, { name: 'reach', run: () => node.reach() }]
+    return [
+      ...passes,
+      { name: 'nc', run },
+      { name: 'balancers', run: (desired) => node.balancers(desired) },
+      { name: 'reach', run: () => node.reach() },
+    ]
   }
 
   /** The switch of a node: it runs, and the rack's trunk is plugged into it. */

@@ -14,7 +14,7 @@ readonly BACKPORTS=/etc/apt/sources.list.d/mallee-backports.sources
 # The first release that hands whole batches of packages to the kernel: three times the throughput
 # of Debian 12's own.
 readonly FAST_WIREGUARD_GO=0.0.20231211
-readonly SERVICES=(openvswitch-switch redis-server vtun)
+readonly SERVICES=(openvswitch-switch redis-server vtun haproxy)
 
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 

@@ -7,7 +7,10 @@ import type { Reconciler } from '../../common/reconcile.ts'
 import { ascending } from '../../topology/order.ts'
 import { applyRuleset, deleteTable, hookedDevices, readTable } from './nft.ts'
 
-/** Who keeps the ports of one table: the CC its trunk and stretched networks, the NC its taps. */
+/**
+ * Who keeps the ports of one table: the CC its trunk and stretched networks, the NC its taps and
+ * the veths of load balancers' nodes.
+ */
 export type GuardGroup = 'trunk' | 'taps' | 'vxlan'
 
 export interface GuardOptions {

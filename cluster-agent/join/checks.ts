@@ -27,7 +27,10 @@ const PROGRAMS: Readonly<Record<Role, readonly string[]>> = {
     ...['ip', 'bridge', 'arping', 'ethtool', 'wg', 'ovs-vsctl', 'ovs-ofctl', 'nft', 'dnsmasq'],
     'sysctl',
   ],
-  nc: ['ip', 'ovs-vsctl', 'ovs-ofctl', 'nft', 'qemu-system-x86_64', 'qemu-img'],
+  nc: [
+    ...['ip', 'ovs-vsctl', 'ovs-ofctl', 'nft', 'qemu-system-x86_64', 'qemu-img'],
+    ...['haproxy', 'conntrack', 'ethtool', 'nsenter', 'sysctl'],
+  ],
   sc: [],
 }
 

@@ -91,13 +91,14 @@ export class FlowPlanner {
   #groups(desired: Desired, taps: readonly GuardedPort[]): void {
     const used = new Map<string, Group>()
     const setNumber = (set: groups.PeerSet) => this.#number(set.key)
-    for (const { ofport, groupIds } of taps) {
+    for (const { ofport, groupIds, openWithoutGroups } of taps) {
       // A group that is not known allows nothing.
       const own = [...new Set(groupIds)].flatMap((id) => {
         const group = bodyAt(desired, `group/${id}`, 'group')
         if (group !== null) used.set(id, group)
         return group === null ? [] : [group]
       })
+      if (groupIds.length === 0 && openWithoutGroups) own.push(groups.EVERYTHING)
       this.#unit(`groups ${ofport}`, own, () => groups.portGroupFlows(ofport, own, setNumber))
     }
     this.#peers(desired, used)

@@ -2,7 +2,8 @@
 // prefix list) is one flow at the port and one flow for each address, joined by conjunction(): a
 // member costs one flow on a host, however many ports and rules ask for it.
 
-import type { Group, GroupRule } from '../../proto/gen/mallee/v1/tenants_pb.js'
+import { create } from '@bufbuild/protobuf'
+import { type Group, type GroupRule, GroupSchema } from '../../proto/gen/mallee/v1/tenants_pb.js'
 import { type Cidr, type Family, formatCidr, parseCidr } from '../../topology/cidr.ts'
 import { trafficMatches } from './flow-matches.ts'
 import { DIRECT, type GroupTables, INCOMING, OUTGOING, TOGETHER } from './flow-tables.ts'
@@ -10,6 +11,15 @@ import { DIRECT, type GroupTables, INCOMING, OUTGOING, TOGETHER } from './flow-t
 /** Up to so many prefixes, flows of their own are fewer than a set's. */
 const MAX_DIRECT_CIDRS = 2
 const FAMILIES: readonly Family[] = [4, 6]
+const ALL = { protocol: -1, fromPort: -1, toPort: -1, cidrs: ['0.0.0.0/0', '::/0'] }
+
+/** A group that forbids nothing. */
+export const EVERYTHING: Group = create(GroupSchema, {
+  rules: [
+    { ...ALL, egress: false },
+    { ...ALL, egress: true },
+  ],
+})
 
 /** Who is at the other end of a rule, when they are many. */
 export type PeerSet =

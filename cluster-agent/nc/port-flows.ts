@@ -23,6 +23,8 @@ export interface GuardedPort {
   /** False for an appliance, which sends what is from others. */
   readonly sourceDestCheck: boolean
   readonly groupIds: readonly string[]
+  /** Without groups nothing is forbidden, and not everything. */
+  readonly openWithoutGroups: boolean
 }
 
 /** How Open vSwitch reads a neighbour discovery option that is not there. */

@@ -1,5 +1,5 @@
 // Instances' ports on the switch: a tap each, as access port of its network. Added before a machine
-// starts, removed after it is gone.
+// starts, removed after it is gone. Those of load balancers' nodes, whose veths others make, too.
 
 import type { Exec } from '../../common/exec.ts'
 import type { Reconciler } from '../../common/reconcile.ts'
@@ -15,6 +15,7 @@ import {
 } from '../host/ovs.ts'
 import { addTaps, deleteTap, listTaps, type Tap } from '../host/tap.ts'
 import { TRUNK_MARK } from '../host/trunk.ts'
+import { listVeths } from './balancers/links.ts'
 import type { SwitchPorts } from './flow-plan.ts'
 import type { GuardedPort } from './port-flows.ts'
 import type { NicWanted } from './wanted.ts'
@@ -25,6 +26,8 @@ const MARK = 'tap'
 export interface PortsSeen {
   readonly taps: readonly Tap[]
   readonly ports: readonly Port[]
+  /** Outer ends of load balancers' nodes. */
+  readonly veths: ReadonlySet<string>
 }
 
 export type PortStep =
@@ -52,10 +55,13 @@ export function oldPortsReconciler(
   return reconciler('old-ports', options, (wanted, seen) => planOldPorts(wanted, seen, busy))
 }
 
-export function planPorts(wanted: readonly NicWanted[], { taps, ports }: PortsSeen): PortStep[] {
+export function planPorts(all: readonly NicWanted[], seen: PortsSeen): PortStep[] {
+  const { taps, ports, veths } = seen
+  // A node whose veth is not there yet has no port either.
+  const wanted = all.filter(({ tap, balancer }) => !balancer || veths.has(tap))
   const mtus = new Map(taps.map(({ name, mtu }) => [name, mtu]))
   const known = new Map(ports.map((port) => [port.name, port]))
-  const unset = wanted.filter(({ tap, mtu }) => mtus.get(tap) !== mtu)
+  const unset = wanted.filter(({ tap, mtu, balancer }) => !balancer && mtus.get(tap) !== mtu)
   const unplugged = wanted.filter((nic) => !fits(known.get(nic.tap), nic))
   // The switch does not look again at a device that it once could not open.
   const dead = unplugged.filter(({ tap }) => (known.get(tap)?.ofport ?? 1) <= 0)
@@ -70,7 +76,7 @@ export function planPorts(wanted: readonly NicWanted[], { taps, ports }: PortsSe
 
 export function planOldPorts(
   wanted: readonly NicWanted[],
-  { taps, ports }: PortsSeen,
+  { taps, ports }: Pick<PortsSeen, 'taps' | 'ports'>,
   busy: ReadonlySet<string> = new Set(),
 ): PortStep[] {
   const keep = new Set([...wanted.map(({ tap }) => tap), ...busy])
@@ -101,11 +107,11 @@ export async function switchPorts({ exec, sw, wanted }: PortsOptions): Promise<S
 }
 
 function guardedPort(nic: NicWanted, ofport: number): GuardedPort {
-  const { mac, tag, sourceDestCheck, groupIds } = nic
+  const { mac, tag, sourceDestCheck, groupIds, balancer: openWithoutGroups } = nic
   const some = (addresses: readonly string[]) => addresses.filter((address) => address !== '')
   const ipv4 = some([nic.ipv4, ...nic.ipv4More])
   const ipv6 = some([nic.ipv6, ...nic.ipv6More])
-  return { ofport, mac, tag, ipv4, ipv6, sourceDestCheck, groupIds }
+  return { ofport, mac, tag, ipv4, ipv6, sourceDestCheck, groupIds, openWithoutGroups }
 }
 
 function reconciler(
@@ -115,6 +121,7 @@ function reconciler(
 ): Reconciler<PortsSeen, PortStep> {
   const observe = async () => ({
     taps: await listTaps(exec),
+    veths: new Set(await listVeths(exec)),
     ports: (await listPorts(exec, sw)).filter(({ externalIds }) => externalIds['mallee'] === MARK),
   })
   return {

@@ -22,6 +22,8 @@ import { listTaps, tapName } from '../host/tap.ts'
 import type { GuestDriver } from '../host-roles.ts'
 import { imagesDir, type Paths } from '../paths.ts'
 import type { RoleDriver } from '../role.ts'
+import { Balancers } from './balancers/balancers.ts'
+import { listVeths } from './balancers/links.ts'
 import { realCapacity } from './capacity.ts'
 import { consoleOutput } from './console.ts'
 import { FlowPlanner } from './flow-plan.ts'
@@ -30,7 +32,7 @@ import { type FetchImage, Images } from './images.ts'
 import { Machines } from './machines.ts'
 import { oldPortsReconciler, type PortsOptions, portsReconciler, switchPorts } from './ports.ts'
 import { Reaches } from './reach.ts'
-import { wantedMachines, wantedNics } from './wanted.ts'
+import { wantedMachines, wantedNics, wantedNodeNics } from './wanted.ts'
 
 const MAX_UNUSED_IMAGE_BYTES = 20 * 1024 ** 3
 
@@ -55,8 +57,10 @@ export interface NcRole extends RoleDriver {
   readonly capacity: () => Capacity
   /** Finds out whether guests can be reached; to be called every few seconds. */
   readonly reach: () => Promise<void>
-  /** Hangs up on all machines; they go on, and the next role adopts them. */
-  readonly letGo: () => void
+  /** Makes load balancers' nodes; their ports and flows come with the next `pass`. */
+  readonly balancers: (desired: Desired) => Promise<void>
+  /** Hangs up on all machines and nodes; they go on, and the next role adopts them. */
+  readonly letGo: () => Promise<void>
 }
 
 export function ncRole(options: NcOptions): NcRole {
@@ -76,16 +80,26 @@ export function ncRole(options: NcOptions): NcRole {
   const planner = new FlowPlanner()
   const table = new FlowTable(exec, sw)
   const reaches = new Reaches({ exec, sw })
+  const balancers = new Balancers({ exec, paths, host, sw, clock, log })
 
   return {
     pass,
     reach: () => reaches.round(machines.running(), clock.nowMs()),
-    statuses: () => machines.statuses().map(withReach),
-    onStatus: (listener) => machines.onChange(listener),
+    balancers: (desired) => balancers.pass(desired),
+    statuses: () => [...machines.statuses().map(withReach), ...balancers.statuses()],
+    onStatus: (listener) => {
+      const offs = [machines.onChange(listener), balancers.onChange(listener)]
+      return () => {
+        for (const off of offs) off()
+      }
+    },
     consoleOutput: (id, maxBytes) => consoleOutput(paths, id, maxBytes),
     guests: machines,
     capacity: () => capacity,
-    letGo: () => machines.letGo(),
+    letGo: async () => {
+      machines.letGo()
+      await balancers.close()
+    },
     removeAll,
   }
 
@@ -102,7 +116,7 @@ export function ncRole(options: NcOptions): NcRole {
 
   async function pass(desired: Desired): Promise<void> {
     const wanted = wantedMachines(desired, host)
-    const nics = wantedNics(wanted)
+    const nics = [...wantedNics(wanted), ...wantedNodeNics(desired, host)]
     const ports = { exec, sw, wanted: nics }
     await reconcileOnce(portsReconciler(ports), log)
     await guard(desired, ports)
@@ -126,12 +140,14 @@ export function ncRole(options: NcOptions): NcRole {
     await reconcileOnce(table.reconciler(wanted), log)
     if (sw.datapath !== 'netdev') return
     // Also of those that a guest still has: it may send until it lets go.
-    const names = (await listTaps(exec)).map(({ name }) => name)
+    const taps = (await listTaps(exec)).map(({ name }) => name)
+    const names = [...taps, ...(await listVeths(exec))]
     await reconcileOnce(guardReconciler({ exec, group: 'taps', ports: () => names }), log)
   }
 
   async function removeAll(): Promise<void> {
     await machines.pass([])
+    await balancers.removeAll()
     await removeOldPorts(new Map(), { exec, sw, wanted: [] })
     await removeGuard(exec, 'taps')
   }

@@ -10,9 +10,11 @@ import {
 import { bodies, bodyAt, type Desired } from '../../proto/resources.ts'
 import { type ImageFormat, parseImageFormat } from '../host/qemu-img.ts'
 import { tapName } from '../host/tap.ts'
+import { nodeDevice } from './balancers/names.ts'
 
 export interface NicWanted {
   readonly id: string
+  /** The host's end: a tap, of a load balancer's node a veth. */
   readonly tap: string
   readonly mac: string
   readonly ipv4: string
@@ -23,6 +25,8 @@ export interface NicWanted {
   readonly groupIds: readonly string[]
   readonly sourceDestCheck: boolean
   readonly deviceIndex: number
+  /** A load balancer's node: without groups nothing is forbidden. */
+  readonly balancer: boolean
   readonly tag: number
   readonly mtu: number
 }
@@ -56,6 +60,15 @@ export function wantedNics(machines: readonly MachineWanted[]): NicWanted[] {
   return machines.filter(({ power }) => power !== 'terminated').flatMap(({ nics }) => nics)
 }
 
+/** The interfaces of a host's load balancers' nodes. */
+export function wantedNodeNics(desired: Desired, host: string): NicWanted[] {
+  return bodies(desired, 'interface').flatMap((nic) => {
+    if (!nic.balancer || nic.host !== host) return []
+    const network = bodyAt(desired, `network/${nic.networkId}`, 'network')
+    return network === null ? [] : [nicWanted(nic, network)]
+  })
+}
+
 function wantedMachine(desired: Desired, instance: Instance): MachineWanted {
   const missing: string[] = []
   const imageKey = `image/${instance.imageId}`
@@ -86,9 +99,12 @@ function wantedMachine(desired: Desired, instance: Instance): MachineWanted {
 }
 
 function nicWanted(nic: Interface, { vlanTag: tag, mtu }: Network): NicWanted {
-  const { id, mac, ipv4, ipv6, ipv4More, ipv6More, groupIds, sourceDestCheck, deviceIndex } = nic
+  const { id, mac, ipv4, ipv6, ipv4More, ipv6More, groupIds, sourceDestCheck } = nic
+  const { deviceIndex, balancer } = nic
   const addresses = { mac, ipv4, ipv6, ipv4More, ipv6More }
-  return { id, tap: tapName(mac), ...addresses, groupIds, sourceDestCheck, deviceIndex, tag, mtu }
+  const tap = balancer ? nodeDevice(mac) : tapName(mac)
+  const guarded = { groupIds, sourceDestCheck, balancer }
+  return { id, tap, ...addresses, ...guarded, deviceIndex, tag, mtu }
 }
 
 function powerOf(power: Power): MachineWanted['power'] {

@@ -18,6 +18,7 @@ const PORT: GuardedPort = {
   ipv6: ['fd10:1:1::5'],
   sourceDestCheck: true,
   groupIds: ['sg-a'],
+  openWithoutGroups: false,
 }
 const PORTS: SwitchPorts = { taps: [PORT], trunk: 1, gateways: [], vxlans: [] }
 

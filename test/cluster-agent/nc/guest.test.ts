@@ -48,7 +48,7 @@ describe('ncRole with real guests', { skip: whyNoHosts() ?? false }, () => {
   })
 
   after(async () => {
-    role?.letGo()
+    await role?.letGo()
     await guests?.host.stop()
     rmSync(dir, { recursive: true, force: true })
   })
@@ -198,7 +198,7 @@ describe('ncRole with real guests', { skip: whyNoHosts() ?? false }, () => {
 
   test('a new agent adopts what runs, without a step', async () => {
     const pid = await guestPid(guests, 1)
-    role.letGo()
+    await role.letGo()
     const steps: unknown[] = []
     const log: Log = { ...silentLog, info: (event, fields) => steps.push([event, fields]) }
     role = guests.newRole(log)
@@ -238,7 +238,7 @@ describe('ncRole with real guests', { skip: whyNoHosts() ?? false }, () => {
     await role.pass(guests.desired([{ n: 1, rebootCount: 1 }, { n: 2 }]))
     check()
     // A new agent knows it, too.
-    role.letGo()
+    await role.letGo()
     role = guests.newRole()
     await role.pass(guests.desired([{ n: 1, rebootCount: 1 }, { n: 2 }]))
     check()

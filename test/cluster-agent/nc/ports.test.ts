@@ -19,6 +19,7 @@ const nic = (tap: string, change: Partial<NicWanted> = {}): NicWanted => ({
   groupIds: [],
   sourceDestCheck: true,
   deviceIndex: 0,
+  balancer: false,
   tag: 10,
   mtu: 1_420,
   ...change,
@@ -67,7 +68,7 @@ const NEW: [string, NicWanted[], Tap[], Port[], string[]][] = [
 
 for (const [what, wanted, taps, ports, steps] of NEW) {
   test(`planPorts: ${what}`, () => {
-    assert.deepEqual(planPorts(wanted, { taps, ports }).map(text), steps)
+    assert.deepEqual(planPorts(wanted, { taps, ports, veths: new Set() }).map(text), steps)
   })
 }
 

@@ -48,6 +48,7 @@ export function nicOf(one: Station, change: Partial<NicWanted> = {}): NicWanted 
   return {
     ...{ id: `eni-${n}`, tap: tapName(mac), mac, ipv4, ipv6, tag, mtu: 1_400 },
     ...{ ipv4More: [], ipv6More: [], groupIds: [], sourceDestCheck: true, deviceIndex: 0 },
+    balancer: false,
     ...change,
   }
 }

@@ -1,7 +1,7 @@
 // What stands for a guest's programs in tests of the switch. Run inside of its network:
 // node talk.ts serve PORT... | tcp ADDRESS PORT MS | udp ADDRESS PORT MS | hold ADDRESS PORT FILE.
 // Asking prints `ok`, or exits 1 when nobody answers in time. `hold` keeps one connection open, and
-// says through it what is appended to FILE, printing what comes back.
+// says through it what is appended to FILE, printing what comes back, and its end.
 
 import { createSocket } from 'node:dgram'
 import { readFileSync } from 'node:fs'
@@ -52,6 +52,7 @@ function hold(address: string, port: number, file: string): void {
   const socket = connect({ host: address, port }, () => process.stdout.write('connected\n'))
   socket.on('data', (text) => process.stdout.write(text))
   socket.on('error', () => process.exit(1))
+  socket.on('close', () => process.stdout.write('closed\n', () => process.exit(0)))
   let said = 0
   setInterval(() => {
     const text = readFileSync(file, 'utf8').slice(said)
