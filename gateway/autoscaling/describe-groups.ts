@@ -122,7 +122,7 @@ function groupShape(
 function memberShape(
   view: View,
   region: string,
-  { instance, type, rack, state, healthy, template, ...member }: ScalingMemberRecord,
+  { instance, type, rack, state, healthy, template, hold, ...member }: ScalingMemberRecord,
 ): Required<Pick<Instance, 'InstanceId' | 'AvailabilityZone' | 'ProtectedFromScaleIn'>> &
   Instance & { LifecycleState: NonNullable<Instance['LifecycleState']> } {
   return {
@@ -130,7 +130,7 @@ function memberShape(
     InstanceType: type,
     AvailabilityZone: zoneName(region, rack),
     AvailabilityZoneId: zoneIdOf(view, region, rack),
-    LifecycleState: state,
+    LifecycleState: hold === null ? state : (`${state}:Wait` as 'Pending:Wait'),
     HealthStatus: healthy ? 'Healthy' : 'Unhealthy',
     LaunchTemplate:
       template === null

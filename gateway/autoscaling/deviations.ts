@@ -6,14 +6,16 @@ import type { AutoScalingHandlers } from '../aws/handlers.ts'
 export const SCALING_DEVIATIONS: { readonly [K in keyof AutoScalingHandlers]: string } = {
   AttachInstances: 'instances of the group’s VPC and zones; 20 at once',
   AttachTrafficSources: 'target groups; at once',
-  CreateAutoScalingGroup: 'of launch templates; no lifecycle hooks, no rebalancing of capacity',
+  CreateAutoScalingGroup: 'of launch templates; no rebalancing of capacity',
   DescribeLaunchConfigurations: 'always empty: nobody can make one',
-  DescribeLifecycleHooks: 'always empty: nobody can make one',
   DescribeLoadBalancers: 'always empty: there are no classic load balancers',
   DescribeNotificationConfigurations: 'always empty: nobody can be notified',
   DescribeScalingActivities: 'the 100 newest that ended, of the last six weeks',
   DescribeWarmPool: 'always empty: nobody can make one',
   DetachInstances: 'done when it is answered',
+  DescribePolicies: 'nobody has alarms',
   EnterStandby: 'done when it is answered',
   ExitStandby: 'done when it is answered',
+  PutLifecycleHook: 'nobody is notified: who acts asks, or is on the instance',
+  PutScalingPolicy: 'simple ones and those of steps, which somebody executes',
 }

@@ -21,7 +21,7 @@ const DAY_SECONDS = 86_400
 const MAX_LIFETIME = 31_536_000
 const MAX_SECONDS = 2 ** 31 - 1
 /** Auto Scaling user guide, "Quotas": so many instances of one group here. */
-const MAX_SIZE = 1_000
+export const MAX_SIZE = 1_000
 const NAME_CHARS = 255
 const NAME = /^[!-9;-~][ -9;-~]*$/
 
@@ -49,6 +49,7 @@ const KNOWN = new Set([
 const CREATE_KNOWN = new Set([
   ...KNOWN,
   ...['Tags', 'TargetGroupARNs', 'TrafficSources', 'LoadBalancerNames'],
+  'LifecycleHookSpecificationList',
 ])
 /** Values that ask for what every group has anyway. */
 const HARMLESS = new Map<string, readonly unknown[]>([

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import type { RandomHex } from '../../common/clock.ts'
 import type { ScalingGroupRecord, ScalingMemberRecord } from '../store/scaling-records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
-import { noGroup } from './errors.ts'
+import { invalid, noGroup } from './errors.ts'
 
 export interface ScalingParts {
   readonly state: State
@@ -61,6 +61,12 @@ export async function putGroup(
 
 export async function putMember(tx: Transaction, member: ScalingMemberRecord): Promise<void> {
   await tx.put('scaling-member', [member.instance], member)
+}
+
+/** A group on its way out takes no wishes. */
+export function refuseDeleted({ name, deletedAtMs }: ScalingGroupRecord): void {
+  if (deletedAtMs === null) return
+  throw invalid(`AutoScalingGroup '${name}' is pending delete and cannot be changed.`)
 }
 
 /** Those that the desired capacity is of. */

@@ -6,11 +6,21 @@ import type { AutoScalingHandlers, CallContext } from '../aws/handlers.ts'
 import { checkQuota } from '../ec2/quotas.ts'
 import type { ScalingGroupRecord } from '../store/scaling-records.ts'
 import { invalid } from './errors.ts'
+import { forgetGroup } from './forget.ts'
 import { checkLaunches, whatAsked, whatNeeded } from './group-launch.ts'
 import { placesAsked } from './group-places.ts'
 import { parseCreate, parseUpdate } from './group-request.ts'
 import { parseTags } from './group-tags.ts'
-import { atTime, groupKey, holdGroup, newUuid, putGroup, type ScalingParts } from './groups-kept.ts'
+import {
+  atTime,
+  groupKey,
+  holdGroup,
+  newUuid,
+  putGroup,
+  refuseDeleted,
+  type ScalingParts,
+} from './groups-kept.ts'
+import { parseHooks } from './lifecycle-hooks.ts'
 import { checkTargetGroups, noTargets, sourcesNamed } from './targets.ts'
 
 type GroupHandlers = Required<
@@ -47,7 +57,7 @@ export function groupHandlers(parts: ScalingParts): GroupHandlers {
         const group: ScalingGroupRecord = {
           ...{ ...settings, ...whatNeeded(view, context, input), ...places, targetGroups },
           ...newGroup(randomHex, account, name, context.nowMs),
-          tags,
+          ...{ tags, hooks: parseHooks(input.LifecycleHookSpecificationList) },
           cause: created(context.nowMs, settings.desired),
         }
         checkTargetGroups(view, region, group, targetGroups)
@@ -104,10 +114,9 @@ export function groupHandlers(parts: ScalingParts): GroupHandlers {
     DeleteAutoScalingGroup: async ({ caller: { account }, nowMs }, input) => {
       const { AutoScalingGroupName: name = '', ForceDelete: force = false } = input
       await state.update(async (tx) => {
-        const { group, members } = await holdGroup(tx, state, account, name)
+        const { group, members, view } = await holdGroup(tx, state, account, name)
         checkDeletion(group, force)
-        if (members.length === 0)
-          return await tx.delete('scaling-group', ...groupKey(account, name))
+        if (members.length === 0) return await forgetGroup(tx, view, group)
         if (!force) {
           if (members.every(({ state: now }) => now === 'Terminating')) throw inProgress()
           const text =
@@ -138,12 +147,6 @@ export function checkDesired({ min, max }: ScalingGroupRecord, desired: number):
   const text = `New SetDesiredCapacity value ${desired} is`
   if (desired > max) throw invalid(`${text} above max value ${max} for the AutoScalingGroup.`)
   if (desired < min) throw invalid(`${text} below min value ${min} for the AutoScalingGroup.`)
-}
-
-/** A group on its way out takes no wishes. */
-export function refuseDeleted({ name, deletedAtMs }: ScalingGroupRecord): void {
-  if (deletedAtMs === null) return
-  throw invalid(`AutoScalingGroup '${name}' is pending delete and cannot be changed.`)
 }
 
 export function refuseCooling({ cooldownUntilMs }: ScalingGroupRecord, nowMs: number): void {

@@ -6,6 +6,7 @@ import { removeTags } from '../ec2/tagging.ts'
 import type {
   ScalingActivityRecord,
   ScalingGroupRecord,
+  ScalingHook,
   ScalingMemberRecord,
 } from '../store/scaling-records.ts'
 import type { State, Transaction } from '../store/state.ts'
@@ -52,7 +53,7 @@ export function membersNamed(
 
 /**
  * Its instance is terminated, also one that is protected from that; it is a member until then. One
- * that is a target ends its connections first, and the loop terminates it then.
+ * that is a target ends its connections first, and hooks are waited for: the loop ends it then.
  */
 export async function takeOut(
   tx: Transaction,
@@ -72,9 +73,10 @@ export async function takeOut(
     ...{ cause, subnet, rack, nowMs },
   })
   await takeFromTargets(tx, parts, group, [id], nowMs)
-  const instance = group.targetGroups.length > 0 ? null : await tx.get('instance', id)
+  const waits = group.targetGroups.length > 0 || group.hooks.some(isOfEnd)
+  const instance = waits ? null : await tx.get('instance', id)
   if (instance !== null) await terminate(tx, instance, nowMs)
-  await putMember(tx, { ...member, state: 'Terminating', activity: activity.id })
+  await putMember(tx, { ...member, state: 'Terminating', hold: null, activity: activity.id })
   return activity
 }
 
@@ -116,4 +118,8 @@ export async function serve(
 ): Promise<void> {
   if (group.suspended.includes('AddToLoadBalancer')) return
   await addToTargets(tx, parts, group, instances, nowMs)
+}
+
+function isOfEnd({ transition }: ScalingHook): boolean {
+  return transition === 'terminating'
 }

@@ -15,7 +15,6 @@ import { activityShape, putActivity } from './activities.ts'
 import { invalid } from './errors.ts'
 import { GROUP_TAG } from './group-launch.ts'
 import { zonesOf } from './group-places.ts'
-import { refuseDeleted } from './groups.ts'
 import {
   atTime,
   type Held,
@@ -23,6 +22,7 @@ import {
   isActive,
   putGroup,
   putMember,
+  refuseDeleted,
   type ScalingParts,
 } from './groups-kept.ts'
 import { letGo, membersNamed, serve, sizesRefused } from './members.ts'
@@ -185,7 +185,7 @@ async function attach(
     await putMember(tx, {
       ...{ instance: id, account, group: group.id, state: 'InService', healthy: true },
       ...{ protected: group.protectsNew, rack, subnet, type, template: null, balances: false },
-      ...{ activity: '', joinedAtMs: nowMs, inServiceAtMs: nowMs },
+      ...{ hold: null, activity: '', joinedAtMs: nowMs, inServiceAtMs: nowMs },
     })
     const member = { instance: id, subnet, rack }
     const move = {

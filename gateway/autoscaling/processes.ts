@@ -4,8 +4,13 @@ import type { AutoScalingHandlers } from '../aws/handlers.ts'
 import { quotaOf } from '../ec2/quotas.ts'
 import { invalid } from './errors.ts'
 import { TERMINATION_POLICIES } from './group-request.ts'
-import { refuseDeleted } from './groups.ts'
-import { groupInView, holdGroup, putGroup, type ScalingParts } from './groups-kept.ts'
+import {
+  groupInView,
+  holdGroup,
+  putGroup,
+  refuseDeleted,
+  type ScalingParts,
+} from './groups-kept.ts'
 
 type ProcessHandlers = Required<
   Pick<
@@ -14,7 +19,6 @@ type ProcessHandlers = Required<
     | 'DescribeAdjustmentTypes'
     | 'DescribeAutoScalingNotificationTypes'
     | 'DescribeLaunchConfigurations'
-    | 'DescribeLifecycleHooks'
     | 'DescribeLifecycleHookTypes'
     | 'DescribeLoadBalancers'
     | 'DescribeNotificationConfigurations'
@@ -94,10 +98,6 @@ export function processHandlers({ state }: ScalingParts): ProcessHandlers {
     // Nobody can make any of these here: there are none of any group.
     DescribeLaunchConfigurations: () => ({ LaunchConfigurations: [] }),
     DescribeNotificationConfigurations: () => ({ NotificationConfigurations: [] }),
-    DescribeLifecycleHooks: async ({ caller }, input) => {
-      groupInView(await state.fresh(), caller.account, input.AutoScalingGroupName ?? '')
-      return { LifecycleHooks: [] }
-    },
     DescribeLoadBalancers: async ({ caller }, input) => {
       groupInView(await state.fresh(), caller.account, input.AutoScalingGroupName ?? '')
       return { LoadBalancers: [] }

@@ -5,8 +5,13 @@ import { instanceHealth } from '../elb/instance-targets.ts'
 import type { ScalingGroupRecord } from '../store/scaling-records.ts'
 import type { View } from '../store/state.ts'
 import { invalid } from './errors.ts'
-import { refuseDeleted } from './groups.ts'
-import { groupInView, holdGroup, putGroup, type ScalingParts } from './groups-kept.ts'
+import {
+  groupInView,
+  holdGroup,
+  putGroup,
+  refuseDeleted,
+  type ScalingParts,
+} from './groups-kept.ts'
 import { pageOf } from './paging.ts'
 import {
   addToTargets,

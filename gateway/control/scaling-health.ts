@@ -39,6 +39,8 @@ export function illnessOf(
   const host = view.get('host', instance.rack, instance.host)
   // Its host was taken out of the cloud for good, and its disk with it.
   if (host === null) return ENDED
+  // One that does not serve yet, or is put aside, is not asked for more than that.
+  if (member.state !== 'InService') return null
   if (inGrace(group, member, nowMs) || !isRackConnected(view, instance.rack)) return null
   if (host.status?.connected !== true) {
     const awayMs = nowMs - (host.awaySinceMs ?? nowMs)

@@ -126,7 +126,13 @@ async function join(
   await putMember(tx, {
     ...{ instance: id, account: group.account, group: group.id, state: 'Pending', healthy: true },
     ...{ protected: group.protectsNew, rack, subnet, type, template },
-    ...{ balances: step.balances, activity: activity.id, joinedAtMs: nowMs, inServiceAtMs: null },
+    ...{
+      hold: null,
+      balances: step.balances,
+      activity: activity.id,
+      joinedAtMs: nowMs,
+      inServiceAtMs: null,
+    },
   })
 }
 

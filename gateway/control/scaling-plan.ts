@@ -3,7 +3,11 @@
 
 import { isActive } from '../autoscaling/groups-kept.ts'
 import type { InstanceRecord } from '../store/records.ts'
-import type { ScalingGroupRecord, ScalingMemberRecord } from '../store/scaling-records.ts'
+import type {
+  ScalingGroupRecord,
+  ScalingHook,
+  ScalingMemberRecord,
+} from '../store/scaling-records.ts'
 import { imbalance, nextLaunch, victims, type ZoneSeen } from './scaling-choice.ts'
 import type { Illness } from './scaling-health.ts'
 
@@ -42,7 +46,13 @@ export type Step =
   | { readonly kind: 'drop'; readonly members: readonly ScalingMemberRecord[] }
   /** Never ran, and will not. */
   | { readonly kind: 'fail'; readonly member: ScalingMemberRecord; readonly message: string }
-  /** Its connections have ended, and so shall it. */
+  /** It waits for the group's hooks from now on. */
+  | {
+      readonly kind: 'hold'
+      readonly member: ScalingMemberRecord
+      readonly transition: ScalingHook['transition']
+    }
+  /** Nobody waits for it any more, and so it shall end. */
   | { readonly kind: 'end'; readonly member: ScalingMemberRecord }
   | { readonly kind: 'enter'; readonly members: readonly ScalingMemberRecord[] }
   | { readonly kind: 'sicken'; readonly members: readonly ScalingMemberRecord[] }
@@ -81,14 +91,11 @@ export function planGroup(seen: GroupSeen): Step | null {
 }
 
 /** What happened to instances becomes true of members. */
-function settle({ group, members }: GroupSeen): Step | null {
+function settle({ group, members, nowMs }: GroupSeen): Step | null {
   const gone = members.filter(({ member, instance }) => !isActive(member) && isGone(instance))
   if (gone.length > 0) return { kind: 'drop', members: recordsOf(gone) }
-  const drained = members.find(
-    ({ member, instance, draining }) =>
-      member.state === 'Terminating' && instance?.desired !== 'terminated' && !draining,
-  )
-  if (drained !== undefined) return { kind: 'end', member: drained.member }
+  const ending = members.find((one) => one.member.state === 'Terminating' && mayEnd(one, nowMs))
+  if (ending !== undefined) return held(group, ending.member, 'terminating') ?? end(ending.member)
   const pending = members.filter(({ member }) => member.state === 'Pending')
   const failed = pending.find(({ instance }) => isFailed(instance))
   if (failed !== undefined) {
@@ -96,9 +103,46 @@ function settle({ group, members }: GroupSeen): Step | null {
     return { kind: 'fail', member: failed.member, message }
   }
   const up = pending.filter(({ instance }) => instance?.state === 'running')
+  const waiting = up.find(({ member }) => held(group, member, 'launching') !== null)
+  if (waiting !== undefined) return held(group, waiting.member, 'launching')
+  const said = up.filter(({ member }) => isSaid(member, nowMs))
+  const given = said.find(({ member }) => isAbandoned(member, nowMs))
+  if (given !== undefined) {
+    const message = 'Lifecycle Action was completed with ABANDON Result'
+    return { kind: 'fail', member: given.member, message }
+  }
   // One that cannot become a target is to fail alone.
   const most = group.targetGroups.length > 0 ? 1 : MAX_AT_ONCE
-  return up.length > 0 ? { kind: 'enter', members: recordsOf(up.slice(0, most)) } : null
+  return said.length > 0 ? { kind: 'enter', members: recordsOf(said.slice(0, most)) } : null
+}
+
+/** Its connections are over, and so is what it waits for. */
+function mayEnd({ member, instance, draining }: MemberSeen, nowMs: number): boolean {
+  return instance?.desired !== 'terminated' && !draining && isSaid(member, nowMs)
+}
+
+function end(member: ScalingMemberRecord): Step {
+  return { kind: 'end', member }
+}
+
+/** The step after which it waits for hooks; null when there are none, or it has waited. */
+function held(
+  { hooks }: ScalingGroupRecord,
+  member: ScalingMemberRecord,
+  transition: ScalingHook['transition'],
+): Step | null {
+  const isDue = member.hold === null && hooks.some((one) => one.transition === transition)
+  return isDue ? { kind: 'hold', member, transition } : null
+}
+
+function isSaid({ hold }: ScalingMemberRecord, nowMs: number): boolean {
+  return (hold ?? []).every((one) => one.result !== null || nowMs >= one.untilMs)
+}
+
+function isAbandoned({ hold }: ScalingMemberRecord, nowMs: number): boolean {
+  return (hold ?? []).some(
+    (one) => (one.result ?? (nowMs >= one.untilMs ? one.fallback : null)) === 'ABANDON',
+  )
 }
 
 /** The end of a group: all instances go, also protected ones and those in standby; then itself. */

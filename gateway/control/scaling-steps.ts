@@ -5,6 +5,7 @@
 import type { Log } from '../../common/log.ts'
 import { never } from '../../topology/result.ts'
 import { endActivity, putActivity } from '../autoscaling/activities.ts'
+import { forgetGroup } from '../autoscaling/forget.ts'
 import {
   atTime,
   groupKey,
@@ -13,6 +14,7 @@ import {
   putMember,
   type ScalingParts,
 } from '../autoscaling/groups-kept.ts'
+import { heldBy } from '../autoscaling/lifecycle-hooks.ts'
 import { serve, takeOut } from '../autoscaling/members.ts'
 import { ApiError } from '../aws/api-error.ts'
 import { terminate } from '../ec2/instance-actions.ts'
@@ -94,6 +96,12 @@ async function take(turn: Turn, step: Exclude<Step, { kind: 'launch' }>): Promis
       return
     case 'fail':
       return await fail(turn, step.member, step.message)
+    case 'hold': {
+      const hold = heldBy(turn.parts, group, step.transition, seen.nowMs)
+      await putMember(tx, { ...step.member, hold })
+      await putGroup(tx, group)
+      return
+    }
     case 'end': {
       const instance = await tx.get('instance', step.member.instance)
       if (instance !== null) await terminate(tx, instance, seen.nowMs)
@@ -106,8 +114,8 @@ async function take(turn: Turn, step: Exclude<Step, { kind: 'launch' }>): Promis
       const isWell = step.members.some((member) => member.joinedAtMs >= retryAtMs)
       await serve(tx, turn.parts, group, instancesOf(step.members), seen.nowMs)
       for (const member of step.members) {
-        const inService = { state: 'InService', inServiceAtMs: seen.nowMs, activity: '' } as const
-        await putMember(tx, { ...member, ...inService })
+        const since = { inServiceAtMs: seen.nowMs, activity: '', hold: null }
+        await putMember(tx, { ...member, ...since, state: 'InService' })
         await endActivity(tx, member.activity, 'Successful', seen.nowMs)
       }
       await putGroup(tx, group, isWell ? { trouble: null } : {})
@@ -122,7 +130,7 @@ async function take(turn: Turn, step: Exclude<Step, { kind: 'launch' }>): Promis
     case 'wait':
       return await wait(turn, step.message)
     case 'forget':
-      await tx.delete('scaling-group', ...groupKey(group.account, group.name))
+      await forgetGroup(tx, await turn.parts.state.fresh(), group)
       return
     default:
       return never(step)
@@ -135,7 +143,7 @@ async function fail(turn: Turn, member: ScalingMemberRecord, why: string): Promi
   const message = failed(why)
   parts.log.warn('launch of a group failed', { ...nameOf(group), instance: member.instance, why })
   await endActivity(tx, member.activity, 'Failed', seen.nowMs, message)
-  await putMember(tx, { ...member, state: 'Terminating', activity: '' })
+  await putMember(tx, { ...member, state: 'Terminating', hold: [], activity: '' })
   await putGroup(tx, group, { trouble: troubleOf(group, message, seen.nowMs) })
 }
 

@@ -14,6 +14,7 @@ import type { Change } from '../store/store.ts'
 import { illnessOf } from './scaling-health.ts'
 import { versionOf } from './scaling-launch.ts'
 import { type GroupSeen, planGroup } from './scaling-plan.ts'
+import { runScheduled } from './scaling-schedule.ts'
 import { applyStep, type StepParts } from './scaling-steps.ts'
 
 export interface LoopParts extends StepParts {
@@ -46,6 +47,7 @@ export function startScaling(parts: LoopParts): { stop: () => Promise<void> } {
       due.clear()
       if (!isWhole) return await tendGroups(parts, ids)
       wholeAtMs = clock.nowMs()
+      await runScheduled(parts, wholeAtMs)
       await tendGroups(parts, null)
       await forgetActivities(parts)
     },

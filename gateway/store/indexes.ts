@@ -32,6 +32,8 @@ export const INDEXED = {
   'scaling-group': ['account', 'id'],
   'scaling-member': ['account', 'group'],
   'scaling-activity': ['account', 'group'],
+  'scaling-policy': ['account', 'group'],
+  'scheduled-action': ['account', 'group'],
   'load-balancer': ['account', 'vpc'],
   'balancer-node': ['account', 'loadBalancer', 'rack'],
   listener: ['loadBalancer', 'targetGroup'],

@@ -62,6 +62,28 @@ export interface ScalingTrouble {
   readonly retryAtMs: number
 }
 
+/** Instances wait for somebody's word as they come or go. */
+export interface ScalingHook {
+  readonly name: string
+  readonly transition: 'launching' | 'terminating'
+  /** After so long without a word it has `result`. */
+  readonly timeoutSeconds: number
+  readonly result: 'CONTINUE' | 'ABANDON'
+  readonly metadata: string
+}
+
+/** A hook that an instance waits for. */
+export interface HeldHook {
+  readonly name: string
+  readonly token: string
+  readonly untilMs: number
+  /** No heartbeat makes it longer than that. */
+  readonly limitMs: number
+  readonly fallback: ScalingHook['result']
+  /** What was said; null until then. */
+  readonly result: ScalingHook['result'] | null
+}
+
 export interface ScalingGroupRecord extends ScalingWish {
   /** A UUID: a group of the same name that comes later is another one. */
   readonly id: string
@@ -69,6 +91,7 @@ export interface ScalingGroupRecord extends ScalingWish {
   readonly name: string
   readonly createdAtMs: number
   readonly tags: readonly ScalingTag[]
+  readonly hooks: readonly ScalingHook[]
   /** Processes that its user stopped. */
   readonly suspended: readonly string[]
   /** What changed its desired capacity last, as a sentence of an activity's cause. */
@@ -106,6 +129,8 @@ export interface ScalingMemberRecord {
   readonly template: ScalingTemplate | null
   /** Launched to balance zones: another one goes when it runs. */
   readonly balances: boolean
+  /** What it waits for, in the state that it is in; null while it does not. */
+  readonly hold: readonly HeldHook[] | null
   /** The activity that is about it now; '' for none. */
   readonly activity: string
   readonly joinedAtMs: number
@@ -128,9 +153,58 @@ export interface ScalingActivityRecord {
   readonly endedAtMs: number | null
 }
 
+/** Of a policy: for a metric that is so far from the threshold; null has no end. */
+export interface ScalingStep {
+  readonly lower: number | null
+  readonly upper: number | null
+  readonly adjustment: number
+}
+
+export interface ScalingPolicyRecord {
+  /** A UUID. */
+  readonly id: string
+  readonly account: string
+  readonly group: string
+  readonly name: string
+  readonly type: 'SimpleScaling' | 'StepScaling'
+  readonly kind: 'ChangeInCapacity' | 'ExactCapacity' | 'PercentChangeInCapacity'
+  /** Of a simple policy. */
+  readonly adjustment: number
+  readonly steps: readonly ScalingStep[]
+  /** The least change of a policy of percents. */
+  readonly magnitude: number | null
+  /** Null: the group's. */
+  readonly cooldownSeconds: number | null
+  readonly warmupSeconds: number | null
+  readonly aggregation: string
+  readonly enabled: boolean
+}
+
+/** What a group is told at a time. */
+export interface ScheduledActionRecord {
+  /** A UUID. */
+  readonly id: string
+  readonly account: string
+  readonly group: string
+  readonly name: string
+  readonly min: number | null
+  readonly max: number | null
+  readonly desired: number | null
+  /** As it was sent; '' for once. */
+  readonly recurrence: string
+  readonly timeZone: string
+  readonly startMs: number | null
+  readonly endMs: number | null
+  /** When it is due next. */
+  readonly nextAtMs: number
+}
+
 export interface ScalingRecords {
   /** `<account>/<digest of the name>`. */
   'scaling-group': ScalingGroupRecord
   'scaling-member': ScalingMemberRecord
   'scaling-activity': ScalingActivityRecord
+  /** By their ids, of all groups. */
+  'scaling-policy': ScalingPolicyRecord
+  'scheduled-action': ScheduledActionRecord
 }

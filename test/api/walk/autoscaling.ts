@@ -18,6 +18,10 @@ const TARGETS: readonly Row[] = [
     { keep: { scaled: 'TargetGroups.0.TargetGroupArn' } },
   ],
 ]
+const HOOK = { ...GROUP, LifecycleHookName: 'walk' }
+const LAUNCHING = 'autoscaling:EC2_INSTANCE_LAUNCHING'
+const POLICY = { ...GROUP, PolicyName: 'walk' }
+const SCHEDULED = { ...GROUP, ScheduledActionName: 'once' }
 
 const ROWS: readonly Row[] = [
   ['DescribeAccountLimits', {}, { want: { NumberOfAutoScalingGroups: 0 } }],
@@ -102,7 +106,47 @@ const ROWS: readonly Row[] = [
     { want: { 'Tags.0.Value': 'é' } },
   ],
   ['DeleteTags', { Tags: [TAG] }],
-  ['DescribeLifecycleHooks', GROUP, { want: { 'LifecycleHooks.0': null } }],
+  ['PutLifecycleHook', { ...HOOK, LifecycleTransition: LAUNCHING, HeartbeatTimeout: 60 }],
+  ['DescribeLifecycleHooks', GROUP, { want: { 'LifecycleHooks.0.HeartbeatTimeout': 60 } }],
+  // Nobody waits for it.
+  [
+    'RecordLifecycleActionHeartbeat',
+    { ...HOOK, InstanceId: '<member>' },
+    { refused: 'ValidationError' },
+  ],
+  [
+    'CompleteLifecycleAction',
+    { ...HOOK, InstanceId: '<member>', LifecycleActionResult: 'CONTINUE' },
+    { refused: 'ValidationError' },
+  ],
+  ['DeleteLifecycleHook', HOOK],
+  [
+    'PutScalingPolicy',
+    { ...POLICY, AdjustmentType: 'ChangeInCapacity', ScalingAdjustment: 1 },
+    { want: { PolicyARN: '~:policyName/walk$' } },
+  ],
+  ['DescribePolicies', GROUP, { want: { 'ScalingPolicies.0.ScalingAdjustment': 1 } }],
+  ['ExecutePolicy', POLICY],
+  ['DescribeAutoScalingGroups', NAMES, { want: { 'AutoScalingGroups.0.DesiredCapacity': 2 } }],
+  ['DeletePolicy', POLICY],
+  ['PutScheduledUpdateGroupAction', { ...SCHEDULED, MinSize: 1, StartTime: '<later>' }],
+  [
+    'BatchPutScheduledUpdateGroupAction',
+    {
+      ...GROUP,
+      ScheduledUpdateGroupActions: [
+        { ScheduledActionName: 'daily', DesiredCapacity: 1, Recurrence: '0 8 * * *' },
+      ],
+    },
+  ],
+  [
+    'DescribeScheduledActions',
+    GROUP,
+    { want: { 'ScheduledUpdateGroupActions.*.Recurrence': '0 8 * * *' } },
+  ],
+  ['DeleteScheduledAction', SCHEDULED],
+  ['BatchDeleteScheduledAction', { ...GROUP, ScheduledActionNames: ['daily'] }],
+  ['DescribeScheduledActions', GROUP, { want: { 'ScheduledUpdateGroupActions.0': null } }],
   ['DescribeLoadBalancers', GROUP, { want: { 'LoadBalancers.0': null } }],
   ['DescribeWarmPool', GROUP, { want: { 'Instances.0': null } }],
   ['AttachLoadBalancerTargetGroups', { ...GROUP, TargetGroupARNs: ['<scaled>'] }],

@@ -14,6 +14,7 @@ import type {
   CallContext,
 } from '../../../gateway/aws/handlers.ts'
 import { forgetActivities, tendGroups } from '../../../gateway/control/scaling.ts'
+import { runScheduled } from '../../../gateway/control/scaling-schedule.ts'
 import type { State } from '../../../gateway/store/state.ts'
 import {
   ACCOUNT,
@@ -40,6 +41,7 @@ export interface ScalingCloud {
   /** Passes and hosts that do what they are told, until nothing changes any more. */
   readonly settle: () => Promise<void>
   readonly forget: () => Promise<void>
+  readonly runScheduled: () => Promise<void>
   readonly clock: { nowMs: number }
   /** Of the group `web`, or of another one. */
   readonly group: (name?: string) => Promise<AutoScalingGroup>
@@ -86,6 +88,8 @@ export async function openScaling(
     tend,
     clock,
     subnets,
+    runScheduled: () =>
+      runScheduled({ state: cloud.state, randomHex, region: REGION, log: silentLog }, clock.nowMs),
     forget: () => forgetActivities({ state: cloud.state, clock: held }),
     settle: async () => {
       for (let round = 0; round < MAX_ROUNDS; round += 1) {

@@ -16,10 +16,13 @@ interface Scaling {
   readonly subnet: string
   readonly member: string
   readonly activity: string
+  /** By its ARN. */
+  readonly policy: string
 }
 
 const TOLD = /^ValidationError$/
 const OWN = 'own'
+const LAUNCHING = 'autoscaling:EC2_INSTANCE_LAUNCHING'
 
 /** A group of each account that has launched an instance. */
 export async function scalingThings({
@@ -52,8 +55,18 @@ export async function scalingThings({
     const asked = { AutoScalingGroupName: name }
     const { Activities } = await scaling.describeScalingActivities(asked)
     const activity = Activities?.[0]?.ActivityId
-    assert.ok(member && activity)
-    return { name, template, subnet, member, activity }
+    const { PolicyARN: policy } = await scaling.putScalingPolicy({
+      ...{ ...asked, PolicyName: 'more', AdjustmentType: 'ChangeInCapacity' },
+      ScalingAdjustment: 1,
+    })
+    await scaling.putScheduledUpdateGroupAction({
+      ...{ ...asked, ScheduledActionName: 'day', MinSize: 1, Recurrence: '0 8 * * *' },
+    })
+    await scaling.putLifecycleHook({
+      ...{ ...asked, LifecycleHookName: 'hook', LifecycleTransition: LAUNCHING },
+    })
+    assert.ok(member && activity && policy)
+    return { name, template, subnet, member, activity, policy }
   }
   return { theirs: await make(world.root, 'theirs'), own: await make(world.other, 'mine') }
 }
@@ -61,6 +74,8 @@ export async function scalingThings({
 export function scalingAsks(ground: Ground, theirs: Scaling, own: Scaling): Asks {
   const [group, mine] = [theirs, own].map(({ name }) => ({ AutoScalingGroupName: name }))
   const [member, ownMember] = [theirs, own].map((one) => ({ InstanceIds: [one.member] }))
+  const hook = { LifecycleHookName: 'hook' }
+  const held = { InstanceId: theirs.member }
   const fewer = { ShouldDecrementDesiredCapacity: true }
   const tags = { Tags: [{ ...tagOf(theirs.name), Value: 'x', PropagateAtLaunch: false }] }
   const sources = { TrafficSources: [{ Identifier: ground.targetGroup, Type: 'elbv2' }] }
@@ -150,6 +165,58 @@ export function scalingAsks(ground: Ground, theirs: Scaling, own: Scaling): Asks
     ],
     DescribeNotificationConfigurations: [[{ AutoScalingGroupNames: [theirs.name] }, OWN]],
     DescribeLifecycleHooks: [[group ?? {}, TOLD]],
+    PutLifecycleHook: [[{ ...group, ...hook, LifecycleTransition: LAUNCHING }, TOLD]],
+    DeleteLifecycleHook: [[{ ...group, ...hook }, TOLD]],
+    CompleteLifecycleAction: [
+      [{ ...group, ...hook, ...held, LifecycleActionResult: 'CONTINUE' }, TOLD],
+      [{ ...mine, ...hook, ...held, LifecycleActionResult: 'CONTINUE' }, TOLD],
+    ],
+    RecordLifecycleActionHeartbeat: [
+      [{ ...group, ...hook, ...held }, TOLD],
+      [{ ...mine, ...hook, ...held }, TOLD],
+    ],
+    PutScalingPolicy: [
+      [
+        {
+          ...{ ...group, PolicyName: 'more', AdjustmentType: 'ChangeInCapacity' },
+          ScalingAdjustment: 1,
+        },
+        TOLD,
+      ],
+    ],
+    DescribePolicies: [
+      [group ?? {}, OWN],
+      [{ PolicyNames: ['more', theirs.policy] }, OWN],
+    ],
+    ExecutePolicy: [
+      [{ ...group, PolicyName: 'more' }, TOLD],
+      [{ PolicyName: theirs.policy }, TOLD],
+    ],
+    DeletePolicy: [
+      [{ ...group, PolicyName: 'more' }, TOLD],
+      [{ PolicyName: theirs.policy }, TOLD],
+    ],
+    PutScheduledUpdateGroupAction: [
+      [{ ...group, ScheduledActionName: 'day', MinSize: 1, Recurrence: '0 8 * * *' }, TOLD],
+    ],
+    BatchPutScheduledUpdateGroupAction: [
+      // Each of a batch is answered by itself.
+      [
+        {
+          ...group,
+          ScheduledUpdateGroupActions: [
+            { ScheduledActionName: 'day', MinSize: 1, Recurrence: '0 8 * * *' },
+          ],
+        },
+        OWN,
+      ],
+    ],
+    DescribeScheduledActions: [
+      [group ?? {}, OWN],
+      [{ ScheduledActionNames: ['day'] }, OWN],
+    ],
+    DeleteScheduledAction: [[{ ...group, ScheduledActionName: 'day' }, TOLD]],
+    BatchDeleteScheduledAction: [[{ ...group, ScheduledActionNames: ['day'] }, OWN]],
     DescribeLoadBalancers: [[group ?? {}, TOLD]],
     DescribeWarmPool: [[group ?? {}, TOLD]],
     DescribeLaunchConfigurations: [[{ LaunchConfigurationNames: [theirs.name] }, OWN]],
@@ -174,8 +241,8 @@ export function scalingAsks(ground: Ground, theirs: Scaling, own: Scaling): Asks
 }
 
 /** None of these is in an answer to the other account. */
-export function scalingMarks({ member, activity, template }: Scaling): string[] {
-  return [member, activity, template]
+export function scalingMarks({ member, activity, template, policy }: Scaling): string[] {
+  return [member, activity, template, policy]
 }
 
 function tagOf(name: string): object {

@@ -17,6 +17,7 @@ const MAX_STEPS = 400
 export function groupOf(change: Partial<ScalingGroupRecord> = {}): ScalingGroupRecord {
   return {
     ...{ id: 'group', account: '111122223333', name: 'web', createdAtMs: NOW, tags: [] },
+    hooks: [],
     ...{ template: { id: 'lt-1', name: 'web', version: '1' }, overrides: [], spot: false },
     ...{ min: 0, max: 20, desired: 0, zones: ['a', 'b', 'c'], subnets: ['sa', 'sb', 'sc'] },
     ...{ distribution: 'balanced-best-effort', placementGroup: '', targetGroups: [] },
@@ -35,7 +36,7 @@ export function memberOf(
 ): ScalingMemberRecord {
   return {
     ...{ instance, account: '111122223333', group: 'group', state: 'InService', healthy: true },
-    ...{ protected: false, rack, subnet: `s${rack}`, type: 't3.nano', balances: false },
+    ...{ protected: false, rack, subnet: `s${rack}`, type: 't3.nano', balances: false, hold: null },
     ...{ template: { id: 'lt-1', name: 'web', version: '1' }, activity: '', joinedAtMs: NOW },
     ...{ inServiceAtMs: NOW },
     ...change,
@@ -142,6 +143,8 @@ export class Model {
           this.machines.delete(instance)
         }
         return
+      case 'hold':
+        throw new Error('there are no hooks')
       case 'end':
         this.end(step.member.instance)
         return
