@@ -6,6 +6,7 @@ import { isRackConnected } from '../ec2/zones.ts'
 import type { InstanceRecord } from '../store/records.ts'
 import type { ScalingGroupRecord, ScalingMemberRecord } from '../store/scaling-records.ts'
 import type { View } from '../store/state.ts'
+import { drainOf } from './drain.ts'
 
 /** A status check that fails for so long is no hiccup. */
 const IMPAIRED_MS = 3 * 60_000
@@ -26,6 +27,7 @@ export const ENDED: Illness = {
 }
 const DEAF: Illness = { kind: 'impaired', text: 'an EC2 instance status checks failure' }
 const FAILS: Illness = { kind: 'impaired', text: 'an ELB system health check failure' }
+const LEAVES: Illness = { kind: 'impaired', text: 'an EC2 scheduled event of the instance' }
 const AWAY: Illness = { kind: 'impaired', text: 'an EC2 system status checks failure' }
 
 /** Null when there is nothing to say against it. */
@@ -42,6 +44,7 @@ export function illnessOf(
   // One that does not serve yet, or is put aside, is not asked for more than that.
   if (member.state !== 'InService') return null
   if (inGrace(group, member, nowMs) || !isRackConnected(view, instance.rack)) return null
+  if (drainOf(view, instance) !== null) return LEAVES
   if (host.status?.connected !== true) {
     const awayMs = nowMs - (host.awaySinceMs ?? nowMs)
     return awayMs >= HOST_AWAY_MS ? AWAY : null

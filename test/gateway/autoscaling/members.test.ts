@@ -107,6 +107,29 @@ test('a guest that fails its status check for three minutes is replaced', async 
   assert.equal(idsIn(await scaling.group(), 'InService').length, 2)
 })
 
+test('the members on a host that is drained are replaced elsewhere, one after the other', async (t) => {
+  const scaling = await withGroup(t)
+  const { state } = scaling.cloud
+  const places = (ids: readonly string[]): string[] =>
+    ids.map((id) => state.view().get('instance', id)?.host ?? '')
+  const [one = ''] = scaling.ids
+  const { rack = '', host = '' } = state.view().get('instance', one) ?? {}
+  const times = { startedAtMs: scaling.clock.nowMs, notBeforeMs: scaling.clock.nowMs }
+  await state.update(async (tx) => {
+    const record = await tx.get('host', rack, host)
+    assert.ok(record)
+    const drain = { id: 'a drain', instances: 'keep' as const, ...times }
+    await tx.put('host', [rack, host], { ...record, cordoned: true, drain })
+  })
+  await scaling.settle()
+  assert.equal(await stateOf(scaling, one), 'gone')
+  const serving = idsIn(await scaling.group(), 'InService')
+  assert.equal(serving.length, 2)
+  assert.ok(!places(serving).includes(host))
+  const causes = (await scaling.activities()).map(({ Cause }) => Cause ?? '')
+  assert.ok(causes.some((cause) => cause.endsWith('an EC2 scheduled event of the instance.')))
+})
+
 test('a host that is away for ten minutes loses its instances when its rack is there', async (t) => {
   const scaling = await withGroup(t)
   const { state } = scaling.cloud
