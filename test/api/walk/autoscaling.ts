@@ -160,7 +160,7 @@ const ROWS: readonly Row[] = [
   [
     'DescribeTrafficSources',
     { ...GROUP, TrafficSourceType: 'elbv2' },
-    { want: { 'TrafficSources.0.Identifier': '<scaled>' } },
+    { want: { 'TrafficSources.0.TrafficSource': '<scaled>' } },
   ],
   ['DetachTrafficSources', { ...GROUP, ...SOURCES }],
   ['SetDesiredCapacity', { ...GROUP, DesiredCapacity: 2 }],

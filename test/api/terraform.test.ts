@@ -1,0 +1,38 @@
+// What Terraform's provider asks of its resources from create to destroy, and Packer's builder, as
+// boto3 sends it: refreshes that read the same twice, updates in place, and codes of what is gone.
+
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { exec } from '../../common/exec.ts'
+import { lastFirst, startCloud } from '../support/cloud.ts'
+import { addTwoRacks } from '../support/simulated-rack.ts'
+import { makeImage } from './support.ts'
+
+const PYTHON = '/usr/bin/python3'
+const MAIN = join(import.meta.dirname, 'terraform/main.py')
+const LIFE_MS = 110_000
+const LIVES = [
+  ...['aws_vpc', 'aws_security_group', 'aws_eip', 'aws_instance', 'packer', 'aws_iam_role'],
+  ...['aws_lb', 'aws_autoscaling_group'],
+]
+/** At once. */
+const LANES = 3
+
+const cloud = await startCloud(lastFirst({ after }))
+await addTwoRacks(cloud)
+const image = await makeImage(cloud, cloud.ec2())
+const pool = { cidr: '203.0.113.0/28', racks: [], exclude: [] }
+await cloud.local({ method: 'POST', path: '/v1/pools', body: pool })
+
+describe('what Terraform asks', { concurrency: LANES }, () => {
+  for (const name of LIVES) {
+    test(`of ${name}`, async () => {
+      const { accessKeyId: key, secretAccessKey: secret } = cloud.init
+      const url = `http://127.0.0.1:${cloud.config.apiPort}`
+      const input = JSON.stringify({ name, url, key, secret, image })
+      // Python would keep what it compiled beside the sources.
+      const env = { PYTHONDONTWRITEBYTECODE: '1' }
+      await exec([PYTHON, MAIN], { input, env, timeoutMs: LIFE_MS })
+    })
+  }
+})

@@ -1,0 +1,22 @@
+# One resource's life, from create to destroy, by its name; how the cloud is reached is in the JSON on
+# standard input. It prints nothing and ends well, or says what was not as the provider needs it.
+
+from cloud import wish
+
+import balancer
+import machine
+import network
+import role
+
+LIVES = {
+    'aws_vpc': network.vpc,
+    'aws_security_group': network.security_group,
+    'aws_eip': network.eip,
+    'aws_instance': machine.aws_instance,
+    'packer': machine.packer,
+    'aws_iam_role': role.iam_role,
+    'aws_lb': balancer.network_lb,
+    'aws_autoscaling_group': balancer.autoscaling_group,
+}
+
+LIVES[wish['name']]()
