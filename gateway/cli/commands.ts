@@ -3,6 +3,7 @@
 import { buildRouteMap } from '@stricli/core'
 import { completionRoutes } from '../../common/completion.ts'
 import { accountRoutes } from './account.ts'
+import { balancerRoutes } from './balancer.ts'
 import { cloudRoutes } from './cloud.ts'
 import { doctorCommand } from './doctor.ts'
 import { gatewayCommand } from './gateway.ts'
@@ -27,6 +28,7 @@ export const root = buildRouteMap({
     token: tokenRoutes,
     rack: rackRoutes,
     host: hostRoutes,
+    balancer: balancerRoutes,
     account: accountRoutes,
     key: keyRoutes,
     quota: quotaRoutes,

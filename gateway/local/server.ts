@@ -14,6 +14,7 @@ import { addCloudRoutes } from './cloud.ts'
 import { addDrainRoutes, type DrainParts } from './drains.ts'
 import { addHostRoutes } from './hosts.ts'
 import { addKeyRoutes } from './keys.ts'
+import { addLoadBalancerRoutes } from './load-balancers.ts'
 import { addOpenApiRoute } from './openapi.ts'
 import { addPoolRoutes } from './pools.ts'
 import { addQuotaRoutes } from './quotas.ts'
@@ -73,6 +74,7 @@ export function createLocalServer(parts: LocalParts): FastifyInstance {
   addRackRoutes(app, parts)
   addHostRoutes(app, parts)
   addDrainRoutes(app, parts)
+  addLoadBalancerRoutes(app, parts)
   addBlobRoutes(app, parts)
   addCloudRoutes(app, parts)
   addPoolRoutes(app, parts)

@@ -76,6 +76,7 @@ const LINES: readonly Line[] = [
   ['rack remove', ['a', '--lost'], BAD],
   ['rack remove', ['nobody', '--lost', '--yes'], REFUSED],
   ['host list', []],
+  ['balancer list', []],
   ['host show', ['a', 'a-all']],
   ['host show', ['a', 'nobody'], REFUSED],
   ['host cordon', ['a', 'a-all']],
