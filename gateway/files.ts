@@ -1,6 +1,6 @@
 // Where a gateway keeps things, and its configuration: flags, then environment, then the file.
 
-import { join } from 'node:path'
+import { isAbsolute, join } from 'node:path'
 import { readIfThere } from '../common/durable-file.ts'
 import { MalleeError } from '../common/errors.ts'
 import { ADMIN_PORT, API_PORT, JOIN_PORT, SESSION_PORT } from '../common/ports.ts'
@@ -27,6 +27,8 @@ export interface GatewayConfig {
   readonly reachableAt: string | null
   /** Root-only socket of the `mallee` command. */
   readonly socket: string
+  /** Where bytes of objects are, one directory per disk; `objects` in stateDir when empty. */
+  readonly objectDirs: readonly string[]
   /** PEM files of the public API; plain HTTP without. */
   readonly tlsCertificate: string | null
   readonly tlsKey: string | null
@@ -49,6 +51,7 @@ const DEFAULTS: GatewayConfig = {
   listenHost: '::',
   reachableAt: null,
   socket: DEFAULT_SOCKET,
+  objectDirs: [],
   tlsCertificate: null,
   tlsKey: null,
   auditFileBytes: 64 << 20,
@@ -65,6 +68,10 @@ export interface GatewayFiles {
   readonly masterKey: string
   readonly blobs: string
   readonly audit: string
+  /** Objects' bytes, when no disks are named. */
+  readonly objects: string
+  /** Which disk of objects was seen where. */
+  readonly objectDisks: string
 }
 
 const MAX_RATE_FACTOR = 10_000
@@ -84,6 +91,8 @@ export function filesOf(stateDir: string): GatewayFiles {
     masterKey: join(stateDir, 'master.key'),
     blobs: join(stateDir, 'blobs'),
     audit: join(stateDir, 'audit.jsonl'),
+    objects: join(stateDir, 'objects'),
+    objectDisks: join(stateDir, 'object-disks.json'),
   }
 }
 
@@ -99,13 +108,19 @@ export async function readConfig(
   for (const [name, usual] of Object.entries(DEFAULTS)) {
     const value = env[`MALLEE_${name.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase()}`]
     // Empty is how a unit file or a container says that a variable is not set.
-    if (value) fromEnv[name] = typeof usual === 'number' ? numberOf(value) : value
+    if (value) fromEnv[name] = valueLike(usual, value)
   }
   const given = { ...fromFile, ...fromEnv, ...overrides }
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(DEFAULTS, name)) throw bad(file, name, 'is not a setting')
   }
   return check(file, { ...DEFAULTS, ...storeBeside(given), ...given } as GatewayConfig)
+}
+
+/** What a variable says, of the kind that the setting is; directories are apart by colons. */
+function valueLike(usual: unknown, text: string): unknown {
+  if (Array.isArray(usual)) return text.split(':')
+  return typeof usual === 'number' ? numberOf(text) : text
 }
 
 /** A text that is no decimal number stays one, and is refused by what it says. */
@@ -145,6 +160,10 @@ function check(file: string, config: GatewayConfig): GatewayConfig {
   if (reachableAt !== null && (typeof reachableAt !== 'string' || reachableAt === '')) {
     throw bad(file, 'reachableAt', `is ${JSON.stringify(reachableAt)}, not a name or an address`)
   }
+  const { objectDirs: dirs } = config
+  if (!Array.isArray(dirs) || !dirs.every(isDirectory) || new Set(dirs).size < dirs.length) {
+    throw bad(file, 'objectDirs', `is ${JSON.stringify(dirs)}, not different absolute paths`)
+  }
   if (!/^(sqlite:\/|rediss?:\/\/|unix:\/)/.test(config.store)) {
     throw bad(file, 'store', 'is neither sqlite:/path nor redis://host:port/number')
   }
@@ -159,6 +178,10 @@ function check(file: string, config: GatewayConfig): GatewayConfig {
     throw bad(file, 'tlsCertificate', 'and tlsKey go together')
   }
   return Object.freeze(config)
+}
+
+function isDirectory(value: unknown): boolean {
+  return typeof value === 'string' && isAbsolute(value)
 }
 
 function parseObject(file: string, text: string): Record<string, unknown> {

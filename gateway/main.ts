@@ -44,6 +44,7 @@ import { openIdentitySigner } from './identity-signer.ts'
 import { startLocalServer } from './local/server.ts'
 import { createMetrics } from './metrics.ts'
 import { measured, watchGauges } from './observe.ts'
+import { openObjectStorage } from './s3/storage.ts'
 import { openSealer, type Sealer } from './secrets.ts'
 import { serialConsoles } from './serial/consoles.ts'
 import { serialLines } from './serial/lines.ts'
@@ -134,6 +135,8 @@ async function openGateway(
   }
   await upgradeRecords({ state, randomHex, log })
   await ensureDefaultVpcs(state, { nowMs: clock.nowMs(), randomHex, log })
+  const storage = await openObjectStorage(config, { clock, randomHex, chance, log, metrics })
+  onStop(() => storage.close())
   const { stateDir } = config
   const certificate = await GatewayCertificate.open({
     stateDir,

@@ -3,6 +3,8 @@
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { CertificateEnds } from './certificate.ts'
+import type { ObjectMetrics } from './s3/keeping/keeper.ts'
+import { objectMetrics } from './s3/keeping/metrics.ts'
 
 export interface ApiCallMetric {
   readonly service: string
@@ -21,7 +23,7 @@ export interface ScalingMetric {
   readonly failing: number
 }
 
-export interface Metrics {
+export interface Metrics extends ObjectMetrics {
   readonly apiCall: (call: ApiCallMetric) => void
   /** A call that was refused because its account calls too often; the action is the model's. */
   readonly apiThrottled: (service: string, action: string) => void
@@ -158,6 +160,7 @@ export function createMetrics(): Metrics {
   const codes = new Set<string>()
 
   return {
+    ...objectMetrics(registers),
     apiCall({ service, action, code, seconds: took }) {
       if (codes.size < MAX_CODES) codes.add(code)
       calls.inc({ service, action, code: codes.has(code) ? code : 'other' })

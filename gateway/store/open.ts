@@ -16,6 +16,8 @@ export interface OpenStoreOptions {
   readonly log: Log
   readonly clock?: Clock
   readonly randomHex?: RandomHex
+  /** Revisions that watchers can go back; 100,000 when not given. */
+  readonly keep?: number
 }
 
 /**

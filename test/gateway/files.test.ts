@@ -38,6 +38,15 @@ test('an empty variable of the environment says nothing', async (t) => {
   assert.deepEqual([auditFiles, apiRateFactor, listenHost, reachableAt], [2, 12, '192.0.2.1', null])
 })
 
+test('readConfig takes directories of objects from the file, or from a variable with colons', async (t) => {
+  const file = await fileOf(t, { objectDirs: ['/a', '/b'] })
+  assert.deepEqual((await readConfig(file, {}, {})).objectDirs, ['/a', '/b'])
+  const env = { MALLEE_OBJECT_DIRS: '/c:/d/e' }
+  assert.deepEqual((await readConfig(file, {}, env)).objectDirs, ['/c', '/d/e'])
+  assert.deepEqual((await readConfig(await fileOf(t, {}), {}, {})).objectDirs, [])
+  await assert.rejects(readConfig(file, {}, { MALLEE_OBJECT_DIRS: 'a:/b' }), { code: 'BadConfig' })
+})
+
 for (const text of [' ', 'two', '0x10', '1e3', '1,5', '.5', '8773 ', 'Infinity']) {
   test(`readConfig refuses the port and the factor ${JSON.stringify(text)}`, async (t) => {
     const file = await fileOf(t, {})
@@ -52,6 +61,8 @@ for (const text of [' ', 'two', '0x10', '1e3', '1,5', '.5', '8773 ', 'Infinity']
 for (const [settings, message] of [
   [{ reachableAt: '' }, /reachableAt .* is "", not a name or an address/],
   [{ reachableAt: 5 }, /reachableAt .* is 5,/],
+  [{ objectDirs: '/a' }, /objectDirs .* is "\/a", not different absolute paths/],
+  [{ objectDirs: ['/a', '/a'] }, /objectDirs .* is \["\/a","\/a"\],/],
   [{ auditFiles: -1 }, /auditFiles .* is -1, not a number from 0 to 10000/],
   [{ auditFiles: 1.5 }, /auditFiles .* is 1.5,/],
   [{ auditFiles: '3' }, /auditFiles .* is "3",/],

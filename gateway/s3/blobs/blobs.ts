@@ -34,8 +34,11 @@ export interface BlobStore {
   delete(id: string): Promise<void>
   /** Everything that is there, whole or not, in no order. */
   list(): AsyncIterable<StoredBlob>
-  /** Reads everything of a blob. Throws MalleeError DataCorrupt, NotFound, StoreUnavailable. */
-  verify(id: string): Promise<void>
+  /**
+   * Reads everything of a blob; returns how many bytes that were. Throws MalleeError DataCorrupt,
+   * NotFound, StoreUnavailable.
+   */
+  verify(id: string): Promise<number>
 }
 
 export interface ByteRange {

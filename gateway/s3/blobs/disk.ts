@@ -63,7 +63,7 @@ async function makeDisk(dir: string, randomHex: RandomHex): Promise<string> {
   const id = randomHex(DISK_ID_BYTES)
   await mkdir(dir, { recursive: true, mode: 0o700 })
   const folders = Array.from({ length: FOLDERS }, (_, i) => folderName(i))
-  for (const name of folders) await mkdir(join(dir, name), { recursive: true, mode: 0o700 })
+  await Promise.all(folders.map((name) => mkdir(join(dir, name), { recursive: true, mode: 0o700 })))
   // Last, and syncs the directory: a disk that was only begun is begun again.
   await writeDurably(join(dir, IDENTITY), `${JSON.stringify({ id })}\n`)
   return id
@@ -118,11 +118,7 @@ export class Disk {
   }
 
   async delete(id: string): Promise<void> {
-    try {
-      await unlink(this.#fileOf(id))
-    } catch (error) {
-      if (codeIn(error) !== 'ENOENT') throw error
-    }
+    await unlink(this.#fileOf(id))
   }
 
   async *list(): AsyncGenerator<StoredBlob> {

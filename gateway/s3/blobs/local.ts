@@ -32,10 +32,7 @@ export interface LocalBlobs extends BlobStore {
   readonly disks: () => Readonly<Record<string, DiskState>>
 }
 
-/**
- * Opens what is there; disks that are away come in when they are back. Throws BadConfig, and
- * StoreUnavailable when none is there.
- */
+/** Opens what is there; disks that are away come in when they are back. Throws BadConfig. */
 export async function openLocalBlobs(options: LocalOptions): Promise<LocalBlobs> {
   const blobs = new Local(options)
   await blobs.open()
@@ -66,13 +63,7 @@ class Local implements LocalBlobs {
   }
 
   async open(): Promise<void> {
-    const troubles: string[] = []
-    for (const place of this.#places) {
-      const trouble = await this.#enter(place)
-      if (trouble !== null) troubles.push(trouble)
-    }
-    if (troubles.length < this.#places.length) return
-    throw new MalleeError('StoreUnavailable', `no disk for objects: ${troubles.join('; ')}`)
+    for (const place of this.#places) await this.#enter(place)
   }
 
   disks(): Readonly<Record<string, DiskState>> {
@@ -103,7 +94,8 @@ class Local implements LocalBlobs {
     try {
       await disk.delete(id)
     } catch (error) {
-      throw this.#noted(place, error)
+      if (codeIn(error) !== 'ENOENT') throw this.#noted(place, error)
+      if (!(await disk.isHere())) throw this.#lost(place)
     }
   }
 
@@ -111,9 +103,11 @@ class Local implements LocalBlobs {
     for (const { disk } of this.#places) if (disk !== null) yield* disk.list()
   }
 
-  async verify(id: string): Promise<void> {
-    // Every byte is checked on the way.
-    for await (const _ of this.#readOf({ id, sizeBytes: null }, null));
+  async verify(id: string): Promise<number> {
+    let bytes = 0
+    // Every one is checked on the way.
+    for await (const chunk of this.#readOf({ id, sizeBytes: null }, null)) bytes += chunk.length
+    return bytes
   }
 
   async *#readOf(
@@ -174,8 +168,8 @@ class Local implements LocalBlobs {
     throw new MalleeError('StoreUnavailable', `disk ${diskOf(id)} with blob ${id} is away`)
   }
 
-  /** Opens a disk; what troubles it, or null. Throws BadConfig. */
-  async #enter(place: Place): Promise<string | null> {
+  /** Opens a disk, or notes that it is away. Throws BadConfig. */
+  async #enter(place: Place): Promise<void> {
     const { known, randomHex } = this.#options
     const text = await readIfThere(known)
     const ids: Record<string, string> = text === null ? {} : JSON.parse(text)
@@ -189,12 +183,10 @@ class Local implements LocalBlobs {
       place.disk = disk
       place.roomBytes = await disk.roomBytes().catch(() => 0)
       this.#turn(place, place.roomBytes > 0 ? 'ok' : 'full', null)
-      return null
     } catch (error) {
       if (error instanceof MalleeError && error.code === 'BadConfig') throw error
       place.disk = null
       this.#turn(place, 'away', error)
-      return messageOf(error)
     }
   }
 

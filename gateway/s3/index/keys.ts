@@ -85,6 +85,21 @@ export function garbageKey(dueMs: number, id: string): string {
   return `${GARBAGE}${digits(dueMs, TIME_DIGITS)}/${id}`
 }
 
+/** When garbage of that key may be taken away, in milliseconds since 1970. */
+export function dueMsOf(key: string): number {
+  return Number(key.slice(GARBAGE.length, GARBAGE.length + TIME_DIGITS))
+}
+
+/** Where a round of the scrubber is. */
+export function scrubKey(store: string): string {
+  return `scrub/${store}`
+}
+
+/** What the scrubber found of a blob. */
+export function damageKey(store: string, id: string): string {
+  return `damage/${store}/${id}`
+}
+
 /** A bucket that takes no writes any more. */
 export function closedKey(bucket: string): string {
   return `closed/${bucket}`

@@ -2,7 +2,7 @@
 // is full, away or broken harms nobody else.
 
 import assert from 'node:assert/strict'
-import { mkdtemp, open, readdir, rename, rm, stat, truncate } from 'node:fs/promises'
+import { mkdtemp, rename, rm, stat, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -12,6 +12,7 @@ import { silentLog } from '../../../common/log.ts'
 import { BLOCK_BYTES, fileBytesOf } from '../../../gateway/s3/blobs/blob-file.ts'
 import type { BlobRef } from '../../../gateway/s3/blobs/blobs.ts'
 import { type LocalBlobs, openLocalBlobs } from '../../../gateway/s3/blobs/local.ts'
+import { filesIn, flip } from './storage-support.ts'
 
 const PIECE = 1 << 20
 const SIZES = [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, PIECE, 3 * PIECE + 7]
@@ -165,7 +166,8 @@ test('a disk that is away takes what is on it along and nothing else, and comes 
     assert.deepEqual(store.disks(), { [first]: 'away', [second]: 'ok' })
     for (let i = 0; i < 20; i++) await store.write(many(10))
   }
-  await assert.rejects(reopen([first]), { code: 'StoreUnavailable', message: /is it mounted/ })
+  const alone = await reopen([first])
+  await assert.rejects(alone.write(many(1)), { code: 'StoreUnavailable', message: /disk0 away/ })
   await assert.rejects(stat(first), { code: 'ENOENT' }, 'nothing is made below a mount point')
   await rename(away, first)
   pass(RESTED_MS)
@@ -210,28 +212,6 @@ async function some(blobs: LocalBlobs, ref: BlobRef): Promise<Buffer> {
     assert.equal(codeOf(error), 'DataCorrupt')
   }
   return Buffer.concat(got)
-}
-
-async function flip(file: string, at: number): Promise<void> {
-  const handle = await open(file, 'r+')
-  try {
-    const byte = Buffer.alloc(1)
-    await handle.read(byte, 0, 1, at)
-    byte[0] = (byte[0] ?? 0) ^ 0x10
-    await handle.write(byte, 0, 1, at)
-  } finally {
-    await handle.close()
-  }
-}
-
-async function filesIn(dirs: readonly string[]): Promise<string[]> {
-  const found: string[] = []
-  for (const dir of dirs) {
-    for (const name of await readdir(dir, { recursive: true })) {
-      if (/\/[0-9a-f]{32}$/.test(name)) found.push(join(dir, name))
-    }
-  }
-  return found
 }
 
 async function fileOf(dirs: readonly string[], id: string): Promise<string> {

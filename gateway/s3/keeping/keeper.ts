@@ -1,0 +1,150 @@
+// The loops that keep the storage of objects in order: garbage goes, orphans are swept, every blob
+// is read again and again, and it is counted what there is. Every gateway runs them.
+
+import type { Clock, RandomHex } from '../../../common/clock.ts'
+import { messageOf } from '../../../common/errors.ts'
+import type { Log } from '../../../common/log.ts'
+import { Loop } from '../../../common/reconcile.ts'
+import type { Store } from '../../store/store.ts'
+import type { BlobStore } from '../blobs/blobs.ts'
+import type { DiskState } from '../blobs/local.ts'
+import { countGarbage, workOffGarbage } from './garbage.ts'
+import { type OrphanParts, type Swept, sweepOrphans } from './orphans.ts'
+import { type Damage, damageOf, lastRound, type ScrubRound, scrub } from './scrub.ts'
+import { measureUsage, type Usage } from './usage.ts'
+
+const GARBAGE_EVERY_MS = 60_000
+const SWEEP_EVERY_MS = 6 * 60 * 60_000
+const SCRUB_EVERY_MS = 7 * 24 * 60 * 60_000
+/** How soon a round of the scrubber is looked for. */
+const SCRUB_LOOK_MS = 10 * 60_000
+/** What the scrubber reads of the disks in a second. */
+const SCRUB_BYTES_PER_S = 16 << 20
+/** Garbage is counted up to here. */
+const MAX_COUNTED = 100_000
+
+export interface ObjectMetrics {
+  readonly setObjects: (usage: Usage) => void
+  readonly setBlobs: (swept: Pick<Swept, 'blobs' | 'bytes'>) => void
+  readonly orphansRemoved: (blobs: number) => void
+  readonly setGarbage: (entries: number) => void
+  readonly setDamaged: (blobs: number) => void
+  readonly setDisks: (byState: Readonly<Record<string, number>>) => void
+}
+
+export interface KeeperParts extends OrphanParts {
+  readonly store: Store
+  readonly blobs: ReadonlyMap<string, BlobStore>
+  readonly disks: () => Readonly<Record<string, DiskState>>
+  readonly clock: Clock
+  readonly randomHex: RandomHex
+  readonly chance: () => number
+  readonly log: Log
+  readonly metrics: ObjectMetrics
+}
+
+/** What an operator hears of the storage of objects. */
+export interface ObjectReport {
+  readonly disks: Readonly<Record<string, DiskState>>
+  readonly scrubs: Readonly<Record<string, ScrubRound | null>>
+  readonly damage: readonly Damage[]
+  readonly garbage: number
+  /** By the ids of buckets; null before the first walk has ended. */
+  readonly usage: ReadonlyMap<string, Usage> | null
+}
+
+export interface Keeper {
+  readonly report: () => Promise<ObjectReport>
+  /** Resolves when what is under way is done. */
+  readonly stop: () => Promise<void>
+}
+
+export function keepObjects(parts: KeeperParts): Keeper {
+  const { store, blobs, disks, clock, chance, log, metrics } = parts
+  const ending = new AbortController()
+  const { signal } = ending
+  let usage: ReadonlyMap<string, Usage> | null = null
+  const loop = (name: string, everyMs: number, pass: () => Promise<void>): Loop =>
+    new Loop({ name, everyMs, pass, clock, chance, log })
+  const loops = [
+    loop('object-garbage', GARBAGE_EVERY_MS, () => tendGarbage(parts)),
+    loop('object-sweep', SWEEP_EVERY_MS, async () => {
+      usage = await measureUsage(store, clock, signal)
+      if (signal.aborted) return
+      metrics.setObjects(sumOf(usage))
+      const all = []
+      for (const one of blobs.values()) all.push(await sweepOrphans(parts, one, signal))
+      if (signal.aborted) return
+      metrics.setBlobs({ blobs: sum(all, 'blobs'), bytes: sum(all, 'bytes') })
+      metrics.orphansRemoved(sum(all, 'orphans'))
+    }),
+    loop('object-scrub', SCRUB_LOOK_MS, () => tendScrub(parts, signal)),
+  ]
+  for (const one of loops) one.start()
+  return {
+    report: async () => ({
+      disks: disks(),
+      scrubs: Object.fromEntries(
+        await Promise.all(
+          [...blobs.keys()].map(async (name) => [name, await lastRound(store, name)]),
+        ),
+      ),
+      damage: await damageIn(parts),
+      garbage: await countGarbage(store, MAX_COUNTED),
+      usage,
+    }),
+    stop: async () => {
+      ending.abort()
+      await Promise.all(loops.map((one) => one.stop()))
+    },
+  }
+}
+
+async function tendGarbage(parts: KeeperParts): Promise<void> {
+  const { store, disks, metrics } = parts
+  const { trouble } = await workOffGarbage(parts)
+  metrics.setGarbage(await countGarbage(store, MAX_COUNTED))
+  const states: Record<string, number> = {}
+  for (const state of Object.values(disks())) states[state] = (states[state] ?? 0) + 1
+  metrics.setDisks(states)
+  if (trouble !== null) throw new Error(`garbage stays: ${messageOf(trouble)}`, { cause: trouble })
+}
+
+async function tendScrub(parts: KeeperParts, signal: AbortSignal): Promise<void> {
+  const { store, blobs, clock, metrics } = parts
+  const ended = new Error('the gateway stops')
+  const pace = async (sizeBytes: number): Promise<void> => {
+    await clock.sleep((sizeBytes / SCRUB_BYTES_PER_S) * 1000, signal)
+    if (signal.aborted) throw ended
+  }
+  for (const one of blobs.values()) {
+    const last = await lastRound(store, one.name)
+    const isDue = last === null || clock.nowMs() - last.startedAtMs >= SCRUB_EVERY_MS
+    if (last?.endedAtMs !== null && !isDue) continue
+    try {
+      await scrub({ ...parts, pace }, one)
+    } catch (error) {
+      if (error !== ended) throw error
+    }
+  }
+  metrics.setDamaged((await damageIn(parts)).length)
+}
+
+async function damageIn({ store, blobs }: KeeperParts): Promise<readonly Damage[]> {
+  return (await Promise.all([...blobs.keys()].map((name) => damageOf(store, name)))).flat()
+}
+
+function sumOf(usage: ReadonlyMap<string, Usage>): Usage {
+  const all = [...usage.values()]
+  return {
+    objects: sum(all, 'objects'),
+    olderVersions: sum(all, 'olderVersions'),
+    bytes: sum(all, 'bytes'),
+    inlineObjects: sum(all, 'inlineObjects'),
+    inlineBytes: sum(all, 'inlineBytes'),
+  }
+}
+
+function sum<T, K extends keyof T>(all: readonly (T & Record<K, number>)[], name: K): number {
+  return all.reduce((total, one) => total + one[name], 0)
+}

@@ -1,0 +1,84 @@
+// The storage of objects of a gateway: the index in a store beside its own, the blobs on its disks,
+// and the loops that keep both in order.
+
+import { dirname, join } from 'node:path'
+import type { Clock, RandomHex } from '../../common/clock.ts'
+import { MalleeError } from '../../common/errors.ts'
+import type { Log } from '../../common/log.ts'
+import { filesOf, type GatewayConfig } from '../files.ts'
+import { openStore } from '../store/open.ts'
+import type { BlobStore } from './blobs/blobs.ts'
+import { openLocalBlobs } from './blobs/local.ts'
+import { createObjectIndex } from './index/object-index.ts'
+import type { ObjectIndex } from './index/objects.ts'
+import { type Keeper, keepObjects, type ObjectMetrics } from './keeping/keeper.ts'
+
+/** The name of the local disks in references to blobs. Never changes. */
+const LOCAL = 'local'
+/** Nobody watches this store: revisions that it remembers. */
+const KEEP_REVISIONS = 100
+
+export interface StorageParts {
+  readonly clock: Clock
+  readonly randomHex: RandomHex
+  readonly chance: () => number
+  readonly log: Log
+  readonly metrics: ObjectMetrics
+}
+
+export interface ObjectStorage {
+  readonly index: ObjectIndex
+  /** Where new objects go. */
+  readonly blobs: BlobStore
+  /** The store of that name. Throws StoreUnavailable when there is none. */
+  readonly storeOf: (name: string) => BlobStore
+  readonly keeper: Keeper
+  readonly close: () => Promise<void>
+}
+
+/**
+ * Throws as openStore. Disks that are away or full are no reason not to start: EC2 needs none of
+ * them.
+ */
+export async function openObjectStorage(
+  config: Pick<GatewayConfig, 'store' | 'stateDir' | 'objectDirs'>,
+  parts: StorageParts,
+): Promise<ObjectStorage> {
+  const { clock, randomHex, log } = parts
+  const store = await openStore(indexUrlOf(config.store), { log, keep: KEEP_REVISIONS })
+  try {
+    const { objects, objectDisks: known } = filesOf(config.stateDir)
+    const dirs = config.objectDirs.length === 0 ? [objects] : config.objectDirs
+    const local = await openLocalBlobs({ name: LOCAL, dirs, known, clock, randomHex, log })
+    const blobs = new Map<string, BlobStore>([[LOCAL, local]])
+    const keeper = keepObjects({ ...parts, store, blobs, disks: local.disks })
+    return {
+      index: createObjectIndex({ store, clock, randomHex }),
+      blobs: local,
+      storeOf: (name) => {
+        const found = blobs.get(name)
+        if (found !== undefined) return found
+        throw new MalleeError('StoreUnavailable', `no store of objects is called ${name}`)
+      },
+      keeper,
+      close: async () => {
+        await keeper.stop()
+        await store.close()
+      },
+    }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+/** `objects.db` beside the gateway's store, or another namespace of the same Redis. */
+function indexUrlOf(url: string): string {
+  if (url.startsWith('sqlite:')) {
+    return `sqlite:${join(dirname(url.slice('sqlite:'.length)), 'objects.db')}`
+  }
+  const parsed = new URL(url)
+  const namespace = parsed.searchParams.get('namespace') ?? 'mallee'
+  parsed.searchParams.set('namespace', `${namespace}-objects`)
+  return parsed.href
+}
