@@ -174,9 +174,9 @@ def autoscaling_group():
         """What wait_for_elb_capacity waits for."""
         states = [one['TargetHealth']['State'] for one in elb.describe_target_health(
             TargetGroupArn=targets)['TargetHealthDescriptions']]
-        serving = [one for one in read()['Instances'] if one['LifecycleState'] == 'InService']
+        members = [one['LifecycleState'] for one in read()['Instances']]
         # No load balancer uses the target group: nobody checks the targets.
-        return len(serving) == count and states == ['unused'] * count
+        return members == ['InService'] * count and states == ['unused'] * count
 
     scaling.create_auto_scaling_group(
         **group, MinSize=1, MaxSize=3, DesiredCapacity=2, HealthCheckGracePeriod=300,
