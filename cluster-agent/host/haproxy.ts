@@ -34,7 +34,7 @@ export interface ServerStat {
   readonly said: string
 }
 
-const ANSWER_MS = 5_000
+const ANSWER_MS = 3_000
 const MAX_ANSWER_CHARS = 16 << 20
 /** Below the 16 KiB that HAProxy takes in one line. */
 const MAX_LINE_CHARS = 12_000

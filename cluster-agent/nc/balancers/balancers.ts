@@ -9,11 +9,11 @@ import type { Desired } from '../../../proto/resources.ts'
 import type { Switch } from '../../host/ovs.ts'
 import { linksReconciler, nodeLinks } from './links.ts'
 import { nodesDir } from './names.ts'
-import { BalancerNode, type NodeOptions } from './node.ts'
+import { BalancerNode, balancerStatus, type NodeOptions } from './node.ts'
 import { type NodeWanted, wantedNodes } from './wanted.ts'
 
 export interface BalancersOptions extends NodeOptions {
-  readonly sw: Pick<Switch, 'datapath'>
+  readonly sw: Switch
 }
 
 /** How targets are is asked so often; sooner while one is on trial. */
@@ -24,9 +24,10 @@ export class Balancers {
   readonly #options: BalancersOptions
   readonly #nodes = new Map<string, BalancerNode>()
   readonly #listeners = new Set<() => void>()
+  /** Nodes whose interface or network is not here. */
+  #homeless: readonly NodeWanted[] = []
   readonly #loop: Loop
   #looking = false
-  #devices = ''
   #told = ''
 
   constructor(options: BalancersOptions) {
@@ -45,14 +46,14 @@ export class Balancers {
     const wanted = new Map(wantedNodes(desired, host).map((node) => [node.interfaceId, node]))
     const links = nodeLinks(desired, host, (id) => passesOn(wanted.get(id)))
     const there = new Set(links.map(({ interfaceId }) => interfaceId))
+    this.#homeless = [...wanted.values()].filter(({ interfaceId }) => !there.has(interfaceId))
     for (const [id, node] of this.#nodes) {
       if (wanted.has(id) && there.has(id)) continue
       await node.remove()
       this.#nodes.delete(id)
     }
-    await reconcileOnce(linksReconciler(this.#options, links), log)
-    // The switch gets a port for each veth that has come.
-    this.#devices = links.map(({ device }) => device).join()
+    // The switch gets a port for each veth that has come, so somebody must hear of it.
+    if ((await reconcileOnce(linksReconciler(this.#options, links), log)) > 0) this.#told = ''
     this.#changed()
     const failures: unknown[] = []
     for (const [id, node] of wanted) {
@@ -70,7 +71,13 @@ export class Balancers {
   }
 
   statuses(): Status[] {
-    return [...this.#nodes.values()].flatMap((node) => node.statuses())
+    return [
+      ...[...this.#nodes.values()].flatMap((node) => node.statuses()),
+      ...this.#homeless.map((node) => {
+        const trouble = `missing: interface/${node.interfaceId} or its network`
+        return balancerStatus(node, this.#options.host, { serving: false, trouble })
+      }),
+    ]
   }
 
   /** Calls back when something is to be told, or a device has come; until the end is called. */
@@ -121,7 +128,7 @@ export class Balancers {
   }
 
   #changed(): void {
-    const news = JSON.stringify([this.#devices, this.statuses()], (_, value: unknown) =>
+    const news = JSON.stringify(this.statuses(), (_, value: unknown) =>
       typeof value === 'bigint' ? String(value) : value,
     )
     if (news === this.#told) return

@@ -16,7 +16,7 @@ import {
   writeSysctls,
 } from '../../host/ip.ts'
 import { addNetns, deleteNetns, inNetns, listNetns } from '../../host/netns.ts'
-import type { Switch } from '../../host/ovs.ts'
+import { deletePorts, type Switch } from '../../host/ovs.ts'
 import { INSIDE, isNodeDevice, NETNS_PREFIX, netnsName, nodeDevice } from './names.ts'
 
 export interface NodeLink {
@@ -60,7 +60,7 @@ export type LinkStep =
 
 export interface LinksOptions {
   readonly exec: Exec
-  readonly sw: Pick<Switch, 'datapath'>
+  readonly sw: Switch
 }
 
 /** The links of a host's nodes; `forwards` says which of them pass packets on. */
@@ -140,6 +140,8 @@ export function linksReconciler(
   }
 
   async function plug({ device, netns, mac, mtu }: NodeLink): Promise<void> {
+    // The switch would go on with the device of that name which is no more.
+    await deletePorts(exec, sw, [device])
     const peer = `peer name ${INSIDE} netns ${netns} address ${mac} mtu ${mtu}`
     await ipBatch(exec, [`link add ${device} mtu ${mtu} type veth ${peer}`])
     // The userspace data path takes frames as they are: without their checksums TCP would hang.
@@ -210,6 +212,8 @@ function settingsOf(forwards: boolean): Readonly<Record<string, string>> {
   const forwarding = forwards ? '1' : '0'
   return {
     'net.ipv4.ip_forward': forwarding,
+    // Connections to one target are no more than these.
+    'net.ipv4.ip_local_port_range': '1024\t65535',
     'net.ipv6.conf.all.forwarding': forwarding,
     'net.ipv4.conf.all.send_redirects': '0',
     [`net.ipv4.conf.${INSIDE}.send_redirects`]: '0',

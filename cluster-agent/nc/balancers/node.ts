@@ -40,6 +40,8 @@ export interface NodeOptions {
 }
 
 const READY_MS = 10_000
+/** Passes in which it said nothing at all, until it is ended and started anew. */
+const MAX_SILENT_PASSES = 3
 const READY_POLL_MS = 25
 
 export class BalancerNode {
@@ -53,6 +55,7 @@ export class BalancerNode {
   #serving = false
   #trouble = ''
   #unsettled = false
+  #silentPasses = 0
   #turn: Promise<void> = Promise.resolve()
 
   /** Throws BadMessage for an id that cannot be a name. */
@@ -100,12 +103,8 @@ export class BalancerNode {
   statuses(): Status[] {
     const wanted = this.#wanted
     if (wanted === null) return []
-    const value = create(BalancerStatusSchema, {
-      ...{ id: wanted.id, interfaceId: this.#interfaceId, host: this.#options.host },
-      ...{ serving: this.#serving, trouble: this.#trouble },
-    })
-    const key = `balancer/${this.#interfaceId}`
-    const own = create(StatusSchema, { key, body: { case: 'balancer', value } })
+    const state = { serving: this.#serving, trouble: this.#trouble }
+    const own = balancerStatus(wanted, this.#options.host, state)
     return [own, ...targetStatuses(wanted, this.#health)]
   }
 
@@ -122,22 +121,39 @@ export class BalancerNode {
     const { exec, log } = this.#options
     const at = this.#at
     const config = nodeConfig(wanted, at)
-    if ((await findHaproxy(exec, at)) === null) {
+    const running = (await findHaproxy(exec, at)) !== null
+    const runs = running ? await this.#ask() : null
+    if (runs === null) {
       log.info('haproxy start', { interface: this.#interfaceId })
-      // Workers without their master would keep its ports.
+      // Also workers without their master, which would keep its ports.
       await killInside(exec, this.#netns)
       await rm(at.states, { force: true })
       await this.#writeConfig(config, new Map())
       await startHaproxy(inNetns(exec, this.#netns), at)
       return this.#awaitConfig(config)
     }
-    if ((await workerDescription(at.socket)) === config.digest) return
+    if (runs === config.digest) return
     log.info('haproxy reload', { interface: this.#interfaceId })
     await this.#writeConfig(config, serverLines(wanted, await serverStats(at.socket)))
     // What is well stays so, and what is not gets nobody until it is.
     await writeFile(at.states, await serverStates(at.socket), { mode: 0o600 })
     await reloadHaproxy(at.socket)
     return this.#awaitConfig(config)
+  }
+
+  /** Which configuration it runs; null when it was silent for too long. Throws Unavailable. */
+  async #ask(): Promise<string | null> {
+    try {
+      const runs = await workerDescription(this.#at.socket)
+      this.#silentPasses = 0
+      return runs
+    } catch (error) {
+      this.#silentPasses += 1
+      if (this.#silentPasses < MAX_SILENT_PASSES) throw error
+      this.#options.log.error('haproxy is silent', { interface: this.#interfaceId, error })
+      this.#silentPasses = 0
+      return null
+    }
   }
 
   async #writeConfig(
@@ -221,6 +237,15 @@ export class BalancerNode {
     this.#turn = turn.catch(() => undefined)
     return turn
   }
+}
+
+export function balancerStatus(
+  { id, interfaceId }: NodeWanted,
+  host: string,
+  state: { readonly serving: boolean; readonly trouble: string },
+): Status {
+  const value = create(BalancerStatusSchema, { id, interfaceId, host, ...state })
+  return create(StatusSchema, { key: `balancer/${interfaceId}`, body: { case: 'balancer', value } })
 }
 
 /** The local ports in state LISTEN of /proc/net/tcp and tcp6 (proc(5)). */

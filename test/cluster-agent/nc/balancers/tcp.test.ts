@@ -148,6 +148,31 @@ describe('load balancers, TCP', { skip: whyNoHosts() ?? false }, () => {
     assert.deepEqual(await names(), ['s2', 's3'])
   })
 
+  test('a namespace that was taken away comes back with its port', async () => {
+    await cloud.apply({ targets: ['2', '3'] })
+    const { exec } = cloud.one
+    await exec(['kill', '-KILL', await masters()])
+    await exec(['ip', 'netns', 'delete', NETNS])
+    await cloud.pass()
+    assert.equal(cloud.serving(), 'serving')
+    await cloud.untilTargets('s2 HEALTHY', 's3 HEALTHY')
+    assert.deepEqual(await names(), ['s2', 's3'])
+  })
+
+  test('HAProxy that says nothing any more is ended and started anew', async () => {
+    await cloud.apply({ targets: ['2', '3'] })
+    const master = await masters()
+    await cloud.one.exec(['pkill', '-STOP', '--parent', master])
+    for (const _ of [1, 2]) {
+      await assert.rejects(cloud.pass(), { code: 'Unavailable' })
+      assert.match(cloud.serving(), /no answer/)
+    }
+    await cloud.pass()
+    assert.equal(cloud.serving(), 'serving')
+    assert.notEqual(await masters(), master)
+    assert.deepEqual(await names(1, far), ['s2'])
+  })
+
   test('the node reaches neither the host nor others in a name that is not its own', async () => {
     const { exec } = cloud.one
     const device = 'lb0000000050'
