@@ -49,7 +49,8 @@ export function touchedByNode(batch: Batch, change: Seen<BalancerNodeRecord>): T
 }
 
 export function touchedByListener(batch: Batch, change: Seen<ListenerRecord>): Touched[] {
-  if (!differs(change, ['loadBalancer', 'protocol', 'port', 'targetGroup'])) return []
+  const fields = ['loadBalancer', 'protocol', 'port', 'targetGroup', 'attributes'] as const
+  if (!differs(change, fields)) return []
   const { view } = batch
   return versions(change).flatMap(({ loadBalancer, targetGroup }) => [
     ...touchedNodes(view, loadBalancer),

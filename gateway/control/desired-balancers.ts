@@ -12,7 +12,7 @@ import {
 } from '../../proto/gen/mallee/v1/balancers_pb.js'
 import type { Resource } from '../../proto/gen/mallee/v1/desired_pb.js'
 import { resource } from '../../proto/resources.ts'
-import { targetGroupMeaning } from '../elb/attributes.ts'
+import { idleTimeoutS, targetGroupMeaning } from '../elb/attributes.ts'
 import { balancerNamed, dnsNameOf } from '../elb/names.ts'
 import { answeringNodes, racksUsing, usageOf } from '../elb/usage.ts'
 import type { LoadBalancerRecord } from '../store/balancer-records.ts'
@@ -42,6 +42,7 @@ export function balancerAt(view: View, rack: string, id: string): Resource | nul
     protocol: PROTOCOLS[one.protocol],
     port: one.port,
     targetGroupId: one.targetGroup,
+    idleTimeoutS: idleTimeoutS(one),
   }))
   const value = create(BalancerSchema, {
     ...{ id: node.loadBalancer, interfaceId: id, host: card.host },

@@ -1,7 +1,7 @@
 // The attributes of load balancers, target groups and listeners: which there are, what they are if
 // nobody says, and what they may be. Those that this cloud does not have keep their defaults.
 
-import type { TargetGroupRecord } from '../store/balancer-records.ts'
+import type { ListenerRecord, TargetGroupRecord } from '../store/balancer-records.ts'
 import { badConfiguration, invalid, type Kind, wordsOf } from './errors.ts'
 import type { Tags } from './input.ts'
 
@@ -52,18 +52,14 @@ const LOAD_BALANCER: Rules = new Map([
   ],
 ])
 
-const LISTENER: Rules = new Map([
-  [
-    'tcp.idle_timeout.seconds',
-    { ...range(60, 6_000, '350'), only: 'idle connections end after 350 seconds' },
-  ],
-])
+const IDLE = 'tcp.idle_timeout.seconds'
+const LISTENER: Rules = new Map([[IDLE, range(60, 6_000, '350')]])
 
 /** How attributes of other kinds of load balancers and their target groups begin. */
 const ELSEWHERE = new Set([
   ...['access_logs', 'client_keep_alive', 'connection_logs', 'health_check_logs', 'lambda'],
   ...['idle_timeout', 'routing', 'waf', 'slow_start', 'stickiness', 'target_failover'],
-  'load_balancing',
+  ...['load_balancing', 'tcp'],
 ])
 
 function targetGroupRules({ protocol }: Pick<TargetGroupRecord, 'protocol'>): Rules {
@@ -103,7 +99,9 @@ function targetGroupRules({ protocol }: Pick<TargetGroupRecord, 'protocol'>): Ru
 
 function rulesOf(kind: Kind, record: object): Rules {
   if (kind === 'load-balancer') return LOAD_BALANCER
-  return kind === 'listener' ? LISTENER : targetGroupRules(record as TargetGroupRecord)
+  if (kind === 'target-group') return targetGroupRules(record as TargetGroupRecord)
+  // UDP knows no connections.
+  return (record as ListenerRecord).protocol === 'UDP' ? new Map() : LISTENER
 }
 
 /** What Describe…Attributes shows: every attribute, in the order of its keys. */
@@ -175,6 +173,11 @@ export function targetGroupMeaning(
     hasProxyProtocol: is('proxy_protocol_v2.enabled'),
     endsConnections: is(TERMINATION),
   }
+}
+
+/** After how many seconds a listener's idle connections end; 0 when nobody said. */
+export function idleTimeoutS({ attributes }: { readonly attributes: Tags }): number {
+  return Number(given(attributes, IDLE, '0'))
 }
 
 /** How long a target ends what it has, in milliseconds. */

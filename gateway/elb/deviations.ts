@@ -11,7 +11,6 @@ export const BALANCING_DEVIATIONS: { readonly [K in keyof LoadBalancingHandlers]
   DescribeRules: 'default rules, which have no tags of their own',
   DescribeSSLPolicies: 'none: no listener speaks TLS',
   DescribeTargetHealth: '`unavailable` while no host of a node can be asked; no anomaly detection',
-  ModifyListenerAttributes: '`tcp.idle_timeout.seconds` is 350',
   ModifyLoadBalancerAttributes:
     'deletion protection and cross-zone; the others keep their defaults',
   ModifyTargetGroupAttributes:

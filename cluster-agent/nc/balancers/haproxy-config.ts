@@ -8,7 +8,13 @@ import { MalleeError } from '../../../common/errors.ts'
 import { parseAddress } from '../../../topology/cidr.ts'
 import type { NodePlaces } from './names.ts'
 import { nameOf } from './names.ts'
-import type { CheckWanted, GroupWanted, NodeWanted, TargetWanted } from './wanted.ts'
+import type {
+  CheckWanted,
+  GroupWanted,
+  ListenerWanted,
+  NodeWanted,
+  TargetWanted,
+} from './wanted.ts'
 
 /** A group's backends. */
 export type Backend = 'checked' | 'open' | 'trial'
@@ -41,11 +47,8 @@ const HOST = '%[srv_name,regsub("^(.*:.*)_","[\\1]:"),regsub(_,:)]'
 export function nodeConfig(node: NodeWanted, at: NodePlaces): NodeConfig {
   const { listeners } = node
   const tcp = listeners.filter((listener) => listener.tcp)
-  const base = [
-    ...defaultLines(at),
-    ...tcp.flatMap(({ port, groupId }) => frontendLines(port, groupId)),
-  ]
-  const groups = node.groups.map((group) => backendsOf(group))
+  const base = [...defaultLines(at), ...tcp.flatMap(frontendLines)]
+  const groups = node.groups.map((group) => backendsOf(group, longestIdle(tcp, group)))
   const pattern = node.groups.flatMap((group) =>
     BACKENDS.map((backend) => serverArguments(group, PATTERN, backend)),
   )
@@ -119,18 +122,25 @@ function defaultLines({ root, states }: NodePlaces): string[] {
   ]
 }
 
-function frontendLines(port: number, groupId: string): string[] {
+function frontendLines({ port, groupId, idleS = IDLE_S }: ListenerWanted): string[] {
   const [checked, open] = [backendName(groupId, 'checked'), backendName(groupId, 'open')]
   return [
     `frontend tcp.${port}`,
     `    bind 0.0.0.0:${port}`,
     `    bind [::]:${port} v6only`,
+    ...(idleS === IDLE_S ? [] : [`    timeout client ${idleS}s`]),
     `    use_backend ${open} if { nbsrv(${checked}) eq 0 }`,
     `    default_backend ${checked}`,
   ]
 }
 
-function backendsOf(group: GroupWanted): { name: string; lines: string[] }[] {
+/** On the side of the targets as long as the most patient listener wants: its own ends first. */
+function longestIdle(listeners: readonly ListenerWanted[], { id }: GroupWanted): number {
+  const own = listeners.filter(({ groupId }) => groupId === id)
+  return Math.max(IDLE_S, ...own.map(({ idleS = IDLE_S }) => idleS))
+}
+
+function backendsOf(group: GroupWanted, idleS: number): { name: string; lines: string[] }[] {
   const { check, sticky } = group
   const name = (backend: Backend) => backendName(group.id, backend)
   // Round robin looks at no load: a target that fails fast must not draw everybody to it.
@@ -139,10 +149,11 @@ function backendsOf(group: GroupWanted): { name: string; lines: string[] }[] {
     name: name(backend),
     lines: [`backend ${name(backend)}`, ...lines.map((line) => `    ${line}`)],
   })
+  const idle = idleS === IDLE_S ? [] : [`timeout server ${idleS}s`]
   const checks = checkLines(check)
   return [
-    of('checked', [...balance, ...checks]),
-    of('open', balance),
+    of('checked', [...balance, ...idle, ...checks]),
+    of('open', [...balance, ...idle]),
     of('trial', ['balance roundrobin', ...checks]),
   ]
 }

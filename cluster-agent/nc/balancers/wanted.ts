@@ -17,6 +17,8 @@ export interface ListenerWanted {
   readonly udp: boolean
   readonly port: number
   readonly groupId: string
+  /** Of TCP; absent: as an NLB's. */
+  readonly idleS?: number
 }
 
 export interface TargetWanted {
@@ -102,10 +104,17 @@ function wantedNode(
   }
 }
 
-function listenerWanted({ id, protocol, port, targetGroupId }: Listener): ListenerWanted {
+function listenerWanted({
+  id,
+  protocol,
+  port,
+  targetGroupId: groupId,
+  idleTimeoutS: idleS,
+}: Listener): ListenerWanted {
   const both = protocol === BalancerProtocol.TCP_UDP
   const tcp = both || protocol === BalancerProtocol.TCP
-  return { id, tcp, udp: both || protocol === BalancerProtocol.UDP, port, groupId: targetGroupId }
+  const udp = both || protocol === BalancerProtocol.UDP
+  return { id, tcp, udp, port, groupId, ...(idleS > 0 && { idleS }) }
 }
 
 function groupWanted(group: TargetGroup, targets: readonly TargetWanted[]): GroupWanted {

@@ -87,12 +87,12 @@ export const LISTENERS: readonly Row[] = [
     'ValidationError',
   ],
   [
-    'another timeout',
+    'a timeout of 59 seconds',
     'ModifyListenerAttributes',
     // As text: clients of some years ago do not know it.
     ({ listener: arn }) =>
-      `ListenerArn=${arn}&Attributes.member.1.Key=tcp.idle_timeout.seconds&Attributes.member.1.Value=60`,
-    'InvalidConfigurationRequest',
+      `ListenerArn=${arn}&Attributes.member.1.Key=tcp.idle_timeout.seconds&Attributes.member.1.Value=59`,
+    'ValidationError',
   ],
   ['neither way', 'DescribeRules', {}, 'ValidationError'],
   ['no ARN', 'DescribeRules', { RuleArns: ['x'] }, 'ValidationError'],

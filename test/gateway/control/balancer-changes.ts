@@ -48,8 +48,9 @@ const someListener = each(['00000000000000d1', '00000000000000d2'], (id) =>
         loadBalancer: fc.constantFrom(...BALANCERS),
         targetGroup: fc.constantFrom(...GROUPS),
         port: fc.constantFrom(80, 81),
+        attributes: fc.constantFrom({}, { 'tcp.idle_timeout.seconds': '60' }),
       })
-      .map((fields) => ({ ...OWN, id, protocol: 'TCP', attributes: {}, ...fields })),
+      .map((fields) => ({ ...OWN, id, protocol: 'TCP', ...fields })),
   ),
 )
 

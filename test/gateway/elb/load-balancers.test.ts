@@ -242,6 +242,10 @@ test('listeners are of one port each, and a group is one load balancer’s', asy
     Rules?.map(({ Priority, IsDefault }) => [Priority, IsDefault]),
     [['default', true]],
   )
+  const Attributes = [{ Key: 'tcp.idle_timeout.seconds', Value: '60' }]
+  await elb('ModifyListenerAttributes', { ListenerArn, Attributes })
+  const [node] = Object.values(held(cloud, 'a', /^balancer\//)) as { listeners: object[] }[]
+  assert.partialDeepStrictEqual(node?.listeners, [{ port: 80, idleTimeoutS: 60 }])
   const DefaultActions = [{ Type: 'forward' as const, TargetGroupArn: api }]
   await elb('ModifyListener', { ListenerArn, Port: 81, DefaultActions })
   const { Listeners } = await elb('DescribeListeners', { LoadBalancerArn })

@@ -74,6 +74,13 @@ export declare type Listener = Message<"mallee.v1.Listener"> & {
    * @generated from field: string target_group_id = 4;
    */
   targetGroupId: string;
+
+  /**
+   * TCP connections on which nobody says anything for so long end; 0: 350 seconds.
+   *
+   * @generated from field: uint32 idle_timeout_s = 5;
+   */
+  idleTimeoutS: number;
 };
 
 /**
