@@ -28,6 +28,7 @@ const EVERY_MS = 15_000
 const MAX_STEPS = 500
 /** Auto Scaling keeps activities for six weeks (API reference, DescribeScalingActivities). */
 const ACTIVITY_MS = 42 * 86_400_000
+const FORGET_EVERY_MS = 300_000
 /** Of one group, and of one account with its deleted groups. */
 const MAX_ACTIVITIES = 100
 const MAX_OF_ACCOUNT = 5_000
@@ -39,6 +40,7 @@ export function startScaling(parts: LoopParts): { stop: () => Promise<void> } {
   const { state, clock, chance, log } = parts
   const due = new Set<string>()
   let wholeAtMs = 0
+  let forgotAtMs = 0
   const loop = new Loop({
     name: 'scaling',
     pass: async () => {
@@ -49,6 +51,8 @@ export function startScaling(parts: LoopParts): { stop: () => Promise<void> } {
       wholeAtMs = clock.nowMs()
       await runScheduled(parts, wholeAtMs)
       await tendGroups(parts, null)
+      if (wholeAtMs - forgotAtMs < FORGET_EVERY_MS) return
+      forgotAtMs = wholeAtMs
       await forgetActivities(parts)
     },
     everyMs: EVERY_MS,
@@ -102,8 +106,9 @@ async function tendGroup(
   { account, name, id }: ScalingGroupRecord,
 ): Promise<void> {
   const refused = new Map<string, string>()
+  // Most groups are as they shall be: for those nobody asks the store.
+  let view = parts.state.view()
   for (let steps = 0; steps < MAX_STEPS; steps += 1) {
-    const view = await parts.state.fresh()
     const group = view.get('scaling-group', ...groupKey(account, name))
     if (group?.id !== id) return
     const now = { view, region: parts.region, nowMs: parts.clock.nowMs() }
@@ -112,6 +117,7 @@ async function tendGroup(
     if (step === null) return
     const outcome = await applyStep(parts, seen, step)
     if (typeof outcome === 'object') refused.set(outcome.rack, outcome.refused)
+    view = await parts.state.fresh()
   }
 }
 
@@ -127,14 +133,12 @@ function observe(
     const draining = isDraining(view, member.instance, nowMs)
     return { member, instance, illness, version, draining }
   })
-  const racks = view.all('rack')
-  const reachable = new Set(
-    racks.filter(({ name }) => isRackConnected(view, name)).map(({ name }) => name),
-  )
-  const draining = new Set(racks.filter((one) => one.state === 'draining').map(({ name }) => name))
-  const zones = zonesOf(view, group).map((zone) => ({
+  const places = zonesOf(view, group)
+  const racks = new Set([...places, ...members.map((one) => one.member)].map(({ rack }) => rack))
+  const reachable = new Set([...racks].filter((rack) => isRackConnected(view, rack)))
+  const zones = places.map((zone) => ({
     ...zone,
-    usable: reachable.has(zone.rack) && !draining.has(zone.rack),
+    usable: reachable.has(zone.rack) && view.get('rack', zone.rack)?.state === 'joined',
   }))
   return { group, members, zones, refused, reachable, nowMs }
 }

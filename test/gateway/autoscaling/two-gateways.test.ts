@@ -27,6 +27,8 @@ test('four gateways at once launch, replace and terminate no instance too many',
     states.push(state)
   }
   const tendAll = async (): Promise<void> => {
+    // Each has heard of what was done so far, and of nothing that the others do now.
+    await Promise.all(states.map((state) => state.fresh()))
     await Promise.all(states.map((state) => scaling.tend(state)))
     await obey(scaling.cloud.state, scaling.clock.nowMs)
   }
