@@ -18,4 +18,5 @@ export const SCALING_DEVIATIONS: { readonly [K in keyof AutoScalingHandlers]: st
   ExitStandby: 'done when it is answered',
   PutLifecycleHook: 'nobody is notified: who acts asks, or is on the instance',
   PutScalingPolicy: 'simple ones and those of steps, which somebody executes',
+  StartInstanceRefresh: 'rolling, to the group’s own template; no checkpoints, no rollback',
 }

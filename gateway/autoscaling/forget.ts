@@ -5,7 +5,7 @@ import type { Transaction, View } from '../store/state.ts'
 import { groupKey } from './groups-kept.ts'
 
 /**
- * Deletes a group that has no instances, its policies and its scheduled actions. Who adds one takes
+ * Deletes a group that has no instances, its policies, schedule and refreshes. Who adds one takes
  * a turn of the group: the view shows all of them, or the transaction runs again.
  */
 export async function forgetGroup(
@@ -18,6 +18,9 @@ export async function forgetGroup(
   }
   for (const action of view.by('scheduled-action', 'group', id)) {
     await tx.delete('scheduled-action', action.id)
+  }
+  for (const refresh of view.by('instance-refresh', 'group', id)) {
+    await tx.delete('instance-refresh', refresh.id)
   }
   await tx.delete('scaling-group', ...groupKey(account, name))
 }

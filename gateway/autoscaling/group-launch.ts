@@ -8,7 +8,13 @@ import type {
 import { ApiError } from '../aws/api-error.ts'
 import type { CallContext, Ec2Inputs } from '../aws/handlers.ts'
 import { refuseUnknown, unsupported } from '../ec2/input.ts'
-import { meaningsOf, meantBy, templateInView, versionInView } from '../ec2/launch-template-names.ts'
+import {
+  meaningsOf,
+  meantBy,
+  templateInView,
+  versionInView,
+  versionNumber,
+} from '../ec2/launch-template-names.ts'
 import { checkRun } from '../ec2/run-instances.ts'
 import { zoneName } from '../ec2/zones.ts'
 import type {
@@ -156,6 +162,12 @@ export function runsOf(
     }
     return { template: { id: asked.id, name: found.name, version: String(version) }, run }
   })
+}
+
+/** The number that the group's version is now; -1 when there is none. */
+export function currentVersion(view: View, { template }: Pick<What, 'template'>): number {
+  const found = view.get('launch-template', template.id)
+  return found === null ? -1 : versionNumber(found, template.version)
 }
 
 /** Each override once and each place once: what one says has nothing to do with the other. */

@@ -6,6 +6,7 @@ import { describeHandlers } from './describe-groups.ts'
 import { tagHandlers } from './group-tags.ts'
 import { groupHandlers } from './groups.ts'
 import type { ScalingParts } from './groups-kept.ts'
+import { refreshHandlers } from './instance-refreshes.ts'
 import { hookHandlers } from './lifecycle-hooks.ts'
 import { memberHandlers } from './member-actions.ts'
 import { membershipHandlers } from './membership.ts'
@@ -24,6 +25,7 @@ export function autoScalingHandlers(parts: ScalingParts): AutoScalingHandlers {
     ...membershipHandlers(parts),
     ...policyHandlers(parts),
     ...processHandlers(parts),
+    ...refreshHandlers(parts),
     ...scheduleHandlers(parts),
     ...tagHandlers(parts),
     ...targetHandlers(parts),

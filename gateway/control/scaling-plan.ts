@@ -4,12 +4,14 @@
 import { isActive } from '../autoscaling/groups-kept.ts'
 import type { InstanceRecord } from '../store/records.ts'
 import type {
+  InstanceRefreshRecord,
   ScalingGroupRecord,
   ScalingHook,
   ScalingMemberRecord,
 } from '../store/scaling-records.ts'
 import { imbalance, nextLaunch, victims, type ZoneSeen } from './scaling-choice.ts'
 import type { Illness } from './scaling-health.ts'
+import { planRefresh } from './scaling-refresh.ts'
 
 export interface MemberSeen {
   readonly member: ScalingMemberRecord
@@ -30,6 +32,10 @@ export interface GroupSeen {
   readonly refused: ReadonlyMap<string, string>
   /** Racks that can be asked. */
   readonly reachable: ReadonlySet<string>
+  /** That goes on; null without one. */
+  readonly refresh: InstanceRefreshRecord | null
+  /** Of the group's template. */
+  readonly currentVersion: number
   readonly nowMs: number
 }
 
@@ -40,6 +46,7 @@ export type Reason =
   | { readonly kind: 'deleted' }
   | { readonly kind: 'aged' }
   | { readonly kind: 'balance' }
+  | { readonly kind: 'refresh' }
 
 export type Step =
   /** Their instances are gone: of those that were terminated, and of those in standby. */
@@ -68,6 +75,8 @@ export type Step =
       readonly count: number
       readonly balances: boolean
     }
+  /** All instances are new. */
+  | { readonly kind: 'refreshed'; readonly refresh: InstanceRefreshRecord }
   /** Nowhere is room: tried again later. */
   | { readonly kind: 'wait'; readonly message: string }
   /** The group goes. */
@@ -85,7 +94,7 @@ export function planGroup(seen: GroupSeen): Step | null {
   return (
     settle(seen) ??
     (seen.group.deletedAtMs === null
-      ? (treat(seen) ?? scale(seen) ?? renew(seen) ?? balance(seen))
+      ? (treat(seen) ?? scale(seen) ?? refresh(seen) ?? renew(seen) ?? balance(seen))
       : wind(seen))
   )
 }
@@ -204,6 +213,16 @@ function scale(seen: GroupSeen): Step | null {
   if (where === null) return { kind: 'wait', message: whyNowhere(seen) }
   const count = Math.min(where.count, MAX_AT_ONCE)
   return { ...where, kind: 'launch', count, balances: false }
+}
+
+function refresh(seen: GroupSeen): Step | null {
+  const { refresh: active, group, members } = seen
+  const isOn = processes(group)
+  if (active === null || !['InstanceRefresh', 'Launch', 'Terminate'].every(isOn)) return null
+  const next = planRefresh({ ...seen, refresh: active, members: recordsOf(members) })
+  if (next === null) return null
+  if (next === 'done') return { kind: 'refreshed', refresh: active }
+  return { kind: 'terminate', member: next, reason: { kind: 'refresh' } }
 }
 
 /** Those that served for as long as the group lets them. */

@@ -46,6 +46,7 @@ const RETRY_MS = { first: 15_000, last: 300_000 }
 /** After a try to balance zones that found no room. */
 const BALANCE_MS = 600_000
 const STATUS_CHARS = 255
+const REPLACING: ReadonlySet<Reason['kind']> = new Set(['ill', 'aged', 'refresh'])
 
 export async function applyStep(parts: StepParts, seen: GroupSeen, step: Step): Promise<Outcome> {
   if (step.kind === 'launch') {
@@ -127,6 +128,12 @@ async function take(turn: Turn, step: Exclude<Step, { kind: 'launch' }>): Promis
       return
     case 'terminate':
       return await takeOne(turn, step.member, step.reason)
+    case 'refreshed': {
+      const ended = { status: 'Successful', endedAtMs: seen.nowMs, left: 0 } as const
+      await tx.put('instance-refresh', [step.refresh.id], { ...step.refresh, ...ended })
+      await putGroup(tx, group)
+      return
+    }
     case 'wait':
       return await wait(turn, step.message)
     case 'forget':
@@ -153,7 +160,7 @@ async function takeOne(turn: Turn, member: ScalingMemberRecord, reason: Reason):
   await takeOut(tx, parts, { group, member, cause: causeOf(turn, member, reason), nowMs })
   if (reason.kind === 'balance') await balanced(turn, member)
   // Whoever takes its place comes for no wish of a user.
-  const cause = reason.kind === 'ill' || reason.kind === 'aged' ? { cause: '' } : {}
+  const cause = REPLACING.has(reason.kind) ? { cause: '' } : {}
   await putGroup(tx, group, cause)
   parts.log.info('instance taken out of a group', {
     ...nameOf(group),
@@ -187,6 +194,8 @@ function causeOf({ group, seen }: Turn, { instance }: ScalingMemberRecord, reaso
       return `${group.cause}  ${chosen}`
     case 'aged':
       return `${out} in response to its age, which is the maximum instance lifetime.`
+    case 'refresh':
+      return `${out} in response to an instance refresh.`
     case 'balance':
       return `${out} to balance the zones of the group.  ${chosen}`
     default:

@@ -4,6 +4,7 @@
 import type { Clock } from '../../common/clock.ts'
 import { Loop } from '../../common/reconcile.ts'
 import { byStart } from '../autoscaling/activities.ts'
+import { currentVersion } from '../autoscaling/group-launch.ts'
 import { zonesOf } from '../autoscaling/group-places.ts'
 import { groupKey } from '../autoscaling/groups-kept.ts'
 import { isDraining } from '../autoscaling/targets.ts'
@@ -140,7 +141,11 @@ function observe(
     ...zone,
     usable: reachable.has(zone.rack) && view.get('rack', zone.rack)?.state === 'joined',
   }))
-  return { group, members, zones, refused, reachable, nowMs }
+  const refresh =
+    view.by('instance-refresh', 'group', group.id).find((one) => one.status === 'InProgress') ??
+    null
+  const version = currentVersion(view, group)
+  return { group, members, zones, refused, reachable, refresh, currentVersion: version, nowMs }
 }
 
 /** What is older than AWS shows, and the oldest of what is too much. */

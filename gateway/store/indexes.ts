@@ -34,6 +34,7 @@ export const INDEXED = {
   'scaling-activity': ['account', 'group'],
   'scaling-policy': ['account', 'group'],
   'scheduled-action': ['account', 'group'],
+  'instance-refresh': ['account', 'group'],
   'load-balancer': ['account', 'vpc'],
   'balancer-node': ['account', 'loadBalancer', 'rack'],
   listener: ['loadBalancer', 'targetGroup'],

@@ -199,6 +199,28 @@ export interface ScheduledActionRecord {
   readonly nextAtMs: number
 }
 
+/** All instances of a group are replaced, or were. */
+export interface InstanceRefreshRecord {
+  /** A UUID. */
+  readonly id: string
+  readonly account: string
+  readonly group: string
+  readonly status: 'InProgress' | 'Successful' | 'Cancelled'
+  readonly startedAtMs: number
+  readonly endedAtMs: number | null
+  /** Percent of the desired capacity that stays in service. */
+  readonly minHealthy: number
+  /** Null: the group's. */
+  readonly warmupSeconds: number | null
+  /** Instances of the group's version stay. */
+  readonly skipMatching: boolean
+  readonly onProtected: 'Refresh' | 'Ignore' | 'Wait'
+  readonly onStandby: 'Terminate' | 'Ignore' | 'Wait'
+  /** Instances as it began, and those that were not replaced as it ended. */
+  readonly total: number
+  readonly left: number
+}
+
 export interface ScalingRecords {
   /** `<account>/<digest of the name>`. */
   'scaling-group': ScalingGroupRecord
@@ -207,4 +229,5 @@ export interface ScalingRecords {
   /** By their ids, of all groups. */
   'scaling-policy': ScalingPolicyRecord
   'scheduled-action': ScheduledActionRecord
+  'instance-refresh': InstanceRefreshRecord
 }

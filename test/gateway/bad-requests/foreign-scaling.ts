@@ -175,6 +175,12 @@ export function scalingAsks(ground: Ground, theirs: Scaling, own: Scaling): Asks
       [{ ...group, ...hook, ...held }, TOLD],
       [{ ...mine, ...hook, ...held }, TOLD],
     ],
+    StartInstanceRefresh: [
+      [group ?? {}, TOLD],
+      [{ ...mine, DesiredConfiguration: template }, TOLD],
+    ],
+    CancelInstanceRefresh: [[group ?? {}, TOLD]],
+    DescribeInstanceRefreshes: [[group ?? {}, TOLD]],
     PutScalingPolicy: [
       [
         {

@@ -19,7 +19,7 @@ const COMPARED: Readonly<Record<Kind, boolean>> = {
   ...{ 'iam-user': true, 'iam-group': true, 'iam-role': true, 'iam-profile': true },
   ...{ 'iam-policy': true, 'instance-credentials': true, 'profile-association': true },
   ...{ 'scaling-group': true, 'scaling-member': true, 'scaling-activity': true },
-  ...{ 'scaling-policy': true, 'scheduled-action': true },
+  ...{ 'scaling-policy': true, 'scheduled-action': true, 'instance-refresh': true },
   ...{ fleet: true, quota: true, removal: true, 'key-use': false, lease: false },
   ...{ 'load-balancer': true, 'balancer-node': true, listener: true, 'target-group': true },
   ...{ target: true, 'target-status': true },

@@ -125,6 +125,7 @@ export class Model {
       })),
       refused,
       reachable: new Set(reachable.map(([rack]) => rack)),
+      ...{ refresh: null, currentVersion: 1 },
       nowMs: this.nowMs,
     }
   }
@@ -143,8 +144,9 @@ export class Model {
           this.machines.delete(instance)
         }
         return
+      case 'refreshed':
       case 'hold':
-        throw new Error('there are no hooks')
+        throw new Error(`nobody asked for ${step.kind}`)
       case 'end':
         this.end(step.member.instance)
         return
