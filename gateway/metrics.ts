@@ -39,6 +39,8 @@ export interface Metrics extends ObjectMetrics {
   readonly setTroubledHosts: (hosts: number) => void
   /** Hosts that the operator cordoned: nothing new is placed there. */
   readonly setCordonedHosts: (hosts: number) => void
+  /** Hosts that the operator wants to leave: `draining`, and `lost` until they are gone. */
+  readonly setLeavingHosts: (byState: Readonly<Record<string, number>>) => void
   /** Auto Scaling groups: how many, what they desire, have in service, and cannot launch. */
   readonly setScaling: (groups: ScalingMetric) => void
   /** Load balancers by AWS's state name; states that are not named become 0. */
@@ -104,6 +106,11 @@ export function createMetrics(): Metrics {
     help: 'Hosts where the operator lets nothing new be placed',
     registers,
   })
+  const leaving = gaugeByState(
+    'mallee_hosts_leaving',
+    'Hosts that the operator drains, and lost ones that something keeps',
+    registers,
+  )
   const scalingGroups = new Gauge({
     name: 'mallee_scaling_groups',
     help: 'Auto Scaling groups',
@@ -173,6 +180,7 @@ export function createMetrics(): Metrics {
     setInstances: (byState) => setAll(instances, byState),
     setTroubledHosts: (hosts) => troubled.set(hosts),
     setCordonedHosts: (hosts) => cordoned.set(hosts),
+    setLeavingHosts: (byState) => setAll(leaving, byState),
     setScaling: ({ groups, desired, inService, failing }) => {
       scalingGroups.set(groups)
       setAll(scalingInstances, { desired, 'in-service': inService })

@@ -47,6 +47,10 @@ export function watchGauges({
     metrics.setTunnels(tunnelStates(sessions, clock.nowMs()))
     metrics.setTroubledHosts(view.all('host').filter((host) => host.status?.trouble).length)
     metrics.setCordonedHosts(view.all('host').filter((host) => host.cordoned).length)
+    metrics.setLeavingHosts({
+      draining: view.all('host').filter((host) => host.drain !== undefined).length,
+      lost: view.all('host').filter((host) => host.lostAtMs !== undefined).length,
+    })
     metrics.setScaling(scalingIn(view))
     watchBalancers(view, metrics)
     metrics.setCertificates(certificateEnds())

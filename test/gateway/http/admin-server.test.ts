@@ -64,6 +64,7 @@ test('/metrics shows what was counted; a state that is not named any more is gon
   metrics.setInstances({ running: 4 })
   metrics.setTroubledHosts(1)
   metrics.setCordonedHosts(2)
+  metrics.setLeavingHosts({ draining: 1, lost: 0 })
   metrics.setLoadBalancers({ active: 3 })
   metrics.setNodesWithoutHost(1)
   metrics.setCertificates({ ca: 2_000_000_000_000, gateway: 1_800_000_000_500 })
@@ -79,6 +80,8 @@ test('/metrics shows what was counted; a state that is not named any more is gon
     'mallee_instances{state="running"} 4',
     'mallee_hosts_in_trouble 1',
     'mallee_hosts_cordoned 2',
+    'mallee_hosts_leaving{state="draining"} 1',
+    'mallee_hosts_leaving{state="lost"} 0',
     'mallee_load_balancers{state="active"} 3',
     'mallee_balancer_nodes_without_host 1',
     'mallee_certificate_not_after_seconds{of="ca"} 2000000000',

@@ -104,7 +104,9 @@ test('cordon refuses hosts that are not there; repeating it changes nothing', as
   const certificateEnds = (): { ca: number; gateway: number } => ({ ca: 0, gateway: 0 })
   const parts = { state: cloud.state, sessions, metrics, certificateEnds, clock: systemClock }
   watchGauges(parts)()
-  assert.match((await metrics.scrape()).text, /^mallee_hosts_cordoned 1$/m)
+  const { text } = await metrics.scrape()
+  assert.match(text, /^mallee_hosts_cordoned 1$/m)
+  assert.match(text, /^mallee_hosts_leaving\{state="draining"\} 0$/m)
 })
 
 function counts(count: number): { MinCount: number; MaxCount: number } {
