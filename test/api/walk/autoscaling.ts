@@ -105,7 +105,11 @@ const ROWS: readonly Row[] = [
     { Filters: [{ Name: 'auto-scaling-group', Values: ['walk'] }] },
     { want: { 'Tags.0.Value': 'é' } },
   ],
-  ['DeleteTags', { Tags: [TAG] }],
+  [
+    'DeleteTags',
+    { Tags: [TAG] },
+    { argv: ['--tags', 'ResourceId=walk,ResourceType=auto-scaling-group,Key=part'] },
+  ],
   ['PutLifecycleHook', { ...HOOK, LifecycleTransition: LAUNCHING, HeartbeatTimeout: 60 }],
   ['DescribeLifecycleHooks', GROUP, { want: { 'LifecycleHooks.0.HeartbeatTimeout': 60 } }],
   // Nobody waits for it.

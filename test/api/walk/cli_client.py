@@ -12,7 +12,6 @@ import sys
 import awscli
 from awscli.clidriver import create_clidriver
 from botocore import xform_name
-from botocore.exceptions import UnknownServiceError
 
 url, region = sys.argv[1:]
 session = create_clidriver().session
@@ -41,20 +40,24 @@ def model(service):
     return models[service]
 
 
-def has_pages(service, action):
+def loaded(load):
     try:
-        session.get_paginator_model(service).get_paginator(action)
-    except (ValueError, UnknownServiceError):
-        return False
-    return True
+        return load()
+    except Exception as error:
+        # By its name: newer ones have a botocore of their own.
+        if type(error).__name__ in ('UnknownServiceError', 'ValueError'):
+            return None
+        raise
+
+
+def has_pages(service, action):
+    found = loaded(lambda: session.get_paginator_model(service).get_paginator(action))
+    return found is not None
 
 
 def has_waiter(service, wait):
-    try:
-        names = session.get_waiter_model(service).waiter_names
-    except UnknownServiceError:
-        return False
-    return wait in [xform_name(name) for name in names]
+    model = loaded(lambda: session.get_waiter_model(service))
+    return model is not None and wait in [xform_name(name) for name in model.waiter_names]
 
 
 def run(argv, keys):

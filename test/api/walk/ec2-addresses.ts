@@ -109,7 +109,11 @@ export const ADDRESS_ROWS: readonly Row[] = [
 ]
 
 export const EXTRA_ROWS: readonly Row[] = [
-  ['CreateTags', { Resources: ['<instance>', '<free>'], Tags: TAGS }],
+  [
+    'CreateTags',
+    { Resources: ['<instance>', '<free>'], Tags: TAGS },
+    { argv: ['--resources', '<instance>', '<free>', '--tags', 'Key=part,Value=walk'] },
+  ],
   [
     'DescribeTags',
     { Filters: [{ Name: 'key', Values: ['part'] }] },

@@ -94,7 +94,14 @@ export const FIREWALL_ROWS: readonly Row[] = [
   [
     'AuthorizeSecurityGroupEgress',
     { GroupId: '<group>', IpPermissions: [OUT] },
-    { want: { 'SecurityGroupRules.0.IsEgress': true } },
+    {
+      argv: [
+        ...['--group-id', '<group>', '--ip-permissions'],
+        'IpProtocol=udp,FromPort=53,ToPort=53,' +
+          'Ipv6Ranges=[{CidrIpv6=2001:db8::/32,Description=names}]',
+      ],
+      want: { 'SecurityGroupRules.0.IsEgress': true },
+    },
   ],
   [
     'ModifySecurityGroupRules',
@@ -180,6 +187,13 @@ export const FIREWALL_ROWS: readonly Row[] = [
   [
     'CreateNetworkAclEntry',
     { NetworkAclId: '<acl>', RuleAction: 'allow', CidrBlock: '192.0.2.0/24', ...ENTRY },
+    {
+      argv: [
+        ...['--network-acl-id', '<acl>', '--rule-number', '90', '--protocol', '6', '--ingress'],
+        ...['--port-range', 'From=22,To=22', '--cidr-block', '192.0.2.0/24'],
+        ...['--rule-action', 'allow'],
+      ],
+    },
   ],
   [
     'ReplaceNetworkAclEntry',

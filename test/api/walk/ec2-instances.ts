@@ -118,13 +118,18 @@ export const INSTANCE_END_ROWS: readonly Row[] = [
   ],
   [
     'TerminateInstances',
-    { InstanceIds: ['<instance>', '<second>'] },
+    { InstanceIds: ['<instance>', '<second>', '<third>'] },
     { want: { 'TerminatingInstances.*.CurrentState.Name': 'shutting-down' } },
   ],
   ['DescribeInstances', ONE, { until: true, want: { [STATE]: 'terminated' } }],
   [
     'DescribeInstances',
     { InstanceIds: ['<second>'] },
+    { until: true, want: { [STATE]: 'terminated' } },
+  ],
+  [
+    'DescribeInstances',
+    { InstanceIds: ['<third>'] },
     { until: true, want: { [STATE]: 'terminated' } },
   ],
   [

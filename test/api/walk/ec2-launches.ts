@@ -199,6 +199,39 @@ export const LAUNCH_ROWS: readonly Row[] = [
       keep: { second: 'Instances.0.InstanceId' },
     },
   ],
+  [
+    'RunInstances',
+    {
+      ...RUN,
+      NetworkInterfaces: [
+        {
+          ...{ DeviceIndex: 0, SubnetId: '<farSubnet>', Groups: ['<group>'] },
+          AssociatePublicIpAddress: true,
+          PrivateIpAddresses: [{ PrivateIpAddress: '10.<net>.2.77', Primary: true }],
+        },
+      ],
+    },
+    {
+      argv: [
+        ...['--image-id', '<image>', '--instance-type', 't3.micro', '--subnet-id', '<farSubnet>'],
+        ...['--security-group-ids', '<group>', '--associate-public-ip-address'],
+        ...['--private-ip-address', '10.<net>.2.77'],
+      ],
+      want: { 'Instances.0.PrivateIpAddress': '10.<net>.2.77' },
+      keep: { third: 'Instances.0.InstanceId' },
+    },
+  ],
+  [
+    'RunInstances',
+    { ...RUN, BlockDeviceMappings: [{ DeviceName: '/dev/sdb', Ebs: { VolumeSize: 8 } }] },
+    {
+      argv: [
+        ...['--image-id', '<image>', '--instance-type', 't3.micro', '--block-device-mappings'],
+        'DeviceName=/dev/sdb,Ebs={VolumeSize=8}',
+      ],
+      refused: 'UnsupportedOperation',
+    },
+  ],
   ['DescribeInstances', ONE, { wait: 'instance_exists' }],
   ['DescribeInstances', ONE, { until: true, want: { [STATE]: 'running' } }],
   [

@@ -79,6 +79,7 @@ export const NETWORK_ROWS: readonly Row[] = [
     'DescribeVpcs',
     { Filters: [{ Name: 'tag:Name', Values: ['walk*'] }] },
     {
+      argv: ['--filters', 'Name=tag:Name,Values=walk*,none'],
       want: { 'Vpcs.0.CidrBlockAssociationSet.*.CidrBlock': '10.<net1>.0.0/20' },
       keep: { ipv6: 'Vpcs.0.Ipv6CidrBlockAssociationSet.0.Ipv6CidrBlock ~(.*)::/56' },
     },

@@ -53,7 +53,14 @@ const ROWS: readonly Row[] = [
   [
     'CreateListener',
     { ...BALANCER, Protocol: 'TCP', Port: 80, ...FORWARD },
-    { want: { 'Listeners.0.Port': 80 }, keep: { listener: 'Listeners.0.ListenerArn' } },
+    {
+      argv: [
+        ...['--load-balancer-arn', '<balancer>', '--protocol', 'TCP', '--port', '80'],
+        ...['--default-actions', 'Type=forward,TargetGroupArn=<targets>'],
+      ],
+      want: { 'Listeners.0.Port': 80 },
+      keep: { listener: 'Listeners.0.ListenerArn' },
+    },
   ],
   ['RegisterTargets', TARGETS],
   [

@@ -127,7 +127,7 @@ const ROLES: readonly Row[] = [
     { want: { 'Role.MaxSessionDuration': 7200, 'Role.AssumeRolePolicyDocument': '*' } },
   ],
   ['ListRoles', {}, { want: { 'Roles.0.RoleName': 'walk' } }],
-  ['TagRole', { ...WALK, ...TAG }],
+  ['TagRole', { ...WALK, ...TAG }, { argv: ['--role-name', 'walk', '--tags', 'Key=part,Value=é'] }],
   ['ListRoleTags', WALK, TAGGED],
   ['UntagRole', { ...WALK, ...UNTAG }],
   ['PutRolePermissionsBoundary', { ...WALK, ...BOUNDARY }],

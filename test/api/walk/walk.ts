@@ -30,6 +30,7 @@ export async function walk(
       const whole = filled(step, names)
       const asked = { ...whole, keys: whole.more.as ?? keys }
       const pages = hasPages(whole)
+      const isPlain = whole.more.argv === undefined
       const ask = async (kind: 'call' | 'pages' | 'wait'): Promise<boolean> => {
         const said = await client.ask({ ...asked, kind })
         if ('unknown' in said) return false
@@ -37,7 +38,8 @@ export async function walk(
         return true
       }
       if (step.more.wait !== undefined) await ask('wait')
-      else if (pages && client.pagesAlways && (await ask('pages'))) paged.add(step.action)
+      else if (isPlain && pages && client.pagesAlways && (await ask('pages')))
+        paged.add(step.action)
       else if (!(await untilTrue(step, () => ask('call')))) unknown.push(step.action)
       else if (pages && !client.pagesAlways && (await ask('pages'))) paged.add(step.action)
     } catch (error) {
