@@ -82,8 +82,10 @@ type Name<K> = K extends Inherited | `paginate${string}` | `waitUntil${string}` 
   ? never
   : Capitalize<K & string>
 
-type Inputs<Client> = { [K in keyof Client as Name<K>]: InputOf<Client[K]> }
-type Outputs<Client> = { [K in keyof Client as Name<K>]: OutputOf<Client[K]> }
+/** Operation name → type of its input. */
+export type Inputs<Client> = { [K in keyof Client as Name<K>]: InputOf<Client[K]> }
+/** Operation name → type of its output. */
+export type Outputs<Client> = { [K in keyof Client as Name<K>]: OutputOf<Client[K]> }
 
 /** Operation name (`RunInstances`) → type of its input. */
 export type Ec2Inputs = Inputs<EC2>
