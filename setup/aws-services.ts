@@ -37,7 +37,20 @@ export const SERVICES = [
     version: '2015-12-01',
     xmlns: 'http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/',
   },
+  {
+    name: 's3',
+    client: 's3',
+    protocol: 'rest',
+    version: '2006-03-01',
+    xmlns: 'http://s3.amazonaws.com/doc/2006-03-01/',
+  },
 ] as const
+
+/** Operations of S3 that only other endpoints of it have: directory buckets, Object Lambda. */
+export const ELSEWHERE: ReadonlySet<string> = new Set([
+  'ListDirectoryBuckets',
+  'WriteGetObjectResponse',
+])
 
 /** Enums whose values a private cloud extends; their members are plain strings. */
 export const OPEN_ENUMS: ReadonlySet<string> = new Set(['_InstanceType'])

@@ -6,7 +6,8 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Member, Model, Ref, Scalar, Shape } from '../gateway/aws/model.ts'
-import { FRACTIONAL, OPEN_ENUMS, SERVICES } from './aws-services.ts'
+import { bindingsOf, httpOf, type RestTraits } from './aws-bindings.ts'
+import { ELSEWHERE, FRACTIONAL, OPEN_ENUMS, SERVICES } from './aws-services.ts'
 
 const require = createRequire(import.meta.url)
 
@@ -17,15 +18,23 @@ const SCALARS: Readonly<Record<number, Scalar>> = {
   2: 'b',
   4: 't',
   5: 't',
+  6: 't',
   21: 'x',
+  42: 'x',
+}
+/** What the numbers of times and blobs say beside that. */
+const SCALAR_TRAITS: Readonly<Record<number, Traits>> = {
+  5: { timestamp: 'i' },
+  6: { timestamp: 'h' },
+  42: { streaming: 1 },
 }
 const LIST_OF = 64
 const MAP_OF = 128
 
 // Traits without a value are bits of a number, in this order.
-const BIT_TRAITS = ['httpLabel', 'idempotent', 'idempotencyToken', 'sensitive']
+const BIT_TRAITS = ['httpLabel', 'idempotent', 'idempotencyToken', 'sensitive', 'httpPayload']
 
-interface Traits {
+interface Traits extends RestTraits {
   readonly xmlName?: string
   readonly ec2QueryName?: string
   readonly xmlFlattened?: number
@@ -50,15 +59,18 @@ function generate(service: (typeof SERVICES)[number]): Model {
   const packageFile = require.resolve(`${packageName}/package.json`)
   const { version, license } = JSON.parse(readFileSync(packageFile, 'utf8'))
   const enums = enumsOf(exports)
-  const visitor = createVisitor(memberEnums(dirname(packageFile), enums))
-  const ops: Record<string, { i: Ref; o: Ref | null }> = {}
+  const isRest = service.protocol === 'rest'
+  const visitor = createVisitor(memberEnums(dirname(packageFile), enums), isRest)
+  const ops: Record<string, Model['ops'][string]> = {}
   for (const name of Object.keys(exports).sort(byCodeUnits)) {
     const schema = exports[name]
     if (!name.endsWith('$') || !Array.isArray(schema) || schema[0] !== 9) continue
+    if (isRest && ELSEWHERE.has(name.slice(0, -1))) continue
     const output = deref(schema[5])
     ops[name.slice(0, -1)] = {
       i: visitor.visit(schema[4]).ref,
       o: output === 'unit' ? null : visitor.visit(output).ref,
+      ...(isRest && { http: httpOf(schema[3]) }),
     }
   }
   const used = [...visitor.usedEnums].sort(byCodeUnits)
@@ -104,7 +116,10 @@ function memberEnums(
   return found
 }
 
-function createVisitor(enumOf: ReadonlyMap<string, string>): {
+function createVisitor(
+  enumOf: ReadonlyMap<string, string>,
+  isRest: boolean,
+): {
   readonly visit: (schema: unknown) => Found
   readonly shapes: readonly Shape[]
   readonly usedEnums: ReadonlySet<string>
@@ -125,7 +140,9 @@ function createVisitor(enumOf: ReadonlyMap<string, string>): {
 
   function visit(reference: unknown): Found {
     const schema = deref(reference)
-    if (typeof schema === 'number') return { ref: visitNumber(schema), traits: {} }
+    if (typeof schema === 'number') {
+      return { ref: visitNumber(schema), traits: SCALAR_TRAITS[schema] ?? {} }
+    }
     // An operation that takes nothing: an empty structure, which refuses what is sent all the same.
     if (schema === 'unit') return { ref: shape(schema, () => ['o', 'Unit', []]), traits: {} }
     if (!Array.isArray(schema)) throw new Error(`no schema: ${JSON.stringify(schema)}`)
@@ -193,6 +210,7 @@ function createVisitor(enumOf: ReadonlyMap<string, string>): {
       ...(traits.xmlFlattened && { f: 1 }),
       ...(traits.idempotencyToken && { tok: 1 }),
       ...(enumName !== undefined && { e: enumName }),
+      ...(isRest && bindingsOf(traits)),
     }
   }
 

@@ -9,7 +9,32 @@ export type Scalar = 's' | 'n' | 'd' | 'b' | 't' | 'x'
 /** An index into `shapes`, or a scalar. */
 export type Ref = number | Scalar
 
-export interface Member {
+/** Where a member of a REST service's input or output is in HTTP; nothing of it: in the XML. */
+export interface Binding {
+  /** In the path. */
+  readonly lb?: 1
+  /** Name of its header, in lower case. */
+  readonly h?: string
+  /** What the names of its headers begin with, in lower case. */
+  readonly hp?: string
+  /** Name of its query parameter. */
+  readonly hq?: string
+  /** It is the body. */
+  readonly pl?: 1
+  /** An attribute. */
+  readonly a?: 1
+  /** Prefix and URI of a namespace that its element declares. */
+  readonly ns?: readonly [prefix: string, uri: string]
+  /** A blob of any size. */
+  readonly st?: 1
+  /** How a time is written: `i` ISO 8601, `h` as HTTP does; absent is `h` in a header, else `i`. */
+  readonly tf?: 'i' | 'h'
+}
+
+/** Method, path and literal query (`/{Key+}?tagging`), status of the answer. */
+export type Http = readonly [method: string, uri: string, status: number]
+
+export interface Member extends Binding {
   /** The SDK's name. */
   readonly n: string
   readonly r: Ref
@@ -31,22 +56,29 @@ export type Shape =
   | readonly ['l', itemTag: string, item: Ref, flattened: 0 | 1]
   | readonly ['m', keyTag: string, valueTag: string, value: Ref]
 
+export interface Operation {
+  readonly i: Ref
+  readonly o: Ref | null
+  /** Of a REST service. */
+  readonly http?: Http
+}
+
 export interface Model {
   readonly from: string
-  readonly protocol: 'ec2' | 'query'
+  readonly protocol: 'ec2' | 'query' | 'rest'
   readonly version: string
   readonly xmlns: string
   /** Operation → its input and its output; null where it has none. */
-  readonly ops: Readonly<Record<string, { readonly i: Ref; readonly o: Ref | null }>>
+  readonly ops: Readonly<Record<string, Operation>>
   readonly shapes: readonly Shape[]
   readonly enums: Readonly<Record<string, readonly string[]>>
 }
 
-/** The services of the endpoint, by the name that a signature's scope has for them. */
+/** The Query services of the endpoint, by the name that a signature's scope has for them. */
 export const SERVICES = ['ec2', 'sts', 'iam', 'autoscaling', 'elasticloadbalancing'] as const
 export type ServiceName = (typeof SERVICES)[number]
 
 /** Reads a model that was generated and committed; some 10 ms for EC2. */
-export function loadModel(service: ServiceName): Model {
+export function loadModel(service: ServiceName | 's3'): Model {
   return JSON.parse(readFileSync(new URL(`model/${service}.json`, import.meta.url), 'utf8'))
 }
