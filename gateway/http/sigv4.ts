@@ -34,15 +34,15 @@ export interface Authorization {
   readonly sessionToken: string
 }
 
-const ALGORITHM = 'AWS4-HMAC-SHA256'
-const MAX_SKEW_MS = 15 * 60_000
-const MAX_LIFETIME_SECONDS = 604_800
-const MAX_SIGNED_HEADERS = 100
-const CREDENTIAL = /^(\w{1,128})\/(\d{8})\/([\w-]{1,64})\/([\w-]{1,64})\/aws4_request$/
+export const ALGORITHM = 'AWS4-HMAC-SHA256'
+export const MAX_SKEW_MS = 15 * 60_000
+export const MAX_LIFETIME_SECONDS = 604_800
+export const MAX_SIGNED_HEADERS = 100
+export const CREDENTIAL = /^(\w{1,128})\/(\d{8})\/([\w-]{1,64})\/([\w-]{1,64})\/aws4_request$/
 const SIGNATURE = /^[0-9a-f]{64}$/
 const TIMESTAMP = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/
 // What an unknown key's signature is compared with, so that it costs the same as a known one's.
-const DECOY_SECRET = 'no such key, same work'
+export const DECOY_SECRET = 'no such key, same work'
 
 /**
  * Reads the signature's description. Throws MissingAuthenticationToken where there is none and
@@ -225,7 +225,8 @@ function checkTime(claim: Authorization, nowMs: number): void {
   throw mismatch(`Signature ${which}: it was made at ${timestamp}, here it is ${now}.`)
 }
 
-function timeOf(timestamp: string): number | null {
+/** Milliseconds since 1970 of `YYYYMMDD'T'HHMMSS'Z'`; null for anything else. */
+export function timeOf(timestamp: string): number | null {
   const match = TIMESTAMP.exec(timestamp)
   if (match === null) return null
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match
@@ -235,11 +236,12 @@ function timeOf(timestamp: string): number | null {
   return basicTime(time) === timestamp ? time : null
 }
 
-function basicTime(ms: number): string {
+/** `YYYYMMDD'T'HHMMSS'Z'`. */
+export function basicTime(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`
 }
 
-function hmac(key: Buffer, text: string): Buffer {
+export function hmac(key: Buffer, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest()
 }
 

@@ -44,11 +44,18 @@ export interface S3Call<Input> {
   readonly nowMs: number
   /** Has the request's id and operation on every line. */
   readonly log: Log
+  /** A header as it came; null without. Name in lower case. */
+  readonly header: (name: string) => string | null
   /** Of operations whose payload is a stream, else null. */
   readonly body: S3Body | null
   readonly arrival: Arrival
   /** The bucket of the path as it was when policies were asked; null where there is none. */
   readonly bucket: BucketRecord | null
+  /**
+   * What else the call needs leave for: `s3:GetObject` of a copy's source, each key of many that
+   * are deleted, `s3:ListBucket` (key null) to be told that an object is not there.
+   */
+  readonly allows: (action: string, bucket: BucketRecord, key: string | null) => boolean
 }
 
 export interface S3Answer<Output> {
@@ -72,8 +79,5 @@ export type S3Handler<Input, Output> = (call: S3Call<Input>) => Promise<S3Answer
 
 /** An operation without a handler answers NotImplemented. */
 export type S3Handlers = {
-  readonly [K in keyof S3Inputs]?: S3Handler<
-    Omit<S3Inputs[K], 'Body'>,
-    Omit<S3Outputs[K], 'Body'>
-  >
+  readonly [K in keyof S3Inputs]?: S3Handler<Omit<S3Inputs[K], 'Body'>, Omit<S3Outputs[K], 'Body'>>
 }
