@@ -3,12 +3,12 @@
 
 import type { ApiError } from '../aws/api-error.ts'
 import type { Caller } from '../aws/handlers.ts'
-import type { ServiceName } from '../aws/model.ts'
+import type { AnyService } from '../aws/model.ts'
 import { isoSecond, requestElement, responseElement, shownMessage } from './elements.ts'
 
 /** A call that ended, well or not, of somebody whose signature was good. */
 export interface AuditedCall {
-  readonly service: ServiceName | 'ec2-instance-connect'
+  readonly service: AnyService | 'ec2-instance-connect'
   /** An operation of the service's model, or what was done to a serial console. */
   readonly action: string
   readonly caller: Caller

@@ -77,8 +77,10 @@ export interface Model {
 /** The Query services of the endpoint, by the name that a signature's scope has for them. */
 export const SERVICES = ['ec2', 'sts', 'iam', 'autoscaling', 'elasticloadbalancing'] as const
 export type ServiceName = (typeof SERVICES)[number]
+/** All that signatures may be for. */
+export type AnyService = ServiceName | 's3'
 
 /** Reads a model that was generated and committed; some 10 ms for EC2. */
-export function loadModel(service: ServiceName | 's3'): Model {
+export function loadModel(service: AnyService): Model {
   return JSON.parse(readFileSync(new URL(`model/${service}.json`, import.meta.url), 'utf8'))
 }

@@ -10,6 +10,9 @@ export interface Tls {
   readonly key: string
 }
 
+/** Milliseconds for a whole request to arrive. */
+export const REQUEST_TIMEOUT_MS = 30_000
+
 const HTTP = {
   /** Milliseconds for the headers to arrive. */
   headersTimeout: 15_000,
@@ -26,8 +29,7 @@ const LIMITS = {
   logger: false,
   return503OnClosing: false,
   forceCloseConnections: 'idle',
-  /** Milliseconds for a whole request to arrive. */
-  requestTimeout: 30_000,
+  requestTimeout: REQUEST_TIMEOUT_MS,
   /** Milliseconds without a request until a connection is closed; above those of proxies (60 s). */
   keepAliveTimeout: 72_000,
 } as const

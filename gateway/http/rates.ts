@@ -2,7 +2,7 @@
 // Amazon EC2 API" of the developer guide, "IAM and AWS STS quotas"). Pure. Where AWS says nothing,
 // the figures are ours; docs/throttling.md tells which.
 
-import type { ServiceName } from '../aws/model.ts'
+import type { AnyService } from '../aws/model.ts'
 
 /** A bucket: how many tokens it holds, how many come back in a second. */
 export interface Rate {
@@ -21,7 +21,7 @@ export interface Charge {
 }
 
 interface Asked {
-  readonly service: ServiceName
+  readonly service: AnyService
   readonly operation: string
   /** Decoded, as the SDK types it. */
   readonly input: object
@@ -39,6 +39,10 @@ const READS = /^(?:Describe|Get|List|Search)/
 const READ = rate(100, 20)
 const READ_ALL = rate(50, 10)
 const WRITE = rate(50, 5)
+/** S3's figures for one prefix of a bucket ("Best practices design patterns" of its user guide). */
+const S3_READ = rate(5_500, 5_500)
+const S3_WRITE = rate(3_500, 3_500)
+const S3_MANAGES = /^(?:Create|Delete|Put)Bucket|PublicAccessBlock$/
 /** All actions of STS together. */
 const STS = rate(600, 600)
 
@@ -119,6 +123,7 @@ export const EC2_RATES: ReadonlyMap<string, Rate> = new Map(
 /** What the call takes: one request, and for those that start or end instances, each of these. */
 export function chargesOf({ service, operation, input }: Asked): readonly Charge[] {
   if (service === 'sts') return [request(service, STS)]
+  if (service === 's3') return [s3Charge(operation)]
   const bucket = `${service}:${operation}`
   const usual = READS.test(operation) ? READ : WRITE
   if (service !== 'ec2') return [request(bucket, usual)]
@@ -130,6 +135,11 @@ export function chargesOf({ service, operation, input }: Asked): readonly Charge
   if (each === undefined) return [one]
   const tokens = instancesIn(input)
   return [one, { bucket: `${bucket}:resources`, rate: each, tokens, of: 'resource' }]
+}
+
+function s3Charge(operation: string): Charge {
+  if (/^(?:Get|Head|List)/.test(operation)) return request('s3:read', S3_READ)
+  return S3_MANAGES.test(operation) ? request('s3:manage', WRITE) : request('s3:write', S3_WRITE)
 }
 
 // AWS names filters and pages; that ids and owners narrow it as well is our reading.

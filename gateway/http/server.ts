@@ -1,13 +1,16 @@
 // The public endpoint: one port, TCP or TLS, for everything that a signature's scope can name. Owns
 // the listener's limits, and turns what the framework refuses into AWS's errors.
 
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { type FastifyError, type FastifyInstance, type FastifyReply, fastify } from 'fastify'
 import { ApiError } from '../aws/api-error.ts'
+import type { S3Options } from '../s3/wire/calls.ts'
+import { serveS3 } from '../s3/wire/listener.ts'
 import { SERIAL_PATH } from '../serial/admission.ts'
 import { SERIAL_CONTENT_TYPE, type SerialConsoles } from '../serial/consoles.ts'
 import { type ApiAnswer, type ApiOptions, createApiCalls } from './api-calls.ts'
-import { listenerOptions, MAX_HEADER_BYTES, type Tls } from './limits.ts'
+import { listenerOptions, MAX_HEADER_BYTES, REQUEST_TIMEOUT_MS, type Tls } from './limits.ts'
 
 /** RunInstances with 16 KiB of user data needs 30 KB; ImportKeyPair and long lists less. */
 const MAX_BODY_BYTES = 2 << 20
@@ -20,12 +23,18 @@ const CONTENT_TYPE = 'text/xml;charset=UTF-8'
  * at all, is XML with a request id.
  */
 export function createApiServer(
-  options: ApiOptions & { readonly tls?: Tls; readonly serial?: SerialConsoles },
+  options: ApiOptions & {
+    readonly tls?: Tls
+    readonly serial?: SerialConsoles
+    readonly s3?: Pick<S3Options, 'handlers' | 'guard' | 'domains'>
+  },
 ): FastifyInstance {
   const { serial } = options
   const calls = createApiCalls(options)
   const app = fastify({
     ...listenerOptions(options.tls, (url) => serial !== undefined && isSerial(url)),
+    // Whoever takes a request keeps its time: an upload to S3 may last as long as it moves.
+    requestTimeout: 0,
     bodyLimit: MAX_BODY_BYTES,
     exposeHeadRoutes: false,
     clientErrorHandler: (error, socket) => refuseConnection(error.code ?? '', socket),
@@ -44,6 +53,10 @@ export function createApiServer(
   }
 
   app.server.maxConnections = MAX_CONNECTIONS
+  app.addHook('onRequest', (request, _reply, done) => {
+    limitTime(request.raw, (socket) => refuseConnection('ERR_HTTP_REQUEST_TIMEOUT', socket))
+    done()
+  })
   // Whatever a body calls itself, it is a form: EC2 does not look either.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
@@ -66,7 +79,15 @@ export function createApiServer(
       return send(reply, await calls.answer(call))
     },
   })
+  if (options.s3 !== undefined) serveS3(app.server, { ...options, ...options.s3 }, isSerial)
   return app
+}
+
+/** Calls back when the rest of a request has not arrived in time. */
+function limitTime(message: IncomingMessage, late: (socket: Socket) => void): void {
+  if (message.complete) return
+  const timer = setTimeout(() => late(message.socket), REQUEST_TIMEOUT_MS)
+  message.once('close', () => clearTimeout(timer))
 }
 
 /** Serial consoles are the only thing here that is no call: a connection becomes a WebSocket. */

@@ -2,11 +2,11 @@
 // is looked up for it. In memory: a gateway that starts begins with full buckets.
 
 import { ApiError } from '../aws/api-error.ts'
-import type { ServiceName } from '../aws/model.ts'
+import type { AnyService } from '../aws/model.ts'
 import { type Charge, chargesOf, type Rate } from './rates.ts'
 
 export interface ThrottledCall {
-  readonly service: ServiceName
+  readonly service: AnyService
   readonly operation: string
   /** Decoded, as the SDK types it. */
   readonly input: object
@@ -16,8 +16,8 @@ export interface ThrottledCall {
 }
 
 /**
- * Takes the call's tokens. Throws RequestLimitExceeded (EC2, 503) or Throttling (others, 400) and
- * takes none when there are too few. Answers what puts back those for instances, for calls that
+ * Takes the call's tokens. Throws RequestLimitExceeded (EC2, 503), SlowDown (S3, 503) or Throttling
+ * (others, 400) and takes none when there are too few. Answers what puts back those for instances, for calls that
  * came to nothing: the request stays counted.
  */
 export type Throttle = (call: ThrottledCall) => () => void
@@ -102,6 +102,7 @@ function put(bucket: Bucket, tokens: number): void {
 }
 
 function refusal({ service, operation, account }: ThrottledCall, of: Charge['of']): ApiError {
+  if (service === 's3') return new ApiError('SlowDown', 'Please reduce your request rate.', 503)
   if (service !== 'ec2') return new ApiError('Throttling', 'Rate exceeded', 400)
   const why = `throttled on ec2:${operation} because it exceeded its ${of} rate limit.`
   const message = `Request limit exceeded. Account ${account} has been ${why}`

@@ -4,6 +4,7 @@
 import type { Kind } from './records.ts'
 
 export const INDEXED = {
+  bucket: ['account'],
   instance: ['account', 'rack', 'host', 'vpc'],
   interface: ['account', 'rack', 'instance', 'subnet', 'vpc', 'securityGroups'],
   subnet: ['account', 'rack', 'vpc', 'routeTable', 'acl'],

@@ -4,6 +4,7 @@
 // scaling-records.ts.
 
 import type { BalancerRecords } from './balancer-records.ts'
+import type { BucketRecords } from './bucket-records.ts'
 import type { ComputeRecords } from './compute-records.ts'
 import type { IamRecords } from './iam-records.ts'
 import type { InstanceRecord, MetadataOptions } from './instance-records.ts'
@@ -244,7 +245,12 @@ export interface RemovalRecord {
 }
 
 /** Kind → record; the kind is the first part of the key. */
-export interface Records extends BalancerRecords, ComputeRecords, IamRecords, ScalingRecords {
+export interface Records
+  extends BalancerRecords,
+    BucketRecords,
+    ComputeRecords,
+    IamRecords,
+    ScalingRecords {
   cloud: CloudRecord
   rack: RackRecord
   host: HostRecord

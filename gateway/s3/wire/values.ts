@@ -32,3 +32,33 @@ export function invalidArgument(
 export function missingHeader(name: string): S3Error {
   return new S3Error('InvalidRequest', `Missing required header for this request: ${name}`, 400)
 }
+
+/** The first value of each parameter. Throws MalformedQueryString for bad escapes. */
+export function parseQuery(query: string): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const part of query.split('&')) {
+    if (part === '') continue
+    const equals = part.indexOf('=')
+    const name = decoded(equals < 0 ? part : part.slice(0, equals))
+    if (!found.has(name)) found.set(name, equals < 0 ? '' : decoded(part.slice(equals + 1)))
+  }
+  return found
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    throw new S3Error('InvalidURI', "Couldn't parse the specified URI.", 400)
+  }
+}
+
+/** How a body travels is no property of the object: `aws-chunked` is not kept. */
+export function withoutChunking(input: Record<string, unknown>): Record<string, unknown> {
+  const { ContentEncoding: encoding } = input
+  if (typeof encoding !== 'string' || !encoding.includes('aws-chunked')) return input
+  const { ContentEncoding: _, ...rest } = input
+  const kept = encoding.split(',').map((each) => each.trim())
+  const others = kept.filter((each) => each !== 'aws-chunked' && each !== '')
+  return others.length === 0 ? rest : { ...rest, ContentEncoding: others.join(',') }
+}

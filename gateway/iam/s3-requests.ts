@@ -1,0 +1,158 @@
+// What a call to S3 asks policies for: pairs of an action and a bucket or an object (Service
+// Authorization Reference, "Actions, resources, and condition keys for Amazon S3"). All of them
+// must be allowed.
+
+import type { Keys } from './ec2-keys.ts'
+import type { Ask } from './ec2-requests.ts'
+
+/** What the request is about, and the parts of its input that say what else it needs leave for. */
+export interface S3Asked {
+  readonly operation: string
+  readonly bucket: string | null
+  readonly key: string | null
+  readonly input: Readonly<Record<string, unknown>>
+}
+
+/** Operations whose action is not `s3:` and their name. */
+const ACTIONS: Readonly<Record<string, string>> = {
+  AbortMultipartUpload: 'AbortMultipartUpload',
+  CompleteMultipartUpload: 'PutObject',
+  CopyObject: 'PutObject',
+  CreateMultipartUpload: 'PutObject',
+  DeleteBucketCors: 'PutBucketCORS',
+  DeleteBucketEncryption: 'PutEncryptionConfiguration',
+  DeleteBucketLifecycle: 'PutLifecycleConfiguration',
+  DeleteBucketOwnershipControls: 'PutBucketOwnershipControls',
+  DeleteBucketReplication: 'PutReplicationConfiguration',
+  DeleteBucketTagging: 'PutBucketTagging',
+  DeletePublicAccessBlock: 'PutBucketPublicAccessBlock',
+  GetBucketAccelerateConfiguration: 'GetAccelerateConfiguration',
+  GetBucketAnalyticsConfiguration: 'GetAnalyticsConfiguration',
+  GetBucketCors: 'GetBucketCORS',
+  GetBucketEncryption: 'GetEncryptionConfiguration',
+  GetBucketIntelligentTieringConfiguration: 'GetIntelligentTieringConfiguration',
+  GetBucketInventoryConfiguration: 'GetInventoryConfiguration',
+  GetBucketLifecycleConfiguration: 'GetLifecycleConfiguration',
+  GetBucketMetricsConfiguration: 'GetMetricsConfiguration',
+  GetBucketNotificationConfiguration: 'GetBucketNotification',
+  GetBucketReplication: 'GetReplicationConfiguration',
+  GetObjectLockConfiguration: 'GetBucketObjectLockConfiguration',
+  GetPublicAccessBlock: 'GetBucketPublicAccessBlock',
+  HeadBucket: 'ListBucket',
+  HeadObject: 'GetObject',
+  ListBucketAnalyticsConfigurations: 'GetAnalyticsConfiguration',
+  ListBucketIntelligentTieringConfigurations: 'GetIntelligentTieringConfiguration',
+  ListBucketInventoryConfigurations: 'GetInventoryConfiguration',
+  ListBucketMetricsConfigurations: 'GetMetricsConfiguration',
+  ListBuckets: 'ListAllMyBuckets',
+  ListMultipartUploads: 'ListBucketMultipartUploads',
+  ListObjects: 'ListBucket',
+  ListObjectsV2: 'ListBucket',
+  ListObjectVersions: 'ListBucketVersions',
+  ListParts: 'ListMultipartUploadParts',
+  PutBucketAccelerateConfiguration: 'PutAccelerateConfiguration',
+  PutBucketAnalyticsConfiguration: 'PutAnalyticsConfiguration',
+  PutBucketCors: 'PutBucketCORS',
+  PutBucketEncryption: 'PutEncryptionConfiguration',
+  PutBucketIntelligentTieringConfiguration: 'PutIntelligentTieringConfiguration',
+  PutBucketInventoryConfiguration: 'PutInventoryConfiguration',
+  PutBucketLifecycleConfiguration: 'PutLifecycleConfiguration',
+  PutBucketMetricsConfiguration: 'PutMetricsConfiguration',
+  PutBucketNotificationConfiguration: 'PutBucketNotification',
+  PutBucketReplication: 'PutReplicationConfiguration',
+  PutObjectLockConfiguration: 'PutBucketObjectLockConfiguration',
+  PutPublicAccessBlock: 'PutBucketPublicAccessBlock',
+  UploadPart: 'PutObject',
+  UploadPartCopy: 'PutObject',
+}
+
+/** Those that have an action of their own for one version of an object. */
+const OF_VERSION: Readonly<Record<string, string>> = {
+  DeleteObject: 'DeleteObjectVersion',
+  DeleteObjectTagging: 'DeleteObjectVersionTagging',
+  GetObject: 'GetObjectVersion',
+  GetObjectAcl: 'GetObjectVersionAcl',
+  GetObjectAttributes: 'GetObjectVersion',
+  GetObjectTagging: 'GetObjectVersionTagging',
+  HeadObject: 'GetObjectVersion',
+  PutObjectAcl: 'PutObjectVersionAcl',
+  PutObjectTagging: 'PutObjectVersionTagging',
+}
+
+/** A member of the input → the action that it needs beside the operation's own. */
+const BESIDE: readonly (readonly [RegExp, readonly string[], string])[] = [
+  [/^CreateBucket$/, aclMembers('ACL'), 'PutBucketAcl'],
+  [/^CreateBucket$/, ['ObjectOwnership'], 'PutBucketOwnershipControls'],
+  [/^CreateBucket$/, ['ObjectLockEnabledForBucket'], 'PutBucketObjectLockConfiguration'],
+  [/^CreateBucket$/, ['ObjectLockEnabledForBucket'], 'PutBucketVersioning'],
+  [/^(?:Put|Copy)Object$|^CreateMultipartUpload$/, aclMembers('ACL'), 'PutObjectAcl'],
+  [/^(?:Put|Copy)Object$|^CreateMultipartUpload$/, ['Tagging'], 'PutObjectTagging'],
+  [/^(?:Put|Copy)Object$|^CreateMultipartUpload$/, ['ObjectLockMode'], 'PutObjectRetention'],
+  [
+    /^(?:Put|Copy)Object$|^CreateMultipartUpload$/,
+    ['ObjectLockLegalHoldStatus'],
+    'PutObjectLegalHold',
+  ],
+  [/^DeleteObject$/, ['BypassGovernanceRetention'], 'BypassGovernanceRetention'],
+]
+
+/** Each key is asked for by itself, when the document that has them was read. */
+const ASKS_PER_KEY: ReadonlySet<string> = new Set(['DeleteObjects'])
+
+export function s3Asks(asked: S3Asked): Ask[] {
+  const { operation, bucket, key, input } = asked
+  if (ASKS_PER_KEY.has(operation)) return []
+  const ofVersion = input['VersionId'] === undefined ? undefined : OF_VERSION[operation]
+  const own = ofVersion ?? ACTIONS[operation] ?? operation
+  const beside = BESIDE.filter(
+    ([operations, members]) =>
+      operations.test(operation) && members.some((member) => input[member] !== undefined),
+  ).map(([, , action]) => action)
+  // What GetObjectAttributes needs is what GetObject needs, and its own.
+  if (operation === 'GetObjectAttributes')
+    beside.push(ofVersion ? `${operation.replace('Attr', 'VersionAttr')}` : 'GetObject')
+  const resource = bucket === null ? '*' : s3Arn(bucket, key)
+  return [own, ...beside].map((action) => ({
+    action: `s3:${action}`,
+    resource,
+    keys: requestKeys(asked),
+  }))
+}
+
+/** ARN of a bucket, or of an object in it. */
+export function s3Arn(bucket: string, key: string | null): string {
+  return key === null ? `arn:aws:s3:::${bucket}` : `arn:aws:s3:::${bucket}/${key}`
+}
+
+/** Members whose values policies may ask for, by the key that has them. */
+const KEYS: readonly (readonly [key: string, member: string])[] = [
+  ['s3:delimiter', 'Delimiter'],
+  ['s3:max-keys', 'MaxKeys'],
+  ['s3:prefix', 'Prefix'],
+  ['s3:versionid', 'VersionId'],
+  ['s3:x-amz-acl', 'ACL'],
+  ['s3:x-amz-copy-source', 'CopySource'],
+  ['s3:x-amz-grant-full-control', 'GrantFullControl'],
+  ['s3:x-amz-grant-read', 'GrantRead'],
+  ['s3:x-amz-grant-read-acp', 'GrantReadACP'],
+  ['s3:x-amz-grant-write', 'GrantWrite'],
+  ['s3:x-amz-grant-write-acp', 'GrantWriteACP'],
+  ['s3:x-amz-metadata-directive', 'MetadataDirective'],
+  ['s3:x-amz-server-side-encryption', 'ServerSideEncryption'],
+  ['s3:x-amz-storage-class', 'StorageClass'],
+  ['s3:x-amz-object-ownership', 'ObjectOwnership'],
+]
+
+function requestKeys({ input }: S3Asked): Keys {
+  const keys: Keys = new Map()
+  for (const [key, member] of KEYS) {
+    const value = input[member]
+    if (value !== undefined) keys.set(key, [String(value)])
+  }
+  return keys
+}
+
+function aclMembers(canned: string): string[] {
+  const grants = ['FullControl', 'Read', 'ReadACP', 'Write', 'WriteACP']
+  return [canned, ...grants.map((each) => `Grant${each}`)]
+}
