@@ -15,7 +15,7 @@ export interface GatewayConfig {
   readonly stateDir: string
   /** `sqlite:/path` or `redis://host:port/0`. */
   readonly store: string
-  /** Public API: EC2, STS, later S3. */
+  /** Public API: EC2, STS, S3 and the others. */
   readonly apiPort: number
   /** Health, metrics, later the console. */
   readonly adminPort: number
@@ -29,6 +29,8 @@ export interface GatewayConfig {
   readonly socket: string
   /** Where bytes of objects are, one directory per disk; `objects` in stateDir when empty. */
   readonly objectDirs: readonly string[]
+  /** Names, separated by commas, under which a bucket has a host of its own: `<bucket>.<name>`. */
+  readonly s3Domains: string
   /** PEM files of the public API; plain HTTP without. */
   readonly tlsCertificate: string | null
   readonly tlsKey: string | null
@@ -52,6 +54,7 @@ const DEFAULTS: GatewayConfig = {
   reachableAt: null,
   socket: DEFAULT_SOCKET,
   objectDirs: [],
+  s3Domains: '',
   tlsCertificate: null,
   tlsKey: null,
   auditFileBytes: 64 << 20,
@@ -75,6 +78,7 @@ export interface GatewayFiles {
 }
 
 const MAX_RATE_FACTOR = 10_000
+const DOMAINS = /^(?:[a-z0-9.-]+(?:, ?[a-z0-9.-]+)*)?$/i
 
 /** What the whole numbers among the settings may be, but for the ports. */
 const RANGES = {
@@ -155,6 +159,10 @@ function check(file: string, config: GatewayConfig): GatewayConfig {
     if (typeof config[name] !== 'string' || config[name] === '') {
       throw bad(file, name, `is ${JSON.stringify(config[name])}, not a text`)
     }
+  }
+  if (typeof config.s3Domains !== 'string' || !DOMAINS.test(config.s3Domains)) {
+    const shown = JSON.stringify(config.s3Domains)
+    throw bad(file, 's3Domains', `is ${shown}, not names of hosts, separated by commas`)
   }
   const { reachableAt } = config
   if (reachableAt !== null && (typeof reachableAt !== 'string' || reachableAt === '')) {

@@ -45,6 +45,7 @@ import { startLocalServer } from './local/server.ts'
 import { createMetrics } from './metrics.ts'
 import { measured, watchGauges } from './observe.ts'
 import { openObjectStorage } from './s3/storage.ts'
+import { s3Service } from './s3/index.ts'
 import { openSealer, type Sealer } from './secrets.ts'
 import { serialConsoles } from './serial/consoles.ts'
 import { serialLines } from './serial/lines.ts'
@@ -234,6 +235,11 @@ async function openGateway(
       askGuest: (kind, instance) => askHost({ state, sessions, clock, randomHex }, kind, instance),
     }),
     serial: serialConsoles({ ...door, state, lines }),
+    s3: s3Service({
+      ...{ state, randomHex, region: cloud.region, domains: config.s3Domains },
+      // There are no operations on objects yet: nothing is in any bucket.
+      contents: { retire: async () => true, reopen: async () => undefined },
+    }),
     ...(tls === null ? {} : { tls }),
   })
   onStop(() => api.close())

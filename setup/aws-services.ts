@@ -53,7 +53,10 @@ export const ELSEWHERE: ReadonlySet<string> = new Set([
 ])
 
 /** Enums whose values a private cloud extends; their members are plain strings. */
-export const OPEN_ENUMS: ReadonlySet<string> = new Set(['_InstanceType'])
+export const OPEN_ENUMS: ReadonlySet<string> = new Set([
+  '_InstanceType',
+  'BucketLocationConstraint',
+])
 
 /** Members that may have a fraction, where the SDK says only "number" (AWS's models: float). */
 export const FRACTIONAL: ReadonlySet<string> = new Set([

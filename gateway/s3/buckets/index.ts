@@ -1,0 +1,16 @@
+// All operations on buckets that this cloud answers.
+
+import type { S3Handlers } from '../wire/call.ts'
+import { absentHandlers } from './absent.ts'
+import { type LifeParts, lifeHandlers } from './life.ts'
+import { taggingHandlers } from './tagging.ts'
+import { versioningHandlers } from './versioning.ts'
+
+export function bucketHandlers(parts: LifeParts): S3Handlers {
+  return {
+    ...lifeHandlers(parts),
+    ...taggingHandlers(parts),
+    ...versioningHandlers(parts),
+    ...absentHandlers(),
+  }
+}

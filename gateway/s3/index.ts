@@ -1,0 +1,23 @@
+// S3 as the public port takes it: its operations and what guards them, made of what they need.
+
+import { createGuard } from './buckets/access.ts'
+import { bucketHandlers } from './buckets/index.ts'
+import type { LifeParts } from './buckets/life.ts'
+import type { S3Options } from './wire/calls.ts'
+
+export interface S3Parts extends LifeParts {
+  /** Names under which buckets have hosts of their own, separated by commas; may be ''. */
+  readonly domains: string
+}
+
+/** Every machine finds itself under names that end so (RFC 6761). */
+const LOCAL = 'localhost'
+
+export function s3Service(parts: S3Parts): Pick<S3Options, 'handlers' | 'guard' | 'domains'> {
+  const named = parts.domains.split(',').map((name) => name.trim().toLowerCase())
+  return {
+    handlers: bucketHandlers(parts),
+    guard: createGuard(parts.state),
+    domains: [...named.filter((name) => name !== ''), LOCAL],
+  }
+}
