@@ -113,7 +113,7 @@ export function createS3Calls(options: S3Options): (request: S3Request) => Promi
     call.caller = caller
     call.accessKeyId = accessKeyId
     if (caller === null) return
-    options.keyUsed?.({ accessKeyId, service: 's3', region, nowMs: call.startedAtMs })
+    options.keyUsed?.({ caller, service: 's3', region, nowMs: call.startedAtMs })
   }
 
   async function dispatch(
