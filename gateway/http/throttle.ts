@@ -17,8 +17,8 @@ export interface ThrottledCall {
 
 /**
  * Takes the call's tokens. Throws RequestLimitExceeded (EC2, 503), SlowDown (S3, 503) or Throttling
- * (others, 400) and takes none when there are too few. Answers what puts back those for instances, for calls that
- * came to nothing: the request stays counted.
+ * (others, 400) and takes none when there are too few. Answers what puts back those for instances,
+ * for calls that came to nothing: the request stays counted.
  */
 export type Throttle = (call: ThrottledCall) => () => void
 

@@ -5,7 +5,7 @@ export type Versioning = 'off' | 'enabled' | 'suspended'
 /** Key: its name, which no other bucket of the cloud has. */
 export interface BucketRecord {
   readonly name: string
-  /** Random hex. Objects hang on it: a bucket that is made again under the name has none of them. */
+  /** Random hex. Objects hang on it: a bucket made again under the name has none of them. */
   readonly id: string
   readonly account: string
   /** The rack that holds its bytes; '' is the cloud's default. */

@@ -5,6 +5,7 @@
 
 import type { BalancerRecords } from './balancer-records.ts'
 import type { BucketRecords } from './bucket-records.ts'
+import type { CommandRecords } from './command-records.ts'
 import type { ComputeRecords } from './compute-records.ts'
 import type { IamRecords } from './iam-records.ts'
 import type { InstanceRecord, MetadataOptions } from './instance-records.ts'
@@ -12,6 +13,7 @@ import type * as network from './network-records.ts'
 import type * as number from './number-records.ts'
 import type { ScalingRecords } from './scaling-records.ts'
 
+export type { CommandRecord, CommandResultRecord } from './command-records.ts'
 export type { AccessKeyRecord } from './iam-records.ts'
 export type {
   InstanceRecord,
@@ -195,25 +197,6 @@ export interface PresharedKeyRecord {
   readonly sealedKey: string
 }
 
-/** A command on its way to a host. Who asked deletes it and its answer. */
-export interface CommandRecord {
-  readonly id: string
-  readonly rack: string
-  readonly host: string
-  readonly kind: 'console-output' | 'screenshot' | 'wake-and-screenshot' | 'diagnostic-interrupt'
-  readonly instance: string
-  readonly maxBytes: number
-  readonly expiresAtMs: number
-}
-
-export interface CommandResultRecord {
-  readonly id: string
-  readonly errorCode: string
-  readonly errorMessage: string
-  readonly payloadBase64: string
-  readonly atMs: number
-}
-
 /** Which gateway holds a host's session; renewed while it does. */
 export interface LeaseRecord {
   readonly rack: string
@@ -248,6 +231,7 @@ export interface RemovalRecord {
 export interface Records
   extends BalancerRecords,
     BucketRecords,
+    CommandRecords,
     ComputeRecords,
     IamRecords,
     ScalingRecords {
@@ -285,8 +269,6 @@ export interface Records
   tags: TagsRecord
   'client-token': ClientTokenRecord
   'preshared-key': PresharedKeyRecord
-  command: CommandRecord
-  'command-result': CommandResultRecord
   lease: LeaseRecord
   name: NameRecord
   removal: RemovalRecord

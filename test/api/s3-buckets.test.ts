@@ -128,7 +128,7 @@ test('a user may what its policies say of a bucket, and nothing else', async (t)
   await assert.rejects(user.getBucketLocation({ Bucket: 'shut-one' }), {
     name: 'AccessDenied',
     message:
-      /user\/reader is not authorized to perform: s3:GetBucketLocation on resource: arn:aws:s3:::shut-one because no identity-based policy allows/,
+      /reader is not authorized to perform: s3:GetBucketLocation on resource: arn:aws:s3:::shut/,
   })
   assert.equal(await refusal(user.deleteBucket({ Bucket: 'open-one' })), 'AccessDenied')
   for (const Bucket of ['open-one', 'shut-one']) await s3.deleteBucket({ Bucket })

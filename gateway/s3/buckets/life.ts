@@ -1,5 +1,5 @@
-// Buckets come and go: made under a name that is free in the whole cloud, listed, deleted when there
-// is nothing in them.
+// Buckets come and go: made under a name that is free in the whole cloud, listed, deleted when
+// there is nothing in them.
 
 import type { RandomHex } from '../../../common/clock.ts'
 import type { BucketRecord } from '../../store/bucket-records.ts'

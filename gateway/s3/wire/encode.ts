@@ -18,7 +18,7 @@ const DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 const XML = 'application/xml'
 const JSON_TYPE = 'application/json'
 
-/** An encoder of all operations. Throws a plain Error for a member that the output does not have. */
+/** For all operations. Throws a plain Error for a member that the output does not have. */
 export function createEncoder(model: Model): (operation: string, output: object) => Encoded {
   return (operation, output) => {
     const { o, http } = model.ops[operation] ?? { o: null }

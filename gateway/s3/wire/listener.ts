@@ -1,5 +1,5 @@
-// Which requests of the public port are S3's: they never reach what parses forms, and have limits of
-// their own, because a body may be large and take its time.
+// Which requests of the public port are S3's: they never reach what parses forms, and have limits
+// of their own, because a body may be large and take its time.
 
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
