@@ -237,8 +237,7 @@ async function openGateway(
     serial: serialConsoles({ ...door, state, lines }),
     s3: s3Service({
       ...{ state, randomHex, region: cloud.region, domains: config.s3Domains },
-      // There are no operations on objects yet: nothing is in any bucket.
-      contents: { retire: async () => true, reopen: async () => undefined },
+      contents: storage.index,
     }),
     ...(tls === null ? {} : { tls }),
   })
