@@ -2,7 +2,7 @@
 // there is nothing in them.
 
 import type { RandomHex } from '../../../common/clock.ts'
-import { codeOf } from '../../../common/errors.ts'
+import { type Code, codeOf } from '../../../common/errors.ts'
 import type { BucketRecord } from '../../store/bucket-records.ts'
 import type { S3Call, S3Handlers, S3Inputs } from '../wire/call.ts'
 import { notImplemented, S3Error } from '../wire/error.ts'
@@ -33,7 +33,7 @@ const ID_BYTES = 12
 const MAX_BUCKETS = 10_000
 const MAX_PAGE = 10_000
 /** After these the record is there for sure. Whoever is told otherwise deletes once more. */
-const NOT_WRITTEN: ReadonlySet<string> = new Set(['Conflict', 'StoreFull', 'Unavailable'])
+const NOT_WRITTEN: ReadonlySet<Code | null> = new Set(['Conflict', 'StoreFull', 'Unavailable'])
 
 export function lifeHandlers(parts: LifeParts): S3Handlers {
   const { state, region, contents } = parts
@@ -66,7 +66,7 @@ export function lifeHandlers(parts: LifeParts): S3Handlers {
           await tx.delete('bucket', BucketName)
         })
       } catch (error) {
-        if (NOT_WRITTEN.has(codeOf(error) ?? '')) await contents.reopen(id)
+        if (NOT_WRITTEN.has(codeOf(error))) await contents.reopen(id)
         throw error
       }
       return { output: {} }
