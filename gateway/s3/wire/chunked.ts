@@ -1,6 +1,6 @@
 // Takes aws-chunked off a body: sizes, data, signatures of the chunks and of the trailers (S3 API
-// reference, "Transferring Payload in Multiple Chunks"). A state machine over buffers: what is split
-// anywhere comes out the same.
+// reference, "Transferring Payload in Multiple Chunks"). A state machine over buffers: what is
+// split anywhere comes out the same.
 
 import { createHash, createHmac, type Hash, hash, timingSafeEqual } from 'node:crypto'
 import type { ChunkChain } from './authenticate.ts'
