@@ -38,7 +38,7 @@ for (const [name, makerOf] of [
     })
     after(() => maker.stop())
     const fresh = async (t: TestContext, disks = 1): Promise<StorageGround> =>
-      await storageOver(t, await maker.make({ keep: 1 }), disks)
+      await storageOver(t, await maker.make({ keep: 1 }), { disks })
 
     test('bytes of a replaced object stay for its readers, and then go', async (t) => {
       const ground = await fresh(t)

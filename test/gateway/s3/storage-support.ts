@@ -20,8 +20,12 @@ export interface StorageGround extends IndexGround {
   readonly stores: ReadonlyMap<string, LocalBlobs>
 }
 
-export async function storageOver(t: TestContext, store: Store, disks = 1): Promise<StorageGround> {
-  const dir = await mkdtemp(join(tmpdir(), 'mallee-objects-'))
+export async function storageOver(
+  t: TestContext,
+  store: Store,
+  { disks = 1, below = tmpdir() }: { disks?: number; below?: string } = {},
+): Promise<StorageGround> {
+  const dir = await mkdtemp(join(below, 'mallee-objects-'))
   t.after(() => rm(dir, { recursive: true, force: true }))
   const dirs = Array.from({ length: disks }, (_, i) => join(dir, `disk${i}`))
   const ground = indexOver(store)

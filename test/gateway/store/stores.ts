@@ -18,8 +18,9 @@ export interface StoreMaker {
   readonly stop: () => Promise<void>
 }
 
-export async function sqliteMaker(): Promise<StoreMaker> {
-  const folder = await mkdtemp(join(tmpdir(), 'mallee-sqlite-'))
+/** `below`: where its files are. */
+export async function sqliteMaker(below = tmpdir()): Promise<StoreMaker> {
+  const folder = await mkdtemp(join(below, 'mallee-sqlite-'))
   const made: Store[] = []
   return {
     name: 'SQLite',
