@@ -23,7 +23,7 @@ const KEY = 'k'
 const BLOB_BYTES = 200_000
 /** Steps that nothing of these has more of. */
 const MAX_STEPS = 100
-/** In memory where there is such a folder: what is synced here is this test's matter, not the disk's. */
+/** In memory where there is such a folder: which bytes are synced is looked at by this test. */
 const BELOW = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 const never = new AbortController().signal
 

@@ -1,7 +1,7 @@
 // An index over a fresh store, with a clock that the test holds, and objects to put into it.
 
 import assert from 'node:assert/strict'
-import { type RandomHex, randomHex } from '../../../common/clock.ts'
+import { type Clock, type RandomHex, randomHex } from '../../../common/clock.ts'
 import type { BlobRef } from '../../../gateway/s3/blobs/blobs.ts'
 import { createObjectIndex } from '../../../gateway/s3/index/object-index.ts'
 import type {
@@ -18,7 +18,7 @@ const OWNER = '111111111111'
 export interface IndexGround {
   readonly index: ObjectIndex
   readonly store: Store
-  readonly clock: { nowMs: () => number; sleep: () => Promise<void> }
+  readonly clock: Clock
   /** Moves the clock by so many milliseconds. */
   readonly pass: (ms: number) => void
   readonly randomHex: RandomHex
