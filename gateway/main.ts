@@ -39,7 +39,7 @@ import { createApiServer } from './http/server.ts'
 import { createThrottle } from './http/throttle.ts'
 import { createAuthorizer } from './iam/authorize.ts'
 import { keyUses } from './iam/key-uses.ts'
-import { principalOf } from './iam/principals.ts'
+import { issuerArn } from './iam/principals.ts'
 import { openIdentitySigner } from './identity-signer.ts'
 import { startLocalServer } from './local/server.ts'
 import { createMetrics } from './metrics.ts'
@@ -212,7 +212,7 @@ async function openGateway(
   }
   const audit = createAudit({
     ...auditing,
-    roleArnOf: (caller) => principalOf(state.view(), caller).roleArn,
+    issuerArnOf: (caller) => issuerArn(state.view(), caller),
   })
   const door = {
     authorize: createAuthorizer({ state, sealer, region: cloud.region }),

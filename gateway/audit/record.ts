@@ -30,8 +30,8 @@ export interface RecordParts {
   readonly region: string
   /** A fresh UUID. */
   readonly eventId: () => string
-  /** Of the role that a caller acts as, when that still exists. */
-  readonly roleArnOf: (caller: Caller) => string | null
+  /** Of the role that a caller acts as, or the user who vouches for it, while that is there. */
+  readonly issuerArnOf: (caller: Caller) => string | null
 }
 
 /** The first version with `eventCategory` and `managementEvent`. */
@@ -60,7 +60,7 @@ export function auditRecord(parts: RecordParts, call: AuditedCall): object {
         }
   return {
     eventVersion: EVENT_VERSION,
-    userIdentity: userIdentity(caller, parts.roleArnOf(caller)),
+    userIdentity: userIdentity(caller, parts.issuerArnOf(caller)),
     eventTime: isoSecond(call.endedAtMs),
     eventSource: `${service}.amazonaws.com`,
     eventName: action,
@@ -95,7 +95,7 @@ function errorCode(service: AuditedCall['service'], { code, status }: ApiError):
   return `${isClients ? 'Client' : 'Server'}.${code}`
 }
 
-function userIdentity(caller: Caller, roleArn: string | null): object {
+function userIdentity(caller: Caller, issuerArn: string | null): object {
   const { account, userArn: arn, userId: principalId, accessKeyId, session } = caller
   const [, , , , , resource = ''] = arn.split(':')
   const [kind, ...names] = resource.split('/')
@@ -112,11 +112,22 @@ function userIdentity(caller: Caller, roleArn: string | null): object {
       type: 'Role',
       principalId: principalId.split(':')[0] ?? '',
       // Of a role that is gone only the name is known, not its path.
-      arn: roleArn ?? `arn:aws:iam::${account}:role/${role}`,
+      arn: issuerArn ?? `arn:aws:iam::${account}:role/${role}`,
       accountId: account,
       userName: role,
     }
     return { type: 'AssumedRole', ...who, sessionContext: { sessionIssuer, ...context } }
+  }
+  if (session?.federatedBy !== undefined) {
+    const isRoot = session.federatedBy === account
+    const sessionIssuer = {
+      type: isRoot ? 'Root' : 'IAMUser',
+      principalId: session.federatedBy,
+      arn: issuerArn ?? (isRoot ? `arn:aws:iam::${account}:root` : ''),
+      accountId: account,
+      ...(isRoot ? {} : { userName: issuerArn?.split('/').at(-1) ?? '' }),
+    }
+    return { type: 'FederatedUser', ...who, sessionContext: { sessionIssuer, ...context } }
   }
   const temporary = session === undefined ? {} : { sessionContext: context }
   if (kind === 'root') return { type: 'Root', ...who, ...temporary }

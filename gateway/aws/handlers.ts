@@ -39,6 +39,8 @@ export interface CallerSession {
   readonly transitiveTagKeys: readonly string[]
   /** '' without one. */
   readonly sourceIdentity: string
+  /** Of a federated user: the id of the user, or the number of the account, who vouches for it. */
+  readonly federatedBy?: string
 }
 
 export interface CallContext {

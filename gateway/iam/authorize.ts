@@ -95,7 +95,7 @@ function asksOf(
     case 'iam':
       return iamAsks(place, access, operation, input)
     case 'sts':
-      return stsAsks(operation)
+      return stsAsks(place, operation, input)
     case 'autoscaling':
       return scalingAsks(place, operation, input)
     case 'elasticloadbalancing':

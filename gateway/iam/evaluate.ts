@@ -39,6 +39,8 @@ export interface MatchedStatement {
   readonly source: PolicySource
   /** Which policy of its source, from 0. */
   readonly policy: number
+  /** Which statement of that, from 0. */
+  readonly statement: number
   readonly sid: string
   readonly effect: 'Allow' | 'Deny'
 }
@@ -65,8 +67,8 @@ function verdict(sets: PolicySets, request: AccessRequest): Decision {
     let isAllowed = false
     for (const { policy, statement } of candidates) {
       if (!applies(statement, request)) continue
-      const { sid, effect } = statement
-      matched.push({ source, policy, sid, effect })
+      const { index, sid, effect } = statement
+      matched.push({ source, policy, statement: index, sid, effect })
       isAllowed ||= effect === 'Allow'
     }
     return isAllowed

@@ -1,6 +1,7 @@
 // What a call to IAM asks policies for (Service Authorization Reference, "Actions, resources, and
 // condition keys for AWS Identity and Access Management").
 
+import { principalOfArn } from './documents.ts'
 import { asKeys, type Keys, requestTagKeys } from './ec2-keys.ts'
 import { textsAt } from './ec2-members.ts'
 import type { Place } from './ec2-named.ts'
@@ -62,9 +63,16 @@ const TYPES = new Map(
   ),
 )
 
+/** They are about the user, group or role whose ARN they have. */
+const BY_ARN = new Set(['SimulatePrincipalPolicy', 'GetContextKeysForPrincipalPolicy'])
+
 export function iamAsks(place: Place, access: Access, action: string, input: object): Ask[] {
   const type = TYPES.get(action)
   const named = `iam:${action}`
+  if (BY_ARN.has(action)) {
+    const [arn = '*'] = textsAt(input, 'PolicySourceArn')
+    return [{ action: named, resource: arn, keys: recordKeys(principalOfArn(place.view, arn)) }]
+  }
   if (type === undefined) return [{ action: named, resource: '*', keys: new Map() }]
   const { arn, keys } = targetOf(place, access, type, action, input)
   const tags = tagsIn(input)

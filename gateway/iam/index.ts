@@ -13,6 +13,7 @@ import { keyHandlers } from './keys.ts'
 import { loginHandlers } from './logins.ts'
 import { managedPolicyHandlers } from './managed-policies.ts'
 import { roleHandlers } from './roles.ts'
+import { simulationHandlers } from './simulate.ts'
 import { tagHandlers } from './tags.ts'
 import { userHandlers } from './users.ts'
 
@@ -30,12 +31,13 @@ export function iamHandlers(parts: IamParts): IamHandlers {
     ...tagHandlers(parts),
     ...loginHandlers(parts),
     ...iamAccountHandlers(parts),
+    ...simulationHandlers(parts),
   })
 }
 
 /**
- * Credentials of GetSessionToken may not call IAM, as at AWS without a second factor. Those of a
- * role may.
+ * Credentials of GetSessionToken may not call IAM, as at AWS without a second factor, and those of
+ * GetFederationToken never. Those of a role may.
  */
 function withoutTokens(handlers: IamHandlers): IamHandlers {
   const guarded = Object.entries(handlers).map(([action, handler]) => {
@@ -44,7 +46,8 @@ function withoutTokens(handlers: IamHandlers): IamHandlers {
       action,
       (context: CallContext, input: never) => {
         const { session, userId } = context.caller
-        if (session === undefined || userId.includes(':')) return call(context, input)
+        const isRole = userId.includes(':') && session?.federatedBy === undefined
+        if (session === undefined || isRole) return call(context, input)
         const message = 'The security token included in the request is invalid'
         throw new ApiError('InvalidClientTokenId', message, 403)
       },

@@ -18,6 +18,8 @@ export interface ParsedPolicy {
 }
 
 export interface Statement {
+  /** Which of its document, from 0. */
+  readonly index: number
   readonly sid: string
   readonly effect: 'Allow' | 'Deny'
   /** Null but for trust policies. */
@@ -67,8 +69,8 @@ export function parsePolicy(text: string, kind: PolicyKind): Result<ParsedPolicy
   if (version !== '2008-10-17' && version !== '2012-10-17') return no(SYNTAX)
   if (typeof id !== 'string' || list.length === 0) return no(SYNTAX)
   const statements: Statement[] = []
-  for (const one of list) {
-    const statement = parseStatement(one, kind, version === '2012-10-17')
+  for (const [index, one] of list.entries()) {
+    const statement = parseStatement(one, index, kind, version === '2012-10-17')
     if (!statement.ok) return statement
     statements.push(statement.value)
   }
@@ -79,7 +81,12 @@ export function parsePolicy(text: string, kind: PolicyKind): Result<ParsedPolicy
   return ok({ version, id, statements })
 }
 
-function parseStatement(json: Json, kind: PolicyKind, variables: boolean): Result<Statement> {
+function parseStatement(
+  json: Json,
+  index: number,
+  kind: PolicyKind,
+  variables: boolean,
+): Result<Statement> {
   if (!isObject(json) || !hasOnly(json, STATEMENT_ELEMENTS)) return no(SYNTAX)
   const both = (name: string) => json.has(name) && json.has(`Not${name}`)
   if (both('Action') || both('Resource') || both('Principal')) return no(SYNTAX)
@@ -97,6 +104,7 @@ function parseStatement(json: Json, kind: PolicyKind, variables: boolean): Resul
   const conditions = parseConditions(json.get('Condition') ?? new Map(), variables)
   if (!conditions.ok) return no(BAD_CONDITION[conditions.why])
   return ok({
+    index,
     sid,
     effect: effect.value,
     principal: principal.value,

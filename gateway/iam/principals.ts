@@ -44,7 +44,7 @@ function keysOf(entity: Entity | null, principal: Principal, caller: Caller): Co
     ['aws:principaltype', [TYPES[principal.kind]]],
     ['aws:userid', [userId]],
   ])
-  if (entity !== null && 'groups' in entity) keys.set('aws:username', [entity.name])
+  if (principal.kind === 'user' && entity !== null) keys.set('aws:username', [entity.name])
   for (const [key, value] of Object.entries(tags)) {
     keys.set(`aws:principaltag/${key.toLowerCase()}`, [value])
   }
@@ -64,14 +64,19 @@ const TYPES: Readonly<Record<Principal['kind'], string>> = {
   service: 'Service',
 }
 
-/** As policies name the caller. */
-export function principalOf(view: View, caller: Caller): Principal {
-  return principalAs(entityOf(view, caller), caller)
+/** Of the role that a caller acts as, or of the user that it is or that vouches for it. */
+export function issuerArn(view: View, caller: Caller): string | null {
+  const entity = entityOf(view, caller)
+  if (entity === null) return null
+  return arnOf('groups' in entity ? 'iam-user' : 'iam-role', entity)
 }
 
-function principalAs(entity: Entity | null, { account, userArn: arn }: Caller): Principal {
+function principalAs(entity: Entity | null, { account, userArn: arn, session }: Caller): Principal {
   if (entity !== null && !('groups' in entity)) {
     return { kind: 'assumed-role', account, arn, roleArn: arnOf('iam-role', entity) }
+  }
+  if (session?.federatedBy !== undefined) {
+    return { kind: 'federated-user', account, arn, roleArn: null }
   }
   return { kind: arn.endsWith(':root') ? 'root' : 'user', account, arn, roleArn: null }
 }
@@ -91,11 +96,18 @@ function policiesAs(view: View, entity: Entity | null, caller: Caller): CallerPo
     return { identity, boundary, session, resource: null }
   }
   if (caller.userArn.endsWith(':root')) return 'root'
+  // A root may all, and vouches for as much as the session's policies say.
+  if (caller.session?.federatedBy === caller.account) {
+    return { identity: [EVERYTHING], boundary: null, session, resource: null }
+  }
   return { identity: [], boundary: null, session, resource: null }
 }
 
 /** The user, or the role that a caller acts as, with the id that the session began with. */
-function entityOf(view: View, { userId }: Caller): Entity | null {
+function entityOf(view: View, { userId, session }: Caller): Entity | null {
+  if (session?.federatedBy !== undefined) {
+    return view.by('iam-user', 'id', session.federatedBy)[0] ?? null
+  }
   const [found] = userId.startsWith('AROA')
     ? view.by('iam-role', 'id', userId.split(':')[0] ?? '')
     : view.by('iam-user', 'id', userId)
@@ -128,6 +140,8 @@ export function setsOf(view: View, entity: Entity): EntitySets {
   return sets
 }
 
+const ALL = { Effect: 'Allow', Action: '*', Resource: '*' }
+const EVERYTHING = parsedIn({}, JSON.stringify({ Statement: ALL }), 'identity')
 const NOTHING: ParsedPolicy = { version: '2012-10-17', id: '', statements: [] }
 
 function managed(view: View, account: string, arn: string): ParsedPolicy[] {
@@ -135,11 +149,11 @@ function managed(view: View, account: string, arn: string): ParsedPolicy[] {
   return policy === null ? [] : [parsedIn(policy, defaultDocument(policy), 'identity')]
 }
 
-/** Null when the session was begun without any. */
+/** Null when the session was begun without any; a federated user without any may nothing. */
 function sessionOf(view: View, { account, session }: Caller): ParsedPolicy[] | null {
   if (session === undefined) return null
-  const { policy, policyArns } = session
-  if (policy === '' && policyArns.length === 0) return null
+  const { policy, policyArns, federatedBy } = session
+  if (policy === '' && policyArns.length === 0 && federatedBy === undefined) return null
   return [
     ...(policy === '' ? [] : [parsedIn(session, policy, 'session')]),
     ...policyArns.flatMap((arn) => managed(view, account, arn)),

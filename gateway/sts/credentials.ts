@@ -14,7 +14,7 @@ export interface SessionSpec extends CallerSession {
   readonly account: string
   /** Id of a role or user, or the account's number for its root. */
   readonly principal: string
-  /** Of a role's session; '' else. */
+  /** Of a role's session or a federated user; '' else. */
   readonly name: string
 }
 
@@ -123,9 +123,14 @@ export class SessionTokens {
 /** Null when it is gone, also when another has its name by now. */
 function principalOf(
   view: View,
-  { account, principal, name }: Sealed,
+  { account, principal, name, federatedBy }: Sealed,
 ): Pick<Caller, 'userArn' | 'userId'> | null {
   if (view.get('account', account) === null) return null
+  if (federatedBy !== undefined) {
+    const isThere = principal === account || view.by('iam-user', 'id', principal).length > 0
+    const userArn = `arn:aws:sts::${account}:federated-user/${name}`
+    return isThere ? { userArn, userId: `${account}:${name}` } : null
+  }
   if (principal === account) {
     return { userArn: `arn:aws:iam::${account}:root`, userId: account }
   }

@@ -27,6 +27,14 @@ const TRUST_USERS = JSON.stringify({
     },
   ],
 })
+const OWN = JSON.stringify({
+  Version: '2012-10-17',
+  Statement: {
+    Effect: 'Allow',
+    Action: 'iam:GetUser',
+    Resource: `arn:aws:iam::*:user/\${aws:username}`,
+  },
+})
 const READ_ONLY = 'arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess'
 const BOUNDARY = { PermissionsBoundary: READ_ONLY }
 const [ANN, STAFF, WALK] = [{ UserName: 'ann' }, { GroupName: 'staff' }, { RoleName: 'walk' }]
@@ -137,6 +145,32 @@ const ROLES: readonly Row[] = [
   ['PutRolePolicy', { ...WALK, ...INLINE }],
   ['GetRolePolicy', { ...WALK, PolicyName: 'inline' }, { want: { PolicyDocument: '*' } }],
   ['ListRolePolicies', WALK, { want: { 'PolicyNames.0': 'inline' } }],
+  [
+    'SimulatePrincipalPolicy',
+    { PolicySourceArn: '<role>', ActionNames: ['ec2:DescribeVpcs', 'ec2:CreateVpc'] },
+    {
+      want: {
+        'EvaluationResults.0.EvalDecision': 'allowed',
+        'EvaluationResults.0.MatchedStatements.0.StartPosition.Line': 1,
+        'EvaluationResults.1.EvalDecision': 'implicitDeny',
+      },
+    },
+  ],
+  [
+    'SimulateCustomPolicy',
+    { PolicyInputList: [READ_LESS], ActionNames: ['ec2:DescribeVpcs'] },
+    { want: { 'EvaluationResults.0.EvalResourceName': '*', IsTruncated: false } },
+  ],
+  [
+    'GetContextKeysForCustomPolicy',
+    { PolicyInputList: [OWN] },
+    { want: { 'ContextKeyNames.0': 'aws:username' } },
+  ],
+  [
+    'GetContextKeysForPrincipalPolicy',
+    { PolicySourceArn: '<role>', PolicyInputList: [OWN] },
+    { want: { 'ContextKeyNames.length': 1 } },
+  ],
   ['CreateInstanceProfile', PROFILE, { want: { 'InstanceProfile.Path': '/' } }],
   ['GetInstanceProfile', PROFILE, { wait: 'instance_profile_exists' }],
   ['AddRoleToInstanceProfile', { ...PROFILE, ...WALK }],

@@ -4,6 +4,11 @@ import { type Row, steps } from './row.ts'
 
 const ANN = { as: ['<annId>', '<annSecret>'] }
 
+const READ_VPCS = JSON.stringify({
+  Version: '2012-10-17',
+  Statement: { Effect: 'Allow', Action: 'ec2:DescribeVpcs', Resource: '*' },
+})
+
 const ROWS: readonly Row[] = [
   ['GetCallerIdentity', {}, { want: { Arn: 'arn:aws:iam::<account>:root' } }],
   ['GetAccessKeyInfo', { AccessKeyId: '<annId>' }, { want: { Account: '<account>' } }],
@@ -25,6 +30,27 @@ const ROWS: readonly Row[] = [
     {
       as: ['<sessionId>', '<sessionSecret>', '<sessionToken>'],
       want: { Arn: 'arn:aws:iam::<account>:user/ann' },
+    },
+  ],
+  [
+    'GetFederationToken',
+    { Name: 'walker', Policy: READ_VPCS, DurationSeconds: 900 },
+    {
+      ...ANN,
+      want: { 'FederatedUser.FederatedUserId': '<account>:walker' },
+      keep: {
+        federatedId: 'Credentials.AccessKeyId',
+        federatedSecret: 'Credentials.SecretAccessKey',
+        federatedToken: 'Credentials.SessionToken',
+      },
+    },
+  ],
+  [
+    'GetCallerIdentity',
+    {},
+    {
+      as: ['<federatedId>', '<federatedSecret>', '<federatedToken>'],
+      want: { Arn: 'arn:aws:sts::<account>:federated-user/walker' },
     },
   ],
   [

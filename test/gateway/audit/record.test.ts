@@ -32,7 +32,7 @@ const CALL: AuditedCall = {
 }
 
 function record(change: Partial<AuditedCall>, roleArn: string | null = null) {
-  const parts = { region: 'mallee-1', eventId: () => 'event-1', roleArnOf: () => roleArn }
+  const parts = { region: 'mallee-1', eventId: () => 'event-1', issuerArnOf: () => roleArn }
   return auditRecord(parts, { ...CALL, ...change }) as Record<string, unknown>
 }
 

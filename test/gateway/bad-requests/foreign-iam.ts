@@ -64,6 +64,8 @@ export function iamAsks(theirs: Theirs, own: Own): Asks {
   const boundary = { PermissionsBoundary: theirs.policyArn }
   const key = { AccessKeyId: theirs.userKey }
   const document = { AssumeRolePolicyDocument: trustOf({ AWS: theirs.account }) }
+  const theirUser = `arn:aws:iam::${theirs.account}:user/alice`
+  const [ActionNames, PolicyInputList] = [['ec2:DescribeVpcs'], [DOCUMENT.PolicyDocument]]
   const [bob, mine, ownRole] = [{ UserName: 'bob' }, { GroupName: 'mine' }, { RoleName: 'own' }]
   return {
     ...attachments('User', USER, bob, arns),
@@ -156,6 +158,15 @@ export function iamAsks(theirs: Theirs, own: Own): Asks {
     UntagPolicy: [[{ ...policy, ...KEYS }, DENIED]],
     ListPolicyTags: [[policy, DENIED]],
     ListEntitiesForPolicy: [[policy, DENIED]],
+    SimulatePrincipalPolicy: [
+      [{ PolicySourceArn: theirUser, ActionNames }, NONE],
+      [{ PolicySourceArn: theirs.roleArn, ActionNames }, NONE],
+    ],
+    SimulateCustomPolicy: [
+      [{ PolicyInputList, ActionNames, CallerArn: theirUser }, /^InvalidInput$/],
+    ],
+    GetContextKeysForPrincipalPolicy: [[{ PolicySourceArn: theirUser }, NONE]],
+    GetContextKeysForCustomPolicy: [[{ PolicyInputList }, OWN]],
     // An alias is the whole cloud's.
     CreateAccountAlias: [[{ AccountAlias: 'first' }, /^EntityAlreadyExists$/]],
     DeleteAccountAlias: [[{ AccountAlias: 'first' }, NONE]],
@@ -185,5 +196,9 @@ export function stsAsks(theirs: Theirs): Asks {
     GetAccessKeyInfo: [[{ AccessKeyId: theirs.userKey }, OWN]],
     GetCallerIdentity: [[{}, OWN]],
     GetSessionToken: [[{}, OWN]],
+    GetFederationToken: [
+      [{ Name: 'guest' }, OWN],
+      [{ Name: 'guest', PolicyArns: [{ arn: theirs.policyArn }] }, /^MalformedPolicyDocument$/],
+    ],
   }
 }

@@ -24,7 +24,7 @@ async function start(t: TestContext, path?: string) {
   const file = new AuditFile({ ...parts, path: where, maxBytes: 1 << 20, files: 2 })
   t.after(() => file.close())
   const eventId = () => crypto.randomUUID()
-  const audit = createAudit({ ...parts, file, region: REGION, eventId, roleArnOf: () => null })
+  const audit = createAudit({ ...parts, file, region: REGION, eventId, issuerArnOf: () => null })
   const { port } = await startEndpoint(t, { audit, metrics })
   const records = async (): Promise<Record<string, unknown>[]> =>
     (await readFile(where, 'utf8'))

@@ -104,8 +104,8 @@ test('a decision tells every statement that is about the request, the denied one
     resource: null,
   }
   assert.deepEqual(evaluate(sets, requestOf({})).matched, [
-    { source: 'identity', policy: 0, sid: 'A', effect: 'Allow' },
-    { source: 'identity', policy: 1, sid: 'C', effect: 'Deny' },
-    { source: 'boundary', policy: 0, sid: 'D', effect: 'Allow' },
+    { source: 'identity', policy: 0, statement: 0, sid: 'A', effect: 'Allow' },
+    { source: 'identity', policy: 1, statement: 0, sid: 'C', effect: 'Deny' },
+    { source: 'boundary', policy: 0, statement: 0, sid: 'D', effect: 'Allow' },
   ])
 })

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Caller } from '../../../gateway/aws/handlers.ts'
 import { type CallerPolicies, evaluate } from '../../../gateway/iam/evaluate.ts'
-import { policiesOf, principalOf } from '../../../gateway/iam/principals.ts'
+import { accessOf, policiesOf } from '../../../gateway/iam/principals.ts'
 import type { View } from '../../../gateway/store/state.ts'
 import { openWorld, policyDocument, trustOf, type World } from './world.ts'
 
@@ -81,7 +81,7 @@ test('policies of a session limit what its role may', async (t) => {
   const limited = role(policyDocument('ec2:Describe*'))
   assert.equal(may(view, limited, 'ec2:RunInstances'), false)
   assert.equal(may(view, limited, 'ec2:DescribeVpcs'), true)
-  assert.deepEqual(principalOf(view, limited), {
+  assert.deepEqual(accessOf(view, limited).principal, {
     kind: 'assumed-role',
     account: world.account,
     arn: `arn:aws:sts::${world.account}:assumed-role/web/one`,
@@ -108,7 +108,7 @@ async function userCaller(world: World, UserName: string): Promise<Caller> {
 function may(view: View, caller: Caller, action: string): boolean {
   const sets: CallerPolicies = policiesOf(view, caller)
   if (sets === 'root') return true
-  const principal = principalOf(view, caller)
+  const principal = accessOf(view, caller).principal
   const request = { action, resource: '*', principal, conditions: new Map() }
   return evaluate(sets, request).allowed
 }
