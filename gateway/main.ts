@@ -201,7 +201,10 @@ async function openGateway(
     log,
   })
   onStop(() => housekeeping.stop())
-  const scaling = startScaling({ state, randomHex, region: cloud.region, clock, chance, log })
+  const scaling = startScaling({
+    ...{ state, randomHex, region: cloud.region, clock, chance, log },
+    startedAtMs: clock.nowMs(),
+  })
   onStop(() => scaling.stop())
   onStop(watchGauges({ state, sessions, metrics, clock, certificateEnds: certificate.ends }))
   const { auditFileBytes: maxBytes, auditFiles: files, apiRateFactor: factor } = config

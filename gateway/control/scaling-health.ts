@@ -12,6 +12,8 @@ import { drainOf } from './drain.ts'
 const IMPAIRED_MS = 3 * 60_000
 /** A host that is away for so long, while its rack is there, does not come back by itself soon. */
 const HOST_AWAY_MS = 10 * 60_000
+/** After a gateway's start racks get that long to say anew how their instances are. */
+const SETTLING_MS = 3 * 60_000
 const SECOND_MS = 1_000
 
 /** Why an instance is taken out of service, as AWS ends the sentence in an activity's cause. */
@@ -30,9 +32,17 @@ const FAILS: Illness = { kind: 'impaired', text: 'an ELB system health check fai
 const LEAVES: Illness = { kind: 'impaired', text: 'an EC2 scheduled event of the instance' }
 const AWAY: Illness = { kind: 'impaired', text: 'an EC2 system status checks failure' }
 
+export interface HealthParts {
+  readonly view: View
+  readonly region: string
+  /** When this gateway started: what is known from before may be old. */
+  readonly startedAtMs: number
+  readonly nowMs: number
+}
+
 /** Null when there is nothing to say against it. */
 export function illnessOf(
-  { view, region, nowMs }: { readonly view: View; readonly region: string; readonly nowMs: number },
+  { view, region, startedAtMs, nowMs }: HealthParts,
   group: ScalingGroupRecord,
   member: ScalingMemberRecord,
   instance: InstanceRecord | null,
@@ -42,7 +52,7 @@ export function illnessOf(
   // Its host was taken out of the cloud for good, and its disk with it.
   if (host === null) return ENDED
   // One that does not serve yet, or is put aside, is not asked for more than that.
-  if (member.state !== 'InService') return null
+  if (member.state !== 'InService' || nowMs - startedAtMs < SETTLING_MS) return null
   if (inGrace(group, member, nowMs) || !isRackConnected(view, instance.rack)) return null
   if (drainOf(view, instance) !== null) return LEAVES
   if (host.status?.connected !== true) {

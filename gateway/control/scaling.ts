@@ -9,16 +9,18 @@ import { zonesOf } from '../autoscaling/group-places.ts'
 import { groupKey } from '../autoscaling/groups-kept.ts'
 import { isDraining } from '../autoscaling/targets.ts'
 import { isRackConnected } from '../ec2/zones.ts'
+import type { HostRecord } from '../store/records.ts'
 import type { ScalingActivityRecord, ScalingGroupRecord } from '../store/scaling-records.ts'
-import type { View } from '../store/state.ts'
-import type { Change } from '../store/store.ts'
-import { illnessOf } from './scaling-health.ts'
+import type { AppliedChange, View } from '../store/state.ts'
+import { type HealthParts, illnessOf } from './scaling-health.ts'
 import { versionOf } from './scaling-launch.ts'
 import { type GroupSeen, planGroup } from './scaling-plan.ts'
 import { runScheduled } from './scaling-schedule.ts'
 import { applyStep, type StepParts } from './scaling-steps.ts'
 
 export interface LoopParts extends StepParts {
+  /** When this gateway started, in milliseconds since 1970. */
+  readonly startedAtMs: number
   readonly clock: Clock
   readonly chance: () => number
 }
@@ -74,19 +76,32 @@ export function startScaling(parts: LoopParts): { stop: () => Promise<void> } {
   }
 }
 
-/** Ids of groups whose own records, or whose instances, changed. */
-function touched(view: View, changes: readonly Change[]): string[] {
-  return changes.flatMap(({ key }) => {
-    const [kind = '', id = '', more = ''] = key.split('/')
-    if (kind === 'scaling-group') return view.get('scaling-group', id, more)?.id ?? []
-    if (kind !== 'instance') return []
-    return view.get('scaling-member', id)?.group ?? []
+/** Ids of groups for which there may be something to do: they, instances or racks changed. */
+function touched(view: View, changes: readonly AppliedChange[]): string[] {
+  return changes.flatMap((change) => {
+    const [kind = '', id = '', more = ''] = change.key.split('/')
+    switch (kind) {
+      case 'scaling-group':
+        return view.get('scaling-group', id, more)?.id ?? []
+      case 'instance':
+        return view.get('scaling-member', id)?.group ?? []
+      case 'host': {
+        const before = change.before as HostRecord | null | undefined
+        const isConnected = view.get('host', id, more)?.status?.connected === true
+        if ((before?.status?.connected === true) === isConnected) return []
+        return view.all('scaling-group').map((group) => group.id)
+      }
+      case 'rack':
+        return view.all('scaling-group').map((group) => group.id)
+      default:
+        return []
+    }
   })
 }
 
 /** Those groups, or all of them. Running it twice changes nothing more. */
 export async function tendGroups(
-  parts: StepParts & Pick<LoopParts, 'clock'>,
+  parts: Omit<LoopParts, 'chance'>,
   ids: readonly string[] | null,
 ): Promise<void> {
   const view = parts.state.view()
@@ -103,7 +118,7 @@ export async function tendGroups(
 }
 
 async function tendGroup(
-  parts: StepParts & Pick<LoopParts, 'clock'>,
+  parts: Omit<LoopParts, 'chance'>,
   { account, name, id }: ScalingGroupRecord,
 ): Promise<void> {
   const refused = new Map<string, string>()
@@ -112,7 +127,8 @@ async function tendGroup(
   for (let steps = 0; steps < MAX_STEPS; steps += 1) {
     const group = view.get('scaling-group', ...groupKey(account, name))
     if (group?.id !== id) return
-    const now = { view, region: parts.region, nowMs: parts.clock.nowMs() }
+    const { region, startedAtMs, clock } = parts
+    const now = { view, region, startedAtMs, nowMs: clock.nowMs() }
     const seen = observe(now, group, refused)
     const step = planGroup(seen)
     if (step === null) return
@@ -123,13 +139,14 @@ async function tendGroup(
 }
 
 function observe(
-  { view, region, nowMs }: { readonly view: View; readonly region: string; readonly nowMs: number },
+  parts: HealthParts,
   group: ScalingGroupRecord,
   refused: ReadonlyMap<string, string>,
 ): GroupSeen {
+  const { view, nowMs } = parts
   const members = view.by('scaling-member', 'group', group.id).map((member) => {
     const instance = view.get('instance', member.instance)
-    const illness = illnessOf({ view, region, nowMs }, group, member, instance)
+    const illness = illnessOf(parts, group, member, instance)
     const version = versionOf(view, group, member.template)
     const draining = isDraining(view, member.instance, nowMs)
     return { member, instance, illness, version, draining }
@@ -140,6 +157,7 @@ function observe(
   const zones = places.map((zone) => ({
     ...zone,
     usable: reachable.has(zone.rack) && view.get('rack', zone.rack)?.state === 'joined',
+    leaving: view.get('rack', zone.rack)?.state === 'draining',
   }))
   const refresh =
     view.by('instance-refresh', 'group', group.id).find((one) => one.status === 'InProgress') ??

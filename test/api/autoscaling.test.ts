@@ -3,8 +3,13 @@
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { CreateLaunchTemplateCommand, DescribeSubnetsCommand } from '@aws-sdk/client-ec2'
+import {
+  CreateLaunchTemplateCommand,
+  DescribeAvailabilityZonesCommand,
+  DescribeSubnetsCommand,
+} from '@aws-sdk/client-ec2'
 import { exec } from '../../common/exec.ts'
+import { until } from '../../sandbox/until.ts'
 import { lastFirst, startCloud } from '../support/cloud.ts'
 import { addTwoRacks } from '../support/simulated-rack.ts'
 import { makeImage } from './support.ts'
@@ -79,12 +84,25 @@ def destroy():
     found = asg.describe_scaling_activities(IncludeDeletedGroups=True, AutoScalingGroupName=NAME)
     return [one['StatusCode'] for one in found['Activities']]
 
+def away():
+    asg.create_auto_scaling_group(
+        AutoScalingGroupName=NAME, MinSize=0, MaxSize=2, DesiredCapacity=2,
+        LaunchTemplate={'LaunchTemplateId': wish['template']},
+        VPCZoneIdentifier=','.join(wish['subnets']))
+    capacity(2)
+    return group()
+
+def back():
+    racks = lambda: {one['AvailabilityZone'] for one in members()}
+    until('balanced', lambda: len(racks()) == len(group()['Instances']) == 2)
+    return group()
+
 print(json.dumps(globals()[wish['phase']](), default=str))
 `
 
 const end = lastFirst({ after })
 const cloud = await startCloud(end)
-await addTwoRacks(cloud)
+const { other } = await addTwoRacks(cloud)
 const ec2 = cloud.ec2()
 const image = await makeImage(cloud, ec2)
 const { Subnets = [] } = await ec2.send(new DescribeSubnetsCommand())
@@ -104,7 +122,9 @@ interface Shown {
   readonly Instances: readonly { readonly InstanceId: string; readonly AvailabilityZone: string }[]
 }
 
-async function phase(name: 'create' | 'heal' | 'change' | 'destroy'): Promise<unknown> {
+async function phase(
+  name: 'create' | 'heal' | 'change' | 'destroy' | 'away' | 'back',
+): Promise<unknown> {
   const wish = {
     ...{ phase: name, url: `http://127.0.0.1:${cloud.config.apiPort}` },
     ...{ key: cloud.init.accessKeyId, secret: cloud.init.secretAccessKey },
@@ -149,4 +169,16 @@ test('a group that is destroyed leaves nothing but its activities', async () => 
   const statuses = (await phase('destroy')) as string[]
   assert.deepEqual([...new Set(statuses)], ['Successful'])
   assert.equal(statuses.length, 10)
+})
+
+test('a rack that is away gets nothing, and its share when it is back', async () => {
+  await other.stop()
+  const isAway = async (): Promise<boolean> => {
+    const { AvailabilityZones = [] } = await ec2.send(new DescribeAvailabilityZonesCommand())
+    return AvailabilityZones.some((one) => one.State === 'impaired')
+  }
+  await until('the rack is said to be away', isAway)
+  assert.deepEqual(zonesOf((await phase('away')) as Shown), ['mallee-1-a', 'mallee-1-a'])
+  await other.start()
+  assert.deepEqual(zonesOf((await phase('back')) as Shown), ['mallee-1-a', 'mallee-1-b'])
 })

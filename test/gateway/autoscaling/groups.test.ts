@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { refused, START_MS, setHost } from '../ec2/support.ts'
+import { ACCOUNT, refused, START_MS, setHost } from '../ec2/support.ts'
 import { byZone, createGroup, idsIn, openScaling } from './support.ts'
 
 const MINUTE_MS = 60_000
@@ -184,4 +184,33 @@ test('activities fade after six weeks', async (t) => {
   scaling.clock.nowMs += 1
   await scaling.forget()
   assert.equal((await scaling.activities()).length, 0)
+})
+
+test('an account has as many groups as its quota says', async (t) => {
+  const scaling = await openScaling(t)
+  await scaling.cloud.state.update(async (tx) => {
+    const quota = { account: ACCOUNT, id: 'auto-scaling-groups', value: 1 }
+    await tx.put('quota', [ACCOUNT, quota.id], quota)
+  })
+  await createGroup(scaling)
+  const second = createGroup(scaling, { AutoScalingGroupName: 'two' })
+  assert.equal((await refused(second)).code, 'LimitExceeded')
+  await scaling.call('DeleteAutoScalingGroup', { AutoScalingGroupName: 'web' })
+  await createGroup(scaling, { AutoScalingGroupName: 'two' })
+})
+
+test('a rack that its operator drains loses its instances to the others, one by one', async (t) => {
+  const scaling = await openScaling(t)
+  const { state } = scaling.cloud
+  await createGroup(scaling, { DesiredCapacity: 4 })
+  await scaling.settle()
+  await state.update(async (tx) => {
+    const rack = await tx.get('rack', 'b')
+    assert.ok(rack)
+    await tx.put('rack', ['b'], { ...rack, state: 'draining' })
+  })
+  await scaling.settle()
+  const group = await scaling.group()
+  assert.deepEqual(byZone(group), { a: 4 })
+  assert.equal(idsIn(group).length, 4)
 })

@@ -75,7 +75,10 @@ export async function openScaling(
   }) as ScalingCall
   const held: Clock = { nowMs: () => clock.nowMs, sleep: async () => undefined }
   const tend = async (state = cloud.state): Promise<void> =>
-    await tendGroups({ state, randomHex, region: REGION, clock: held, log: silentLog }, null)
+    await tendGroups(
+      { state, randomHex, region: REGION, clock: held, log: silentLog, startedAtMs: 0 },
+      null,
+    )
   const subnets = Object.fromEntries(
     cloud.state
       .view()

@@ -48,7 +48,7 @@ export async function scalingThings({
     })
     const parts = { state: world.state, randomHex, region: REGION }
     await world.state.fresh()
-    await tendGroups({ ...parts, clock: systemClock, log: silentLog }, null)
+    await tendGroups({ ...parts, clock: systemClock, log: silentLog, startedAtMs: 0 }, null)
     const names = { AutoScalingGroupNames: [name] }
     const [group] = (await scaling.describeAutoScalingGroups(names)).AutoScalingGroups ?? []
     const member = group?.Instances?.[0]?.InstanceId

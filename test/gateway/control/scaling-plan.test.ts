@@ -194,7 +194,12 @@ test('an instance that is too old is replaced, one after the other', () => {
   assert.ok(old.every((id) => !model.members.has(id)))
 })
 
-const ZONES = ['a', 'b'].map((name) => ({ rack: name, subnets: [`s${name}`], usable: true }))
+const ZONES = ['a', 'b'].map((name) => ({
+  rack: name,
+  subnets: [`s${name}`],
+  usable: true,
+  leaving: false,
+}))
 
 for (const [policies, want] of [
   [['Default'], 'old-version'],
