@@ -56,7 +56,7 @@ export function targetGroupAt(view: View, rack: string, id: string): Resource | 
   const group = view.get('target-group', id)
   const usage = usageOf(view, id)
   if (group === null || usage?.nodes.some((node) => node.rack === rack) !== true) return null
-  const { isSticky, hasProxyProtocol, endsConnections } = targetGroupMeaning(group)
+  const { isSticky, hasProxyProtocol, endsConnections, endsUnhealthy } = targetGroupMeaning(group)
   const { healthCheck: check } = group
   const value = create(TargetGroupSchema, {
     id,
@@ -74,6 +74,7 @@ export function targetGroupAt(view: View, rack: string, id: string): Resource | 
     sourceIpStickiness: isSticky,
     proxyProtocolV2: hasProxyProtocol,
     connectionTermination: endsConnections,
+    unhealthyTermination: endsUnhealthy,
   })
   return resource(`target-group/${id}`, { case: 'targetGroup', value })
 }

@@ -24,6 +24,7 @@ type Rules = ReadonlyMap<string, Rule>
 const CROSS_ZONE = 'load_balancing.cross_zone.enabled'
 const DELAY = 'deregistration_delay.timeout_seconds'
 const TERMINATION = 'deregistration_delay.connection_termination.enabled'
+const UNHEALTHY = 'target_health_state.unhealthy.connection_termination.enabled'
 const NO_LOGS = 'there are no access logs here'
 const NO_THRESHOLD = 'nodes use all targets when none is healthy, and this cannot be changed'
 
@@ -87,12 +88,12 @@ function targetGroupRules({ protocol }: Pick<TargetGroupRecord, 'protocol'>): Ru
       ] as const
     ).map(([key, usual]): [string, Rule] => [key, { ...counted(usual), only: NO_THRESHOLD }]),
     [
-      'target_health_state.unhealthy.connection_termination.enabled',
-      { ...flag(isTcp ? 'true' : 'false'), only: 'health alone decides' },
+      UNHEALTHY,
+      isTcp ? flag('true') : { ...flag('false'), only: 'it is for target groups of TCP' },
     ],
     [
       'target_health_state.unhealthy.draining_interval_seconds',
-      { ...range(0, 360_000, '0'), only: 'health alone decides' },
+      { ...range(0, 360_000, '0'), only: 'who is unhealthy gets nothing new at once' },
     ],
   ])
 }
@@ -163,7 +164,7 @@ export function isCrossZone(
 /** What a group's attributes mean to the nodes. */
 export function targetGroupMeaning(
   group: Pick<TargetGroupRecord, 'attributes' | 'protocol'>,
-): Record<'isSticky' | 'hasProxyProtocol' | 'endsConnections', boolean> {
+): Record<'isSticky' | 'hasProxyProtocol' | 'endsConnections' | 'endsUnhealthy', boolean> {
   const is = (key: string): boolean => {
     const usual = targetGroupRules(group).get(key)?.usual ?? ''
     return given(group.attributes, key, usual) === 'true'
@@ -172,6 +173,7 @@ export function targetGroupMeaning(
     isSticky: is('stickiness.enabled'),
     hasProxyProtocol: is('proxy_protocol_v2.enabled'),
     endsConnections: is(TERMINATION),
+    endsUnhealthy: is(UNHEALTHY),
   }
 }
 

@@ -14,7 +14,7 @@ export const BALANCING_DEVIATIONS: { readonly [K in keyof LoadBalancingHandlers]
   ModifyLoadBalancerAttributes:
     'deletion protection and cross-zone; the others keep their defaults',
   ModifyTargetGroupAttributes:
-    '`preserve_client_ip.enabled` is false; health thresholds and states keep their defaults',
+    '`preserve_client_ip.enabled` is false; health thresholds and intervals keep their defaults',
   RegisterTargets: 'addresses are of the VPC or of its peers',
   SetSecurityGroups: 'there is no PrivateLink to enforce rules on',
 }

@@ -81,7 +81,7 @@ export function serverName({ address, port }: Pick<TargetWanted, 'address' | 'po
 
 /** What follows a server's name. Its number decides where hashes lead, so it is always the same. */
 export function serverArguments(
-  { check, proxyProtocol }: GroupWanted,
+  { check, proxyProtocol, endsUnwell = false }: GroupWanted,
   target: TargetWanted,
   backend: Backend,
 ): string {
@@ -95,6 +95,7 @@ export function serverArguments(
   const { intervalS, timeoutS, rise, fall } = check
   const pace =
     backend === 'checked' ? `inter ${intervalS}s` : `inter ${timeoutS}s downinter ${TRIAL_MS}ms`
+  if (backend === 'checked' && endsUnwell) words.push('on-marked-down shutdown-sessions')
   return [...words, 'check', pace, `rise ${rise} fall ${fall}`].join(' ')
 }
 

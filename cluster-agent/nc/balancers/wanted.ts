@@ -46,6 +46,8 @@ export interface GroupWanted {
   readonly proxyProtocol: boolean
   /** Connections to a target that goes end with it. */
   readonly terminates: boolean
+  /** Those to one that falls ill end; absent: they stay. */
+  readonly endsUnwell?: boolean
   /** Those that this rack's nodes use, in the order of their keys. */
   readonly targets: readonly TargetWanted[]
 }
@@ -122,6 +124,7 @@ function groupWanted(group: TargetGroup, targets: readonly TargetWanted[]): Grou
   return {
     ...{ id, targets, sticky: sourceIpStickiness, proxyProtocol: proxyProtocolV2 },
     terminates: connectionTermination,
+    ...(group.unhealthyTermination && { endsUnwell: true }),
     check: {
       protocol: checkProtocol(healthCheck?.protocol),
       port: healthCheck?.port ?? 0,

@@ -130,6 +130,13 @@ export declare type TargetGroup = Message<"mallee.v1.TargetGroup"> & {
    * @generated from field: bool connection_termination = 6;
    */
   connectionTermination: boolean;
+
+  /**
+   * TCP connections to a target that falls ill are ended.
+   *
+   * @generated from field: bool unhealthy_termination = 7;
+   */
+  unhealthyTermination: boolean;
 };
 
 /**

@@ -48,7 +48,11 @@ export interface Wish {
   readonly groups?: Readonly<Record<string, readonly string[]>>
 }
 
-type GroupOption = 'sourceIpStickiness' | 'proxyProtocolV2' | 'connectionTermination'
+type GroupOption =
+  | 'sourceIpStickiness'
+  | 'proxyProtocolV2'
+  | 'connectionTermination'
+  | 'unhealthyTermination'
 
 const PROTOCOLS = {
   tcp: BalancerProtocol.TCP,
