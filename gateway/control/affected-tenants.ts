@@ -213,8 +213,10 @@ export function touchedByAddress(batch: Batch, change: Seen<Records['address']>)
   const ends = named
     .map((address) => view.get('interface', address.interface))
     .filter((one) => one !== null)
-  // Gone together with its interface: nobody knows any more in which rack it was.
-  const isLost = ends.length < named.length
+  const left = change.before?.interface
+  const leftItMoving = left !== change.after?.interface && batch.keys.has(`interface/${left}`)
+  // Its interface is gone, or elsewhere by now: nobody knows any more in which rack it was.
+  const isLost = ends.length < named.length || leftItMoving
   const nats = view.by('nat-gateway', 'allocation', change.id)
   return [
     ...inRacks(isLost ? null : ends.map((one) => one.rack), `elastic/${change.id}`),

@@ -91,6 +91,22 @@ test('touchedBy takes an address from its rack also when its interface goes with
   reaches(start, [end])
 })
 
+test('touchedBy takes an address from its rack also when its interface has left that', () => {
+  const card = networkInterface('eni-2', subnet('subnet-1', 'a', 0), 'a1', 5)
+  const address = {
+    ...{ id: 'eipalloc-2', account: '1', publicIp: '192.0.2.2', pool: 'p', auto: false },
+    ...{ association: 'eni-2', interface: 'eni-2', privateIp: '10.0.0.5', createdAtMs: 0 },
+  }
+  const start: Write[] = [
+    ['interface/eni-2', card],
+    ['address/eipalloc-2', address],
+  ]
+  const elsewhere: Write = ['interface/eni-2', { ...card, rack: 'b', host: '' }]
+  reaches(start, [[elsewhere, ['address/eipalloc-2', null]]])
+  const free = { ...address, association: '', interface: '', privateIp: '' }
+  reaches(start, [[['address/eipalloc-2', free], elsewhere]])
+})
+
 test('canTell wants the record that was replaced, but not for what hosts report', () => {
   const lost = { revision: 2, key: 'interface/eni-1', value: null }
   assert.equal(canTell([lost]), false)
