@@ -12,7 +12,7 @@ export interface Machine {
 }
 
 export interface MachineDetails {
-  /** Of the programs that are installed, by name: `ovs-vswitchd`, `wg`, `wireguard-go`. */
+  /** Of the programs that are installed, by name: `ovs-vswitchd`, `wg`, `haproxy`. */
   readonly versions: Readonly<Record<string, string>>
   /** One sentence for each thing that is missing or stands in, and what that costs. */
   readonly notes: readonly string[]
@@ -35,6 +35,8 @@ export async function probeMachine(exec: Exec): Promise<Machine> {
   const wg = note('wg', await versionOf(exec, ['wg', '--version']))
   const wireguardGo = note('wireguard-go', await versionOf(exec, ['wireguard-go', '--version']))
   const vswitchd = note('ovs-vswitchd', await versionOf(exec, ['ovs-vswitchd', '--version']))
+  const haproxy = note('haproxy', await versionOf(exec, ['haproxy', '-v']))
+  const conntrack = await succeeds(exec, ['conntrack', '--version'])
   const tun = await succeeds(exec, ['test', '-c', '/dev/net/tun'])
 
   const kernelWireguard = wg && (await kernelHasWireguard(exec))
@@ -48,6 +50,7 @@ export async function probeMachine(exec: Exec): Promise<Machine> {
     wg && wireguard === 'missing' ? WIREGUARD_MISSING : null,
     ovs === 'userspace' ? OVS_USERSPACE : null,
     vswitchd ? null : 'ovs-vswitchd is not installed (Debian: openvswitch-switch): no networks',
+    haproxy && conntrack ? null : NO_BALANCERS,
     tun ? null : '/dev/net/tun is missing: no userspace stand-ins, no instances',
   ].filter((sentence) => sentence !== null)
   return { wireguard, ovs, details: { versions, notes } }
@@ -58,6 +61,8 @@ const WIREGUARD_USERSPACE =
   'and a third of a millisecond more per packet'
 const WIREGUARD_MISSING =
   'the kernel has no WireGuard and wireguard-go is not installed: no tunnels between racks'
+const NO_BALANCERS =
+  'haproxy or conntrack is not installed (Debian: the same names): no load balancers on this host'
 const OVS_USERSPACE =
   'the kernel has no Open vSwitch: the userspace data path stands in, about as dear as ' +
   'encryption for each switch a packet passes'

@@ -8,6 +8,7 @@ import { silentLog } from '../../common/log.ts'
 import type { Credentials } from '../../sandbox/gateway.ts'
 import { until } from '../../sandbox/until.ts'
 import { startWorld, type World } from '../../sandbox/world.ts'
+import { assertBalancer } from './balancer.ts'
 import { assertKey, assertPage, type Debian, debianImage, launchDebian } from './debian.ts'
 import {
   at,
@@ -158,9 +159,8 @@ test('the web tier reaches the private tier in the other rack: its group is name
 })
 
 test('the private tier is reached by nobody outside, over no protocol', async () => {
-  const all = [app.ipv6, app.ipv4, natIp]
-  const pages = await Promise.all(all.map((one) => fetchOutside(world, one)))
-  assert.deepEqual(pages, ['', '', ''])
+  const all = [app.ipv6, app.ipv4, natIp].map((one) => fetchOutside(world, one))
+  assert.deepEqual(await Promise.all(all), ['', '', ''])
 })
 
 test('the private tier reaches the internet as the NAT gateway, and over IPv6 as itself', async () => {
@@ -238,6 +238,10 @@ test('an elastic IP that moves to the other rack answers there, and only there',
     async () => (await fetchOutside(world, publicIp)).includes('the-web-tier'),
     { timeoutMs: 30_000, everyMs: 200 },
   )
+})
+
+test('a load balancer leads the internet and guests to the targets that are well', async () => {
+  await assertBalancer(world, first, { vpc, targets: [web, spare], client: app })
 })
 
 test('two accounts neither see nor reach nor touch each other', async () => {

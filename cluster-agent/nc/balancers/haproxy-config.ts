@@ -37,6 +37,9 @@ const THREADS = 2
 const MAX_DESCRIPTORS = 40_000
 /** How soon a new target is checked, and again while it is in trial. */
 const TRIAL_MS = 100
+/** Beyond those of people, services, containers and systemd's own. */
+const FIRST_USER = 2_000_000_000
+const USERS = 100_000_000
 const ANY_SUCCESS = '200-399'
 /** Stands for every target where only the group decides. */
 const PATTERN: TargetWanted = { address: '0.0.0.0', port: 0, draining: false }
@@ -47,7 +50,8 @@ const HOST = '%[srv_name,regsub("^(.*:.*)_","[\\1]:"),regsub(_,:)]'
 export function nodeConfig(node: NodeWanted, at: NodePlaces): NodeConfig {
   const { listeners } = node
   const tcp = listeners.filter((listener) => listener.tcp)
-  const base = [...defaultLines(at), ...tcp.flatMap(frontendLines)]
+  const user = userOf(node.interfaceId)
+  const base = [...defaultLines(at, user), ...tcp.flatMap(frontendLines)]
   const groups = node.groups.map((group) => backendsOf(group, longestIdle(tcp, group)))
   const pattern = node.groups.flatMap((group) =>
     BACKENDS.map((backend) => serverArguments(group, PATTERN, backend)),
@@ -99,11 +103,11 @@ export function serverArguments(
   return [...words, 'check', pace, `rise ${rise} fall ${fall}`].join(' ')
 }
 
-function defaultLines({ root, states }: NodePlaces): string[] {
+function defaultLines({ root, states }: NodePlaces, user: number): string[] {
   return [
     `    chroot ${root}`,
-    '    user haproxy',
-    '    group haproxy',
+    `    uid ${user}`,
+    `    gid ${user}`,
     `    nbthread ${THREADS}`,
     `    fd-hard-limit ${MAX_DESCRIPTORS}`,
     `    server-state-file ${states}`,
@@ -183,6 +187,11 @@ function quoted(path: string): string {
 function checkedCode(code: string): string {
   if (/^\d{3}(-\d{3})?$/.test(code)) return code
   throw new MalleeError('BadMessage', `${JSON.stringify(code)} is no HTTP status`)
+}
+
+/** A user without a name: what runs for one tenant can do nothing to what runs for another. */
+function userOf(interfaceId: string): number {
+  return FIRST_USER + (numberOf(interfaceId) % USERS)
 }
 
 /** Positive, of 31 bits; two targets of a group share one once in a billion pairs. */

@@ -76,12 +76,16 @@ function planGroup(group: GroupWanted, seen: GroupServers): ServersPlan {
   const set = (backend: Backend, name: string, mode: ServerMode) =>
     commands.push(`set server ${at(backend, name)} state ${mode}`)
   const leave = (backend: Backend, { name, mode, connections }: ServerStat) => {
+    const ends = backend !== 'trial' && group.terminates
+    if (connections > 0 && !ends) {
+      // Not in maintenance: that counts as ill, and may end its connections.
+      if (mode !== 'drain') set(backend, name, 'drain')
+      return
+    }
     if (mode !== 'maint') set(backend, name, 'maint')
     // Once in any case: workers from before a reload may have connections that this one has not.
-    if (backend !== 'trial' && group.terminates && (connections > 0 || mode !== 'maint')) {
-      shutdowns.push(at(backend, name))
-    }
-    if (connections === 0 || group.terminates) deletions.push(`del server ${at(backend, name)}`)
+    if (ends && (connections > 0 || mode !== 'maint')) shutdowns.push(at(backend, name))
+    deletions.push(`del server ${at(backend, name)}`)
   }
 
   let unsettled = false

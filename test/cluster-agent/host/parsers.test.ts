@@ -181,7 +181,7 @@ test('probeMachine says what is missing, and what that costs', async () => {
   const nothing = await probeMachine(() => Promise.reject(new Error('not installed')))
   assert.equal(nothing.wireguard, 'missing')
   assert.equal(nothing.ovs, 'missing')
-  assert.equal(nothing.details.notes.length, 3)
+  assert.equal(nothing.details.notes.length, 4)
   const kernel = await probeMachine(() =>
     Promise.resolve({ stdout: 'v1.2.3', stderr: '', code: 0 }),
   )

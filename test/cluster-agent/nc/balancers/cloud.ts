@@ -34,6 +34,8 @@ export const NODE = { ipv4: '10.1.1.50', ipv6: 'fd10:1:1::50', mac: '02:00:00:00
 export const NETNS = 'mallee-lb-eni-lb'
 /** Where targets serve. */
 export const PORT = 90
+const ANSWERED_MS = 8_000
+const SILENT_MS = 800
 
 export interface Wish {
   /** `2`, `2 drain`, `11 ipv6`: a station, and what about it. */
@@ -148,10 +150,14 @@ export class Cloud {
     }
   }
 
+  /** What `count` connections or datagrams are answered. */
   async ask(from: Station, how: 'tcp' | 'udp', to: string, port: number, count = 1, source = 0) {
-    const argv = [process.execPath, WEB, 'ask', how, to, port, count, source].map(String)
-    const { stdout } = await inside(this.hosts[from.home] as Host, from, argv)
-    return stdout.trim().split('\n')
+    return this.#ask(from, [how, to, port, ANSWERED_MS, count, source])
+  }
+
+  /** The same of one that nobody should answer: who is beside the node has waited long enough. */
+  async silence(from: Station, how: 'tcp' | 'udp', to: string, port: number) {
+    return this.#ask(from, [how, to, port, SILENT_MS])
   }
 
   /** Makes a wish true on both hosts, as their agents do. */
@@ -209,6 +215,12 @@ export class Cloud {
     const [first] = this.balancers.statuses()
     if (first?.body.case !== 'balancer') return 'none'
     return first.body.value.serving ? 'serving' : first.body.value.trouble
+  }
+
+  async #ask(from: Station, words: readonly (string | number)[]): Promise<string[]> {
+    const argv = [process.execPath, WEB, 'ask', ...words.map(String)]
+    const { stdout } = await inside(this.hosts[from.home] as Host, from, argv)
+    return stdout.trim().split('\n')
   }
 
   async #ports(): Promise<void> {

@@ -105,7 +105,7 @@ const SERVERS: readonly (readonly [
     node([]),
     [stat(`tg-1/${ONE}`, { connections: 2 }), stat(`open.tg-1/${ONE}`)],
     [
-      `set server tg-1/${ONE} state maint`,
+      `set server tg-1/${ONE} state drain`,
       `set server open.tg-1/${ONE} state maint`,
       `may del server open.tg-1/${ONE}`,
       'soon',

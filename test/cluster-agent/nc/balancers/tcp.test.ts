@@ -115,7 +115,7 @@ describe('load balancers, TCP', { skip: whyNoHosts() ?? false }, () => {
     await cloud.apply({ targets: ['2'], groupIds: ['sg-lb'], groups })
     await cloud.untilTargets('s2 HEALTHY')
     assert.deepEqual(await names(1), ['s2'])
-    assert.deepEqual(await names(1, three), ['silent'])
+    assert.deepEqual(await cloud.silence(three, 'tcp', NODE.ipv4, 80), ['silent'])
     const shut = { 'sg-lb': ['in tcp 80 any', 'out tcp 22 any'] }
     await cloud.apply({ targets: ['2'], groupIds: ['sg-lb'], groups: shut })
     await cloud.untilTargets('s2 UNHEALTHY no answer within the time limit')
@@ -125,7 +125,7 @@ describe('load balancers, TCP', { skip: whyNoHosts() ?? false }, () => {
     await cloud.apply({ targets: [] })
     assert.deepEqual(await cloud.ask(one, 'tcp', NODE.ipv4, 80), ['ECONNREFUSED'])
     assert.deepEqual(await cloud.ask(one, 'tcp', NODE.ipv6, 80), ['ECONNREFUSED'])
-    assert.deepEqual(await cloud.ask(one, 'tcp', NODE.ipv4, 8080), ['silent'])
+    assert.deepEqual(await cloud.silence(one, 'tcp', NODE.ipv4, 8080), ['silent'])
     await cloud.apply({ targets: ['2'] })
     assert.deepEqual(await names(1), ['s2'])
   })

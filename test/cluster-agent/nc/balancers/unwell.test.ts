@@ -41,5 +41,14 @@ describe('targets that fall ill', { skip: whyNoHosts() ?? false }, () => {
     await cloud.untilTargets('s2 HEALTHY', 's3 HEALTHY')
     cloud.says(two, '500')
     await ends.closed()
+
+    // One that is no target any more is not ill.
+    cloud.says(two, '200')
+    await cloud.apply({ targets: ['2'], group })
+    await cloud.untilTargets('s2 HEALTHY')
+    const goesOn = await cloud.hold(one, NODE.ipv4, 80)
+    await cloud.apply({ targets: ['3'], group })
+    await cloud.untilTargets('s3 HEALTHY')
+    await goesOn.says('still connected')
   })
 })

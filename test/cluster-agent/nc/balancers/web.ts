@@ -1,7 +1,7 @@
 // Targets and clients of load balancers in tests. Run inside of a station's network:
 // node web.ts serve NAME PORT FILE answers TCP and UDP of both families with who it is and whom
 // it hears; it answers GET with the status in FILE, and with nothing at all when that is `silent`.
-// node web.ts ask tcp|udp ADDRESS PORT COUNT [SOURCE-PORT] prints what it is answered.
+// node web.ts ask tcp|udp ADDRESS PORT MS COUNT [SOURCE-PORT] prints what it is answered in time.
 
 import { createSocket } from 'node:dgram'
 import { readFileSync } from 'node:fs'
@@ -10,17 +10,23 @@ import { connect, createServer, type Socket } from 'node:net'
 /** What to run with node. */
 export const WEB = import.meta.filename
 
-const PATIENCE_MS = 2_000
 /** PROXY protocol, version 2: its signature, and where the source address is. */
 const PROXY_V2 = Buffer.from('0d0a0d0a000d0a515549540a', 'hex')
+
+interface Asked {
+  readonly address: string
+  readonly port: number
+  readonly patienceMs: number
+}
 
 if (process.argv[1] === WEB) await main(process.argv.slice(2))
 
 async function main([verb = '', ...args]: string[]): Promise<void> {
   if (verb === 'serve') return serve(args)
-  const [how, address = '', port = '', count = '1', from = '0'] = args
+  const [how, address = '', port = '', patience = '', count = '1', from = '0'] = args
+  const at = { address, port: Number(port), patienceMs: Number(patience) }
   for (let n = 0; n < Number(count); n += 1) {
-    const answer = how === 'tcp' ? askTcp(address, Number(port)) : askUdp(address, +port, +from)
+    const answer = how === 'tcp' ? askTcp(at) : askUdp(at, Number(from))
     process.stdout.write(`${await answer}\n`)
   }
 }
@@ -57,28 +63,28 @@ function clientOf(data: Buffer): string {
   return ipv4 ? [...hex].join('.') : hex.toString('hex')
 }
 
-function askTcp(address: string, port: number): Promise<string> {
+function askTcp({ address, port, patienceMs }: Asked): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect({ host: address, port }, () => socket.write('hello\n'))
     const end = (answer: string) => {
       socket.destroy()
       resolve(answer)
     }
-    socket.setTimeout(PATIENCE_MS, () => end('silent'))
+    socket.setTimeout(patienceMs, () => end('silent'))
     socket.once('data', (data) => end(data.toString().split('\n')[0] ?? ''))
     socket.on('error', (error) => end((error as NodeJS.ErrnoException).code ?? 'error'))
     socket.on('end', () => end('closed'))
   })
 }
 
-function askUdp(address: string, port: number, from: number): Promise<string> {
+function askUdp({ address, port, patienceMs }: Asked, from: number): Promise<string> {
   return new Promise((resolve) => {
     const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
     const end = (answer: string) => {
       clearTimeout(timer)
       socket.close(() => resolve(answer))
     }
-    const timer = setTimeout(() => end('silent'), PATIENCE_MS)
+    const timer = setTimeout(() => end('silent'), patienceMs)
     socket.once('message', (text) => end(text.toString()))
     socket.bind(from, () => socket.send('hello', port, address))
   })
