@@ -6,7 +6,6 @@ import { isRackConnected } from '../ec2/zones.ts'
 import type { InstanceRecord } from '../store/records.ts'
 import type { ScalingGroupRecord, ScalingMemberRecord } from '../store/scaling-records.ts'
 import type { View } from '../store/state.ts'
-import { drainOf } from './drain.ts'
 
 /** A status check that fails for so long is no hiccup. */
 const IMPAIRED_MS = 3 * 60_000
@@ -54,7 +53,8 @@ export function illnessOf(
   // One that does not serve yet, or is put aside, is not asked for more than that.
   if (member.state !== 'InService' || nowMs - startedAtMs < SETTLING_MS) return null
   if (inGrace(group, member, nowMs) || !isRackConnected(view, instance.rack)) return null
-  if (drainOf(view, instance) !== null) return LEAVES
+  // A rack that is drained is left by balancing, which launches before it terminates.
+  if (host.drain !== undefined) return LEAVES
   if (host.status?.connected !== true) {
     const awayMs = nowMs - (host.awaySinceMs ?? nowMs)
     return awayMs >= HOST_AWAY_MS ? AWAY : null
