@@ -2,7 +2,7 @@
 
 import type { RandomHex } from '../../common/clock.ts'
 import { ApiError } from '../aws/api-error.ts'
-import type { AutoScalingHandlers, CallContext } from '../aws/handlers.ts'
+import type { AutoScalingHandlers, AutoScalingInputs, CallContext } from '../aws/handlers.ts'
 import { checkQuota } from '../ec2/quotas.ts'
 import type { ScalingGroupRecord } from '../store/scaling-records.ts'
 import { invalid } from './errors.ts'
@@ -84,7 +84,7 @@ export function groupHandlers(parts: ScalingParts): GroupHandlers {
         const next: ScalingGroupRecord = {
           ...(what === null ? group : { ...base, ...what }),
           ...parseUpdate(account, group, input),
-          ...placesAsked(view, { region, account }, input),
+          ...placesAsked(view, { region, account }, inOwnSubnets(group, input)),
         }
         const isElsewhere = PLACING.some((part) => next[part] !== group[part])
         if (what !== null || isElsewhere) {
@@ -140,6 +140,17 @@ function newGroup(randomHex: RandomHex, account: string, name: string, nowMs: nu
     ...{ suspended: [], trouble: null, balanceAtMs: 0, cooldownUntilMs: 0 },
     ...{ deletedAtMs: null, turn: 0 },
   }
+}
+
+/** Zones alone are those of the subnets that the group has. */
+function inOwnSubnets(
+  { subnets }: ScalingGroupRecord,
+  input: AutoScalingInputs['UpdateAutoScalingGroup'],
+): AutoScalingInputs['UpdateAutoScalingGroup'] {
+  const { VPCZoneIdentifier, AvailabilityZones = [], AvailabilityZoneIds = [] } = input
+  const isOfZones = AvailabilityZones.length + AvailabilityZoneIds.length > 0
+  if (!isOfZones || VPCZoneIdentifier !== undefined) return input
+  return { ...input, VPCZoneIdentifier: subnets.join(',') }
 }
 
 /** Throws ValidationError for what is not between the group's bounds. */

@@ -206,7 +206,7 @@ async function attachable(
   id: string,
 ): Promise<InstanceRecord> {
   const shown = id.slice(0, 100)
-  const instance = await tx.get('instance', id).catch(() => null)
+  const instance = await tx.get('instance', id)
   if (instance?.account !== group.account) throw invalid(`Invalid Instance ID(s): [${shown}]`)
   const member = await tx.get('scaling-member', id)
   if (member !== null) {

@@ -104,12 +104,13 @@ export function nextLaunch(
     .filter((zone) => zone.usable && !refused.has(zone.rack))
     .filter((zone) => group.distribution === 'balanced-best-effort' || has(zone) === fewest)
     .sort((a, b) => has(a) - has(b))
-  const [first, second] = open
+  const [first] = open
   if (first === undefined) return null
-  // Alone it takes all; else up to one more than the next, and there the turn goes on.
-  const isAlone = second === undefined && group.distribution === 'balanced-best-effort'
-  const level = second === undefined ? 1 : has(second) - has(first) + 1
-  const fair = isAlone ? count : Math.min(count, level)
+  // The level to which the instances would rise if all open zones were filled up evenly.
+  let level = has(first)
+  const room = (): number => open.reduce((sum, zone) => sum + Math.max(0, level - has(zone)), 0)
+  while (room() < count) level += 1
+  const fair = Math.min(count, level - has(first))
   return { rack: first.rack, subnet: subnetOf(first, active), count: fair }
 }
 

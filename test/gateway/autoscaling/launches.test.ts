@@ -160,6 +160,12 @@ test('a subnet that is taken from a group loses its instances one by one', async
   const group = await scaling.group()
   assert.deepEqual(byZone(group), { a: 4 })
   assert.equal(group.VPCZoneIdentifier, scaling.subnets['a'])
+  const zones = (...AvailabilityZones: string[]) =>
+    scaling.call('UpdateAutoScalingGroup', { ...web, AvailabilityZones })
+  await zones('mallee-1-a')
+  assert.equal((await scaling.group()).VPCZoneIdentifier, scaling.subnets['a'])
+  const other = await refused(zones('mallee-1-b'))
+  assert.match(other.message, /of the specified subnets and the AutoScalingGroup do not match$/)
 })
 
 test('UpdateAutoScalingGroup moves the desired capacity with its bounds', async (t) => {

@@ -142,6 +142,20 @@ test('a failed check of all instances at once takes a tenth at a time', () => {
   assert.ok(model.active().every((one) => !model.impaired.has(one.instance)))
 })
 
+test('a large group is launched in few steps, evenly', () => {
+  const model = new Model({ desired: 100, max: 100 })
+  let launches = 0
+  model.rest((step) => {
+    if (step.kind === 'launch') launches += 1
+  })
+  const counts = ['a', 'b', 'c'].map((name) => model.active().filter((one) => one.rack === name))
+  assert.deepEqual(
+    counts.map((one) => one.length),
+    [34, 33, 33],
+  )
+  assert.ok(launches <= 9, `${launches}`)
+})
+
 test('what ended is replaced all at once', () => {
   const model = new Model({ desired: 9 })
   model.rest()
