@@ -12,8 +12,6 @@ export interface ZoneSeen {
   readonly subnets: readonly string[]
   /** It can be asked and takes new instances. */
   readonly usable: boolean
-  /** Its operator drains it: its instances are to be elsewhere. */
-  readonly leaving: boolean
 }
 
 /** A member that may go. */
@@ -26,8 +24,8 @@ export interface Candidate {
 
 /**
  * Whom a scale-in takes, `count` at most: each time from the zone that has most, first from zones
- * that are the group's no more or are drained, and of those whom the policies choose (Auto Scaling
- * user guide, "Termination policies"). Members that are protected stay.
+ * that are the group's no more, and of those whom the policies choose (Auto Scaling user guide,
+ * "Termination policies"). Members that are protected stay.
  */
 export function victims(
   group: Pick<ScalingGroupRecord, 'terminationPolicies'>,
@@ -36,7 +34,7 @@ export function victims(
   count: number,
   nowMs: number,
 ): ScalingMemberRecord[] {
-  const own = new Set(zones.filter(({ leaving }) => !leaving).map(({ rack }) => rack))
+  const own = new Set(zones.map(({ rack }) => rack))
   let left = [...active]
   const chosen: ScalingMemberRecord[] = []
   while (chosen.length < count) {
@@ -114,7 +112,7 @@ export function nextLaunch(
   return { rack: first.rack, subnet: subnetOf(first, active), count: fair }
 }
 
-/** A zone that shall get one for one that has two more, is drained or is the group's no more. */
+/** A zone that shall get one for another that has two more, or that is the group's no more. */
 export function imbalance(
   zones: readonly ZoneSeen[],
   active: readonly ScalingMemberRecord[],
@@ -125,7 +123,7 @@ export function imbalance(
   const usable = zones.filter((zone) => zone.usable)
   const [least] = [...usable].sort((a, b) => has(a.rack) - has(b.rack))
   if (least === undefined) return null
-  const own = new Set(zones.filter(({ leaving }) => !leaving).map(({ rack }) => rack))
+  const own = new Set(zones.map(({ rack }) => rack))
   const free = active.filter((one) => !one.protected)
   const isStray = free.some(({ rack }) => !own.has(rack) && reachable(rack))
   const isUneven = usable.some(

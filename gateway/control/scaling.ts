@@ -157,7 +157,6 @@ function observe(
   const zones = places.map((zone) => ({
     ...zone,
     usable: reachable.has(zone.rack) && view.get('rack', zone.rack)?.state === 'joined',
-    leaving: view.get('rack', zone.rack)?.state === 'draining',
   }))
   const refresh =
     view.by('instance-refresh', 'group', group.id).find((one) => one.status === 'InProgress') ??

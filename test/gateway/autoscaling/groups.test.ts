@@ -198,19 +198,3 @@ test('an account has as many groups as its quota says', async (t) => {
   await scaling.call('DeleteAutoScalingGroup', { AutoScalingGroupName: 'web' })
   await createGroup(scaling, { AutoScalingGroupName: 'two' })
 })
-
-test('a rack that its operator drains loses its instances to the others, one by one', async (t) => {
-  const scaling = await openScaling(t)
-  const { state } = scaling.cloud
-  await createGroup(scaling, { DesiredCapacity: 4 })
-  await scaling.settle()
-  await state.update(async (tx) => {
-    const rack = await tx.get('rack', 'b')
-    assert.ok(rack)
-    await tx.put('rack', ['b'], { ...rack, state: 'draining' })
-  })
-  await scaling.settle()
-  const group = await scaling.group()
-  assert.deepEqual(byZone(group), { a: 4 })
-  assert.equal(idsIn(group).length, 4)
-})

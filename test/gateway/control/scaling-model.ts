@@ -121,7 +121,7 @@ export class Model {
       }),
       zones: this.group.zones.map((rack) => ({
         ...{ rack, subnets: [`s${rack}`] },
-        ...{ usable: this.racks[rack]?.away === false, leaving: false },
+        usable: this.racks[rack]?.away === false,
       })),
       refused,
       reachable: new Set(reachable.map(([rack]) => rack)),

@@ -212,7 +212,6 @@ const ZONES = ['a', 'b'].map((name) => ({
   rack: name,
   subnets: [`s${name}`],
   usable: true,
-  leaving: false,
 }))
 
 for (const [policies, want] of [
