@@ -8,6 +8,7 @@ import { bucketOfHost } from './target.ts'
 
 /** The last part of the scope of a signature for S3, in a header and in a query. */
 const SCOPE = /(?:\/|%2F)s3(?:\/|%2F)aws4_request/i
+const ANY_SCOPE = /\/aws4_request/
 const VERSION_2 = /^AWS /
 const VERSION_2_QUERY = /[?&]AWSAccessKeyId=/
 /** What clients of the Query services send without a signature: it is for them to be refused. */
@@ -46,7 +47,8 @@ export function serveS3(
 function isS3({ method = '', url = '', headers }: IncomingMessage, domains: readonly string[]) {
   const { authorization, host = '' } = headers
   if (authorization !== undefined) {
-    return SCOPE.test(authorization) || VERSION_2.test(authorization)
+    if (SCOPE.test(authorization) || VERSION_2.test(authorization)) return true
+    if (ANY_SCOPE.test(authorization)) return false
   }
   const mark = url.indexOf('?')
   const path = mark < 0 ? url : url.slice(0, mark)
