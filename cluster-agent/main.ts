@@ -1,6 +1,6 @@
 // The `cluster-agent` program.
 
 import { runCli } from '../common/cli.ts'
-import { command } from './command.ts'
+import { root } from './commands.ts'
 
-await runCli('cluster-agent', command, process.argv.slice(2))
+await runCli('cluster-agent', root, process.argv.slice(2))

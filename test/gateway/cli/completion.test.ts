@@ -6,6 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { root as agent } from '../../../cluster-agent/commands.ts'
 import { root as rackJoin } from '../../../cluster-agent/join/commands.ts'
 import { applicationOf, completionsOf, type Root } from '../../../common/cli.ts'
 import { exec } from '../../../common/exec.ts'
@@ -46,6 +47,8 @@ test('commands, flags and values that are listed are completed', async () => {
   assert.deepEqual(await complete(mallee, 'nothing', ''), [])
   assert.deepEqual(await complete(rackJoin, 'l'), ['leave'])
   assert.deepEqual(await complete(rackJoin, 'leave', '--f'), ['--force'])
+  assert.deepEqual(await complete(agent, '--host', 's'), ['simulated'])
+  assert.deepEqual(await complete(agent, 'comp'), ['completion'])
   assert.deepEqual(await complete(mallee, 'completion', ''), ['bash', 'zsh', 'fish'])
 })
 

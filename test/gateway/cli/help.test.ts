@@ -7,11 +7,14 @@ import { COMMANDS, PROGRAMS, runLine, wordsOf } from './support.ts'
 /** Commands without --json, and why. */
 const NO_JSON: Readonly<Record<string, string>> = {
   'mallee gateway': 'runs until it is ended; its log is JSON',
-  'cluster-agent': 'runs until it is ended; its log is JSON',
+  'cluster-agent run': 'runs until it is ended; its log is JSON',
   'mallee serial-console': 'prints what an instance says',
   'mallee completion bash': 'prints a program for a shell',
   'mallee completion zsh': 'prints a program for a shell',
   'mallee completion fish': 'prints a program for a shell',
+  'cluster-agent completion bash': 'prints a program for a shell',
+  'cluster-agent completion zsh': 'prints a program for a shell',
+  'cluster-agent completion fish': 'prints a program for a shell',
   'rack-join completion bash': 'prints a program for a shell',
   'rack-join completion zsh': 'prints a program for a shell',
   'rack-join completion fish': 'prints a program for a shell',
@@ -52,7 +55,7 @@ for (const { route, command } of COMMANDS) {
 }
 
 test('the help of each program shows a line that its parser takes', async () => {
-  for (const program of ['mallee', 'rack-join']) {
+  for (const program of Object.keys(PROGRAMS)) {
     const { stdout } = await runLine(program, ['--help'])
     assert.match(stdout, /completion/, program)
   }

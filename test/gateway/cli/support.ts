@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { type Command, type CommandContext, run } from '@stricli/core'
-import { command as clusterAgent } from '../../../cluster-agent/command.ts'
+import { root as clusterAgent } from '../../../cluster-agent/commands.ts'
 import { root as rackJoin } from '../../../cluster-agent/join/commands.ts'
 import { applicationOf, type Root } from '../../../common/cli.ts'
 import { root as mallee } from '../../../gateway/cli/commands.ts'

@@ -1,8 +1,9 @@
-// The `cluster-agent` command: runs what rack-join configured.
+// The commands of `cluster-agent`: run what rack-join configured.
 
 import { flushCompileCache } from 'node:module'
-import { buildCommand } from '@stricli/core'
+import { buildCommand, buildRouteMap } from '@stricli/core'
 import { answering } from '../common/cli.ts'
+import { completionRoutes } from '../common/completion.ts'
 import { MalleeError } from '../common/errors.ts'
 import { createLog } from '../common/log.ts'
 import { startAgent } from './agent.ts'
@@ -15,7 +16,7 @@ interface Flags extends PathFlags {
   readonly host: 'real' | 'simulated'
 }
 
-export const command = buildCommand<Flags>({
+const runCommand = buildCommand<Flags>({
   docs: {
     brief: 'Run the agent of this host in the foreground',
     fullDescription: [
@@ -38,6 +39,12 @@ export const command = buildCommand<Flags>({
     },
   },
   func: (flags) => answering(false, () => serve(flags)),
+})
+
+export const root = buildRouteMap({
+  routes: { run: runCommand, completion: completionRoutes('cluster-agent') },
+  defaultCommand: 'run',
+  docs: { brief: 'Run the agent of this host' },
 })
 
 async function serve(flags: Flags): Promise<void> {
