@@ -12,7 +12,7 @@ import type {
   TargetRecord,
 } from '../store/balancer-records.ts'
 import type { HostRecord } from '../store/records.ts'
-import type { State, View } from '../store/state.ts'
+import type { AppliedChange, State, View } from '../store/state.ts'
 import { PENDING_LIMIT_MS } from './instance-state.ts'
 
 /** A host that its connected CC has not heard for so long has no nodes any more. */
@@ -38,6 +38,14 @@ export async function tendBalancers(parts: BalancerLifeParts, nowMs: number): Pr
   for (const { id } of state.view().all('load-balancer')) await tendState(parts, id, nowMs)
   await endTargets(state, nowMs)
   await forgetStatuses(state)
+}
+
+/** Is it a host that leaves, or takes nodes otherwise than before? What is on it is not to wait. */
+export function movesNodes({ key, value, before }: AppliedChange): boolean {
+  if (!key.startsWith('host/')) return false
+  const was = before as HostRecord | null | undefined
+  const is = value === null ? null : (JSON.parse(value) as HostRecord)
+  return was ? is === null || takesNodes(was) !== takesNodes(is) : false
 }
 
 async function tendPlace({ state, sessions, log }: BalancerLifeParts, id: string, nowMs: number) {

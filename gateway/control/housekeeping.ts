@@ -13,9 +13,8 @@ import { withReport } from '../federation/reports.ts'
 import type { Sessions } from '../federation/sessions.ts'
 import type { Sealer } from '../secrets.ts'
 import type { HostRecord, LeaseRecord } from '../store/records.ts'
-import type { State, Transaction, View } from '../store/state.ts'
-import type { Change } from '../store/store.ts'
-import { tendBalancers } from './balancer-life.ts'
+import type { AppliedChange, State, Transaction, View } from '../store/state.ts'
+import { movesNodes, tendBalancers } from './balancer-life.ts'
 import { actOnDrains } from './drain.ts'
 import { givenUp, isStuck } from './instance-state.ts'
 import { finishAllLost } from './lost.ts'
@@ -56,8 +55,8 @@ export function startHousekeeping(parts: HousekeepingParts): { stop: () => Promi
     chance,
     log,
   })
-  const wake = (changes: readonly Change[]): void => {
-    if (changes.some((change) => WAKES.test(change.key))) loop.wake()
+  const wake = (changes: readonly AppliedChange[]): void => {
+    if (changes.some((change) => WAKES.test(change.key) || movesNodes(change))) loop.wake()
   }
   const offChange = state.onChange(wake)
   const offSession = sessions.onChange(() => loop.wake())

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
-import { tendBalancers } from '../../../gateway/control/balancer-life.ts'
+import { movesNodes, tendBalancers } from '../../../gateway/control/balancer-life.ts'
 import { Sessions } from '../../../gateway/federation/sessions.ts'
 import type { State } from '../../../gateway/store/state.ts'
 import { BalancerStatusSchema } from '../../../proto/gen/mallee/v1/balancers_pb.js'
@@ -165,4 +165,20 @@ test('a node leaves a host that its CC has not heard for two minutes, and no soo
   await setHost(state, 'a', 'a0', { connected: true })
   await tend(heard(START_MS), late)
   assert.deepEqual(places(state), ['a/a2'])
+})
+
+test('housekeeping hears at once of a host that nodes have to leave', async (t) => {
+  const { state } = (await openGround(t)).cloud
+  const moves: string[] = []
+  const off = state.onChange((changes) => {
+    for (const change of changes) if (movesNodes(change)) moves.push(change.key)
+  })
+  await setHost(state, 'a', 'a1', { trouble: 'a fan stands still' })
+  await setHost(state, 'a', 'a1', { connected: false })
+  assert.deepEqual(moves, [])
+  await cordon(state, 'a1')
+  await setHost(state, 'a', 'a2', { draining: true })
+  await state.update((tx) => tx.delete('host', 'b', 'b1'))
+  off()
+  assert.deepEqual(moves, ['host/a/a1', 'host/a/a2', 'host/b/b1'])
 })
