@@ -159,7 +159,7 @@ const ROLES: readonly Row[] = [
   [
     'SimulateCustomPolicy',
     { PolicyInputList: [READ_LESS], ActionNames: ['ec2:DescribeVpcs'] },
-    { want: { 'EvaluationResults.0.EvalResourceName': '*', IsTruncated: false } },
+    { want: { 'EvaluationResults.0.EvalDecision': 'allowed' } },
   ],
   [
     'GetContextKeysForCustomPolicy',

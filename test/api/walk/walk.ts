@@ -49,11 +49,12 @@ export async function walk(
   return { wrong, unknown, paged }
 }
 
-/** May its answer come in pages? Not when it says what it wants to see. */
-export function hasPages({ action, input, more }: Step): boolean {
-  const reads = /^(?:Describe|List|Get)/.test(action)
-  const names = Object.keys(input).some((name) => /(?:Ids|Names|Types|Max[A-Z]\w+)$/.test(name))
-  return reads && !names && more.until === undefined && more.refused === undefined
+/** May its answer come in pages? Not when it names what it wants to see. */
+export function hasPages({ service, action, input, more }: Step): boolean {
+  const reads = /^(?:Describe|List|Get|Simulate)/.test(action)
+  const named = Object.keys(input).some((name) => /(?:Ids|Names|Types|Max[A-Z]\w+)$/.test(name))
+  const isSome = service !== 'iam' && named
+  return reads && !isSome && more.until === undefined && more.refused === undefined
 }
 
 function take(said: Said, { more }: Step, names: Names): void {

@@ -1,5 +1,6 @@
-// IAM, STS and Auto Scaling of two accounts: every action that is done, asked by the second account
-// with names, ids and ARNs of the first's things. An action without a row fails here.
+// IAM, STS and Auto Scaling of two accounts, and EC2 where it takes names: every action that is
+// done, asked by the second account with names, ids and ARNs of the first's. One without a row
+// fails here.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -7,6 +8,7 @@ import { loadModel, type ServiceName } from '../../../gateway/aws/model.ts'
 import { type ServiceParts, serviceHandlers } from '../../../gateway/services.ts'
 import { call } from '../http/sign.ts'
 import { policyDocument, refused, trustOf, type World } from '../iam/world.ts'
+import { actionsWithNames, ec2Asks, ec2Things, ownEc2 } from './foreign-ec2.ts'
 import { type Asks, iamAsks, stsAsks, type Theirs } from './foreign-iam.ts'
 import { scalingAsks, scalingMarks, scalingThings } from './foreign-scaling.ts'
 import { openGround } from './ground.ts'
@@ -21,18 +23,23 @@ test('no name or ARN of one account means anything to another', async (t) => {
   const theirs = await theirThings(world)
   const own = await ownThings(world)
   const scaling = await scalingThings(ground)
+  const lan = await ec2Things(world)
+  const ec2 = await ownEc2(world, scaling.own.member, scaling.own.template)
   const marks = [theirs.policyArn, theirs.roleArn, theirs.userKey, ...scalingMarks(scaling.theirs)]
   const services: readonly (readonly [ServiceName, Asks])[] = [
     ['iam', iamAsks(theirs, own)],
     ['sts', stsAsks(theirs)],
     ['autoscaling', scalingAsks(ground, scaling.theirs, scaling.own)],
+    ['ec2', ec2Asks(lan, ec2)],
   ]
   const before = recordsOf(world.state)
 
   for (const [service, asks] of services) {
     const model = loadModel(service)
     await t.test(`every action of ${service} is asked`, () => {
-      assert.deepEqual(Object.keys(asks).sort(), Object.keys(HANDLERS[service]).sort())
+      const done = Object.keys(HANDLERS[service])
+      const wanted = service === 'ec2' ? actionsWithNames(done) : done
+      assert.deepEqual(Object.keys(asks).sort(), wanted.sort())
     })
     for (const [action, each] of Object.entries(asks)) {
       await t.test(`${service} ${action}`, async () => {
