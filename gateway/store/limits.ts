@@ -75,6 +75,11 @@ export function prefixEnd(prefix: string): string | null {
   return null
 }
 
+/** In byte order of UTF-8, which JavaScript's own comparison is not beyond U+FFFF. */
+export function isAtOrAfter(key: string, other: string): boolean {
+  return Buffer.from(key).compare(Buffer.from(other)) >= 0
+}
+
 function bad(message: string): MalleeError {
   return new MalleeError('BadArgument', message)
 }

@@ -4,7 +4,13 @@ import type { Redis } from 'ioredis'
 import { type Clock, type RandomHex, randomHex, systemClock } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
-import { checkPageLimit, checkTransaction, KEEP_REVISIONS, prefixEnd } from './limits.ts'
+import {
+  checkPageLimit,
+  checkTransaction,
+  isAtOrAfter,
+  KEEP_REVISIONS,
+  prefixEnd,
+} from './limits.ts'
 import { History } from './redis-history.ts'
 import { Link, parseRedisUrl, type RedisAddress } from './redis-link.ts'
 import { HEAD, keysOf, LIST, type RedisKeys, runScript, TXN } from './redis-scripts.ts'
@@ -93,7 +99,7 @@ class RedisStore implements Store {
   async list(prefix: string, options: { after?: string; limit?: number } = {}): Promise<Page> {
     const limit = checkPageLimit(options.limit)
     const { after } = options
-    const isBeyond = after !== undefined && Buffer.from(after).compare(Buffer.from(prefix)) >= 0
+    const isBeyond = after !== undefined && isAtOrAfter(after, prefix)
     const first = isBeyond ? `(${after}` : `[${prefix}`
     const end = prefixEnd(prefix)
     const { kv, ix, rev, hist } = this.#keys

@@ -10,7 +10,8 @@ export type Statements = Readonly<
     | 'rollback'
     | 'get'
     | 'version'
-    | 'list'
+    | 'listFrom'
+    | 'listAfter'
     | 'put'
     | 'remove'
     | 'append'
@@ -29,9 +30,14 @@ export function prepare(db: DatabaseSync): Statements {
     rollback: db.prepare('ROLLBACK'),
     get: db.prepare('SELECT key, value, version, created FROM kv WHERE key = ?'),
     version: db.prepare('SELECT version FROM kv WHERE key = ?'),
-    list: db.prepare(
+    // One lower bound each: of two SQLite takes the first, and walks from there to the second.
+    listFrom: db.prepare(
       `SELECT key, value, version, created FROM kv
-       WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?`,
+       WHERE key >= ? AND key < ? ORDER BY key LIMIT ?`,
+    ),
+    listAfter: db.prepare(
+      `SELECT key, value, version, created FROM kv
+       WHERE key > ? AND key < ? ORDER BY key LIMIT ?`,
     ),
     put: db.prepare(
       `INSERT INTO kv VALUES (?, ?, ?, ?)

@@ -8,6 +8,7 @@ import type { Log } from '../../common/log.ts'
 import {
   checkPageLimit,
   checkTransaction,
+  isAtOrAfter,
   KEEP_REVISIONS,
   MAX_KEY_BYTES,
   prefixEnd,
@@ -101,8 +102,11 @@ class SqliteStore implements Store {
   async list(prefix: string, options: { after?: string; limit?: number } = {}): Promise<Page> {
     this.#mustWork()
     const limit = checkPageLimit(options.limit)
+    const { after } = options
+    const isBeyond = after !== undefined && isAtOrAfter(after, prefix)
+    const statement = isBeyond ? this.#sql.listAfter : this.#sql.listFrom
     const end = prefixEnd(prefix) ?? LAST_KEY
-    const rows = this.#sql.list.all(options.after ?? '', prefix, end, limit + 1)
+    const rows = statement.all(isBeyond ? after : prefix, end, limit + 1)
     const entries = (rows.slice(0, limit) as unknown as Entry[]).map((row) => ({ ...row }))
     return { entries, revision: this.#revision, more: rows.length > limit }
   }

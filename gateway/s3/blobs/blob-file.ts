@@ -24,13 +24,14 @@ export function fileBytesOf(sizeBytes: number): number {
 }
 
 /**
- * Writes a new file and syncs its content; its name is the caller's to sync. Returns how many bytes
- * the blob has. Throws what the file system or the iterable throws; the caller removes the file.
+ * Writes a new file and syncs its content, and its name by `syncName`. Returns how many bytes the
+ * blob has. Throws what the file system or the iterable throws; the caller removes the file.
  */
 export async function writeBlobFile(
   file: string,
   id: string,
   bytes: AsyncIterable<Uint8Array>,
+  syncName: () => Promise<void>,
 ): Promise<number> {
   const handle = await open(file, 'wx', 0o600)
   // One piece is on its way to the disk while the next one arrives.
@@ -59,7 +60,8 @@ export async function writeBlobFile(
     piece.push(...endOf(id, sizeBytes, sums.end()))
     await flush()
     await writing
-    await handle.datasync()
+    const synced = await Promise.allSettled([handle.datasync(), syncName()])
+    for (const one of synced) if (one.status === 'rejected') throw one.reason
     return sizeBytes
   } finally {
     await writing.catch(() => undefined)

@@ -100,8 +100,9 @@ export class Disk {
     const id = `${this.id}${this.#randomHex(RANDOM_BYTES)}`
     const file = this.#fileOf(id)
     try {
-      const sizeBytes = await writeBlobFile(file, id, bytes)
-      await syncFolder(this.#folderOf(id))
+      // The name while the content is synced: a journal makes one commit of both.
+      const named = (): Promise<void> => syncFolder(this.#folderOf(id))
+      const sizeBytes = await writeBlobFile(file, id, bytes, named)
       return { store, id, sizeBytes }
     } catch (error) {
       // Best effort on a disk that may be broken: what stays is swept as nobody's.
