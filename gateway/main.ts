@@ -240,7 +240,7 @@ async function openGateway(
     serial: serialConsoles({ ...door, state, lines }),
     s3: s3Service({
       ...{ state, randomHex, region: cloud.region, domains: config.s3Domains },
-      contents: storage.index,
+      ...{ index: storage.index, blobs: storage.blobs, storeOf: storage.storeOf },
     }),
     ...(tls === null ? {} : { tls }),
   })

@@ -3,9 +3,11 @@
 import { createGuard } from './buckets/access.ts'
 import { bucketHandlers } from './buckets/index.ts'
 import type { LifeParts } from './buckets/life.ts'
+import { objectHandlers } from './objects/index.ts'
+import type { ObjectParts } from './objects/parts.ts'
 import type { S3Options } from './wire/calls.ts'
 
-export interface S3Parts extends LifeParts {
+export interface S3Parts extends Omit<LifeParts, 'contents'>, ObjectParts {
   /** Names under which buckets have hosts of their own, separated by commas; may be ''. */
   readonly domains: string
 }
@@ -16,7 +18,7 @@ const LOCAL = 'localhost'
 export function s3Service(parts: S3Parts): Pick<S3Options, 'handlers' | 'guard' | 'domains'> {
   const named = parts.domains.split(',').map((name) => name.trim().toLowerCase())
   return {
-    handlers: bucketHandlers(parts),
+    handlers: { ...bucketHandlers({ ...parts, contents: parts.index }), ...objectHandlers(parts) },
     guard: createGuard(parts.state),
     domains: [...named.filter((name) => name !== ''), LOCAL],
   }

@@ -1,0 +1,48 @@
+// PutObject: the bytes first, then the name; whoever reads sees the old object or the new one.
+
+import type { Checksum } from '../index/objects.ts'
+import type { S3Body, S3Call, S3Handlers, S3Inputs } from '../wire/call.ts'
+import { committed, takeBytes } from './bytes.ts'
+import { writeCheck } from './conditions.ts'
+import { askedOf, type ObjectParts, quoted } from './parts.ts'
+import { propertiesOf, refuseWishes, shownChecksum } from './properties.ts'
+
+type Call = S3Call<Omit<S3Inputs['PutObject'], 'Body'>>
+
+export function putHandlers(parts: ObjectParts): S3Handlers {
+  return {
+    PutObject: async (call) => {
+      const { bucket, key } = askedOf(call)
+      refuseWishes(call.input)
+      const properties = propertiesOf(call.input)
+      const check = writeCheck(key, call.input)
+      const body = bodyOf(call)
+      // Nobody shall send gigabytes to hear that the condition did not hold before.
+      if (check !== undefined) check(await parts.index.current(bucket.id, key))
+      const taken = await takeBytes(parts, body.bytes)
+      const { md5Hex, checksum: sum } = body.sums()
+      const checksum: Checksum = { ...sum, type: 'FULL_OBJECT' }
+      const object = {
+        ...{ bucket: bucket.id, key, owner: bucket.account, etag: md5Hex, checksum },
+        ...properties,
+        ...taken,
+      }
+      const options = { versioning: bucket.versioning, ...(check !== undefined && { check }) }
+      const { version } = await committed(parts, taken.parts, () =>
+        parts.index.put(object, options),
+      )
+      return {
+        output: {
+          ETag: quoted(md5Hex),
+          ...shownChecksum(checksum),
+          ...(bucket.versioning === 'enabled' && { VersionId: version.versionId }),
+        },
+      }
+    },
+  }
+}
+
+export function bodyOf({ body }: Pick<Call, 'body'>): S3Body {
+  if (body === null) throw new RangeError('an upload without a body')
+  return body
+}
