@@ -1,0 +1,111 @@
+// CopyObject: another object of the same bytes, with its own properties or those of its source.
+
+import { createHash } from 'node:crypto'
+import type { Checksum, ObjectFields } from '../index/objects.ts'
+import type { ChecksumAlgorithm, S3Call, S3Handlers, S3Inputs } from '../wire/call.ts'
+import { startSum } from '../wire/checksums.ts'
+import { S3Error } from '../wire/error.ts'
+import { invalidArgument } from '../wire/values.ts'
+import { bytesOf, committed, type Taken, takeBytes } from './bytes.ts'
+import { writeCheck } from './conditions.ts'
+import { askedOf, type ObjectParts, quoted, versionShown } from './parts.ts'
+import { algorithmNamed, propertiesOf, refuseWishes, shownChecksum } from './properties.ts'
+import { type CopyParts, type Source, sourceOf, sourceRange } from './source.ts'
+
+type Input = S3Inputs['CopyObject']
+
+/** Bytes that were taken in, and what they sum up to. */
+export interface Copied extends Taken {
+  readonly md5Hex: string
+  readonly checksum: { readonly algorithm: ChecksumAlgorithm; readonly base64: string }
+}
+
+export function copyHandlers(parts: CopyParts): S3Handlers {
+  return {
+    CopyObject: async (call) => {
+      const { input } = call
+      const { bucket, key } = askedOf(call)
+      refuseWishes(input)
+      const source = await sourceOf(parts, call)
+      const { version } = source.object
+      const properties = propertiesFor(call, source)
+      const check = writeCheck(key, input)
+      const range = sourceRange(undefined, version.sizeBytes)
+      const asked = algorithmNamed(input.ChecksumAlgorithm) ?? version.checksum?.algorithm
+      const algorithm = asked ?? 'CRC64NVME'
+      const bytes = bytesOf(parts, source.object, range)
+      const { md5Hex, checksum: sum, ...taken } = await copyBytes(parts, bytes, algorithm)
+      const checksum: Checksum = { ...sum, type: 'FULL_OBJECT' }
+      const object = {
+        ...{ bucket: bucket.id, key, owner: bucket.account, etag: md5Hex, checksum },
+        ...properties,
+        ...taken,
+      }
+      const options = { versioning: bucket.versioning, ...(check !== undefined && { check }) }
+      const put = await committed(parts, taken.parts, () => parts.index.put(object, options))
+      const from = versionShown(source.asked.bucket, version)
+      return {
+        output: {
+          CopyObjectResult: {
+            ETag: quoted(md5Hex),
+            LastModified: new Date(put.version.modifiedAtMs),
+            ...shownChecksum(checksum),
+          },
+          ...(from !== undefined && { CopySourceVersionId: from }),
+          ...(bucket.versioning === 'enabled' && { VersionId: put.version.versionId }),
+        },
+      }
+    },
+  }
+}
+
+/** Takes bytes in once more. Throws as takeBytes. */
+export async function copyBytes(
+  parts: Pick<ObjectParts, 'blobs'>,
+  bytes: AsyncIterable<Uint8Array>,
+  algorithm: ChecksumAlgorithm,
+  take: (bytes: AsyncIterable<Uint8Array>) => Promise<Taken> = (some) => takeBytes(parts, some),
+): Promise<Copied> {
+  const md5 = createHash('md5')
+  const sum = await startSum(algorithm)
+  let isSummed = false
+  try {
+    const taken = await take(
+      (async function* summed(): AsyncGenerator<Uint8Array> {
+        for await (const chunk of bytes) {
+          md5.update(chunk)
+          sum.update(chunk)
+          yield chunk
+        }
+      })(),
+    )
+    isSummed = true
+    return { ...taken, md5Hex: md5.digest('hex'), checksum: { algorithm, base64: sum.base64() } }
+  } finally {
+    if (!isSummed) sum.drop()
+  }
+}
+
+function propertiesFor(
+  { input, bucket: to }: Pick<S3Call<Input>, 'input' | 'bucket'>,
+  { asked, versionId, object: { version } }: Source,
+): Pick<ObjectFields, 'headers' | 'metadata' | 'tags'> {
+  const { MetadataDirective = 'COPY', TaggingDirective = 'COPY' } = input
+  directive('x-amz-metadata-directive', MetadataDirective)
+  directive('x-amz-tagging-directive', TaggingDirective)
+  const isItself = asked.bucket.id === to?.id && asked.key === input.Key && versionId === ''
+  if (isItself && MetadataDirective === 'COPY') {
+    const message =
+      "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes."
+    throw new S3Error('InvalidRequest', message, 400)
+  }
+  const replaced = propertiesOf(input)
+  const { headers, metadata } = MetadataDirective === 'COPY' ? version : replaced
+  const tags = TaggingDirective === 'COPY' ? version.tags : replaced.tags
+  return { headers, metadata, ...(tags !== undefined && { tags }) }
+}
+
+function directive(name: string, value: string): void {
+  if (value === 'COPY' || value === 'REPLACE') return
+  throw invalidArgument(name, value, `Unknown ${name.slice('x-amz-'.length)}.`)
+}

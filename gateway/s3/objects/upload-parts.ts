@@ -1,0 +1,157 @@
+// The parts of an upload: taken from the client or from another object, and listed.
+
+import { canonicalId } from '../buckets/bucket.ts'
+import type { ObjectPart, Upload, UploadPart } from '../index/objects.ts'
+import { MAX_PARTS } from '../index/uploads.ts'
+import type { ChecksumAlgorithm, S3Body, S3Handlers } from '../wire/call.ts'
+import { S3Error } from '../wire/error.ts'
+import { invalidArgument } from '../wire/values.ts'
+import { bytesOf, committed, type Taken } from './bytes.ts'
+import { copyBytes } from './copy.ts'
+import { type Asked, askedOf, type ObjectParts, quoted, versionShown } from './parts.ts'
+import { refuseWishes } from './properties.ts'
+import { bodyOf } from './put.ts'
+import { type CopyParts, sourceOf, sourceRange } from './source.ts'
+import { noSuchUpload, uploadNamed } from './uploads.ts'
+
+const MAX_LISTED = 1_000
+const DEFAULT_ALGORITHM = 'CRC64NVME'
+
+export function uploadPartHandlers(parts: CopyParts): S3Handlers {
+  return {
+    UploadPart: async (call) => {
+      const asked = askedOf(call)
+      const { UploadId, PartNumber, SSECustomerAlgorithm } = call.input
+      refuseWishes({ SSECustomerAlgorithm })
+      const number = numberOf(PartNumber)
+      const upload = await uploadNamed(parts, asked, UploadId)
+      const body = bodyOf(call)
+      agree(upload, body)
+      const taken = await takePart(parts, body.bytes)
+      const { md5Hex, checksum } = body.sums()
+      const part = { ...taken, number, etag: md5Hex, checksum }
+      await putPart(parts, asked, upload, part)
+      const { algorithm, base64 } = checksum
+      return { output: { ETag: quoted(md5Hex), [`Checksum${algorithm}`]: base64 } }
+    },
+
+    UploadPartCopy: async (call) => {
+      const asked = askedOf(call)
+      const { UploadId, PartNumber, CopySourceRange, SSECustomerAlgorithm } = call.input
+      refuseWishes({ SSECustomerAlgorithm })
+      const number = numberOf(PartNumber)
+      const upload = await uploadNamed(parts, asked, UploadId)
+      const source = await sourceOf(parts, call)
+      const { version } = source.object
+      const bytes = bytesOf(parts, source.object, sourceRange(CopySourceRange, version.sizeBytes))
+      const algorithm = upload.checksum?.algorithm ?? DEFAULT_ALGORITHM
+      const copied = await copyBytes(parts, bytes, algorithm, async (some) => {
+        const part = await takePart(parts, some)
+        return { sizeBytes: part.sizeBytes, parts: [{ number, ...part }] }
+      })
+      const { md5Hex, checksum } = copied
+      const part = { ...partIn(copied), number, etag: md5Hex, checksum }
+      const { modifiedAtMs } = await putPart(parts, asked, upload, part)
+      const from = versionShown(source.asked.bucket, version)
+      return {
+        output: {
+          ...(from !== undefined && { CopySourceVersionId: from }),
+          CopyPartResult: {
+            ETag: quoted(md5Hex),
+            LastModified: new Date(modifiedAtMs),
+            [`Checksum${checksum.algorithm}`]: checksum.base64,
+          },
+        },
+      }
+    },
+
+    ListParts: async (call) => {
+      const { bucket, key } = askedOf(call)
+      const { UploadId, MaxParts = MAX_LISTED, PartNumberMarker } = call.input
+      const upload = await uploadNamed(parts, { bucket, key }, UploadId)
+      const { uploadId, owner, checksum } = upload
+      const limit = Math.min(Math.max(MaxParts, 0), MAX_LISTED)
+      const after = Math.min(Math.max(Number(PartNumberMarker ?? 0) || 0, 0), MAX_PARTS)
+      const page =
+        limit === 0
+          ? { entries: [], more: false }
+          : await parts.index.uploads.parts(uploadId, { after, limit })
+      const last = page.entries.at(-1)
+      return {
+        output: {
+          Bucket: bucket.name,
+          Key: key,
+          UploadId: uploadId,
+          PartNumberMarker: String(after),
+          MaxParts: limit,
+          IsTruncated: page.more,
+          ...(page.more && last !== undefined && { NextPartNumberMarker: String(last.number) }),
+          Parts: page.entries.map(shown),
+          Initiator: { ID: canonicalId(owner) },
+          Owner: { ID: canonicalId(owner) },
+          StorageClass: 'STANDARD',
+          ...(checksum !== undefined && {
+            ChecksumAlgorithm: checksum.algorithm,
+            ChecksumType: checksum.type,
+          }),
+        },
+      }
+    },
+  }
+}
+
+type Bytes = Pick<ObjectPart, 'blob' | 'sizeBytes'>
+
+async function takePart(
+  { blobs }: Pick<ObjectParts, 'blobs'>,
+  bytes: AsyncIterable<Uint8Array>,
+): Promise<Bytes> {
+  const blob = await blobs.write(bytes)
+  return { blob, sizeBytes: blob.sizeBytes }
+}
+
+function partIn({ parts }: Pick<Taken, 'parts'>): Bytes {
+  const [part] = parts
+  if (part === undefined) throw new RangeError('a part has bytes of its own')
+  return { blob: part.blob, sizeBytes: part.sizeBytes }
+}
+
+/** Throws NoSuchUpload when it ended meanwhile. */
+async function putPart(
+  parts: ObjectParts,
+  { bucket, key }: Asked,
+  { uploadId }: Upload,
+  part: ObjectPart,
+): Promise<UploadPart> {
+  return await committed(parts, [part], async () => {
+    const put = await parts.index.uploads.putPart(bucket.id, key, uploadId, part)
+    if (put === null) throw noSuchUpload(uploadId)
+    return put
+  })
+}
+
+/** A part has the checksum that its upload was begun with. Throws InvalidRequest. */
+function agree({ checksum }: Upload, body: S3Body): void {
+  if (body.announced === null) body.assume(checksum?.algorithm ?? DEFAULT_ALGORITHM)
+  else if (checksum !== undefined && checksum.algorithm !== body.announced) {
+    const name = (algorithm: ChecksumAlgorithm): string => algorithm.toLowerCase()
+    const message = `Checksum Type mismatch occurred, expected checksum Type: ${name(checksum.algorithm)}, actual checksum Type: ${name(body.announced)}`
+    throw new S3Error('InvalidRequest', message, 400)
+  }
+}
+
+function numberOf(number: number | undefined): number {
+  if (number !== undefined && number >= 1 && number <= MAX_PARTS) return number
+  const message = `Part number must be an integer between 1 and ${MAX_PARTS}, inclusive`
+  throw invalidArgument('partNumber', String(number), message)
+}
+
+function shown({ number, modifiedAtMs, etag = '', sizeBytes, checksum }: UploadPart) {
+  return {
+    PartNumber: number,
+    LastModified: new Date(modifiedAtMs),
+    ETag: quoted(etag),
+    Size: sizeBytes,
+    ...(checksum !== undefined && { [`Checksum${checksum.algorithm}`]: checksum.base64 }),
+  }
+}
