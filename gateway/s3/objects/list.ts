@@ -1,5 +1,5 @@
-// ListObjects and ListObjectsV2. A token names the last thing that was shown: pages stay right while
-// objects come and go.
+// ListObjects and ListObjectsV2. A token names the last thing that was shown: pages stay right
+// while objects come and go.
 
 import { bucketOf, canonicalId } from '../buckets/bucket.ts'
 import type { ObjectEntry } from '../index/objects.ts'
