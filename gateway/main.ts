@@ -44,6 +44,7 @@ import { openIdentitySigner } from './identity-signer.ts'
 import { startLocalServer } from './local/server.ts'
 import { createMetrics } from './metrics.ts'
 import { measured, watchGauges } from './observe.ts'
+import { takeObjects } from './s3/image-objects.ts'
 import { s3Service } from './s3/index.ts'
 import { openObjectStorage } from './s3/storage.ts'
 import { openSealer, type Sealer } from './secrets.ts'
@@ -229,19 +230,20 @@ async function openGateway(
     ...(files === 0 ? {} : { audit }),
     ...(factor === 0 ? {} : { throttle: createThrottle(factor) }),
   }
+  const where = { index: storage.index, blobs: storage.blobs, storeOf: storage.storeOf }
+  const our = { state, randomHex, region: cloud.region }
+  const s3 = s3Service({ ...our, ...where, domains: config.s3Domains })
   const api = createApiServer({
     ...door,
     ...serviceHandlers({
-      ...{ state, sealer, randomHex, region: cloud.region },
+      ...{ ...our, sealer },
+      takeObject: takeObjects({ ...our, ...where, guard: s3.guard, clock, blobsDir }),
       consoleOutput: (id, rack, host) =>
         askHost({ state, sessions, clock, randomHex }, 'console-output', { id, rack, host }),
       askGuest: (kind, instance) => askHost({ state, sessions, clock, randomHex }, kind, instance),
     }),
     serial: serialConsoles({ ...door, state, lines }),
-    s3: s3Service({
-      ...{ state, randomHex, region: cloud.region, domains: config.s3Domains },
-      ...{ index: storage.index, blobs: storage.blobs, storeOf: storage.storeOf },
-    }),
+    s3,
     ...(tls === null ? {} : { tls }),
   })
   onStop(() => api.close())

@@ -1,47 +1,26 @@
-// Images: RegisterImage makes one of a file that `mallee image import` brought in, DescribeImages
-// shows them, DeregisterImage ends them. A deregistered image stays in the store while instances
-// run from it.
+// Images: DescribeImages shows them, DeregisterImage ends them (RegisterImage: register-image.ts). A
+// deregistered image stays in the store while instances run from it.
 
 import { createHash } from 'node:crypto'
 import type { Image } from '@aws-sdk/client-ec2'
 import type { RandomHex } from '../../common/clock.ts'
 import { ApiError } from '../aws/api-error.ts'
-import type { CallContext, Ec2Handlers, Ec2Inputs } from '../aws/handlers.ts'
-import type { BlobRecord, ImageRecord } from '../store/records.ts'
+import type { CallContext, Ec2Handlers } from '../aws/handlers.ts'
+import type { ImageRecord, NameRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import { absent, type Filterable, matching } from './filters.ts'
 import { isVisible, namedInStore, namedInView, newId, notFound } from './ids.ts'
-import { badValue, endDryRun, refuseUnknown, required, unsupported } from './input.ts'
+import { badValue, endDryRun, required, unsupported } from './input.ts'
 import { pageOf } from './paging.ts'
-import { keepFromRemoval } from './removal.ts'
-import { addTags, parseTagSpecifications, removeTags, type Tags, tagList } from './tagging.ts'
+import { addTags, removeTags, type Tags, tagList } from './tagging.ts'
 
-type ImageHandlers = Required<
-  Pick<Ec2Handlers, 'DescribeImages' | 'RegisterImage' | 'DeregisterImage'>
->
+type ImageHandlers = Required<Pick<Ec2Handlers, 'DescribeImages' | 'DeregisterImage'>>
 
 /** Where the guest sees its root: virtio-blk's first disk. */
 export const ROOT_DEVICE_NAME = '/dev/vda'
 
 const MAX_DESCRIPTION_CHARS = 255
 const NAME = /^[A-Za-z0-9()[\] ./'@_-]{3,128}$/
-const BY_DIGEST = /^sha256:([0-9a-f]{64})$/
-
-const REGISTER_KNOWN = new Set([
-  'Name',
-  'Description',
-  'ImageLocation',
-  'TagSpecifications',
-  'DryRun',
-])
-const REGISTER_HARMLESS = new Map<string, readonly unknown[]>([
-  ['Architecture', ['x86_64']],
-  ['VirtualizationType', ['hvm']],
-  ['BootMode', ['legacy-bios']],
-  ['RootDeviceName', [ROOT_DEVICE_NAME]],
-  // It says that the image has a driver for a device that no instance here has.
-  ['EnaSupport', [true, false]],
-])
 
 const FILTERABLE: Filterable<Image> = {
   fields: {
@@ -85,8 +64,7 @@ const FILTERABLE: Filterable<Image> = {
   tags: (image) => image.Tags,
 }
 
-export function imageHandlers(parts: { state: State; randomHex: RandomHex }): ImageHandlers {
-  const { state } = parts
+export function imageHandlers({ state }: { state: State }): ImageHandlers {
   return {
     DescribeImages: async (context, input) => {
       const view = await state.fresh()
@@ -103,14 +81,6 @@ export function imageHandlers(parts: { state: State; randomHex: RandomHex }): Im
       const cursor = (image: Image): string => image.ImageId ?? ''
       const { items, nextToken } = pageOf(context, 'DescribeImages', input, found, cursor)
       return { Images: [...items], NextToken: nextToken }
-    },
-
-    RegisterImage: async ({ caller, nowMs }, input) => {
-      const request = parseRegister(input)
-      const id = await state.update((tx) =>
-        registerImage(tx, { ...parts, input, request, account: caller.account, nowMs }),
-      )
-      return { ImageId: id }
     },
 
     DeregisterImage: async ({ caller: { account } }, input) => {
@@ -134,20 +104,6 @@ export function unavailable(id: string): ApiError {
   return new ApiError('InvalidAMIID.Unavailable', `The image ID '${id}' is no longer available`)
 }
 
-interface Register {
-  readonly name: string
-  readonly description: string
-  readonly location: string
-}
-
-function parseRegister(input: Ec2Inputs['RegisterImage']): Register {
-  const name = required('Name', input.Name)
-  refuseUnknown(input, REGISTER_KNOWN, REGISTER_HARMLESS)
-  checkImageName(name)
-  const description = parseImageDescription(input.Description ?? '')
-  return { name, description, location: required('ImageLocation', input.ImageLocation) }
-}
-
 export function checkImageName(name: string): void {
   if (NAME.test(name)) return
   const text =
@@ -162,38 +118,6 @@ export function parseImageDescription(text: string): string {
   throw badValue('Description', text.slice(0, MAX_DESCRIPTION_CHARS), why)
 }
 
-async function registerImage(
-  tx: Transaction,
-  {
-    state,
-    randomHex,
-    input,
-    request: { name, description, location },
-    account,
-    nowMs,
-  }: {
-    state: State
-    randomHex: RandomHex
-    input: Ec2Inputs['RegisterImage']
-    request: Register
-    account: string
-    nowMs: number
-  },
-): Promise<string> {
-  const tags = parseTagSpecifications(input.TagSpecifications, ['image'])
-  const digest = digestOf(await state.fresh(), location)
-  const blob = digest === null ? null : await tx.get('blob', digest)
-  if (blob === null) {
-    const text = `No file ${location} was imported; use sha256:DIGEST or the name of one that was`
-    throw new ApiError('InvalidManifest', text)
-  }
-  const { sha256, sizeBytes, virtualSizeBytes, format } = blob
-  await keepFromRemoval(tx, 'blob', [sha256])
-  const file = { sha256, sizeBytes, virtualSizeBytes, format, location }
-  const image = { account, name, description, ...file, createdAtMs: nowMs }
-  return await insertImage(tx, randomHex, input, image, tags.get('image') ?? new Map())
-}
-
 /** A new private image, unless it is a dry run. Throws InvalidAMIName.Duplicate. */
 export async function insertImage(
   tx: Transaction,
@@ -203,11 +127,7 @@ export async function insertImage(
   tags: Tags,
 ): Promise<string> {
   const { account, name } = image
-  const holder = await tx.get('name', ...nameKey(account, name))
-  if (holder !== null) {
-    const text = `AMI name ${name} is already in use by AMI ${holder.holder}`
-    throw new ApiError('InvalidAMIName.Duplicate', text)
-  }
+  checkNameIsFree(name, await tx.get('name', ...nameKey(account, name)))
   const id = await newId(tx, randomHex, 'image')
   endDryRun(input)
   await tx.put('name', nameKey(account, name), { name, holder: id })
@@ -216,20 +136,15 @@ export async function insertImage(
   return id
 }
 
-/** `sha256:DIGEST`, or the name under which a file came; of several the newest. */
-function digestOf(view: View, location: string): string | null {
-  const digest = BY_DIGEST.exec(location)?.[1]
-  if (digest !== undefined) return digest
-  const named = view.all('blob').filter((blob) => blob.names.includes(location))
-  const newest = named.reduce<BlobRecord | null>(
-    (best, blob) => (best === null || blob.createdAtMs > best.createdAtMs ? blob : best),
-    null,
-  )
-  return newest?.sha256 ?? null
+/** Throws InvalidAMIName.Duplicate. */
+export function checkNameIsFree(name: string, holder: NameRecord | null): void {
+  if (holder === null) return
+  const text = `AMI name ${name} is already in use by AMI ${holder.holder}`
+  throw new ApiError('InvalidAMIName.Duplicate', text)
 }
 
 /** The name is data of the user and may have a slash: its digest is the key. */
-function nameKey(account: string, name: string): [string, string, string] {
+export function nameKey(account: string, name: string): [string, string, string] {
   return ['image', account, createHash('sha256').update(name).digest('hex')]
 }
 

@@ -52,6 +52,7 @@ import { prefixListQueryHandlers } from './prefix-list-queries.ts'
 import { prefixListHandlers } from './prefix-lists.ts'
 import { profileAssociationHandlers } from './profile-associations.ts'
 import { publicPoolHandlers } from './public-pools.ts'
+import { registerImageHandler, type TakeObject } from './register-image.ts'
 import { routeAssociationHandlers } from './route-table-associations.ts'
 import { routeTableHandlers } from './route-tables.ts'
 import { routeHandlers } from './routes.ts'
@@ -74,6 +75,8 @@ export interface Ec2Parts {
   /** `host[:port]` at which users reach the API, for DescribeRegions; left out when not known. */
   readonly endpoint?: string | undefined
   readonly consoleOutput: ConsoleOutput
+  /** Absent: there are no objects. */
+  readonly takeObject?: TakeObject
   /** Absent: no guest can be asked. */
   readonly askGuest?: AskGuest
 }
@@ -85,6 +88,7 @@ export function ec2Handlers({
   endpoint,
   consoleOutput,
   askGuest = noGuest,
+  takeObject = async () => null,
 }: Ec2Parts): Ec2Handlers {
   return {
     ...zoneHandlers({ state, region, endpoint }),
@@ -94,7 +98,8 @@ export function ec2Handlers({
     ...instanceTypeHandlers({ state, region }),
     ...imageAttributeHandlers({ state }),
     ...copyImageHandler({ state, randomHex, region }),
-    ...imageHandlers({ state, randomHex }),
+    ...imageHandlers({ state }),
+    ...registerImageHandler({ state, randomHex, takeObject }),
     ...insightsAnalysisHandlers({ state, randomHex, region }),
     ...insightsPathHandlers({ state, randomHex, region }),
     ...ipamHandlers({ state, region }),
