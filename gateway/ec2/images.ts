@@ -1,5 +1,5 @@
-// Images: DescribeImages shows them, DeregisterImage ends them (RegisterImage: register-image.ts). A
-// deregistered image stays in the store while instances run from it.
+// Images: DescribeImages shows them, DeregisterImage ends them (RegisterImage: register-image.ts).
+// A deregistered image stays in the store while instances run from it.
 
 import { createHash } from 'node:crypto'
 import type { Image } from '@aws-sdk/client-ec2'

@@ -1,5 +1,5 @@
-// What is copied: the source that a header names, if its conditions hold and whoever copies may read
-// it.
+// What is copied: the source that a header names, if its conditions hold and who copies it may
+// read it.
 
 import type { State } from '../../store/state.ts'
 import type { ByteRange } from '../blobs/blobs.ts'
