@@ -8,10 +8,10 @@ import { ascending } from '../../topology/order.ts'
 import { applyRuleset, deleteTable, hookedDevices, readTable } from './nft.ts'
 
 /**
- * Who keeps the ports of one table: the CC its trunk and stretched networks, the NC its taps and
- * the veths of load balancers' nodes.
+ * Who keeps the ports of one table: the CC its trunk and stretched networks, the NC its taps, and
+ * by themselves the veths of load balancers' nodes.
  */
-export type GuardGroup = 'trunk' | 'taps' | 'vxlan'
+export type GuardGroup = 'trunk' | 'taps' | 'vxlan' | 'nodes'
 
 export interface GuardOptions {
   readonly exec: Exec

@@ -23,7 +23,6 @@ import type { GuestDriver } from '../host-roles.ts'
 import { imagesDir, type Paths } from '../paths.ts'
 import type { RoleDriver } from '../role.ts'
 import { Balancers } from './balancers/balancers.ts'
-import { listVeths } from './balancers/links.ts'
 import { realCapacity } from './capacity.ts'
 import { consoleOutput } from './console.ts'
 import { FlowPlanner } from './flow-plan.ts'
@@ -140,8 +139,7 @@ export function ncRole(options: NcOptions): NcRole {
     await reconcileOnce(table.reconciler(wanted), log)
     if (sw.datapath !== 'netdev') return
     // Also of those that a guest still has: it may send until it lets go.
-    const taps = (await listTaps(exec)).map(({ name }) => name)
-    const names = [...taps, ...(await listVeths(exec))]
+    const names = (await listTaps(exec)).map(({ name }) => name)
     await reconcileOnce(guardReconciler({ exec, group: 'taps', ports: () => names }), log)
   }
 

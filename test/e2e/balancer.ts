@@ -18,6 +18,8 @@ export interface BalancerTest {
 const WORDS = ['the-web-tier', 'the-spare'] as const
 /** Round robin: both targets are among so many answers. */
 const FETCHES = 6
+/** Where nodes can be. */
+const NODE_HOSTS = ['a2', 'a3', 'b1']
 const SOON = { timeoutMs: 60_000, everyMs: 250 }
 /** EC2's shortest, and the fewest that it takes. */
 const CHECK =
@@ -110,5 +112,12 @@ export async function assertBalancer(
   await elb(`delete-target-group --target-group-arn ${group}`)
   const gone = async () => (await outside()) === ''
   await until(`nobody answers at ${publicIp}`, gone, SOON)
+  const nodes = async () => {
+    const lists = await Promise.all(
+      NODE_HOSTS.map((host) => world.host(host).exec(['ip', 'netns', 'list'])),
+    )
+    return lists.some(({ stdout }) => stdout.includes('mallee-lb-'))
+  }
+  await until('its nodes are gone', async () => !(await nodes()), SOON)
   await tenant.ask(`release-address --allocation-id ${allocation}`)
 }

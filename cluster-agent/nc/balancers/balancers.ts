@@ -6,8 +6,9 @@ import { messageOf } from '../../../common/errors.ts'
 import { Loop, reconcileOnce } from '../../../common/reconcile.ts'
 import type { Status } from '../../../proto/gen/mallee/v1/observed_pb.js'
 import type { Desired } from '../../../proto/resources.ts'
+import { removeGuard } from '../../host/guard.ts'
 import type { Switch } from '../../host/ovs.ts'
-import { linksReconciler, nodeLinks } from './links.ts'
+import { guardNodes, linksReconciler, nodeLinks } from './links.ts'
 import { nodesDir } from './names.ts'
 import { BalancerNode, balancerStatus, type NodeOptions } from './node.ts'
 import { type NodeWanted, wantedNodes } from './wanted.ts'
@@ -54,6 +55,7 @@ export class Balancers {
     }
     // The switch gets a port for each veth that has come, so somebody must hear of it.
     if ((await reconcileOnce(linksReconciler(this.#options, links), log)) > 0) this.#told = ''
+    await guardNodes(this.#options)
     this.#changed()
     const failures: unknown[] = []
     for (const [id, node] of wanted) {
@@ -94,6 +96,7 @@ export class Balancers {
   async removeAll(): Promise<void> {
     await this.close()
     await reconcileOnce(linksReconciler(this.#options, []), this.#options.log)
+    await removeGuard(this.#options.exec, 'nodes')
     await rm(nodesDir(this.#options.paths), { recursive: true, force: true })
     this.#nodes.clear()
   }

@@ -2,9 +2,9 @@
 // a client that never falls silent would else stay with a dead one for ever.
 
 import type { Exec } from '../../../common/exec.ts'
-import { parseAddress } from '../../../topology/cidr.ts'
-import { applyRuleset, readTable } from '../../host/nft.ts'
-import { FILTER_TABLE, filterOf, planFilter } from './filter.ts'
+import { formatAddress, mustAddress } from '../../../topology/cidr.ts'
+import { applyRuleset, readTable, tableElements } from '../../host/nft.ts'
+import { FILTER_TABLE, filterOf, isUdpMap, planFilter } from './filter.ts'
 import type { NodeWanted, TargetWanted } from './wanted.ts'
 
 /** As an NLB: a flow in which nobody said anything for so long is forgotten. */
@@ -28,6 +28,8 @@ export class FilterKeeper {
     const filter = filterOf(wanted, usable)
     const seen = await readTable(this.#inside, 'inet', FILTER_TABLE, { elements: true })
     const ruleset = planFilter(filter, seen)
+    // A new agent: who was led there before it came?
+    if (this.#ruleset === '' && seen !== null) this.#flowing = ledTo(seen)
     if (ruleset !== '') await applyRuleset(this.#inside, ruleset)
     if (ruleset === filter.ruleset && wanted.listeners.some(({ udp }) => udp)) await this.#setIdle()
     this.#ruleset = filter.ruleset
@@ -50,9 +52,8 @@ export class FilterKeeper {
     const ended = [...this.#flowing].filter((target) => !flowing.has(target))
     for (const target of ended) {
       const [address = '', port = ''] = target.split(' ')
-      const family = parseAddress(address)
       const flows = ['-p', 'udp', '--reply-src', address, '--reply-port-src', port]
-      const name = family.ok && family.value.family === 6 ? 'ipv6' : 'ipv4'
+      const name = address.includes(':') ? 'ipv6' : 'ipv4'
       // Exits 1 when there is none.
       await this.#inside(['conntrack', '-D', '-f', name, ...flows], { okCodes: [0, 1] })
     }
@@ -60,11 +61,26 @@ export class FilterKeeper {
   }
 }
 
-/** Those that get new flows, and those that are draining. */
+/** Where a table leads UDP. */
+function ledTo(table: string): Set<string> {
+  const maps = [...tableElements(table)].filter(([name]) => isUdpMap(name))
+  const places = maps.flatMap(([, elements]) => elements)
+  return new Set(places.map((place) => (place.split(' : ')[1] ?? '').replace(' . ', ' ')))
+}
+
+/**
+ * Those that get new flows, and those that keep what they have: that are draining, or ill where the
+ * group does not mind.
+ */
 function flowingTargets({ listeners, groups }: NodeWanted, usable: Usable): Set<string> {
   const ids = new Set(listeners.filter(({ udp }) => udp).map(({ groupId }) => groupId))
   const targets = groups
     .filter(({ id }) => ids.has(id))
-    .flatMap(({ id, targets: all }) => [...usable(id), ...all.filter(({ draining }) => draining)])
-  return new Set(targets.map(({ address, port }) => `${address} ${port}`))
+    .flatMap(({ id, targets: all, endsUnwell }) => [
+      ...usable(id),
+      ...all.filter(({ draining }) => draining || !endsUnwell),
+    ])
+  return new Set(
+    targets.map(({ address, port }) => `${formatAddress(mustAddress(address))} ${port}`),
+  )
 }

@@ -25,6 +25,7 @@ export interface Filter {
 
 /** A client's hash decides for one of so many places, and each place for one target. */
 const PLACES = 256
+const UDP_MAP = 'udp_'
 /** The same everywhere and after each change: with stickiness it must lead to the same place. */
 const SEED = '0x6d616c6c'
 
@@ -164,6 +165,11 @@ function set(name: string, type: string, elements: readonly string[]): FilterSet
   return { name, type, elements: [...new Set(elements)].sort(ascending) }
 }
 
+/** Is this a map of targets for UDP? */
+export function isUdpMap(name: string): boolean {
+  return name.startsWith(UDP_MAP)
+}
+
 function mapName(groupId: string, family: 4 | 6): string {
-  return `udp_${nameOf(groupId)}_${family}`
+  return `${UDP_MAP}${nameOf(groupId)}_${family}`
 }

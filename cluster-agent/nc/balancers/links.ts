@@ -2,10 +2,12 @@
 // whose outer end is the port. Owns every namespace with our prefix and what is in it of ip's.
 
 import type { Exec } from '../../../common/exec.ts'
-import type { Reconciler } from '../../../common/reconcile.ts'
+import type { Log } from '../../../common/log.ts'
+import { type Reconciler, reconcileOnce } from '../../../common/reconcile.ts'
 import { bodies, bodyAt, type Desired } from '../../../proto/resources.ts'
 import { mustCidr } from '../../../topology/cidr.ts'
 import { never } from '../../../topology/result.ts'
+import { guardReconciler } from '../../host/guard.ts'
 import {
   ipBatch,
   type Link,
@@ -61,6 +63,7 @@ export type LinkStep =
 export interface LinksOptions {
   readonly exec: Exec
   readonly sw: Switch
+  readonly log: Log
 }
 
 /** The links of a host's nodes; `forwards` says which of them pass packets on. */
@@ -98,10 +101,18 @@ export async function listVeths(exec: Exec): Promise<string[]> {
   return (await listLinks(exec)).map(({ name }) => name).filter(isNodeDevice)
 }
 
+/** Keeps the host's kernel away from what nodes send. */
+export async function guardNodes({ exec, sw, log }: LinksOptions): Promise<void> {
+  if (sw.datapath !== 'netdev') return
+  const guard = guardReconciler({ exec, group: 'nodes', ports: () => listVeths(exec) })
+  await reconcileOnce(guard, log)
+}
+
 export function linksReconciler(
-  { exec, sw }: LinksOptions,
+  options: LinksOptions,
   wanted: readonly NodeLink[],
 ): Reconciler<LinksSeen, LinkStep> {
+  const { exec, sw } = options
   return { name: 'balancer-links', observe, plan: (seen) => planLinks(wanted, seen), apply }
 
   async function observe(): Promise<LinksSeen> {
@@ -127,6 +138,8 @@ export function linksReconciler(
       case 'plug':
         return plug(step.link)
       case 'outside':
+        // Before the first frame: the host would answer for its own addresses.
+        await guardNodes(options)
         return ipBatch(exec, step.lines)
       case 'settings':
         return writeSysctls(inNetns(exec, step.netns), step.values)

@@ -72,6 +72,7 @@ export class BalancerNode {
     return this.#inTurn(async () => {
       this.#wanted = wanted
       try {
+        if (this.#health.size === 0) await this.#recall(wanted)
         await this.#filter.pass(wanted, (groupId) => this.#usable(groupId))
         await this.#keepHaproxy(wanted)
         await this.#look(wanted)
@@ -115,6 +116,14 @@ export class BalancerNode {
       this.#serving = false
       await rm(this.#at.dir, { recursive: true, force: true })
     })
+  }
+
+  /** A new agent: how targets are is known, only not to us. */
+  async #recall(wanted: NodeWanted): Promise<void> {
+    const { exec } = this.#options
+    if ((await findHaproxy(exec, this.#at)) === null) return
+    const stats = await serverStats(this.#at.socket).catch(() => null)
+    if (stats !== null) this.#take(wanted, stats)
   }
 
   async #keepHaproxy(wanted: NodeWanted): Promise<void> {

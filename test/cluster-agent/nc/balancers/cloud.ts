@@ -4,10 +4,8 @@
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
-import { guardReconciler } from '../../../../cluster-agent/host/guard.ts'
 import { tapName } from '../../../../cluster-agent/host/tap.ts'
 import { Balancers } from '../../../../cluster-agent/nc/balancers/balancers.ts'
-import { listVeths } from '../../../../cluster-agent/nc/balancers/links.ts'
 import { oldPortsReconciler, portsReconciler } from '../../../../cluster-agent/nc/ports.ts'
 import { wantedNodeNics } from '../../../../cluster-agent/nc/wanted.ts'
 import { systemClock } from '../../../../common/clock.ts'
@@ -168,30 +166,25 @@ export class Cloud {
 
   /** One more pass of everything. */
   async pass(): Promise<void> {
-    const { exec, sw } = this.one
     await this.balancers.pass(this.#last).catch(async (error: unknown) => {
       // A node is told of its ports' flows also when something of it fails.
       await this.#ports()
       throw error
     })
     await this.#ports()
-    const names = async () => [
-      ...this.#stations.filter(({ home }) => home === 0).map(({ mac }) => tapName(mac)),
-      ...(await listVeths(exec)),
-    ]
-    await reconcileOnce(guardReconciler({ exec, group: 'taps', ports: names }), silentLog)
     const open = this.#stations.map((one) => [one, nicOf(one, { groupIds: ['sg-open'] })] as const)
     for (const [index, host] of this.hosts.entries()) {
       const here = open.filter(([one]) => one.home === index).map(([, nic]) => nic)
       const nodes = index === 0 ? wantedNodeNics(this.#last, 'one') : []
-      await applyFlows({ ...host, sw: host.sw ?? sw }, this.#last, [...here, ...nodes])
+      await applyFlows(host, this.#last, [...here, ...nodes])
     }
   }
 
-  /** A new agent, which knows nothing of before. */
-  async restart(): Promise<void> {
+  /** A new agent, which knows nothing of before; it may have another wish. */
+  async restart(wish?: Wish): Promise<void> {
     await this.balancers.close()
     this.balancers = this.#newBalancers()
+    if (wish !== undefined) this.#last = this.#desired(wish)
     await this.pass()
   }
 
