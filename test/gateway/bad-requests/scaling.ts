@@ -8,6 +8,11 @@ const none = { AutoScalingGroupName: 'none' }
 const LaunchTemplate = { LaunchTemplateName: 'web', Version: '1' }
 const MIXED = { LaunchTemplate: { LaunchTemplateSpecification: LaunchTemplate } }
 const INVALID = 'ValidationError'
+const LAUNCHING = 'autoscaling:EC2_INSTANCE_LAUNCHING'
+const MORE = { AdjustmentType: 'ChangeInCapacity', ScalingAdjustment: 1 }
+const DAILY = { MinSize: 0, Recurrence: '0 8 * * *' }
+const ELB = 'arn:aws:elasticloadbalancing:mallee-1:111122223333'
+const NO_TARGETS = `${ELB}:targetgroup/none/0123456789abcdef`
 const tag = (change: object) => ({
   Tags: [{ ResourceId: 'web', ResourceType: 'auto-scaling-group', Key: 'a', ...change }],
 })
@@ -38,9 +43,22 @@ const NAMING: readonly [string, object][] = [
   ['ExitStandby', { InstanceIds: ['i-01234567'] }],
   ['SetInstanceProtection', { InstanceIds: ['i-01234567'], ProtectedFromScaleIn: true }],
   ['DescribeScalingActivities', {}],
-  ['DescribeLifecycleHooks', {}],
   ['DescribeLoadBalancers', {}],
   ['DescribeWarmPool', {}],
+  ['PutLifecycleHook', { LifecycleHookName: 'hook', LifecycleTransition: LAUNCHING }],
+  ['DescribeLifecycleHooks', { LifecycleHookNames: ['hook'] }],
+  ['DeleteLifecycleHook', { LifecycleHookName: 'hook' }],
+  ['PutScalingPolicy', { PolicyName: 'more', ...MORE }],
+  ['ExecutePolicy', { PolicyName: 'more' }],
+  ['DeletePolicy', { PolicyName: 'more' }],
+  ['PutScheduledUpdateGroupAction', { ScheduledActionName: 'day', ...DAILY }],
+  ['DeleteScheduledAction', { ScheduledActionName: 'day' }],
+  ['StartInstanceRefresh', {}],
+  ['CancelInstanceRefresh', {}],
+  ['DescribeInstanceRefreshes', {}],
+  ['AttachLoadBalancerTargetGroups', { TargetGroupARNs: [NO_TARGETS] }],
+  ['DetachLoadBalancerTargetGroups', { TargetGroupARNs: [NO_TARGETS] }],
+  ['DescribeLoadBalancerTargetGroups', {}],
 ]
 /** Members that a request names and the group has not got. */
 const OF_MEMBERS = NAMING.filter(([, ask]) => 'InstanceIds' in ask)
@@ -140,6 +158,66 @@ export const SCALING: readonly Row[] = [
     INVALID,
   ],
   ['an unknown process', 'SuspendProcesses', { ...web, ScalingProcesses: ['Sleep'] }, INVALID],
+  [
+    'an unknown target group',
+    'AttachLoadBalancerTargetGroups',
+    { ...web, TargetGroupARNs: [NO_TARGETS] },
+    INVALID,
+  ],
+  [
+    'a target group that it has not got',
+    'DetachLoadBalancerTargetGroups',
+    { ...web, TargetGroupARNs: [NO_TARGETS] },
+    INVALID,
+  ],
+  ['a hook of no transition', 'PutLifecycleHook', { ...web, LifecycleHookName: 'hook' }, INVALID],
+  [
+    'a heartbeat of a second',
+    'PutLifecycleHook',
+    {
+      ...{ ...web, LifecycleHookName: 'hook', LifecycleTransition: LAUNCHING },
+      HeartbeatTimeout: 1,
+    },
+    INVALID,
+  ],
+  ['an unknown hook', 'DeleteLifecycleHook', { ...web, LifecycleHookName: 'none' }, INVALID],
+  [
+    'an instance that does not wait',
+    'CompleteLifecycleAction',
+    ({ guarded }) => ({
+      ...{ ...web, LifecycleHookName: 'hook', InstanceId: guarded },
+      LifecycleActionResult: 'CONTINUE',
+    }),
+    INVALID,
+  ],
+  [
+    'a target to track',
+    'PutScalingPolicy',
+    { ...web, PolicyName: 'more', PolicyType: 'TargetTrackingScaling' },
+    'UnsupportedOperation',
+  ],
+  ['no adjustment', 'PutScalingPolicy', { ...web, PolicyName: 'more' }, INVALID],
+  ['an unknown policy', 'ExecutePolicy', { ...web, PolicyName: 'none' }, INVALID],
+  [
+    'a recurrence that is none',
+    'PutScheduledUpdateGroupAction',
+    { ...web, ScheduledActionName: 'day', MinSize: 0, Recurrence: 'daily' },
+    INVALID,
+  ],
+  [
+    'no size',
+    'PutScheduledUpdateGroupAction',
+    { ...web, ScheduledActionName: 'day', Recurrence: '0 8 * * *' },
+    INVALID,
+  ],
+  ['an unknown name', 'DeleteScheduledAction', { ...web, ScheduledActionName: 'none' }, INVALID],
+  ['none of them', 'CancelInstanceRefresh', web, 'ActiveInstanceRefreshNotFound'],
+  [
+    '101 percent',
+    'StartInstanceRefresh',
+    { ...web, Preferences: { MinHealthyPercentage: 101 } },
+    INVALID,
+  ],
   ['a reserved key', 'CreateOrUpdateTags', tag({ Key: 'aws:a' }), INVALID],
   ['another type', 'CreateOrUpdateTags', tag({ ResourceType: 'instance' }), INVALID],
   ['an unknown group', 'CreateOrUpdateTags', tag({ ResourceId: 'none' }), INVALID],
