@@ -12,12 +12,15 @@ import { after, test } from 'node:test'
 import { randomHex, systemClock } from '../../../common/clock.ts'
 import { silentLog } from '../../../common/log.ts'
 import { GROUP_TAG } from '../../../gateway/autoscaling/group-launch.ts'
+import { targetGroupArn } from '../../../gateway/elb/arns.ts'
 import { openState } from '../../../gateway/store/mirror.ts'
 import { openRedis } from '../../../gateway/store/redis.ts'
 import { openSqlite } from '../../../gateway/store/sqlite.ts'
 import type { View } from '../../../gateway/store/state.ts'
 import type { Store } from '../../../gateway/store/store.ts'
 import { startRedis } from '../../support/redis.ts'
+import { REGION } from '../ec2/support.ts'
+import { makeGroup } from '../elb/support.ts'
 import { createGroup, idsIn, obey, openScaling, type ScalingCloud } from './support.ts'
 
 const MOST = 3
@@ -38,7 +41,16 @@ const first = async (scaling: ScalingCloud): Promise<string> =>
   idsIn(await scaling.group(), 'InService').sort()[0] ?? ''
 
 const DEEDS: readonly Deed[] = [
-  { name: 'made', run: (scaling) => createGroup(scaling, { DesiredCapacity: MOST }), want: MOST },
+  {
+    name: 'made',
+    run: (scaling) => {
+      const [targets] = scaling.cloud.state.view().all('target-group')
+      assert.ok(targets)
+      const TargetGroupARNs = [targetGroupArn(REGION, targets)]
+      return createGroup(scaling, { DesiredCapacity: MOST, TargetGroupARNs })
+    },
+    want: MOST,
+  },
   {
     name: 'healed',
     run: async (scaling) => {
@@ -75,6 +87,8 @@ function checkWhole(view: View): void {
   for (const { instance, group, state, activity } of members.values()) {
     assert.ok(groups.has(group), `the group of ${instance} is there`)
     assert.notEqual(view.get('instance', instance), null)
+    const isTarget = view.by('target', 'instance', instance).length > 0
+    assert.equal(isTarget, state === 'InService', `${instance} is ${state}`)
     const isGoing = state === 'Pending' || state === 'Terminating'
     assert.equal(
       going.some((one) => one.id === activity),
@@ -119,6 +133,7 @@ for (const [kind, open] of [
       }
     }
     const scaling = await openScaling(t, { openStore })
+    await makeGroup(scaling.cloud)
     /** By one gateway after the other: a call until it is committed, a pass until it is done. */
     const insist = async (what: 'call' | 'pass', deed: () => Promise<unknown>): Promise<void> => {
       for (let tries = 0; tries < MAX_ROUNDS; tries += 1) {
@@ -158,6 +173,7 @@ for (const [kind, open] of [
 
 test('a kill at any write of SQLite leaves groups and instances whole', async (t) => {
   const scaling = await openScaling(t)
+  await makeGroup(scaling.cloud)
   const { file } = scaling.cloud
   const dir = await mkdtemp(join(tmpdir(), 'mallee-images-'))
   t.after(() => rm(dir, { recursive: true, force: true }))
@@ -175,7 +191,9 @@ test('a kill at any write of SQLite leaves groups and instances whole', async (t
       return real.apply(this, values)
     },
   )
-  await createGroup(scaling, { DesiredCapacity: 1 })
+  const [made] = DEEDS
+  await made?.run(scaling)
+  await scaling.call('SetDesiredCapacity', { ...web, DesiredCapacity: 1 })
   await scaling.settle()
   await scaling.call('DeleteAutoScalingGroup', { ...web, ForceDelete: true })
   await scaling.settle()
