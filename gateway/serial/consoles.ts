@@ -54,6 +54,8 @@ export interface SerialConsoles {
 export const SERIAL_CONTENT_TYPE = 'application/x-amz-json-1.1'
 const STARTS = 'StartSerialConsoleSession'
 const ENDS = 'EndSerialConsoleSession'
+/** For a user who was refused to read the answer. */
+const HANG_UP_MS = 2_000
 const MAX_SESSIONS = 200
 const MAX_SESSIONS_OF_ACCOUNT = 20
 /** A person's typing, or a paste; ws closes with 1009 what sends more at once. */
@@ -105,7 +107,7 @@ export function serialConsoles(parts: SerialConsoleParts): SerialConsoles {
         await carry(call, record.account, webSocket, port)
       } catch (error) {
         port?.destroy()
-        socket.end(rawAnswer(await refused(call, error)))
+        hangUp(socket, rawAnswer(await refused(call, error)))
       } finally {
         leave?.()
       }
@@ -222,6 +224,15 @@ function requestOf(message: IncomingMessage): UpgradeRequest {
   const { method = '', url = '', rawHeaders, socket } = message
   const secure = 'encrypted' in socket
   return { method, url, rawHeaders, sourceIp: socket.remoteAddress ?? '', secure }
+}
+
+/** Nothing watches the connection any more: who does not hang up, too, is hung up on. */
+function hangUp(socket: Duplex, lastWords: string): void {
+  socket.resume()
+  socket.end(lastWords)
+  const timer = setTimeout(() => socket.destroy(), HANG_UP_MS)
+  timer.unref()
+  socket.once('close', () => clearTimeout(timer))
 }
 
 /** For a connection that is no HTTP server's any more. */

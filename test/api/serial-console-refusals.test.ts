@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { type ClientRequestArgs, type IncomingMessage, request } from 'node:http'
+import { connect as connectSocket } from 'node:net'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { CreateTagsCommand, EC2Client, EnableSerialConsoleAccessCommand } from '@aws-sdk/client-ec2'
@@ -17,11 +18,13 @@ import { until } from '../../sandbox/until.ts'
 import { presignedQuery, signedHeadersOf, type Wish } from '../gateway/http/sign.ts'
 import { startCloud } from '../support/cloud.ts'
 import {
+  leave,
   type SerialUser,
   type SerialWish,
   serialRefusal,
   serialUser,
   serialWish,
+  whenFree,
 } from '../support/serial-client.ts'
 import { addHost, connected } from '../support/simulated-rack.ts'
 import { idsOf, makeImage, reach, run } from './support.ts'
@@ -124,6 +127,23 @@ for (const [what, change, status] of [
   })
 }
 
+test('who is refused and does not hang up is hung up on', async () => {
+  const socket = connectSocket({ port, host: '127.0.0.1', allowHalfOpen: true })
+  const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket'
+  socket.write(`GET /serial-console/${id} HTTP/1.1\r\nHost: a\r\n${upgrade}\r\n\r\n`)
+  let said = ''
+  socket.setEncoding('latin1').on('data', (text: string) => {
+    said += text
+  })
+  await once(socket, 'end')
+  assert.match(said, /^HTTP\/1.1 426 Upgrade Required\r\n(.*\r\n)*sec-websocket-version: 13\r\n/)
+  // Until nobody is on the other side any more.
+  const failed = once(socket, 'error')
+  const timer = setInterval(() => socket.write('still here'), 100)
+  const [error] = await failed.finally(() => clearInterval(timer))
+  assert.match(error.code, /EPIPE|ECONNRESET/)
+})
+
 test('an upgrade of any other path is the call that it is without', async () => {
   const headers = { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c' }
   const answer = await answered({ path: '/', headers })
@@ -187,11 +207,11 @@ test('messages that are text or too long end the session', async () => {
   const texter = await connect(id)
   texter.socket.send('text')
   assert.equal((await texter.closed).code, 1003)
-  const longer = await whenFree(id)
+  const longer = await whenFree(() => connect(id))
   longer.socket.on('error', () => undefined)
   longer.socket.send(Buffer.alloc((64 << 10) + 1))
   assert.equal((await longer.closed).code, 1009)
-  await leave(await whenFree(id))
+  await leave(await whenFree(() => connect(id)))
 })
 
 test('an account has so many consoles at once and no more, and the audit log has them', async () => {
@@ -203,7 +223,7 @@ test('an account has so many consoles at once and no more, and the audit log has
   users[0]?.send('abc')
   await users[0]?.hears('abc')
   for (const user of users) await leave(user)
-  await leave(await whenFree(id))
+  await leave(await whenFree(() => connect(id)))
   const records = async () =>
     (await readFile(filesOf(cloud.config.stateDir).audit, 'utf8'))
       .trimEnd()
@@ -232,22 +252,6 @@ test('an account has so many consoles at once and no more, and the audit log has
 
 function connect(instance: string): Promise<SerialUser> {
   return serialUser(serialWish(cloud, { instance }))
-}
-
-async function leave(user: SerialUser): Promise<void> {
-  user.socket.close()
-  await user.closed
-}
-
-/** The user before is just leaving. */
-async function whenFree(instance: string): Promise<SerialUser> {
-  const users: SerialUser[] = []
-  await until('the console is free', async () => {
-    const user = await connect(instance).catch(() => null)
-    if (user !== null) users.push(user)
-    return user !== null
-  })
-  return users[0] as SerialUser
 }
 
 /** Null when the connection ended without an answer. */

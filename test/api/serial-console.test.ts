@@ -11,7 +11,7 @@ import {
 } from '@aws-sdk/client-ec2'
 import { until } from '../../sandbox/until.ts'
 import { startCloud } from '../support/cloud.ts'
-import { type SerialUser, serialRefusal, serialUser, serialWish } from '../support/serial-client.ts'
+import { leave, serialRefusal, serialUser, serialWish, whenFree } from '../support/serial-client.ts'
 import { addTwoRacks } from '../support/simulated-rack.ts'
 import { idsOf, makeImage, reach, run } from './support.ts'
 
@@ -78,43 +78,44 @@ test('one user at a time has a console, and the next one when that user left', a
   assert.match(message, /currently has 1 active serial console session/)
   const other = await connect(guestOf(cc))
   await leave(first)
-  await leave(await whenFree(instance))
+  await leave(await whenFree(() => connect(instance)))
   await leave(other)
 })
 
 test('a session ends with its reason when the host or the access goes, or the guest', async () => {
   const [onCc, onNode] = [guestOf(cc), guestOf(node)]
-  const first = await whenFree(onNode)
+  const first = await whenFree(() => connect(onNode))
   await node.stop()
   assert.deepEqual(await first.closed, { code: 1000, reason: 'the agent of host a-nc stops' })
   assert.equal((await refused(onNode)).code, 'EC2InstanceUnavailableException')
   await node.start()
-  await leave(await whenFree(onNode))
-  const second = await whenFree(onCc)
+  await leave(await whenFree(() => connect(onNode)))
+  const second = await whenFree(() => connect(onCc))
   await ec2.send(new DisableSerialConsoleAccessCommand())
   const { code, reason } = await second.closed
   assert.equal(code, 1008)
   assert.match(reason, /no serial console access/)
   await ec2.send(new EnableSerialConsoleAccessCommand())
-  const third = await whenFree(onCc)
+  const third = await whenFree(() => connect(onCc))
   await ec2.send(new StopInstancesCommand({ InstanceIds: [onCc] }))
   assert.deepEqual(await third.closed, { code: 1000, reason: 'the serial port was closed' })
   await reach(ec2, [onCc], 'stopped')
   assert.equal((await refused(onCc)).code, 'EC2InstanceStateInvalidException')
 })
 
-async function leave(user: SerialUser): Promise<void> {
-  user.socket.close()
-  await user.closed
-}
-
-/** The user before has left, or the host is on its way back. */
-async function whenFree(instance: string): Promise<SerialUser> {
-  const users: SerialUser[] = []
-  await until('the console is free', async () => {
-    const user = await connect(instance).catch(() => null)
-    if (user !== null) users.push(user)
-    return user !== null
-  })
-  return users[0] as SerialUser
-}
+test('a gateway that stops says so to its users, and what went on is counted', async () => {
+  const instance = guestOf(node)
+  const user = await whenFree(() => connect(instance))
+  const { adminPort } = cloud.config
+  const metrics = async () => (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text()
+  const before = await metrics()
+  assert.match(before, /^mallee_serial_console_sessions 1$/m)
+  assert.match(before, /^mallee_serial_console_bytes_total\{direction="in"\} \d{7}$/m)
+  const refusedOnce =
+    /action="StartSerialConsoleSession",code="SerialConsoleAccessDisabledException"\} 1$/m
+  assert.match(before, refusedOnce)
+  await cloud.stop()
+  assert.deepEqual(await user.closed, { code: 1001, reason: 'the gateway stops' })
+  await cloud.start()
+  await leave(await whenFree(() => connect(instance)))
+})

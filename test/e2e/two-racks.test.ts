@@ -16,7 +16,13 @@ import {
 import { until } from '../../sandbox/until.ts'
 import { TRUNK_DEVICE } from '../../sandbox/wiring.ts'
 import { startWorld, type World } from '../../sandbox/world.ts'
-import { type SerialUser, serialUser, serialWish } from '../support/serial-client.ts'
+import {
+  leave,
+  type SerialUser,
+  serialUser,
+  serialWish,
+  whenFree,
+} from '../support/serial-client.ts'
 import { agentPid, pingsDuring, qemuPid, restartAgent, wireguardOnly } from './helpers.ts'
 import { actAsGuest, giveRole } from './role.ts'
 
@@ -107,8 +113,7 @@ test('a user types at the serial console of a guest behind its CC', async () => 
   await user.hears('out-42')
   const isLogged = async () => (await world.consoleLog(a.id)).includes('out-42')
   await until('the log has it, too', isLogged)
-  user.socket.close()
-  await user.closed
+  await leave(user)
 })
 
 test('kill -9 of a CC agent stops no packet, and its next start adopts what is there', async () => {
@@ -132,15 +137,10 @@ test('kill -9 of an NC agent leaves its guest running, and the next start adopts
   assert.equal(await qemuPid(node, a.id), before)
   const { code, reason } = await user.closed
   assert.ok(code === 1000 || code === 1011, `${code} ${reason}`)
-  let again: SerialUser | null = null
-  await until('its console is there again', async () => {
-    again = await serialConsole(a).catch(() => null)
-    return again !== null
-  })
-  const next = again as SerialUser | null
-  next?.send('echo still-$((40 + 2))\n')
-  await next?.hears('still-42')
-  next?.socket.close()
+  const next = await whenFree(() => serialConsole(a))
+  next.send('echo still-$((40 + 2))\n')
+  await next.hears('still-42')
+  await leave(next)
 })
 
 test('kill -9 of the gateway stops no packet; after its return all is as it was', async () => {

@@ -81,6 +81,22 @@ export async function serialRefusal(socket: WebSocket): Promise<Refusal> {
   throw new Error('the serial console was opened')
 }
 
+export async function leave(user: SerialUser): Promise<void> {
+  user.socket.close()
+  await user.closed
+}
+
+/** The user before is just leaving, or the host is on its way back. */
+export async function whenFree(connect: () => Promise<SerialUser>): Promise<SerialUser> {
+  const users: SerialUser[] = []
+  await until('the console is free', async () => {
+    const user = await connect().catch(() => null)
+    if (user !== null) users.push(user)
+    return user !== null
+  })
+  return users[0] as SerialUser
+}
+
 function opened(socket: WebSocket): Promise<Refusal | null> {
   return new Promise((resolve, reject) => {
     socket.on('open', () => resolve(null))
