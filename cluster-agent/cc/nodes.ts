@@ -159,16 +159,19 @@ export class Nodes {
         const seen = nodeStatus(body.value, true)
         if (seen.body.case === 'host') state.keepNode(seen.body.value)
         board.set([seen])
-      } else if (this.#isTheirs(host, body)) board.set([status])
+      } else if (this.#isTheirs(host, status)) board.set([status])
     }
   }
 
   /** May the node `host` say this of an instance, or of a load balancer's node? */
-  #isTheirs(host: string, body: Status['body']): boolean {
+  #isTheirs(host: string, { key, body }: Status): boolean {
     if (body.case === 'instance') return body.value.host === host
     if (body.case !== 'balancer' && body.case !== 'target') return false
-    const key = `balancer/${body.value.interfaceId}`
-    return bodyAt(this.#parts.state.desired(), key, 'balancer')?.host === host
+    const { interfaceId } = body.value
+    // Under another key it would stand for another node's word.
+    if (!`${key}/`.startsWith(`${body.case}/${interfaceId}/`)) return false
+    const balancer = bodyAt(this.#parts.state.desired(), `balancer/${interfaceId}`, 'balancer')
+    return balancer?.host === host
   }
 
   #closed(host: string, session: OpenSession): void {
