@@ -108,6 +108,7 @@ const parsedOf: Readonly<Record<PolicyKind, WeakMap<object, Map<string, ParsedPo
   trust: new WeakMap(),
   session: new WeakMap(),
   boundary: new WeakMap(),
+  bucket: new WeakMap(),
 }
 
 /**

@@ -33,7 +33,8 @@ export interface AccessRequest {
   readonly conditions: Values
 }
 
-export type PolicySource = 'identity' | 'boundary' | 'session' | 'resource'
+/** `resource` is a role's trust policy, `bucket` that of a bucket. */
+export type PolicySource = 'identity' | 'boundary' | 'session' | 'resource' | 'bucket'
 
 export interface MatchedStatement {
   readonly source: PolicySource
@@ -63,16 +64,7 @@ export function evaluate(policies: CallerPolicies, request: AccessRequest): Deci
 function verdict(sets: PolicySets, request: AccessRequest): Decision {
   const action = request.action.toLowerCase()
   const matched: MatchedStatement[] = []
-  const look = (source: PolicySource, candidates: readonly Candidate[]): boolean => {
-    let isAllowed = false
-    for (const { policy, statement } of candidates) {
-      if (!applies(statement, request)) continue
-      const { index, sid, effect } = statement
-      matched.push({ source, policy, statement: index, sid, effect })
-      isAllowed ||= effect === 'Allow'
-    }
-    return isAllowed
-  }
+  const look = lookInto(request, matched)
   const identity = look('identity', inAll(sets.identity, action))
   const boundary = sets.boundary === null || look('boundary', inOne(sets.boundary, action))
   const session = sets.session === null || look('session', inAll(sets.session, action))
@@ -92,6 +84,57 @@ function verdict(sets: PolicySets, request: AccessRequest): Decision {
 }
 
 /**
+ * For a bucket, which may have a policy: within the account that owns it, either that or the
+ * caller's own policies allow; from another account both must. Nobody has no policies to limit it.
+ */
+export function evaluateShared(
+  policies: CallerPolicies,
+  bucket: { readonly policy: ParsedPolicy | null; readonly account: string },
+  request: AccessRequest,
+): Decision {
+  const action = request.action.toLowerCase()
+  const matched: MatchedStatement[] = []
+  const look = lookInto(request, matched)
+  const sets = policies === 'root' ? null : policies
+  const hasIdentity = sets === null || look('identity', inAll(sets.identity, action))
+  const hasBoundary = !sets?.boundary || look('boundary', inOne(sets.boundary, action))
+  const hasSession = !sets?.session || look('session', inAll(sets.session, action))
+  const { policy, account } = bucket
+  if (policy !== null) look('bucket', inOne(policy, action))
+  const denial = matched.find(({ effect }) => effect === 'Deny')?.source
+  if (denial !== undefined) return refused('explicit', denial, matched)
+  const namings = policy === null ? [] : namingsIn(policy, request, action)
+  const limits = !hasBoundary ? 'boundary' : !hasSession ? 'session' : null
+  let lacks: PolicySource | null = hasIdentity ? limits : 'identity'
+  if (request.principal.account !== account) lacks = namings.length === 0 ? 'bucket' : lacks
+  else if (namings.includes('exact')) lacks = null
+  else if (namings.some((each) => each === 'role' || each === 'everyone')) lacks = limits
+  return lacks === null ? allowed(matched) : refused('implicit', lacks, matched)
+}
+
+/** Whether candidates allow. Those that are about the request are added to `matched`. */
+function lookInto(request: AccessRequest, matched: MatchedStatement[]) {
+  return (source: PolicySource, candidates: readonly Candidate[]): boolean => {
+    let isAllowed = false
+    for (const { policy, statement } of candidates) {
+      if (!applies(statement, request)) continue
+      const { index, sid, effect } = statement
+      matched.push({ source, policy, statement: index, sid, effect })
+      isAllowed ||= effect === 'Allow'
+    }
+    return isAllowed
+  }
+}
+
+/** How those statements that allow the request name who asks. */
+function namingsIn(policy: ParsedPolicy, request: AccessRequest, action: string) {
+  return inOne(policy, action)
+    .map(({ statement }) => statement)
+    .filter((one) => one.effect === 'Allow' && applies(one, request))
+    .map((one) => granted(one, request.principal))
+}
+
+/**
  * With a resource's own policy: it must allow, and who it names how decides whether that is enough.
  * Within an account, a user or session that is named is allowed whatever else is not said; a role
  * that is named is limited by boundary and session; an account that is named leaves it to its own
@@ -103,10 +146,7 @@ function missing(
   action: string,
   has: { identity: boolean; boundary: boolean; session: boolean },
 ): PolicySource | null {
-  const namings = inOne(resource, action)
-    .map(({ statement }) => statement)
-    .filter((one) => one.effect === 'Allow' && applies(one, request))
-    .map((one) => granted(one, request.principal))
+  const namings = namingsIn(resource, request, action)
   if (namings.length === 0) return 'resource'
   // A service has no policies of its own.
   if (request.principal.kind === 'service') return null
@@ -233,6 +273,8 @@ function nameOf(source: PolicySource): string {
       return 'session policy'
     case 'resource':
       return 'role trust policy'
+    case 'bucket':
+      return 'resource-based policy'
     default:
       return never(source)
   }

@@ -8,8 +8,8 @@ import { type PrincipalPattern, parsePrincipal } from './principal-patterns.ts'
 import { resourceFault } from './resource-patterns.ts'
 import { type Pattern, parseTemplate, type Template } from './templates.ts'
 
-/** Trust policies have principals and no resources; all others the other way round. */
-export type PolicyKind = 'identity' | 'trust' | 'session' | 'boundary'
+/** Trust policies have principals and no resources, a bucket's both, all others only resources. */
+export type PolicyKind = 'identity' | 'trust' | 'session' | 'boundary' | 'bucket'
 
 export interface ParsedPolicy {
   readonly version: '2008-10-17' | '2012-10-17'
@@ -22,7 +22,7 @@ export interface Statement {
   readonly index: number
   readonly sid: string
   readonly effect: 'Allow' | 'Deny'
-  /** Null but for trust policies. */
+  /** Null but for policies of a role or a bucket. */
   readonly principal: PrincipalPattern | null
   readonly notAction: boolean
   /** Lower case, as all that is compared with them. */
@@ -130,7 +130,7 @@ function effectOf(json: JsonObject): Result<'Allow' | 'Deny'> {
 function principalOf(json: JsonObject, kind: PolicyKind): Result<PrincipalPattern | null> {
   const negated = json.has('NotPrincipal')
   const element = json.get(negated ? 'NotPrincipal' : 'Principal')
-  if (kind !== 'trust') {
+  if (kind !== 'trust' && kind !== 'bucket') {
     return element === undefined ? ok(null) : no('Policy document should not specify a principal.')
   }
   if (element === undefined) return no('Missing required field Principal')

@@ -1,13 +1,13 @@
-// Principal and NotPrincipal of a trust policy: who may assume a role (IAM user guide, "AWS JSON
-// policy elements: Principal").
+// Principal and NotPrincipal of a role's trust policy and of a bucket's: who may (IAM user guide,
+// "AWS JSON policy elements: Principal").
 
 import { no, ok, type Result } from '../../topology/result.ts'
 import { isObject, type Json } from './json.ts'
 
 /** Who asks. */
 export interface Principal {
-  readonly kind: 'root' | 'user' | 'assumed-role' | 'federated-user' | 'service'
-  /** Twelve digits; of a service none. */
+  readonly kind: 'root' | 'user' | 'assumed-role' | 'federated-user' | 'service' | 'anonymous'
+  /** Twelve digits; of a service and of nobody none. */
   readonly account: string
   /**
    * The ARN of a user or of a session, `arn:aws:sts::<account>:assumed-role/<role>/<session>`; of
@@ -69,6 +69,7 @@ export const NO_PRINCIPALS =
 /** Without regard to negation. The most exact naming counts. */
 export function namingOf(pattern: PrincipalPattern, principal: Principal): Naming {
   const { kind, arn, account, roleArn } = principal
+  if (kind === 'anonymous') return pattern.everyone ? 'everyone' : 'none'
   if (kind === 'service') {
     return pattern.services.has(arn) ? 'exact' : pattern.everyone ? 'everyone' : 'none'
   }

@@ -62,6 +62,7 @@ const TYPES: Readonly<Record<Principal['kind'], string>> = {
   'assumed-role': 'AssumedRole',
   'federated-user': 'FederatedUser',
   service: 'Service',
+  anonymous: 'Anonymous',
 }
 
 /** Of the role that a caller acts as, or of the user that it is or that vouches for it. */
@@ -69,6 +70,22 @@ export function issuerArn(view: View, caller: Caller): string | null {
   const entity = entityOf(view, caller)
   if (entity === null) return null
   return arnOf('groups' in entity ? 'iam-user' : 'iam-role', entity)
+}
+
+/**
+ * Who was made under a name after a policy was written is not whom it names: policies see such a
+ * caller by an id, which no ARN is. `meant` has the ids of whom the policy names, by their ARNs.
+ */
+export function asMeant(
+  meant: Readonly<Record<string, string>>,
+  caller: Caller,
+  principal: Principal,
+): Principal {
+  const [id] = caller.userId.split(':')
+  const arn = principal.roleArn ?? principal.arn
+  const known = Object.hasOwn(meant, arn) ? meant[arn] : undefined
+  if (known === undefined || known === id) return principal
+  return { ...principal, arn: caller.userId, roleArn: null }
 }
 
 function principalAs(entity: Entity | null, { account, userArn: arn, session }: Caller): Principal {

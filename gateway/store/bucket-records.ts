@@ -15,6 +15,43 @@ export interface BucketRecord {
   readonly versioning: Versioning
   /** Absent without any. */
   readonly tags?: Readonly<Record<string, string>>
+  /** Who else may do what with it; absent without one. */
+  readonly policy?: BucketPolicy
+  /** What of that is not to be; absent when its owner took the block away. */
+  readonly publicAccess?: PublicAccessBlock
+  /** What pages of other origins may do with it; absent without any. */
+  readonly cors?: readonly CorsRule[]
+}
+
+export interface BucketPolicy {
+  /** JSON as it was put. */
+  readonly document: string
+  /**
+   * ARN of a user or role → its id when the policy was put: who is made later under that name is
+   * somebody else.
+   */
+  readonly principals: Readonly<Record<string, string>>
+}
+
+/** S3's four switches. There are no ACLs here: those about them are kept for who asks. */
+export interface PublicAccessBlock {
+  readonly blockAcls: boolean
+  readonly ignoreAcls: boolean
+  /** A policy that makes the bucket public is not taken. */
+  readonly blockPolicy: boolean
+  /** Where there is such a policy, only the account's own may what it says. */
+  readonly restrict: boolean
+}
+
+export interface CorsRule {
+  readonly id?: string
+  readonly methods: readonly string[]
+  /** May have one `*` each. */
+  readonly origins: readonly string[]
+  /** Likewise. */
+  readonly headers: readonly string[]
+  readonly exposed: readonly string[]
+  readonly maxAgeSeconds?: number
 }
 
 export interface BucketRecords {

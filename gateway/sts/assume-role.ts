@@ -5,8 +5,8 @@ import type { CallContext, Caller, StsHandlers } from '../aws/handlers.ts'
 import { parsedIn } from '../iam/documents.ts'
 import { arnOf, findEntity } from '../iam/entities.ts'
 import { invalid } from '../iam/errors.ts'
-import { evaluate, type Principal } from '../iam/evaluate.ts'
-import { accessOf } from '../iam/principals.ts'
+import { evaluate } from '../iam/evaluate.ts'
+import { accessOf, asMeant } from '../iam/principals.ts'
 import { arrivalKeys } from '../iam/request-keys.ts'
 import type { Context } from '../iam/templates.ts'
 import type { RoleRecord } from '../store/iam-records.ts'
@@ -142,7 +142,7 @@ function checkTrusted(
   if (access.policies === 'root') {
     throw new ApiError('AccessDenied', 'Roles may not be assumed by root accounts.', 403)
   }
-  const principal = asTrusted(role, caller, access.principal)
+  const principal = asMeant(role.trusted, caller, access.principal)
   const trust = parsedIn(role, role.trust, 'trust')
   const conditions = new Map([...access.keys, ...askedKeys(asked), ...arrivedKeys(context)])
   const actions = [
@@ -154,18 +154,6 @@ function checkTrusted(
     const sets = { ...access.policies, resource: trust }
     if (!evaluate(sets, { action, resource, principal, conditions }).allowed) throw refusal(action)
   }
-}
-
-/**
- * Who was made under a name after the trust policy was written is not whom it names: policies see
- * such a caller by an id, which no ARN is.
- */
-function asTrusted(role: RoleRecord, caller: Caller, principal: Principal): Principal {
-  const [id] = caller.userId.split(':')
-  const arn = principal.roleArn ?? principal.arn
-  const meant = Object.hasOwn(role.trusted, arn) ? role.trusted[arn] : undefined
-  if (meant === undefined || meant === id) return principal
-  return { ...principal, arn: caller.userId, roleArn: null }
 }
 
 function askedKeys({ name, externalId, tags, sourceIdentity }: Asked): Context {

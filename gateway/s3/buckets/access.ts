@@ -1,11 +1,11 @@
-// The guard before every operation of S3: is the bucket there, and do the policies of who calls
-// allow it? Whoever owns a bucket decides about it and what is in it.
+// The guard before every operation of S3: is the bucket there, and do the policies of who calls and
+// of the bucket allow it? Whoever owns a bucket decides about it and what is in it.
 
 import { ApiError } from '../../aws/api-error.ts'
 import type { Caller } from '../../aws/handlers.ts'
 import type { Ask } from '../../iam/ec2-requests.ts'
-import { evaluate } from '../../iam/evaluate.ts'
-import { type Access, accessOf } from '../../iam/principals.ts'
+import { evaluateShared } from '../../iam/evaluate.ts'
+import { type Access, accessOf, asMeant } from '../../iam/principals.ts'
 import { accessDenied } from '../../iam/refusals.ts'
 import { type Arrival, arrivalKeys } from '../../iam/request-keys.ts'
 import { type S3Asked, s3Arn, s3Asks } from '../../iam/s3-requests.ts'
@@ -14,6 +14,8 @@ import type { State, View } from '../../store/state.ts'
 import type { S3Call } from '../wire/call.ts'
 import { S3Error } from '../wire/error.ts'
 import { checkBucketName, noSuchBucket } from './names.ts'
+import { parsedOf } from './policy.ts'
+import { isPublic } from './public-access.ts'
 
 export interface GuardedCall extends S3Asked {
   readonly caller: Caller | null
@@ -30,19 +32,30 @@ export type Guard = (call: GuardedCall) => Promise<Allowed>
 
 /** They are asked about a bucket that is not there yet. */
 const MAKES_BUCKET = 'CreateBucket'
+/** The root of a bucket's account may always do these: a policy must not lock everybody out. */
+const OWNERS_OWN: ReadonlySet<string> = new Set([
+  ...['s3:GetBucketPolicy', 's3:PutBucketPolicy', 's3:DeleteBucketPolicy'],
+])
+/** Who signs nothing. Policies may name it as one of everyone. */
+const NOBODY: Access = {
+  policies: 'root',
+  principal: { kind: 'anonymous', account: '', arn: '', roleArn: null },
+  keys: new Map([['aws:principaltype', ['Anonymous']]]),
+}
 
 export function createGuard(state: Pick<State, 'view' | 'fresh'>): Guard {
   return async (call) => {
     const { operation, bucket: name, input } = call
     if (name !== null) checkBucketName(name, operation === MAKES_BUCKET)
     const view = await viewOf(state, name, operation)
-    const bucket = name === null ? null : view.get('bucket', name)
+    const found = name === null ? null : view.get('bucket', name)
+    const bucket = operation === MAKES_BUCKET ? null : found
     if (name !== null && bucket === null && operation !== MAKES_BUCKET) throw noSuchBucket(name)
-    if (operation !== MAKES_BUCKET) checkExpectedOwner(bucket, input)
+    checkExpectedOwner(bucket, input)
     const judge = createJudge(view, call)
-    for (const ask of s3Asks(call)) judge(ask, operation === MAKES_BUCKET ? null : bucket)
+    for (const ask of s3Asks(call)) judge(ask, bucket)
     return {
-      bucket,
+      bucket: found,
       allows: (action, of, key) => {
         try {
           judge({ action, resource: s3Arn(of.name, key), keys: new Map() }, of)
@@ -75,18 +88,34 @@ function createJudge(
   const ofCall = arrivalKeys(arrival)
   let known: Access | null = null
   return ({ action, resource, keys }, bucket) => {
-    if (caller === null) throw denied()
-    if (bucket !== null && bucket.account !== caller.account) throw denied()
-    known ??= accessOf(view, caller)
-    const access = known
-    if (access.policies === 'root') return
-    const get = (key: string) => ofCall.get(key) ?? access.keys.get(key) ?? keys.get(key)
-    const request = { action, resource, principal: access.principal, conditions: { get } }
-    const decision = evaluate(access.policies, request)
+    known ??= caller === null ? NOBODY : accessOf(view, caller)
+    const { policies, keys: ofCaller } = known
+    // What belongs to no bucket yet belongs to who asks.
+    const account = bucket?.account ?? caller?.account ?? null
+    const isOwn = caller !== null && account === caller.account
+    if (!isOwn && isShut(bucket)) throw denied()
+    if (isOwn && policies === 'root' && OWNERS_OWN.has(action)) return
+    const policy = bucket?.policy
+    const principal =
+      caller === null ? known.principal : asMeant(policy?.principals ?? {}, caller, known.principal)
+    const ofBucket = new Map(account === null ? [] : [['s3:resourceaccount', [account]]])
+    const get = (key: string) =>
+      ofCall.get(key) ?? ofCaller.get(key) ?? keys.get(key) ?? ofBucket.get(key)
+    const request = { action, resource, principal, conditions: { get } }
+    const parsed = policy === undefined ? null : parsedOf(policy)
+    const decision = evaluateShared(policies, { policy: parsed, account: account ?? '' }, request)
     if (decision.allowed) return
-    const conditions = new Map([...ofCall, ...access.keys, ...keys])
+    // Strangers are told nothing of what it hangs on.
+    if (!isOwn || caller === null) throw denied()
+    const conditions = new Map([...ofCall, ...ofCaller, ...keys, ...ofBucket])
     throw accessDenied({ request, conditions, decision, userId: caller.userId })
   }
+}
+
+/** To all of other accounts: there is no policy, or one that is public where that is restricted. */
+function isShut(bucket: BucketRecord | null): boolean {
+  if (bucket?.policy === undefined) return true
+  return bucket.publicAccess?.restrict === true && isPublic(parsedOf(bucket.policy))
 }
 
 /** `x-amz-expected-bucket-owner`: who is wrong about it wants nothing done to the bucket. */

@@ -3,6 +3,8 @@
 import type { S3Handlers } from '../wire/call.ts'
 import { absentHandlers } from './absent.ts'
 import { type LifeParts, lifeHandlers } from './life.ts'
+import { policyHandlers } from './policy.ts'
+import { publicAccessHandlers } from './public-access.ts'
 import { taggingHandlers } from './tagging.ts'
 import { versioningHandlers } from './versioning.ts'
 
@@ -11,6 +13,8 @@ export function bucketHandlers(parts: LifeParts): S3Handlers {
     ...lifeHandlers(parts),
     ...taggingHandlers(parts),
     ...versioningHandlers(parts),
+    ...policyHandlers(parts),
+    ...publicAccessHandlers(parts),
     ...absentHandlers(),
   }
 }

@@ -8,6 +8,7 @@ import type { S3Call, S3Handlers, S3Inputs } from '../wire/call.ts'
 import { notImplemented, S3Error } from '../wire/error.ts'
 import { invalidArgument } from '../wire/values.ts'
 import { type BucketParts, bucketNow, bucketOf, canonicalId } from './bucket.ts'
+import { ALL_BLOCKED } from './public-access.ts'
 import { checkTags } from './tagging.ts'
 
 /** What is in buckets, by their ids. */
@@ -134,7 +135,7 @@ function newBucket({ region, randomHex }: LifeParts, { input, caller, nowMs }: C
   const tags = checkTags(Tags ?? [])
   const record: BucketRecord = {
     ...{ name, id: randomHex(ID_BYTES), account: caller?.account ?? '', rack: '' },
-    ...{ createdAtMs: nowMs, versioning: 'off' },
+    ...{ createdAtMs: nowMs, versioning: 'off', publicAccess: ALL_BLOCKED },
     ...(Object.keys(tags).length > 0 && { tags }),
   }
   return record
