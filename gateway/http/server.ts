@@ -26,7 +26,7 @@ export function createApiServer(
   options: ApiOptions & {
     readonly tls?: Tls
     readonly serial?: SerialConsoles
-    readonly s3?: Pick<S3Options, 'handlers' | 'guard' | 'domains'>
+    readonly s3?: Pick<S3Options, 'handlers' | 'guard' | 'cors' | 'domains'>
   },
 ): FastifyInstance {
   const { serial } = options

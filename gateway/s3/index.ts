@@ -1,6 +1,7 @@
 // S3 as the public port takes it: its operations and what guards them, made of what they need.
 
 import { createGuard } from './buckets/access.ts'
+import { createCors } from './buckets/cors.ts'
 import { bucketHandlers } from './buckets/index.ts'
 import type { LifeParts } from './buckets/life.ts'
 import { objectHandlers } from './objects/index.ts'
@@ -15,11 +16,14 @@ export interface S3Parts extends Omit<LifeParts, 'contents'>, ObjectParts {
 /** Every machine finds itself under names that end so (RFC 6761). */
 const LOCAL = 'localhost'
 
-export function s3Service(parts: S3Parts): Pick<S3Options, 'handlers' | 'guard' | 'domains'> {
+export function s3Service(
+  parts: S3Parts,
+): Pick<S3Options, 'handlers' | 'guard' | 'cors' | 'domains'> {
   const named = parts.domains.split(',').map((name) => name.trim().toLowerCase())
   return {
     handlers: { ...bucketHandlers({ ...parts, contents: parts.index }), ...objectHandlers(parts) },
     guard: createGuard(parts.state),
+    cors: createCors(parts.state),
     domains: [...named.filter((name) => name !== ''), LOCAL],
   }
 }

@@ -2,6 +2,7 @@
 
 import type { S3Handlers } from '../wire/call.ts'
 import { absentHandlers } from './absent.ts'
+import { corsHandlers } from './cors.ts'
 import { type LifeParts, lifeHandlers } from './life.ts'
 import { policyHandlers } from './policy.ts'
 import { publicAccessHandlers } from './public-access.ts'
@@ -15,6 +16,7 @@ export function bucketHandlers(parts: LifeParts): S3Handlers {
     ...versioningHandlers(parts),
     ...policyHandlers(parts),
     ...publicAccessHandlers(parts),
+    ...corsHandlers(parts),
     ...absentHandlers(),
   }
 }

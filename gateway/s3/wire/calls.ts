@@ -15,6 +15,7 @@ import type { KeyUse } from '../../iam/key-uses.ts'
 import type { Arrival } from '../../iam/request-keys.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { Guard } from '../buckets/access.ts'
+import type { Cors } from '../buckets/cors.ts'
 import { type Answer, answerOf, sendAnswer } from './answer.ts'
 import { type Authenticated, authenticate } from './authenticate.ts'
 import { createBody, tooLarge, wholeBody } from './body.ts'
@@ -31,6 +32,7 @@ import { parseQuery, withoutChunking } from './values.ts'
 export interface S3Options {
   readonly handlers: S3Handlers
   readonly guard: Guard
+  readonly cors: Cors
   /** Names under which buckets have hosts of their own, in lower case. */
   readonly domains: readonly string[]
   readonly secretOf: SecretOf
@@ -69,10 +71,13 @@ interface Call {
   caller: Caller | null
   input: object | null
   output: object | null
+  /** Of every answer, for pages of other origins. */
+  forBrowsers: Readonly<Record<string, string>>
   cameToNothing: () => void
 }
 
 const UNKNOWN = 'unknown'
+const PREFLIGHT = 'OPTIONS'
 /** Of one PUT or one part. */
 const MAX_BODY_BYTES = 5 * 2 ** 30
 /** 10,000 parts with a checksum each, or 1,000 keys of 1,024 bytes of which each is escaped. */
@@ -99,6 +104,10 @@ export function createS3Calls(options: S3Options): (request: S3Request) => Promi
     const query = mark < 0 ? '' : url.slice(mark + 1)
     const target = targetOf(headers.get('host')?.[0] ?? '', path, options.domains)
     call.level = levelOf(target)
+    if (method === PREFLIGHT) {
+      return { status: 200, headers: options.cors.preflight(target.bucket, headers), body: '' }
+    }
+    call.forBrowsers = options.cors.headers(target.bucket, method, headers)
     const parameters = parseQuery(query)
     const routed = attempt(() => route({ method, level: call.level, query: parameters, headers }))
     if (routed.ok) call.operation = routed.value
@@ -217,6 +226,7 @@ export function createS3Calls(options: S3Options): (request: S3Request) => Promi
     const call: Call = {
       ...{ requestId: options.requestId(), startedAtMs: clock.nowMs(), request, ...nothing },
       ...{ operation: UNKNOWN, level: 'service', accessKeyId: '', userAgent: '' },
+      forBrowsers: {},
     }
     const { requestId } = call
     const ids = { 'x-amz-request-id': requestId, 'x-amz-id-2': hostIdOf(requestId) }
@@ -229,7 +239,10 @@ export function createS3Calls(options: S3Options): (request: S3Request) => Promi
       answer = await fail(call, error)
     }
     try {
-      await sendAnswer(request, { ...answer, headers: { ...answer.headers, ...ids } })
+      await sendAnswer(request, {
+        ...answer,
+        headers: { ...answer.headers, ...call.forBrowsers, ...ids },
+      })
     } catch (error) {
       log.warn('answer was not sent whole', { requestId, action: call.operation, error })
     }

@@ -57,7 +57,8 @@ export async function startS3(
     ...more,
   }
   const guard = async () => ({ bucket: BUCKET, allows: () => true })
-  const s3 = { handlers, guard, domains: ['localhost'] }
+  const cors = { preflight: () => ({}), headers: () => ({}) }
+  const s3 = { handlers, guard, cors, domains: ['localhost'] }
   const endpoint = await startEndpoint(t, { s3, ...options })
   return { ...endpoint, kept }
 }
