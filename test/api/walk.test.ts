@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { delimiter, join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { MalleeError } from '../../common/errors.ts'
 import { exec } from '../../common/exec.ts'
 import { SERVICES } from '../../gateway/aws/model.ts'
 import { type ServiceParts, serviceHandlers } from '../../gateway/services.ts'
@@ -48,6 +49,8 @@ const FOR_NOTHING = new RegExp(
     '^(image_usage_report|store_image_task|secondary_|security_group_vpc_association|password_data)',
   ].join('|'),
 )
+/** To start Python and say a version. */
+const PYTHON_MS = 60_000
 const YEAR_MS = 365 * 86_400_000
 
 const cloud = await startCloud(lastFirst({ after }))
@@ -150,6 +153,12 @@ async function newAccount(name: string): Promise<{ account: string; keys: readon
   return { account: made.account, keys: [made.accessKeyId, made.secretAccessKey] }
 }
 
+/** A folder without Python; one that is slow to answer is no reason to skip a walk. */
+function notThere(error: unknown): { stdout: string } {
+  if (error instanceof MalleeError && error.code === 'CommandTimeout') throw error
+  return { stdout: '' }
+}
+
 /** boto3's name of a waiter. */
 function snakeCase(waitUntil: string): string {
   const name = waitUntil.replace(/^waitUntil/, '')
@@ -161,9 +170,8 @@ async function pythonOfCli1(): Promise<string | null> {
   const program = 'import awscli; print(awscli.__version__)'
   for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
     const python = join(folder, 'python3')
-    const { stdout } = await exec([python, '-c', program], { okCodes: [0, 1] }).catch(() => ({
-      stdout: '',
-    }))
+    const options = { okCodes: [0, 1], timeoutMs: PYTHON_MS }
+    const { stdout } = await exec([python, '-c', program], options).catch(notThere)
     if (stdout.startsWith('1.')) return python
   }
   return null

@@ -4,7 +4,8 @@ import { until } from '../../../sandbox/until.ts'
 import type { Keys, Said, WalkClient } from './clients.ts'
 import { at, check, filled, type Names, type Step } from './row.ts'
 
-const UNTIL_MS = 20_000
+/** Long, for a machine that does other things too. */
+const UNTIL_MS = 60_000
 
 export interface Walked {
   /** One line for each step that went wrong. */
