@@ -37,8 +37,8 @@ const VPC_FILTERS: Filterable<Vpc> = {
   tags: (vpc) => vpc.Tags,
 }
 
-/** What Ipv6Pool says of the cloud's own addresses; Amazon's are `Amazon`. */
-const IPV6_POOL_NAME = 'Mallee'
+/** As with AWS: clients take any other name for a pool that somebody brought, as Terraform does. */
+const IPV6_POOL_NAME = 'Amazon'
 
 export function vpcAssociationId(vpc: string, cidr: string): string {
   return derivedId('vpc-cidr-assoc', vpc, cidr)

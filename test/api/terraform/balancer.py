@@ -83,6 +83,8 @@ def network_lb():
     assert shown['IpAddressType'] == 'ipv4' and shown['SecurityGroups'] == [group], shown
     assert seen['attributes']['deletion_protection.enabled'] == 'false', seen
     assert seen['tags'] == tags(), seen
+    # Addresses that nobody asked for would be a diff of subnet_mapping.
+    assert not any(one.get('LoadBalancerAddresses') for one in shown['AvailabilityZones']), shown
 
     targets = create_group('tf-targets', vpc)
     assert refreshed(lambda: read_group(targets))['group']['HealthCheckPort'] == 'traffic-port'

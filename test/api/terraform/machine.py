@@ -65,6 +65,8 @@ def aws_instance():
     assert shown['Tags'] == tags() and shown['BlockDeviceMappings'] == [], shown
     card = only(shown['NetworkInterfaces'])
     assert card['Attachment']['DeviceIndex'] == 0 and card['SourceDestCheck'], card
+    # What associate_public_ip_address is read from: without it the instance would be made anew.
+    assert card['Association']['PublicIp'] == shown['PublicIpAddress'], card
     assert seen['burstable'] and not seen['usual'] and seen['credits'] == 'unlimited', seen
     assert seen['userData'] is None and not seen['disableApiStop'], seen
 

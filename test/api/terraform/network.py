@@ -38,7 +38,9 @@ def vpc():
     until('hostnames', lambda: attribute(id, 'enableDnsHostnames'))
     seen = refreshed(read)
     assert seen['attributes'] == [True, True, False], seen
-    assert seen['vpc']['Ipv6CidrBlockAssociationSet'][0]['Ipv6Pool'], seen
+    # Another name would be a diff of assign_generated_ipv6_cidr_block for ever.
+    assert seen['vpc']['Ipv6CidrBlockAssociationSet'][0]['Ipv6Pool'] == 'Amazon', seen
+    border = seen['vpc']['Ipv6CidrBlockAssociationSet'][0]['NetworkBorderGroup']
     assert seen['vpc']['DhcpOptionsId'] and seen['vpc']['OwnerId'], seen
     # An update in place: attributes, tags, and another block.
     ec2.modify_vpc_attribute(VpcId=id, EnableDnsSupport={'Value': False})
@@ -50,6 +52,12 @@ def vpc():
     until('no IPv6', lambda: not [one for one in only(
         ec2.describe_vpcs(VpcIds=[id])['Vpcs']).get('Ipv6CidrBlockAssociationSet', [])
         if one['Ipv6CidrBlockState']['State'] == 'associated'])
+    again = ec2.associate_vpc_cidr_block(
+        VpcId=id, AmazonProvidedIpv6CidrBlock=True,
+        Ipv6CidrBlockNetworkBorderGroup=border)['Ipv6CidrBlockAssociation']['AssociationId']
+    until('IPv6 again', lambda: [one for one in only(
+        ec2.describe_vpcs(VpcIds=[id])['Vpcs'])['Ipv6CidrBlockAssociationSet']
+        if one['AssociationId'] == again and one['Ipv6CidrBlockState']['State'] == 'associated'])
     seen = refreshed(read)
     assert seen['vpc']['Tags'] == [{'Key': 'Stage', 'Value': 'test'}], seen
     assert seen['attributes'] == [True, False, False], seen
@@ -88,6 +96,8 @@ def security_group():
         {**everything, 'UserIdGroupPairs': [{'GroupId': id}]}])
     seen = refreshed(find)
     assert [one['FromPort'] for one in seen['IpPermissions']] == [443], seen
+    # Ports of all protocols would be a diff: the provider has 0 for none.
+    assert not any('FromPort' in one for one in seen['IpPermissionsEgress']), seen
     pair = only(only(seen['IpPermissionsEgress'])['UserIdGroupPairs'])
     assert pair['GroupId'] == id and pair['UserId'] == seen['OwnerId'], seen
     # An update in place: a rule goes and another one comes; aws_vpc_security_group_ingress_rule.
@@ -147,7 +157,8 @@ def eip():
     assert seen['PublicIpv4Pool'], seen
     # An update in place, which is also aws_eip_association.
     reach(machine, 'running')
-    tied = ec2.associate_address(AllocationId=id, InstanceId=machine)['AssociationId']
+    tied = ec2.associate_address(
+        AllocationId=id, InstanceId=machine, AllowReassociation=True)['AssociationId']
     until('it is found by its association', lambda: ec2.describe_addresses(
         Filters=where(association_id=tied))['Addresses'])
     seen, _ = refreshed(read)
@@ -156,7 +167,7 @@ def eip():
     ec2.disassociate_address(AssociationId=tied)
     refused('InvalidAssociationID.NotFound', ec2.disassociate_address, AssociationId=tied)
     assert ec2.describe_addresses(Filters=where(association_id=tied))['Addresses'] == []
-    ec2.release_address(AllocationId=id)
+    ec2.release_address(AllocationId=id, NetworkBorderGroup=seen['NetworkBorderGroup'])
     refused('InvalidAllocationID.NotFound', ec2.describe_addresses, AllocationIds=[id])
     refused('InvalidAllocationID.NotFound', ec2.release_address, AllocationId=id)
     ec2.terminate_instances(InstanceIds=[machine])

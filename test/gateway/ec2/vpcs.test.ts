@@ -30,7 +30,9 @@ test('CreateVpc makes a VPC whole: main table, ACL and group', async (t) => {
   })
   assert.equal(Vpc?.CidrBlock, '172.16.0.0/16')
   assert.equal(Vpc?.IsDefault, false)
-  assert.match(Vpc?.Ipv6CidrBlockAssociationSet?.[0]?.Ipv6CidrBlock ?? '', /\/56$/)
+  const [ipv6] = Vpc?.Ipv6CidrBlockAssociationSet ?? []
+  assert.match(ipv6?.Ipv6CidrBlock ?? '', /\/56$/)
+  assert.equal(ipv6?.Ipv6Pool, 'Amazon')
   assert.deepEqual(Vpc?.Tags, [{ Key: 'Name', Value: 'web' }])
   const view = await cloud.state.fresh()
   const vpc = view.get('vpc', Vpc?.VpcId ?? '')
