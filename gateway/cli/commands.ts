@@ -4,6 +4,7 @@ import { buildRouteMap } from '@stricli/core'
 import { completionRoutes } from '../../common/completion.ts'
 import { accountRoutes } from './account.ts'
 import { balancerRoutes } from './balancer.ts'
+import { bucketRoutes } from './bucket.ts'
 import { cloudRoutes } from './cloud.ts'
 import { doctorCommand } from './doctor.ts'
 import { gatewayCommand } from './gateway.ts'
@@ -33,6 +34,7 @@ export const root = buildRouteMap({
     key: keyRoutes,
     quota: quotaRoutes,
     image: imageRoutes,
+    bucket: bucketRoutes,
     cloud: cloudRoutes,
     pool: poolRoutes,
     type: typeRoutes,

@@ -7,6 +7,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
 import type { AccountParts } from '../accounts.ts'
 import type { OperatorAudit } from '../audit/operator.ts'
+import type { ObjectReport } from '../s3/keeping/keeper.ts'
 import { addAccountRoutes } from './accounts.ts'
 import { addAudit } from './audited.ts'
 import { addBlobRoutes } from './blobs.ts'
@@ -15,6 +16,7 @@ import { addDrainRoutes, type DrainParts } from './drains.ts'
 import { addHostRoutes } from './hosts.ts'
 import { addKeyRoutes } from './keys.ts'
 import { addLoadBalancerRoutes } from './load-balancers.ts'
+import { addObjectRoutes } from './objects.ts'
 import { addOpenApiRoute } from './openapi.ts'
 import { addPoolRoutes } from './pools.ts'
 import { addQuotaRoutes } from './quotas.ts'
@@ -27,6 +29,7 @@ import { addWhyRoutes } from './why.ts'
 
 export interface LocalParts extends StatusParts, DrainParts, TokenParts, AccountParts {
   readonly blobsDir: string
+  readonly objectReport: () => Promise<ObjectReport>
   /** Absent: nothing is written down. */
   readonly audit?: OperatorAudit
 }
@@ -76,6 +79,7 @@ export function createLocalServer(parts: LocalParts): FastifyInstance {
   addDrainRoutes(app, parts)
   addLoadBalancerRoutes(app, parts)
   addBlobRoutes(app, parts)
+  addObjectRoutes(app, parts)
   addCloudRoutes(app, parts)
   addPoolRoutes(app, parts)
   addTypeRoutes(app, parts)

@@ -51,7 +51,7 @@ export async function openObjectStorage(
     const dirs = config.objectDirs.length === 0 ? [objects] : config.objectDirs
     const local = await openLocalBlobs({ name: LOCAL, dirs, known, clock, randomHex, log })
     const blobs = new Map<string, BlobStore>([[LOCAL, local]])
-    const keeper = keepObjects({ ...parts, store, blobs, disks: local.disks })
+    const keeper = keepObjects({ ...parts, store, blobs, disks: () => local.disks() })
     return {
       index: createObjectIndex({ store, clock, randomHex }),
       blobs: local,

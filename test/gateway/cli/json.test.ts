@@ -117,6 +117,8 @@ const LINES: readonly Line[] = [
   ['image list', []],
   ['image remove', ['little']],
   ['image remove', ['little'], REFUSED],
+  ['bucket list', []],
+  ['bucket report', []],
   ['cloud show', []],
   ['cloud set', ['--spot', 'refused']],
   ['cloud set', [], BAD],

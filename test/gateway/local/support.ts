@@ -26,11 +26,14 @@ export interface LocalApi {
   ) => Promise<Answer>
 }
 
+const NO_OBJECTS = { disks: {}, scrubs: {}, damage: [], garbage: 0, usage: null }
+
 export function localParts(cloud: Cloud, more: Partial<LocalParts> = {}): LocalParts {
   return {
     ...{ state: cloud.state, sessions: new Sessions(), clock: systemClock, randomHex },
     ...{ blobsDir: '/nonexistent', caDigest: DIGEST, sealer: { seal: notNeeded, open: notNeeded } },
     ...{ certificateEnds: () => ({ ca: 0, gateway: 0 }), log: silentLog },
+    objectReport: async () => NO_OBJECTS,
     ...more,
   }
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { randomHex } from '../../../common/clock.ts'
 import { silentLog } from '../../../common/log.ts'
+import type { BlobStore } from '../../../gateway/s3/blobs/blobs.ts'
 import { type LocalBlobs, openLocalBlobs } from '../../../gateway/s3/blobs/local.ts'
 import type { NewObject, ObjectVersion } from '../../../gateway/s3/index/objects.ts'
 import type { Store } from '../../../gateway/store/store.ts'
@@ -45,7 +46,7 @@ export async function* inPieces(
 
 /** An object of these bytes in one blob, as a PUT would write it. */
 export async function written(
-  { blobs }: Pick<StorageGround, 'blobs'>,
+  { blobs }: { readonly blobs: Pick<BlobStore, 'write'> },
   key: string,
   bytes: Uint8Array,
 ): Promise<NewObject> {
@@ -57,7 +58,7 @@ export async function written(
 
 /** The bytes of a version, wherever they are. */
 export async function bytesOf(
-  { index, blobs }: Pick<StorageGround, 'index' | 'blobs'>,
+  { index, blobs }: Pick<StorageGround, 'index'> & { readonly blobs: Pick<BlobStore, 'read'> },
   { bucket, key, versionId }: Pick<ObjectVersion, 'bucket' | 'key' | 'versionId'>,
 ): Promise<Buffer> {
   const read = await index.read(bucket, key, versionId)

@@ -1,0 +1,64 @@
+// `mallee bucket …`: buckets of all accounts, and how the storage of their objects is.
+
+import { buildCommand, buildRouteMap } from '@stricli/core'
+import { answering, print, table } from '../../common/cli.ts'
+import type { BucketShown, ObjectStorageShown } from '../local/objects.ts'
+import { callLocal } from './client.ts'
+import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+
+const HEADS = ['NAME', 'ACCOUNT', 'VERSIONING', 'OBJECTS', 'OLDER', 'BYTES']
+const flags = { socket: socketFlag, json: jsonFlag }
+
+const listCommand = buildCommand<LocalFlags>({
+  docs: helped(
+    'Buckets of all accounts and what they held when last counted',
+    'mallee bucket list',
+  ),
+  parameters: { flags },
+  func: ({ socket, json }) =>
+    answering(json, async () => {
+      const call = { method: 'GET', path: '/v1/buckets' } as const
+      const answer = await callLocal<{ buckets: readonly BucketShown[] }>(socket, call)
+      const rows = answer.buckets.map(({ name, account, versioning, usage }) => {
+        const counted = usage && [usage.objects, usage.olderVersions, usage.bytes]
+        return [name, account, versioning, ...(counted ?? ['-', '-', '-']).map(String)]
+      })
+      print(json, answer, table(HEADS, rows))
+    }),
+})
+
+const reportCommand = buildCommand<LocalFlags>({
+  docs: helped(
+    'Disks of objects, how far the scrubber is, and which objects are damaged',
+    'mallee bucket report',
+  ),
+  parameters: { flags },
+  func: ({ socket, json }) =>
+    answering(json, async () => {
+      const call = { method: 'GET', path: '/v1/object-storage' } as const
+      const answer = await callLocal<ObjectStorageShown>(socket, call)
+      print(json, answer, linesOf(answer).join('\n'))
+    }),
+})
+
+function linesOf({ disks, garbage, scrubs, damage }: ObjectStorageShown): string[] {
+  const rounds = Object.entries(scrubs).map(([store, round]) => {
+    if (round === null) return `scrubber of ${store}: has not begun`
+    const since = new Date(round.startedAtMs).toISOString()
+    const until = round.endedAtMs === null ? 'now' : new Date(round.endedAtMs).toISOString()
+    return `scrubber of ${store}: ${round.blobs} blobs from ${since} to ${until}, ${round.skipped} skipped`
+  })
+  return [
+    ...Object.entries(disks).map(([dir, state]) => `disk ${dir}: ${state}`),
+    `garbage: ${garbage} entries wait`,
+    ...rounds,
+    `damaged: ${damage.length}`,
+    // A key may have line ends in it.
+    ...damage.map(({ bucket, key, what }) => `  ${bucket} ${JSON.stringify(key)}: ${what}`),
+  ]
+}
+
+export const bucketRoutes = buildRouteMap({
+  routes: { list: listCommand, report: reportCommand },
+  docs: { brief: 'Buckets and where their objects are' },
+})

@@ -1,0 +1,144 @@
+// Buckets and where their objects are, for operators: what they hold, how the disks are, and what
+// was found damaged.
+
+import type { FastifyInstance } from 'fastify'
+import type { ObjectReport } from '../s3/keeping/keeper.ts'
+import type { BucketRecord } from '../store/bucket-records.ts'
+import type { State } from '../store/state.ts'
+import { route } from './route.ts'
+import {
+  dictionary,
+  integer,
+  list,
+  named,
+  nullable,
+  object,
+  oneOf,
+  type Typed,
+  text,
+  time,
+} from './schema.ts'
+
+interface ObjectParts {
+  readonly state: State
+  readonly objectReport: () => Promise<ObjectReport>
+}
+
+const COUNT = integer({ minimum: 0 })
+
+const BUCKET = named(
+  'Bucket',
+  object({
+    name: text({}),
+    account: text({ description: 'Whose it is' }),
+    versioning: oneOf('off', 'enabled', 'suspended'),
+    createdAtMs: time('When it was made'),
+    usage: nullable(
+      object({
+        objects: integer({ minimum: 0, description: 'Current versions, without delete markers' }),
+        olderVersions: COUNT,
+        bytes: integer({ minimum: 0, description: 'Of all versions' }),
+        inlineObjects: integer({ minimum: 0, description: 'Whose bytes are in the index' }),
+        inlineBytes: COUNT,
+      }),
+      'As of the last count, which is every six hours; null before the first',
+    ),
+  }),
+)
+export type BucketShown = Typed<typeof BUCKET>
+const EXAMPLE_BUCKET: BucketShown = {
+  ...{ name: 'photos', account: '111111111111', versioning: 'enabled' },
+  createdAtMs: 1_785_000_000_000,
+  usage: { objects: 3, olderVersions: 1, bytes: 9_000, inlineObjects: 1, inlineBytes: 40 },
+}
+
+const DAMAGE = object({
+  bucket: text({ description: 'Its name, or its id when it is deleted' }),
+  key: text({}),
+  store: text({ description: 'Store of blobs' }),
+  blob: text({ description: 'Name of its file' }),
+  what: text({ description: 'What is wrong' }),
+  foundAtMs: time('When it was found'),
+})
+const ROUND = object({
+  startedAtMs: time('When it began'),
+  endedAtMs: nullable(time('When it ended'), 'Null: under way'),
+  blobs: integer({ minimum: 0, description: 'That were looked at' }),
+  skipped: integer({ minimum: 0, description: 'Of them, those whose disk was away' }),
+})
+
+const REPORT = named(
+  'ObjectStorage',
+  object({
+    disks: dictionary(oneOf('ok', 'full', 'failing', 'away'), 'By directory'),
+    garbage: integer({ minimum: 0, description: 'Entries that wait to be worked off' }),
+    scrubs: dictionary(nullable(ROUND), 'The last round of the scrubber by store of blobs'),
+    damage: list(DAMAGE, { description: 'Not deleted nor read well since' }),
+  }),
+)
+export type ObjectStorageShown = Typed<typeof REPORT>
+
+export function addObjectRoutes(app: FastifyInstance, { state, objectReport }: ObjectParts): void {
+  route(
+    app,
+    {
+      id: 'listBuckets',
+      summary: 'Buckets of all accounts and what they hold',
+      method: 'GET',
+      path: '/v1/buckets',
+      answer: object({ buckets: list(BUCKET) }),
+      example: { buckets: [EXAMPLE_BUCKET] },
+    },
+    async () => {
+      const { usage } = await objectReport()
+      const buckets = (await state.fresh()).all('bucket')
+      return { buckets: buckets.map((one) => shown(one, usage)) }
+    },
+  )
+
+  route(
+    app,
+    {
+      id: 'getObjectStorage',
+      summary: 'Disks of objects, the scrubber and what it found',
+      method: 'GET',
+      path: '/v1/object-storage',
+      answer: REPORT,
+      example: {
+        ...{ disks: { '/srv/disk1': 'ok' }, garbage: 2, scrubs: { local: null } },
+        damage: [
+          {
+            ...{ bucket: 'photos', key: 'a/b.jpg', store: 'local', foundAtMs: 1_785_000_000_000 },
+            blob: '0123456789abcdef0123456789abcdef',
+            what: 'blob 0123456789abcdef0123456789abcdef is damaged in block 1 (from byte 65536)',
+          },
+        ],
+      },
+    },
+    async () => {
+      const { disks, garbage, scrubs, damage } = await objectReport()
+      const view = await state.fresh()
+      const names = new Map(view.all('bucket').map(({ id, name }) => [id, name]))
+      return {
+        ...{ disks, garbage },
+        scrubs: Object.fromEntries(
+          Object.entries(scrubs).map(([store, round]) => [store, round && roundOf(round)]),
+        ),
+        damage: damage.map((one) => ({ ...one, bucket: names.get(one.bucket) ?? one.bucket })),
+      }
+    },
+  )
+}
+
+function shown(
+  { id, name, account, versioning, createdAtMs }: BucketRecord,
+  usage: ObjectReport['usage'],
+): BucketShown {
+  const none = { objects: 0, olderVersions: 0, bytes: 0, inlineObjects: 0, inlineBytes: 0 }
+  const held = usage === null ? null : (usage.get(id) ?? none)
+  return { name, account, versioning, createdAtMs, usage: held }
+}
+
+function roundOf({ startedAtMs, endedAtMs, blobs, skipped }: Typed<typeof ROUND>) {
+  return { startedAtMs, endedAtMs, blobs, skipped }
+}

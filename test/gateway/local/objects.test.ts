@@ -1,0 +1,65 @@
+// What the operator's API says of buckets and their storage.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ObjectReport } from '../../../gateway/s3/keeping/keeper.ts'
+import { openCloud } from '../ec2/support.ts'
+import { localApi } from './support.ts'
+
+const NOW_MS = 1_785_000_000_000
+const usage = { objects: 3, olderVersions: 1, bytes: 9_000, inlineObjects: 1, inlineBytes: 40 }
+const damage = { store: 'local', blob: 'ab', what: 'blob ab is damaged', foundAtMs: NOW_MS }
+const round = { startedAtMs: NOW_MS, endedAtMs: null, after: 'aa', blobs: 7, skipped: 2 }
+const REPORT: ObjectReport = {
+  disks: { '/srv/disk1': 'ok', '/srv/disk2': 'away' },
+  scrubs: { local: round },
+  damage: [
+    { ...damage, bucket: 'b1', key: 'a' },
+    { ...damage, bucket: 'deleted', key: 'b' },
+  ],
+  garbage: 4,
+  usage: new Map([['b1', usage]]),
+}
+
+test('buckets are shown with what they hold, and damaged objects with their buckets', async (t) => {
+  const cloud = await openCloud(t, { racks: ['a'] })
+  await cloud.state.update(async (tx) => {
+    for (const [name, id] of [
+      ['photos', 'b1'],
+      ['texts', 'b2'],
+    ] as const) {
+      const bucket = { name, id, account: '111111111111', rack: '', createdAtMs: NOW_MS }
+      await tx.put('bucket', [name], { ...bucket, versioning: 'off' })
+    }
+  })
+  const { call } = localApi(t, cloud, { objectReport: async () => REPORT })
+  const { body } = await call('GET', '/v1/buckets')
+  const shown = { account: '111111111111', versioning: 'off', createdAtMs: NOW_MS }
+  const none = { objects: 0, olderVersions: 0, bytes: 0, inlineObjects: 0, inlineBytes: 0 }
+  assert.deepEqual(body['buckets'], [
+    { ...shown, name: 'photos', usage },
+    { ...shown, name: 'texts', usage: none },
+  ])
+  const report = (await call('GET', '/v1/object-storage')).body
+  const { after: _, ...told } = round
+  assert.deepEqual(report, {
+    ...{ disks: REPORT.disks, garbage: 4, scrubs: { local: told } },
+    damage: [
+      { ...damage, bucket: 'photos', key: 'a' },
+      { ...damage, bucket: 'deleted', key: 'b' },
+    ],
+  })
+})
+
+test('what was never counted is not shown as nothing', async (t) => {
+  const cloud = await openCloud(t, { racks: ['a'] })
+  await cloud.state.update(async (tx) => {
+    const bucket = { name: 'photos', id: 'b1', account: '111111111111', rack: '' }
+    await tx.put('bucket', ['photos'], { ...bucket, createdAtMs: NOW_MS, versioning: 'enabled' })
+  })
+  const report = { ...REPORT, usage: null, scrubs: { local: null } }
+  const { call } = localApi(t, cloud, { objectReport: async () => report })
+  const [bucket] = (await call('GET', '/v1/buckets')).body['buckets'] as { usage: unknown }[]
+  assert.equal(bucket?.usage, null)
+  assert.deepEqual((await call('GET', '/v1/object-storage')).body['scrubs'], { local: null })
+})
