@@ -47,17 +47,28 @@ export function attributeHandlers(parts: ObjectParts): S3Handlers {
     },
 
     PutObjectAcl: async (call) => {
-      refuseAcl(call)
-      await findObject(parts, askedOf(call), call.input.VersionId, call.allows)
+      const { version } = await findObject(parts, askedOf(call), call.input.VersionId, call.allows)
+      refuseAcl(call, canonicalId(version.owner))
       return { output: {} }
     },
   }
 }
 
-/** The owner's own canned ACLs change nothing: whoever owns a bucket owns all that is in it. */
-function refuseAcl({ input }: Pick<S3Call<S3Inputs['PutObjectAcl']>, 'input'>): void {
+/**
+ * What says that the owner may do everything changes nothing: whoever owns a bucket owns all that
+ * is in it. Clients that copy send back the list that they have read.
+ */
+function refuseAcl(
+  { input }: Pick<S3Call<S3Inputs['PutObjectAcl']>, 'input'>,
+  owner: string,
+): void {
   refuseWishes(input)
   if (input.ACL !== undefined) return
+  const grants = input.AccessControlPolicy?.Grants ?? []
+  const isOwners = grants.every(
+    ({ Grantee, Permission }) => Grantee?.ID === owner && Permission === 'FULL_CONTROL',
+  )
+  if (isOwners && grants.length > 0) return
   throw new S3Error('AccessControlListNotSupported', 'The bucket does not allow ACLs', 400)
 }
 
