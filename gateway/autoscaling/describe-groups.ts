@@ -130,7 +130,7 @@ function memberShape(
     InstanceType: type,
     AvailabilityZone: zoneName(region, rack),
     AvailabilityZoneId: zoneIdOf(view, region, rack),
-    LifecycleState: hold === null ? state : (`${state}:Wait` as 'Pending:Wait'),
+    LifecycleState: isWaiting(hold) ? (`${state}:Wait` as 'Pending:Wait') : state,
     HealthStatus: healthy ? 'Healthy' : 'Unhealthy',
     LaunchTemplate:
       template === null
@@ -142,6 +142,10 @@ function memberShape(
           },
     ProtectedFromScaleIn: member.protected,
   }
+}
+
+function isWaiting(hold: ScalingMemberRecord['hold']): boolean {
+  return (hold ?? []).some((one) => one.result === null)
 }
 
 /** By tags alone (Auto Scaling API reference, DescribeAutoScalingGroups). */

@@ -134,9 +134,19 @@ export async function obey(state: State, nowMs: number): Promise<void> {
   const view = await state.fresh()
   for (const { id, state: now, rack, host } of view.all('instance')) {
     if (view.get('host', rack, host)?.status?.connected !== true) continue
-    if (now === 'pending') await report(state, id, 'running', nowMs)
+    if (now === 'pending') await boot(state, id, nowMs)
     if (now === 'shutting-down') await report(state, id, 'terminated', nowMs)
   }
+}
+
+/** Unless somebody wants it gone by now. */
+async function boot(state: State, id: string, nowMs: number): Promise<void> {
+  await state.update(async (tx) => {
+    const record = await tx.get('instance', id)
+    if (record?.state !== 'pending') return
+    const observed = { state: 'running', sinceMs: nowMs }
+    await tx.put('instance', [id], { ...record, state: 'running', observed })
+  })
 }
 
 /** Ids of the instances in a lifecycle state, or in any. */
