@@ -14,6 +14,8 @@ const LIFE_MS = 110_000
 const LIVES = [
   ...['aws_vpc', 'aws_security_group', 'aws_eip', 'aws_instance', 'packer', 'aws_iam_role'],
   ...['aws_lb', 'aws_autoscaling_group'],
+  // Subnets, gateways, route tables, key pairs.
+  'ways',
 ]
 /** At once. */
 const LANES = 3

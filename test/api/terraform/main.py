@@ -7,9 +7,11 @@ import balancer
 import machine
 import network
 import role
+import ways
 
 LIVES = {
     'aws_vpc': network.vpc,
+    'ways': ways.ways,
     'aws_security_group': network.security_group,
     'aws_eip': network.eip,
     'aws_instance': machine.aws_instance,
