@@ -28,7 +28,7 @@ import { FilterKeeper } from './filter-keeper.ts'
 import { type NodeConfig, nodeConfig } from './haproxy-config.ts'
 import { type Health, healthOf, targetStatuses, usableTargets } from './health.ts'
 import { type NodePlaces, netnsName, nodePlaces } from './names.ts'
-import { planServers, serverLines } from './servers.ts'
+import { carriedStates, planServers, serverLines } from './servers.ts'
 import type { NodeWanted } from './wanted.ts'
 
 export interface NodeOptions {
@@ -145,7 +145,8 @@ export class BalancerNode {
     log.info('haproxy reload', { interface: this.#interfaceId })
     await this.#writeConfig(config, serverLines(wanted, await serverStats(at.socket)))
     // What is well stays so, and what is not gets nobody until it is.
-    await writeFile(at.states, await serverStates(at.socket), { mode: 0o600 })
+    const states = carriedStates(wanted, await serverStates(at.socket))
+    await writeFile(at.states, states, { mode: 0o600 })
     await reloadHaproxy(at.socket)
     return this.#awaitConfig(config)
   }

@@ -22,6 +22,9 @@ export interface ServersPlan {
   readonly unsettled: boolean
 }
 
+/** Where in a line of a server state file, version 1, something stands. */
+const STATE_WORDS = { backend: 1, isUp: 5, checkHealth: 12, checkPort: 21 } as const
+
 /** The servers of one group, by backend and name. */
 export type GroupServers = Readonly<Record<Backend, ReadonlyMap<string, ServerStat>>>
 
@@ -61,6 +64,27 @@ export function serverLines(
     }
   }
   return lines
+}
+
+/**
+ * What a reload takes over of servers' states: who is well. The file would bring the former port of
+ * checks along, and counts that mean another thing when a group counts otherwise.
+ */
+export function carriedStates({ groups }: NodeWanted, states: string): string {
+  const best = new Map(
+    groups.map(({ id, check }) => [backendName(id, 'checked'), check.rise + check.fall - 1]),
+  )
+  return states
+    .split('\n')
+    .map((line) => {
+      const words = line.split(' ')
+      const health = best.get(words[STATE_WORDS.backend] ?? '')
+      if (health === undefined) return line
+      words[STATE_WORDS.checkHealth] = words[STATE_WORDS.isUp] === '0' ? '0' : `${health}`
+      words[STATE_WORDS.checkPort] = '0'
+      return words.join(' ')
+    })
+    .join('\n')
 }
 
 function planGroup(group: GroupWanted, seen: GroupServers): ServersPlan {

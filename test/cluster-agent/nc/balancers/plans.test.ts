@@ -8,7 +8,11 @@ import { nodeConfig } from '../../../../cluster-agent/nc/balancers/haproxy-confi
 import { healthOf, usableTargets } from '../../../../cluster-agent/nc/balancers/health.ts'
 import { nodePlaces } from '../../../../cluster-agent/nc/balancers/names.ts'
 import { listening } from '../../../../cluster-agent/nc/balancers/node.ts'
-import { planServers, serverLines } from '../../../../cluster-agent/nc/balancers/servers.ts'
+import {
+  carriedStates,
+  planServers,
+  serverLines,
+} from '../../../../cluster-agent/nc/balancers/servers.ts'
 import type {
   CheckWanted,
   GroupWanted,
@@ -167,6 +171,16 @@ for (const path of ['/a b', '/a\nb', 'a', '/\u00e9']) {
 
 test('nodePlaces refuses what would lead elsewhere', () => {
   assert.throws(() => nodePlaces(DEFAULT_PATHS, '../x'), { code: 'BadMessage' })
+})
+
+test('carriedStates keep who is well, and nothing of how checks were', () => {
+  const line = (name: string, up: number, health: number, port: number) =>
+    `3 tg-1 7 ${name} 10.0.0.1 ${up} 0 1 1 5 15 3 ${health} 6 0 0 1 - 80 - 0 ${port} - - 0`
+  const other = '4 open.tg-1 7 a 10.0.0.1 2 0 1 1 5 15 3 4 6 0 0 1 - 80 - 0 0 - - 0'
+  const states = ['1', '# be_id', line('a', 2, 3, 443), line('b', 0, 1, 443), other, '']
+  assert.deepEqual(carriedStates(node([]), states.join('\n')).split('\n'), [
+    ...['1', '# be_id', line('a', 2, 4, 0), line('b', 0, 0, 0), other, ''],
+  ])
 })
 
 test('parseStats reads states, modes and quoted words', () => {

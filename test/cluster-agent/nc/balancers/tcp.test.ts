@@ -65,6 +65,17 @@ describe('load balancers, TCP', { skip: whyNoHosts() ?? false }, () => {
     assert.deepEqual(await names(), ['s2', 's3'])
   })
 
+  test('checks go to another port over HTTPS, whoever vouches for it', async () => {
+    await cloud.serveSecurely(far, 443)
+    const check = { protocol: CheckProtocol.HTTPS, port: 443, codes: ['200-299'] }
+    await cloud.apply({ targets: ['2', '11'], check })
+    await cloud.untilTargets('s2 UNHEALTHY Connection refused', 's11 HEALTHY')
+    assert.deepEqual(await names(), ['s11'])
+    cloud.says(far, '300')
+    await cloud.untilTargets('s2 UNHEALTHY Connection refused', 's11 UNHEALTHY HTTP status 300')
+    cloud.says(far, '200')
+  })
+
   test('targets change and connections stay; a draining one gets no more', async () => {
     await cloud.apply({ targets: ['2'] })
     await cloud.untilTargets('s2 HEALTHY')
@@ -200,7 +211,12 @@ describe('load balancers, TCP', { skip: whyNoHosts() ?? false }, () => {
     assert.deepEqual(readdirSync(nodesDir(paths)), [])
     const ports = await exec(['ovs-vsctl', `--db=${cloud.one.sw.db}`, 'list-ports', 'br-int'])
     assert.doesNotMatch(ports.stdout, /^lb/m)
+    // `rack-join leave` asks nobody what is wanted.
+    await cloud.apply({ targets: ['2'] })
     await cloud.balancers.removeAll()
     assert.equal(existsSync(nodesDir(paths)), false)
+    assert.equal((await exec(['ip', 'netns', 'list'])).stdout.includes(NETNS), false)
+    assert.equal(await masters(), '')
+    assert.doesNotMatch((await exec(['nft', 'list', 'tables'])).stdout, /nodes/)
   })
 })

@@ -1,11 +1,14 @@
 // Targets and clients of load balancers in tests. Run inside of a station's network:
 // node web.ts serve NAME PORT FILE answers TCP and UDP of both families with who it is and whom
 // it hears; it answers GET with the status in FILE, and with nothing at all when that is `silent`.
+// node web.ts secure PORT FOLDER FILE answers HTTPS with that status, by key.pem and cert.pem.
 // node web.ts ask tcp|udp ADDRESS PORT MS COUNT [SOURCE-PORT] prints what it is answered in time.
 
 import { createSocket } from 'node:dgram'
 import { readFileSync } from 'node:fs'
+import { createServer as createHttpsServer } from 'node:https'
 import { connect, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
 
 /** What to run with node. */
 export const WEB = import.meta.filename
@@ -23,6 +26,7 @@ if (process.argv[1] === WEB) await main(process.argv.slice(2))
 
 async function main([verb = '', ...args]: string[]): Promise<void> {
   if (verb === 'serve') return serve(args)
+  if (verb === 'secure') return secure(args)
   const [how, address = '', port = '', patience = '', count = '1', from = '0'] = args
   const at = { address, port: Number(port), patienceMs: Number(patience) }
   for (let n = 0; n < Number(count); n += 1) {
@@ -37,6 +41,13 @@ function serve([name = '', port = '', file = '']: string[]): void {
   const socket = createSocket('udp6')
   socket.on('message', (_, from) => socket.send(name, from.port, from.address))
   socket.bind(Number(port))
+}
+
+function secure([port = '', folder = '', file = '']: string[]): void {
+  const [key, cert] = ['key.pem', 'cert.pem'].map((name) => readFileSync(join(folder, name)))
+  createHttpsServer({ key, cert }, (_, response) => {
+    response.writeHead(Number(readFileSync(file, 'utf8')), { 'content-length': 0 }).end()
+  }).listen(Number(port))
 }
 
 /** Says who it is, then echoes. */
