@@ -13,6 +13,8 @@ export interface Answer {
   readonly body: string | AsyncIterable<Uint8Array> | null
 }
 
+const BODYLESS: ReadonlySet<number> = new Set([204, 304])
+
 /** What the model makes of an output, and what its handler says beside that. */
 export function answerOf(encoded: Encoded, answer: S3Answer<object>): Answer {
   return {
@@ -28,18 +30,27 @@ export function answerOf(encoded: Encoded, answer: S3Answer<object>): Answer {
  */
 export async function sendAnswer(request: S3Request, answer: Answer): Promise<void> {
   const { message, response, waits } = request
-  const { status, headers, body } = answer
+  const { status, headers } = answer
+  const body = message.method === 'HEAD' || BODYLESS.has(status) ? null : (answer.body ?? '')
   const isLate = message.complete || message.readableEnded
   // A client that waits was not asked for its body, or it may be on its way: both end here.
   if (!isLate) response.setHeader('connection', 'close')
   response.writeHead(status, headersFor(headers, body))
-  try {
-    if (body === null || message.method === 'HEAD' || status === 304) response.flushHeaders()
-    else if (typeof body === 'string') response.write(body)
-    else await sendStream(response, body)
-  } catch (error) {
-    message.socket.destroy()
-    throw error
+  if (body !== null && typeof body !== 'string') {
+    try {
+      await sendStream(response, body)
+    } catch (error) {
+      message.socket.destroy()
+      throw error
+    }
+  } else if (isLate) {
+    // Head and body go out together.
+    response.end(body ?? undefined)
+    return
+  } else if (body === null || body === '') {
+    response.flushHeaders()
+  } else {
+    response.write(body)
   }
   if (!isLate && !waits) await drain(message)
   response.end()

@@ -1,0 +1,103 @@
+// Answers on their way out: at the client's pace, whole or visibly not, and within time.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { call, elementIn, rawHead, send, signed, startS3 } from './support.ts'
+
+const PIECE = Buffer.alloc(256 << 10, 'x')
+const PIECES = 40
+
+test('a stream waits for a client that reads slowly, and arrives whole', async (t) => {
+  let given = 0
+  const { port } = await startS3(t, {
+    async GetObject() {
+      const body = (async function* () {
+        for (let i = 0; i < PIECES; i++) {
+          given++
+          yield PIECE
+        }
+      })()
+      return { output: { ContentLength: PIECE.length * PIECES }, body }
+    },
+  })
+  const socket = await rawHead(port, { method: 'GET' }, { connection: 'close' })
+  await once(socket, 'readable')
+  // What the kernel's buffers hold is given; the rest is not.
+  for (let i = 0; i < 50; i++) await turn()
+  assert.ok(given < PIECES, `${given} of ${PIECES} pieces`)
+  assert.equal((await text(socket)).split('\r\n\r\n')[1]?.length, PIECE.length * PIECES)
+  assert.equal(given, PIECES)
+})
+
+test('a stream that breaks ends the connection before the length that was said', async (t) => {
+  const { port, lines } = await startS3(t, {
+    async GetObject() {
+      const body = (async function* () {
+        yield PIECE
+        throw new Error('a disk broke')
+      })()
+      return { output: { ContentLength: PIECE.length * 2 }, body }
+    },
+  })
+  const { headers } = signed(port, { method: 'GET' })
+  await assert.rejects(send(port, { method: 'GET' }, headers))
+  const line = lines.find(({ event }) => event === 'answer was not sent whole')
+  assert.match(String(line?.fields['error']), /a disk broke/)
+})
+
+test('an answer without a body says so', async (t) => {
+  const { port } = await startS3(t, {
+    async DeleteObject() {
+      return { output: {} }
+    },
+    async HeadObject() {
+      return { output: { ContentLength: 7 } }
+    },
+    async GetObject() {
+      return { output: { ETag: '"a"' }, status: 304 }
+    },
+  })
+  const put = await call(port, {})
+  assert.deepEqual([put.status, put.headers['content-length'], put.text], [200, '0', ''])
+  const gone = await call(port, { method: 'DELETE' })
+  assert.deepEqual([gone.status, gone.headers['content-length']], [204, undefined])
+  const head = await call(port, { method: 'HEAD' })
+  assert.deepEqual([head.status, head.headers['content-length']], [200, '7'])
+  const same = await call(port, { method: 'GET' })
+  assert.deepEqual([same.status, same.headers['etag'], same.text], [304, '"a"', ''])
+})
+
+for (const [what, head] of [
+  ['an upload', null],
+  ['a form', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nAction='],
+] as const) {
+  test(`${what} of which nothing more comes is given up`, async (t) => {
+    const { port, app } = await startS3(t)
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const began = once(app.server, 'request')
+    const payload = 'UNSIGNED-PAYLOAD'
+    const socket =
+      head === null
+        ? await rawHead(port, { payload }, { 'content-length': '10' })
+        : connect(port, '127.0.0.1')
+    socket.write(head ?? 'half')
+    await began
+    const answer = text(socket)
+    let isThere = false
+    void answer.then(() => {
+      isThere = true
+    })
+    for (let i = 0; i < 10_000 && !isThere; i++) {
+      await turn()
+      t.mock.timers.tick(1_000)
+    }
+    assert.equal(
+      elementIn({ text: await answer }),
+      head === null ? 'RequestTimeout' : 'RequestTimeoutException',
+    )
+  })
+}
