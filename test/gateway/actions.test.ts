@@ -9,15 +9,24 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { exec } from '../../common/exec.ts'
 import { SCALING_DEVIATIONS } from '../../gateway/autoscaling/deviations.ts'
-import { loadModel, type Model, type Ref, SERVICES } from '../../gateway/aws/model.ts'
+import {
+  type AnyService,
+  loadModel,
+  type Model,
+  type Ref,
+  SERVICES,
+} from '../../gateway/aws/model.ts'
 import { DEVIATIONS } from '../../gateway/ec2/deviations.ts'
 import { BALANCING_DEVIATIONS } from '../../gateway/elb/deviations.ts'
+import { S3_DEVIATIONS } from '../../gateway/s3/deviations.ts'
+import { type S3Parts, s3Service } from '../../gateway/s3/index.ts'
 import { type ServiceParts, serviceHandlers } from '../../gateway/services.ts'
 import { call, codeIn } from './http/sign.ts'
 import { startEndpoint } from './http/support.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const HANDLERS = serviceHandlers({} as ServiceParts)
+const { handlers: S3_HANDLERS } = s3Service({ domains: '' } as S3Parts)
 /** Calls at once. */
 const LANES = 8
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
@@ -32,12 +41,13 @@ test('docs/ec2-actions.md is what the generator makes of models and handlers', a
 })
 
 test('deviations are those of actions that are done', () => {
-  for (const [service, notes] of [
-    ['ec2', DEVIATIONS],
-    ['autoscaling', SCALING_DEVIATIONS],
-    ['elasticloadbalancing', BALANCING_DEVIATIONS],
+  for (const [handlers, notes] of [
+    [HANDLERS.ec2, DEVIATIONS],
+    [HANDLERS.autoscaling, SCALING_DEVIATIONS],
+    [HANDLERS.elasticloadbalancing, BALANCING_DEVIATIONS],
+    [S3_HANDLERS, S3_DEVIATIONS],
   ] as const) {
-    const done = Object.keys(HANDLERS[service])
+    const done = Object.keys(handlers)
     assert.deepEqual(
       Object.keys(notes).filter((action) => !done.includes(action)),
       [],
@@ -46,9 +56,9 @@ test('deviations are those of actions that are done', () => {
 })
 
 test('handlers are those of actions that exist', () => {
-  for (const service of SERVICES) {
-    const actions = Object.keys(loadModel(service).ops)
-    const unknown = Object.keys(HANDLERS[service]).filter((action) => !actions.includes(action))
+  for (const [service, handlers] of Object.entries({ ...HANDLERS, s3: S3_HANDLERS })) {
+    const actions = Object.keys(loadModel(service as AnyService).ops)
+    const unknown = Object.keys(handlers).filter((action) => !actions.includes(action))
     assert.deepEqual(unknown, [], service)
   }
 })

@@ -1,0 +1,31 @@
+// How the operations of S3 that are done differ from AWS, in a few words each, for
+// docs/ec2-actions.md.
+
+import type { S3Handlers } from './wire/call.ts'
+
+const NONE_HERE = 'there is none of them here: always the answer of a bucket without'
+const ENFORCED = 'always `BucketOwnerEnforced`'
+
+export const S3_DEVIATIONS: { readonly [K in keyof S3Handlers]?: string } = {
+  CreateBucket: 'in the cloud as a whole; no Object Lock, no ACLs, no directory buckets',
+  GetBucketAccelerateConfiguration: NONE_HERE,
+  GetBucketAcl: 'always that the owner has everything',
+  GetBucketAnalyticsConfiguration: NONE_HERE,
+  GetBucketEncryption: 'nothing is encrypted here: always that there is no configuration',
+  GetBucketIntelligentTieringConfiguration: NONE_HERE,
+  GetBucketInventoryConfiguration: NONE_HERE,
+  GetBucketLifecycleConfiguration: NONE_HERE,
+  GetBucketLogging: NONE_HERE,
+  GetBucketMetricsConfiguration: NONE_HERE,
+  GetBucketNotificationConfiguration: NONE_HERE,
+  GetBucketOwnershipControls: ENFORCED,
+  GetBucketReplication: NONE_HERE,
+  GetBucketRequestPayment: 'always the owner',
+  GetBucketWebsite: NONE_HERE,
+  GetObjectLockConfiguration: NONE_HERE,
+  PutBucketAcl: 'always `AccessControlListNotSupported`',
+  PutBucketOwnershipControls: 'takes `BucketOwnerEnforced` only',
+  PutBucketPolicy: 'no canonical users, no federated principals',
+  PutBucketRequestPayment: 'takes `BucketOwner` only',
+  PutBucketVersioning: 'no MFA Delete',
+}
