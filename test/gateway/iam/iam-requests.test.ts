@@ -14,8 +14,11 @@ const IAM = `arn:aws:iam::${ACCOUNT}`
 const OF_THE_ACCOUNT = [
   ...['CreateAccountAlias', 'DeleteAccountAlias', 'DeleteAccountPasswordPolicy'],
   ...['GetAccountAuthorizationDetails', 'GetAccountPasswordPolicy', 'GetAccountSummary'],
+  // Of the policies in the request; or of whom it names, who is nobody here.
+  ...['GetContextKeysForCustomPolicy', 'GetContextKeysForPrincipalPolicy'],
   ...['ListAccountAliases', 'ListGroups', 'ListInstanceProfiles', 'ListPolicies', 'ListRoles'],
-  ...['ListUsers', 'UpdateAccountPasswordPolicy'],
+  ...['ListUsers', 'SimulateCustomPolicy', 'SimulatePrincipalPolicy'],
+  'UpdateAccountPasswordPolicy',
 ]
 
 test('every action that IAM answers is about what it names, or about the account', async (t) => {
@@ -46,6 +49,8 @@ for (const [action, input, want] of [
   ['UpdateUser', { UserName: 'bob', NewPath: '/a/' }, [`${IAM}:user/bob`, `${IAM}:user/a/bob`]],
   ['UpdateGroup', { GroupName: 'g', NewGroupName: 'h' }, [`${IAM}:group/g`, `${IAM}:group/h`]],
   ['UpdateUser', { UserName: 'bob' }, [`${IAM}:user/bob`]],
+  ['SimulatePrincipalPolicy', { PolicySourceArn: `${IAM}:user/bob` }, [`${IAM}:user/bob`]],
+  ['GetContextKeysForPrincipalPolicy', { PolicySourceArn: `${IAM}:role/r` }, [`${IAM}:role/r`]],
   ['ListUsers', {}, ['*']],
   ['ListUsers', { PathPrefix: '/a/' }, ['*']],
 ] as const) {
