@@ -28,7 +28,7 @@ import { FilterKeeper } from './filter-keeper.ts'
 import { type NodeConfig, nodeConfig } from './haproxy-config.ts'
 import { type Health, healthOf, targetStatuses, usableTargets } from './health.ts'
 import { type NodePlaces, netnsName, nodePlaces } from './names.ts'
-import { carriedStates, planServers, serverLines } from './servers.ts'
+import { carriedStates, groupServers, planServers, serverLines } from './servers.ts'
 import type { NodeWanted } from './wanted.ts'
 
 export interface NodeOptions {
@@ -200,7 +200,11 @@ export class BalancerNode {
     const refused = await tellHaproxy(socket, plan.commands)
     if (plan.shutdowns.length > 0) await this.#shutdown(new Set(plan.shutdowns))
     await tellHaproxy(socket, plan.deletions)
-    if (plan.commands.length > 0) stats = await serverStats(socket)
+    if (plan.commands.length > 0) {
+      // Trials that have ended say why a target is ill until it is checked again.
+      const trials = wanted.groups.flatMap(({ id }) => [...groupServers(id, stats).trial.values()])
+      stats = [...trials, ...(await serverStats(socket))]
+    }
     this.#take(wanted, stats)
     await this.#filter.follow(wanted, (groupId) => this.#usable(groupId))
     if (refused.length > 0) {
