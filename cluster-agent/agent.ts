@@ -94,9 +94,9 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
   const renewal = startRenewal({ config, identity, renewed, clock, chance, log })
   publish()
   const offState = state.onAccept(wake)
-  const offRoles = roles.onStatus(() => {
+  const offRoles = roles.onStatus((onlyTold = false) => {
     publish()
-    wake()
+    if (!onlyTold) wake()
   })
   for (const loop of loops) loop.start()
   session.start()

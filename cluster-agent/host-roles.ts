@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { OpenBlob } from '../proto/blob.ts'
 import type { Status } from '../proto/gen/mallee/v1/observed_pb.js'
 import type { Desired } from '../proto/resources.ts'
+import type { StatusListener } from './role.ts'
 
 export interface HostPass {
   readonly name: string
@@ -27,7 +28,7 @@ export interface HostRoles {
    */
   readonly passes: readonly HostPass[]
   readonly statuses: () => readonly Status[]
-  readonly onStatus: (listener: () => void) => () => void
+  readonly onStatus: (listener: StatusListener) => () => void
   /** Empty without the role cc. */
   readonly wireguardPublicKey: () => string
   readonly wireguardEndpoints: () => readonly string[]

@@ -55,7 +55,7 @@ test('simulatedRoles boots an instance after its time, says so, and forgets what
     const [{ body } = {}] = model.statuses()
     return body?.case === 'instance' ? body.value.state : undefined
   }
-  const heard = new Promise<void>((resolve) => model.onStatus(resolve))
+  const heard = new Promise<void>((resolve) => model.onStatus(() => resolve()))
   await pass(model, new Map([instance('i-1', Power.RUNNING), instance('i-2', Power.RUNNING, 'n2')]))
   states.push(state())
   now.wake()
@@ -112,7 +112,7 @@ test('simulatedRoles has load balancers; a target is well while its guest answer
   ]
   await pass(model, desired)
   assert.deepEqual(told(), states(UNHEALTHY, HEALTHY, UNHEALTHY, HEALTHY))
-  const heard = new Promise<void>((resolve) => model.onStatus(resolve))
+  const heard = new Promise<void>((resolve) => model.onStatus(() => resolve()))
   now.wake()
   await heard
   assert.deepEqual(told(), states(HEALTHY, HEALTHY, UNHEALTHY, HEALTHY))

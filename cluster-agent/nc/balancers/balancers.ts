@@ -8,6 +8,7 @@ import type { Status } from '../../../proto/gen/mallee/v1/observed_pb.js'
 import type { Desired } from '../../../proto/resources.ts'
 import { removeGuard } from '../../host/guard.ts'
 import type { Switch } from '../../host/ovs.ts'
+import type { StatusListener } from '../../role.ts'
 import { guardNodes, linksReconciler, nodeLinks } from './links.ts'
 import { nodesDir } from './names.ts'
 import { BalancerNode, balancerStatus, type NodeOptions } from './node.ts'
@@ -24,7 +25,7 @@ const LOOK_SOON_MS = 200
 export class Balancers {
   readonly #options: BalancersOptions
   readonly #nodes = new Map<string, BalancerNode>()
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Set<StatusListener>()
   /** Nodes whose interface or network is not here. */
   #homeless: readonly NodeWanted[] = []
   readonly #loop: Loop
@@ -54,9 +55,9 @@ export class Balancers {
       this.#nodes.delete(id)
     }
     // The switch gets a port for each veth that has come, so somebody must hear of it.
-    if ((await reconcileOnce(linksReconciler(this.#options, links), log)) > 0) this.#told = ''
+    const steps = await reconcileOnce(linksReconciler(this.#options, links), log)
     await guardNodes(this.#options)
-    this.#changed()
+    if (steps > 0) for (const listener of this.#listeners) listener()
     const failures: unknown[] = []
     for (const [id, node] of wanted) {
       if (!there.has(id)) continue
@@ -83,7 +84,7 @@ export class Balancers {
   }
 
   /** Calls back when something is to be told, or a device has come; until the end is called. */
-  onChange(listener: () => void): () => void {
+  onChange(listener: StatusListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
@@ -136,7 +137,7 @@ export class Balancers {
     )
     if (news === this.#told) return
     this.#told = news
-    for (const listener of this.#listeners) listener()
+    for (const listener of this.#listeners) listener(true)
   }
 }
 
