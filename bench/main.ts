@@ -15,6 +15,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   networks: () => import('./networks.ts'),
   overlay: () => import('./overlay.ts'),
   policies: () => import('./policies.ts'),
+  s3: () => import('./s3.ts'),
   's3-store': () => import('./s3-store.ts'),
   store: () => import('./store.ts'),
 }

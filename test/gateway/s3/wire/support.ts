@@ -77,6 +77,7 @@ export interface Wish {
   readonly atMs?: number
   readonly region?: string
   readonly accessKeyId?: string
+  readonly secret?: string
 }
 
 export interface Signed {
@@ -89,7 +90,7 @@ export interface Signed {
 
 export function signed(port: number, wish: Wish): Signed {
   const { method = 'PUT', path = '/bucket/key', query = '', body = '' } = wish
-  const { region = REGION, accessKeyId = KEY.accessKeyId } = wish
+  const { region = REGION, accessKeyId = KEY.accessKeyId, secret = KEY.secretAccessKey } = wish
   const iso = new Date(wish.atMs ?? Date.now()).toISOString()
   const timestamp = `${iso.slice(0, 19)}Z`.replaceAll(/[-:]/g, '')
   const date = timestamp.slice(0, 8)
@@ -104,7 +105,7 @@ export function signed(port: number, wish: Wish): Signed {
   const scope = `${date}/${region}/s3/aws4_request`
   const key = [date, region, 's3', 'aws4_request'].reduce<Buffer>(
     (by, part) => createHmac('sha256', by).update(part).digest(),
-    Buffer.from(`AWS4${KEY.secretAccessKey}`),
+    Buffer.from(`AWS4${secret}`),
   )
   const toSign = ['AWS4-HMAC-SHA256', timestamp, scope, hash('sha256', canonical)].join('\n')
   const signature = createHmac('sha256', key).update(toSign).digest('hex')
