@@ -153,6 +153,17 @@ test('a bucket is public when its owner takes the block away, and as far as it s
   await s3.deleteBucket({ Bucket })
 })
 
+test('an account that is blocked may nothing', async () => {
+  const blockable = await cloud.local<Keys>({
+    ...{ method: 'POST', path: '/v1/accounts', body: { name: 'blockable' } },
+  })
+  const client = clientsOf(blockable)
+  const id = (await client.iam.getUser({})).User?.Arn?.split(':')[4] ?? ''
+  assert.equal(await refusal(client.s3.listBuckets({})), 'accepted')
+  await cloud.local({ method: 'PUT', path: `/v1/accounts/${id}`, body: { isBlocked: true } })
+  assert.equal(await refusal(client.s3.listBuckets({})), 'AccessDenied')
+})
+
 test('conditions of a policy see where a call comes from', async () => {
   const Bucket = 'from-here'
   await s3.createBucket({ Bucket })

@@ -48,6 +48,7 @@ export function createGuard(state: Pick<State, 'view' | 'fresh'>): Guard {
     const { operation, bucket: name, input } = call
     if (name !== null) checkBucketName(name, operation === MAKES_BUCKET)
     const view = await viewOf(state, name, operation)
+    if (call.caller !== null && isBlocked(view, call.caller)) throw blocked()
     const found = name === null ? null : view.get('bucket', name)
     const bucket = operation === MAKES_BUCKET ? null : found
     if (name !== null && bucket === null && operation !== MAKES_BUCKET) throw noSuchBucket(name)
@@ -78,6 +79,10 @@ async function viewOf(
   const view = state.view()
   const isThere = name === null || view.get('bucket', name) !== null || operation === MAKES_BUCKET
   return isThere ? view : await state.fresh()
+}
+
+function isBlocked(view: View, { account }: Caller): boolean {
+  return view.get('account', account)?.blockedAtMs !== undefined
 }
 
 /** Throws AccessDenied for what may not be. */
@@ -122,6 +127,14 @@ function isShut(bucket: BucketRecord | null): boolean {
 function checkExpectedOwner(bucket: BucketRecord | null, input: S3Asked['input']): void {
   const expected = input['ExpectedBucketOwner']
   if (bucket !== null && expected !== undefined && expected !== bucket.account) throw denied()
+}
+
+function blocked(): S3Error {
+  return new S3Error(
+    'AccessDenied',
+    'Your account is currently blocked. Contact the operator of this cloud.',
+    403,
+  )
 }
 
 function denied(): S3Error {

@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import { createThrottle } from '../../../../gateway/http/throttle.ts'
 import { call, elementIn, rawHead, send, signed, startS3 } from './support.ts'
 
 const PIECE = Buffer.alloc(256 << 10, 'x')
@@ -69,6 +70,27 @@ test('an answer without a body says so', async (t) => {
   assert.deepEqual([head.status, head.headers['content-length']], [200, '7'])
   const same = await call(port, { method: 'GET' })
   assert.deepEqual([same.status, same.headers['etag'], same.text], [304, '"a"', ''])
+})
+
+test('what changes buckets is in the audit log, what is done with objects is not', async (t) => {
+  const told: string[] = []
+  const audit = async ({ action }: { readonly action: string }) => void told.push(action)
+  const handlers = { DeleteBucket: async () => ({ output: {} }) }
+  const { port } = await startS3(t, handlers, { audit })
+  await call(port, {})
+  await call(port, { method: 'DELETE', path: '/bucket' })
+  await call(port, { path: '/bucket', query: 'tagging=', body: '<Tagging/>' })
+  await call(port, { method: 'GET', path: '/bucket', query: 'tagging=' })
+  assert.deepEqual(told, ['DeleteBucket', 'PutBucketTagging'])
+})
+
+test('who calls too often is told to slow down', async (t) => {
+  const { port, metrics } = await startS3(t, {}, { throttle: createThrottle(0.0001) })
+  assert.equal((await call(port, {})).status, 200)
+  const answer = await call(port, {})
+  assert.deepEqual([answer.status, elementIn(answer)], [503, 'SlowDown'])
+  const { text: scraped } = await metrics.scrape()
+  assert.match(scraped, /mallee_api_throttled_total\{service="s3",action="PutObject"\} 1/)
 })
 
 for (const [what, head] of [
