@@ -134,13 +134,15 @@ export function createS3Calls(options: S3Options): (request: S3Request) => Promi
     const { sourceIp, secure } = call.request
     const input = withoutChunking(decoder.head(operation, parts))
     call.input = input
-    admit(call, input)
+    if (caller !== null) admit(call, input, caller.account)
     const handler = Object.hasOwn(options.handlers, operation)
       ? (options.handlers[operation as keyof S3Handlers] as unknown as AnyHandler)
       : undefined
     const arrival: Arrival = { sourceIp, userAgent, secure, region, nowMs }
     const { bucket, key } = parts
     const allowed = await options.guard({ operation, bucket, key, input, caller, arrival })
+    // Who signs nothing takes from another budget than the account that owns the bucket.
+    if (caller === null) admit(call, input, `nobody at ${allowed.bucket?.account ?? ''}`)
     if (handler === undefined) throw notImplemented(operation)
     const payload = decoder.payloadOf(operation)
     const body = payload.kind === 'none' ? null : bodyOf(call, parts, proof, payload.kind)
@@ -173,10 +175,8 @@ export function createS3Calls(options: S3Options): (request: S3Request) => Promi
     return createBody({ raw: awaited(call.request), proof, expected, maxBytes })
   }
 
-  function admit(call: Call, input: object): void {
-    if (call.caller === null) return
+  function admit(call: Call, input: object, account: string): void {
     const { operation } = call
-    const { account } = call.caller
     try {
       const asked = { service: 's3', operation, input, account, nowMs: clock.nowMs() } as const
       call.cameToNothing = options.throttle?.(asked) ?? call.cameToNothing

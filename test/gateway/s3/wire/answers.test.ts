@@ -89,8 +89,12 @@ test('who calls too often is told to slow down', async (t) => {
   assert.equal((await call(port, {})).status, 200)
   const answer = await call(port, {})
   assert.deepEqual([answer.status, elementIn(answer)], [503, 'SlowDown'])
+  // Strangers do not use up what the bucket's account may.
+  const unsigned = { 'content-length': '0' }
+  assert.equal((await send(port, {}, unsigned)).status, 200)
+  assert.equal((await send(port, {}, unsigned)).status, 503)
   const { text: scraped } = await metrics.scrape()
-  assert.match(scraped, /mallee_api_throttled_total\{service="s3",action="PutObject"\} 1/)
+  assert.match(scraped, /mallee_api_throttled_total\{service="s3",action="PutObject"\} 2/)
 })
 
 for (const [what, head] of [
