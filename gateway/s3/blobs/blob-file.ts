@@ -1,27 +1,22 @@
-// The file of a blob: the bytes, a CRC-32 of each block of them, and a footer that says how many
-// bytes there are. Block and footer CRCs begin with the blob's id, so that a file in the place of
-// another one is found out too. docs/s3-storage.md has the layout.
+// The file of a blob on a disk (blob-format.ts): written once, each block checked when it is read.
 
 import { type FileHandle, open } from 'node:fs/promises'
-import { crc32 } from 'node:zlib'
-import { MalleeError } from '../../../common/errors.ts'
+import {
+  BLOCK_BYTES,
+  BlockSums,
+  checkBlocks,
+  checkTable,
+  corrupt,
+  endOf,
+  FOOTER_BYTES,
+  readFooter,
+} from './blob-format.ts'
 import type { ByteRange } from './blobs.ts'
 
-export const BLOCK_BYTES = 64 << 10
-const MAGIC = 'MalleeB1'
-const CRC_BYTES = 4
-/** Magic, size (64 bits), bytes of a block, CRC of the table, nothing, CRC of all that. */
-const FOOTER_BYTES = 32
-const FOOTER = { size: 8, block: 16, table: 20, crc: 28 } as const
 /** What goes to the disk, and what comes from it, at a time. */
 const PIECE_BYTES = 1 << 20
 /** Buffers of one write; the kernel takes 1,024 (IOV_MAX). */
 const MAX_BUFFERS = 256
-
-/** How long a blob's file is, in bytes. */
-export function fileBytesOf(sizeBytes: number): number {
-  return sizeBytes + blocksOf(sizeBytes) * CRC_BYTES + FOOTER_BYTES
-}
 
 /**
  * Writes a new file and syncs its content, and its name by `syncName`. Returns how many bytes the
@@ -131,19 +126,9 @@ async function readEnd(handle: FileHandle, id: string): Promise<{ size: number; 
   const { size: fileBytes } = await handle.stat()
   if (fileBytes < FOOTER_BYTES) throw corrupt(id, `is cut short at ${fileBytes} bytes`)
   const footer = await bytesAt(handle, id, fileBytes - FOOTER_BYTES, FOOTER_BYTES)
-  const isWhole =
-    footer.toString('latin1', 0, MAGIC.length) === MAGIC &&
-    footer.readUInt32LE(FOOTER.crc) === crc32(footer.subarray(0, FOOTER.crc), crc32(id)) &&
-    footer.readUInt32LE(FOOTER.block) === BLOCK_BYTES
-  if (!isWhole) throw corrupt(id, `has no footer at byte ${fileBytes - FOOTER_BYTES}`)
-  const size = Number(footer.readBigUInt64LE(FOOTER.size))
-  if (fileBytesOf(size) !== fileBytes) {
-    throw corrupt(id, `has ${fileBytes} bytes in its file instead of ${fileBytesOf(size)}`)
-  }
-  const sums = await bytesAt(handle, id, size, blocksOf(size) * CRC_BYTES)
-  if (crc32(sums, crc32(id)) !== footer.readUInt32LE(FOOTER.table)) {
-    throw corrupt(id, 'has a damaged table of checksums')
-  }
+  const { size, tableBytes } = readFooter(id, footer, fileBytes)
+  const sums = await bytesAt(handle, id, size, tableBytes)
+  checkTable(id, sums, footer)
   return { size, sums }
 }
 
@@ -155,68 +140,6 @@ async function bytesAt(
 ): Promise<Buffer> {
   const piece = await readPiece(handle, id, at, length)
   return Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)
-}
-
-function checkBlocks(id: string, piece: Uint8Array, first: number, sums: Buffer): void {
-  const seed = crc32(id)
-  for (let at = 0; at < piece.length; at += BLOCK_BYTES) {
-    const block = first + at / BLOCK_BYTES
-    const sum = crc32(piece.subarray(at, at + BLOCK_BYTES), seed)
-    if (sum !== sums.readUInt32LE(block * CRC_BYTES)) {
-      throw corrupt(id, `is damaged in block ${block} (from byte ${block * BLOCK_BYTES})`)
-    }
-  }
-}
-
-function endOf(id: string, sizeBytes: number, sums: Buffer): Buffer[] {
-  const footer = Buffer.alloc(FOOTER_BYTES)
-  footer.write(MAGIC, 'latin1')
-  footer.writeBigUInt64LE(BigInt(sizeBytes), FOOTER.size)
-  footer.writeUInt32LE(BLOCK_BYTES, FOOTER.block)
-  footer.writeUInt32LE(crc32(sums, crc32(id)), FOOTER.table)
-  footer.writeUInt32LE(crc32(footer.subarray(0, FOOTER.crc), crc32(id)), FOOTER.crc)
-  return sums.length === 0 ? [footer] : [sums, footer]
-}
-
-/** The CRC of each block, of bytes that come in pieces of any size. */
-class BlockSums {
-  readonly #seed: number
-  #sums = Buffer.alloc(CRC_BYTES)
-  #blocks = 0
-  #crc: number
-  #filled = 0
-
-  constructor(id: string) {
-    this.#seed = crc32(id)
-    this.#crc = this.#seed
-  }
-
-  add(chunk: Uint8Array): void {
-    let at = 0
-    while (at < chunk.length) {
-      const taken = Math.min(BLOCK_BYTES - this.#filled, chunk.length - at)
-      this.#crc = crc32(chunk.subarray(at, at + taken), this.#crc)
-      this.#filled += taken
-      at += taken
-      if (this.#filled === BLOCK_BYTES) this.#next()
-    }
-  }
-
-  end(): Buffer {
-    if (this.#filled > 0) this.#next()
-    return this.#sums.subarray(0, this.#blocks * CRC_BYTES)
-  }
-
-  #next(): void {
-    const at = this.#blocks * CRC_BYTES
-    if (at === this.#sums.length) {
-      this.#sums = Buffer.concat([this.#sums, Buffer.alloc(this.#sums.length)])
-    }
-    this.#sums.writeUInt32LE(this.#crc, at)
-    this.#blocks += 1
-    this.#crc = this.#seed
-    this.#filled = 0
-  }
 }
 
 /** A disk that gets full takes a part of what it is given, and says so only in the result. */
@@ -241,12 +164,4 @@ function without(buffers: readonly Uint8Array[], bytes: number): readonly Uint8A
     left -= buffer.length
   }
   return []
-}
-
-function blocksOf(sizeBytes: number): number {
-  return Math.ceil(sizeBytes / BLOCK_BYTES)
-}
-
-function corrupt(id: string, what: string): MalleeError {
-  return new MalleeError('DataCorrupt', `blob ${id} ${what}`)
 }

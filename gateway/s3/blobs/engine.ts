@@ -1,0 +1,245 @@
+// Blobs in any S3 engine (Ceph's RADOS gateway, for one): each is an object that is written once
+// under a random name, in the same form as a file on a disk, checksums and all. What else S3 can do
+// is not asked of it.
+
+import type { Clock, RandomHex } from '../../../common/clock.ts'
+import { codeOf, MalleeError } from '../../../common/errors.ts'
+import {
+  BLOCK_BYTES,
+  BlockSums,
+  checkBlocks,
+  checkTable,
+  corrupt,
+  endOf,
+  FOOTER_BYTES,
+  readFooter,
+} from './blob-format.ts'
+import type { BlobRef, BlobStore, ByteRange, StoredBlob } from './blobs.ts'
+import { type EngineAddress, EngineClient } from './engine-client.ts'
+
+/** Bytes of a part; S3 wants 5 MiB at least and takes 10,000. A blob is in memory up to here. */
+const PART_BYTES = 8 << 20
+const ID_BYTES = 16
+const PREFIX = 'blobs/'
+/** What is read first, as most tables of CRCs are in it. */
+const TAIL_BYTES = 64 << 10
+
+export interface EngineOptions {
+  /** Of this store, in every reference to one of its blobs. */
+  readonly name: string
+  readonly address: EngineAddress
+  readonly clock: Clock
+  readonly randomHex: RandomHex
+}
+
+/** Asks nothing before the first blob does. */
+export function openEngine(options: EngineOptions): BlobStore & { readonly close: () => void } {
+  const { name, randomHex } = options
+  const client = new EngineClient(options.address, options.clock)
+  return {
+    name,
+    write: (bytes) => write(client, name, randomHex(ID_BYTES), bytes),
+    read: (ref, range) => read(client, ref, range ?? null),
+    delete: (id) => remove(client, keyOf(id)),
+    list: () => list(client),
+    verify: async (id) => {
+      let bytes = 0
+      for await (const chunk of read(client, { id, sizeBytes: null }, null)) bytes += chunk.length
+      return bytes
+    },
+    close: () => client.close(),
+  }
+}
+
+async function write(
+  client: EngineClient,
+  store: string,
+  id: string,
+  bytes: AsyncIterable<Uint8Array>,
+): Promise<BlobRef> {
+  const key = keyOf(id)
+  const sums = new BlockSums(id)
+  let upload: string | null = null
+  const etags: string[] = []
+  let held: Uint8Array[] = []
+  let [heldBytes, sizeBytes] = [0, 0]
+  const sendPart = async (): Promise<void> => {
+    upload ??= await begin(client, key)
+    const query = { partNumber: String(etags.length + 1), uploadId: upload }
+    const body = Buffer.concat(held)
+    const answer = await client.call({ method: 'PUT', key, query, body })
+    answer.resume()
+    etags.push(answer.headers.etag ?? '')
+    held = []
+    heldBytes = 0
+  }
+  try {
+    for await (const chunk of bytes) {
+      sums.add(chunk)
+      held.push(chunk)
+      heldBytes += chunk.length
+      sizeBytes += chunk.length
+      if (heldBytes >= PART_BYTES) await sendPart()
+    }
+    held.push(...endOf(id, sizeBytes, sums.end()))
+    if (upload === null) {
+      await client.text({ method: 'PUT', key, body: Buffer.concat(held) })
+    } else {
+      await sendPart()
+      await complete(client, key, upload, etags)
+    }
+    return { store, id, sizeBytes }
+  } catch (error) {
+    // Best effort: what stays is swept as nobody's, and an upload by the engine's own rules.
+    if (upload !== null) await remove(client, key, { uploadId: upload }).catch(() => undefined)
+    await remove(client, key).catch(() => undefined)
+    throw error
+  }
+}
+
+async function begin(client: EngineClient, key: string): Promise<string> {
+  const text = await client.text({ method: 'POST', key, query: { uploads: '' } })
+  const uploadId = /<UploadId>([^<]+)<\/UploadId>/.exec(text)?.[1]
+  if (uploadId !== undefined) return uploadId
+  throw client.unavailable(new Error('an upload without an id'))
+}
+
+async function complete(
+  client: EngineClient,
+  key: string,
+  uploadId: string,
+  etags: readonly string[],
+): Promise<void> {
+  const parts = etags.map(
+    (etag, i) => `<Part><PartNumber>${i + 1}</PartNumber><ETag>${etag}</ETag></Part>`,
+  )
+  const body = Buffer.from(`<CompleteMultipartUpload>${parts.join('')}</CompleteMultipartUpload>`)
+  const text = await client.text({ method: 'POST', key, query: { uploadId }, body })
+  // S3 may say so after it has begun with a 200.
+  const code = /<Error>.*<Code>(\w+)<\/Code>/s.exec(text)?.[1]
+  if (code !== undefined) throw client.unavailable(new Error(`${code} at the end of an upload`))
+}
+
+async function remove(
+  client: EngineClient,
+  key: string,
+  query: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  try {
+    await client.text({ method: 'DELETE', key, query })
+  } catch (error) {
+    if (codeOf(error) !== 'NotFound') throw error
+  }
+}
+
+async function* read(
+  client: EngineClient,
+  { id, sizeBytes }: { readonly id: string; readonly sizeBytes: number | null },
+  range: ByteRange | null,
+): AsyncGenerator<Uint8Array> {
+  const { size, sums } = await readEnd(client, id)
+  if (sizeBytes !== null && size !== sizeBytes) {
+    throw corrupt(id, `has ${size} bytes and not ${sizeBytes}`)
+  }
+  const { start, end } = range ?? { start: 0, end: size }
+  if (start < 0 || start > end || end > size) {
+    throw new RangeError(`bytes ${start} to ${end} of blob ${id}, which has ${size}`)
+  }
+  const stop = Math.min(size, Math.ceil(end / BLOCK_BYTES) * BLOCK_BYTES)
+  let at = Math.floor(start / BLOCK_BYTES) * BLOCK_BYTES
+  if (at >= end) return
+  for await (const blocks of inBlocks(client, id, at, stop)) {
+    checkBlocks(id, blocks, at / BLOCK_BYTES, sums)
+    yield blocks.subarray(Math.max(0, start - at), Math.min(blocks.length, end - at))
+    at += blocks.length
+  }
+  if (at < stop) throw corrupt(id, `ends at byte ${at}`)
+}
+
+/** Whole blocks, but for the last one. */
+async function* inBlocks(
+  client: EngineClient,
+  id: string,
+  from: number,
+  to: number,
+): AsyncGenerator<Uint8Array> {
+  const headers = { range: `bytes=${from}-${to - 1}` }
+  const answer = await client.call({ method: 'GET', key: keyOf(id), headers })
+  let held: Buffer[] = []
+  let heldBytes = 0
+  try {
+    for await (const chunk of answer as AsyncIterable<Buffer>) {
+      held.push(chunk)
+      heldBytes += chunk.length
+      if (heldBytes < BLOCK_BYTES) continue
+      const all = Buffer.concat(held)
+      const whole = all.length - (all.length % BLOCK_BYTES)
+      held = [all.subarray(whole)]
+      heldBytes = all.length - whole
+      yield all.subarray(0, whole)
+    }
+  } catch (cause) {
+    throw cause instanceof MalleeError ? cause : client.unavailable(cause)
+  } finally {
+    answer.destroy()
+  }
+  if (heldBytes > 0) yield Buffer.concat(held)
+}
+
+async function readEnd(client: EngineClient, id: string): Promise<{ size: number; sums: Buffer }> {
+  const { fileBytes, tail } = await readTail(client, id, TAIL_BYTES)
+  if (tail.length < FOOTER_BYTES) throw corrupt(id, `is cut short at ${fileBytes} bytes`)
+  const footer = tail.subarray(tail.length - FOOTER_BYTES)
+  const { size, tableBytes } = readFooter(id, footer, fileBytes)
+  const endBytes = tableBytes + FOOTER_BYTES
+  const end = endBytes <= tail.length ? tail : (await readTail(client, id, endBytes)).tail
+  const sums = end.subarray(end.length - endBytes, end.length - FOOTER_BYTES)
+  checkTable(id, sums, footer)
+  return { size, sums }
+}
+
+async function readTail(
+  client: EngineClient,
+  id: string,
+  bytes: number,
+): Promise<{ fileBytes: number; tail: Buffer }> {
+  const headers = { range: `bytes=-${bytes}` }
+  const answer = await client.call({ method: 'GET', key: keyOf(id), headers })
+  const chunks: Buffer[] = []
+  try {
+    for await (const chunk of answer as AsyncIterable<Buffer>) chunks.push(chunk)
+  } catch (cause) {
+    throw client.unavailable(cause)
+  }
+  const tail = Buffer.concat(chunks)
+  const total = /\/(\d+)$/.exec(String(answer.headers['content-range'] ?? ''))?.[1]
+  return { tail, fileBytes: total === undefined ? tail.length : Number(total) }
+}
+
+async function* list(client: EngineClient): AsyncGenerator<StoredBlob> {
+  let token: string | undefined
+  do {
+    const query = {
+      'list-type': '2',
+      prefix: PREFIX,
+      ...(token && { 'continuation-token': token }),
+    }
+    const text = await client.text({ method: 'GET', key: '', query })
+    for (const [, entry = ''] of text.matchAll(/<Contents>(.*?)<\/Contents>/gs)) {
+      const id = textIn(entry, 'Key').slice(PREFIX.length)
+      if (!/^[0-9a-f]{32}$/.test(id)) continue
+      const writtenAtMs = Date.parse(textIn(entry, 'LastModified'))
+      yield { id, sizeBytes: Number(textIn(entry, 'Size')), writtenAtMs }
+    }
+    token = textIn(text, 'NextContinuationToken') || undefined
+  } while (token !== undefined)
+}
+
+function textIn(xml: string, name: string): string {
+  const text = new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml)?.[1] ?? ''
+  return text.replaceAll('&quot;', '"').replaceAll('&amp;', '&')
+}
+
+function keyOf(id: string): string {
+  return `${PREFIX}${id}`
+}
