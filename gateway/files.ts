@@ -31,6 +31,8 @@ export interface GatewayConfig {
   readonly objectDirs: readonly string[]
   /** Names, separated by commas, under which a bucket has a host of its own: `<bucket>.<name>`. */
   readonly s3Domains: string
+  /** S3 engine for the bytes of objects, `http://KEY:SECRET@host:port/bucket`; '' without. */
+  readonly objectEngine: string
   /** PEM files of the public API; plain HTTP without. */
   readonly tlsCertificate: string | null
   readonly tlsKey: string | null
@@ -54,6 +56,7 @@ const DEFAULTS: GatewayConfig = {
   reachableAt: null,
   socket: DEFAULT_SOCKET,
   objectDirs: [],
+  objectEngine: '',
   s3Domains: '',
   tlsCertificate: null,
   tlsKey: null,

@@ -46,7 +46,7 @@ import { createMetrics } from './metrics.ts'
 import { measured, watchGauges } from './observe.ts'
 import { takeObjects } from './s3/image-objects.ts'
 import { s3Service } from './s3/index.ts'
-import { openObjectStorage } from './s3/storage.ts'
+import { openObjectStorage, storeWishes } from './s3/storage.ts'
 import { openSealer, type Sealer } from './secrets.ts'
 import { serialConsoles } from './serial/consoles.ts'
 import { serialLines } from './serial/lines.ts'
@@ -137,7 +137,10 @@ async function openGateway(
   }
   await upgradeRecords({ state, randomHex, log })
   await ensureDefaultVpcs(state, { nowMs: clock.nowMs(), randomHex, log })
-  const storage = await openObjectStorage(config, { clock, randomHex, chance, log, metrics })
+  const storage = await openObjectStorage(config, {
+    ...{ clock, randomHex, chance, log, metrics },
+    wishes: () => storeWishes(state.view()),
+  })
   onStop(() => storage.close())
   const { stateDir } = config
   const certificate = await GatewayCertificate.open({
@@ -230,7 +233,7 @@ async function openGateway(
     ...(files === 0 ? {} : { audit }),
     ...(factor === 0 ? {} : { throttle: createThrottle(factor) }),
   }
-  const where = { index: storage.index, blobs: storage.blobs, storeOf: storage.storeOf }
+  const where = { index: storage.index, blobsFor: storage.blobsFor, storeOf: storage.storeOf }
   const our = { state, randomHex, region: cloud.region }
   const s3 = s3Service({ ...our, ...where, domains: config.s3Domains })
   const api = createApiServer({
@@ -252,7 +255,7 @@ async function openGateway(
   onStop(() => admin.close())
   await admin.listen({ host: config.listenHost, port: config.adminPort })
   const local = await startLocalServer(config.socket, {
-    objectReport: storage.keeper.report,
+    ...{ objectReport: storage.keeper.report, objectStores: storage.names },
     ...{ state, sealer, sessions, clock, randomHex, blobsDir, log },
     caDigest: caDigest(ca.certificatePem),
     certificateEnds: certificate.ends,

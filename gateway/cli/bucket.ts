@@ -5,8 +5,9 @@ import { answering, print, table } from '../../common/cli.ts'
 import type { BucketShown, ObjectStorageShown } from '../local/objects.ts'
 import { callLocal } from './client.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { bucketName } from './names.ts'
 
-const HEADS = ['NAME', 'ACCOUNT', 'VERSIONING', 'OBJECTS', 'OLDER', 'BYTES']
+const HEADS = ['NAME', 'ACCOUNT', 'VERSIONING', 'STORE', 'OBJECTS', 'OLDER', 'BYTES']
 const flags = { socket: socketFlag, json: jsonFlag }
 
 const listCommand = buildCommand<LocalFlags>({
@@ -19,9 +20,15 @@ const listCommand = buildCommand<LocalFlags>({
     answering(json, async () => {
       const call = { method: 'GET', path: '/v1/buckets' } as const
       const answer = await callLocal<{ buckets: readonly BucketShown[] }>(socket, call)
-      const rows = answer.buckets.map(({ name, account, versioning, usage }) => {
+      const rows = answer.buckets.map(({ name, account, versioning, store, usage }) => {
         const counted = usage && [usage.objects, usage.olderVersions, usage.bytes]
-        return [name, account, versioning, ...(counted ?? ['-', '-', '-']).map(String)]
+        return [
+          name,
+          account,
+          versioning,
+          store ?? 'default',
+          ...(counted ?? ['-', '-', '-']).map(String),
+        ]
       })
       print(json, answer, table(HEADS, rows))
     }),
@@ -58,7 +65,37 @@ function linesOf({ disks, garbage, scrubs, damage }: ObjectStorageShown): string
   ]
 }
 
+interface MoveFlags extends LocalFlags {
+  readonly to: string
+}
+
+const moveCommand = buildCommand<MoveFlags, [string]>({
+  docs: {
+    brief: 'Move the bytes of a bucket to another store, while it is in use',
+    fullDescription: [
+      'Move the bytes of a bucket to another store, while it is in use. New objects go there at',
+      'once, the others follow; small ones stay in the index.',
+      '',
+      'Example:',
+      '  mallee bucket move photos --to engine',
+    ].join('\n'),
+  },
+  parameters: {
+    flags: {
+      to: { kind: 'parsed', parse: String, brief: 'local or engine', placeholder: 'store' },
+      ...flags,
+    },
+    positional: { kind: 'tuple', parameters: [bucketName] },
+  },
+  func: ({ to, socket, json }, name) =>
+    answering(json, async () => {
+      const path = `/v1/buckets/${encodeURIComponent(name)}`
+      const call = { method: 'PUT', path, body: { store: to } } as const
+      print(json, await callLocal(socket, call), `${name}: its bytes go to ${to}`)
+    }),
+})
+
 export const bucketRoutes = buildRouteMap({
-  routes: { list: listCommand, report: reportCommand },
+  routes: { list: listCommand, move: moveCommand, report: reportCommand },
   docs: { brief: 'Buckets and where their objects are' },
 })

@@ -75,6 +75,10 @@ export const typeName = named('name', 'Family, dot, size: t3.nano', async (get) 
   (await get<{ types: { name: string }[] }>('/v1/types')).types.map(({ name }) => name),
 )
 
+export const bucketName = named('name', 'Name of the bucket', async (get) =>
+  (await get<{ buckets: { name: string }[] }>('/v1/buckets')).buckets.map(({ name }) => name),
+)
+
 export const poolName = named('id', 'Id of the pool', async (get) =>
   (await get<{ pools: { id: string }[] }>('/v1/pools')).pools.map(({ id }) => id),
 )

@@ -2,6 +2,7 @@
 // was found damaged.
 
 import type { FastifyInstance } from 'fastify'
+import { MalleeError } from '../../common/errors.ts'
 import type { ObjectReport } from '../s3/keeping/keeper.ts'
 import type { BucketRecord } from '../store/bucket-records.ts'
 import type { State } from '../store/state.ts'
@@ -22,8 +23,10 @@ import {
 interface ObjectParts {
   readonly state: State
   readonly objectReport: () => Promise<ObjectReport>
+  readonly objectStores: readonly string[]
 }
 
+const MAX_NAME = 63
 const COUNT = integer({ minimum: 0 })
 
 const BUCKET = named(
@@ -33,6 +36,7 @@ const BUCKET = named(
     account: text({ description: 'Whose it is' }),
     versioning: oneOf('off', 'enabled', 'suspended'),
     createdAtMs: time('When it was made'),
+    store: nullable(text({}), 'Where its bytes are or go; null: the default of the cloud'),
     usage: nullable(
       object({
         objects: integer({ minimum: 0, description: 'Current versions, without delete markers' }),
@@ -48,7 +52,7 @@ const BUCKET = named(
 export type BucketShown = Typed<typeof BUCKET>
 const EXAMPLE_BUCKET: BucketShown = {
   ...{ name: 'photos', account: '111111111111', versioning: 'enabled' },
-  createdAtMs: 1_785_000_000_000,
+  ...{ createdAtMs: 1_785_000_000_000, store: null },
   usage: { objects: 3, olderVersions: 1, bytes: 9_000, inlineObjects: 1, inlineBytes: 40 },
 }
 
@@ -78,7 +82,8 @@ const REPORT = named(
 )
 export type ObjectStorageShown = Typed<typeof REPORT>
 
-export function addObjectRoutes(app: FastifyInstance, { state, objectReport }: ObjectParts): void {
+export function addObjectRoutes(app: FastifyInstance, parts: ObjectParts): void {
+  const { state, objectReport, objectStores } = parts
   route(
     app,
     {
@@ -93,6 +98,36 @@ export function addObjectRoutes(app: FastifyInstance, { state, objectReport }: O
       const { usage } = await objectReport()
       const buckets = (await state.fresh()).all('bucket')
       return { buckets: buckets.map((one) => shown(one, usage)) }
+    },
+  )
+
+  route(
+    app,
+    {
+      id: 'moveBucket',
+      summary: 'Where the bytes of a bucket are to be; those elsewhere move, while it is in use',
+      method: 'PUT',
+      path: '/v1/buckets/{name}',
+      params: object({ name: text({ minLength: 1, maxLength: MAX_NAME }) }),
+      body: object({ store: text({ maxLength: MAX_NAME, description: 'local or engine' }) }),
+      bodyExample: { store: 'engine' },
+      answer: BUCKET,
+      example: EXAMPLE_BUCKET,
+      refusals: ['BadArgument', 'NotFound'],
+    },
+    async ({ params: { name }, body: { store } }) => {
+      if (!objectStores.includes(store)) {
+        const there = objectStores.join(', ')
+        throw new MalleeError('BadArgument', `${store} is no store of this cloud: ${there}`)
+      }
+      const bucket = await state.update(async (tx) => {
+        const found = await tx.get('bucket', name)
+        if (found === null) throw new MalleeError('NotFound', `there is no bucket ${name}`)
+        const moved = { ...found, store }
+        await tx.put('bucket', [name], moved)
+        return moved
+      })
+      return shown(bucket, (await objectReport()).usage)
     },
   )
 
@@ -131,12 +166,12 @@ export function addObjectRoutes(app: FastifyInstance, { state, objectReport }: O
 }
 
 function shown(
-  { id, name, account, versioning, createdAtMs }: BucketRecord,
+  { id, name, account, versioning, createdAtMs, store }: BucketRecord,
   usage: ObjectReport['usage'],
 ): BucketShown {
   const none = { objects: 0, olderVersions: 0, bytes: 0, inlineObjects: 0, inlineBytes: 0 }
   const held = usage === null ? null : (usage.get(id) ?? none)
-  return { name, account, versioning, createdAtMs, usage: held }
+  return { name, account, versioning, createdAtMs, store: store ?? null, usage: held }
 }
 
 function roundOf({ startedAtMs, endedAtMs, blobs, skipped }: Typed<typeof ROUND>) {

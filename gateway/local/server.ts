@@ -30,6 +30,8 @@ import { addWhyRoutes } from './why.ts'
 export interface LocalParts extends StatusParts, DrainParts, TokenParts, AccountParts {
   readonly blobsDir: string
   readonly objectReport: () => Promise<ObjectReport>
+  /** Stores that a bucket's bytes can be in. */
+  readonly objectStores: readonly string[]
   /** Absent: nothing is written down. */
   readonly audit?: OperatorAudit
 }

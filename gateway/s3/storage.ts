@@ -6,8 +6,12 @@ import type { Clock, RandomHex } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import { filesOf, type GatewayConfig } from '../files.ts'
+import type { BucketRecord } from '../store/bucket-records.ts'
 import { openStore } from '../store/open.ts'
+import type { View } from '../store/state.ts'
 import type { BlobStore } from './blobs/blobs.ts'
+import { openEngine } from './blobs/engine.ts'
+import { parseEngineUrl } from './blobs/engine-client.ts'
 import { openLocalBlobs } from './blobs/local.ts'
 import { createObjectIndex } from './index/object-index.ts'
 import type { ObjectIndex } from './index/objects.ts'
@@ -15,6 +19,8 @@ import { type Keeper, keepObjects, type ObjectMetrics } from './keeping/keeper.t
 
 /** The name of the local disks in references to blobs. Never changes. */
 const LOCAL = 'local'
+/** Of the S3 engine. Never changes either. */
+const ENGINE = 'engine'
 /** Nobody watches this store: revisions that it remembers. */
 const KEEP_REVISIONS = 100
 
@@ -24,14 +30,18 @@ export interface StorageParts {
   readonly chance: () => number
   readonly log: Log
   readonly metrics: ObjectMetrics
+  /** Which buckets, by id, are to have their bytes in which store. */
+  readonly wishes: () => ReadonlyMap<string, string>
 }
 
 export interface ObjectStorage {
   readonly index: ObjectIndex
-  /** Where new objects go. */
-  readonly blobs: BlobStore
+  /** Where new bytes of a bucket go. Throws as storeOf. */
+  readonly blobsFor: (bucket: Pick<BucketRecord, 'store'>) => BlobStore
   /** The store of that name. Throws StoreUnavailable when there is none. */
   readonly storeOf: (name: string) => BlobStore
+  /** Of the stores that there are. */
+  readonly names: readonly string[]
   readonly keeper: Keeper
   readonly close: () => Promise<void>
 }
@@ -41,7 +51,7 @@ export interface ObjectStorage {
  * them.
  */
 export async function openObjectStorage(
-  config: Pick<GatewayConfig, 'store' | 'stateDir' | 'objectDirs'>,
+  config: Pick<GatewayConfig, 'store' | 'stateDir' | 'objectDirs' | 'objectEngine'>,
   parts: StorageParts,
 ): Promise<ObjectStorage> {
   const { clock, randomHex, log } = parts
@@ -51,18 +61,24 @@ export async function openObjectStorage(
     const dirs = config.objectDirs.length === 0 ? [objects] : config.objectDirs
     const local = await openLocalBlobs({ name: LOCAL, dirs, known, clock, randomHex, log })
     const blobs = new Map<string, BlobStore>([[LOCAL, local]])
+    const isDistributed = config.objectEngine !== ''
+    const engine = isDistributed ? openEngineAt(config.objectEngine, parts) : null
+    if (engine !== null) blobs.set(ENGINE, engine)
     const keeper = keepObjects({ ...parts, store, blobs, disks: () => local.disks() })
+    const storeOf = (name: string): BlobStore => {
+      const found = blobs.get(name)
+      if (found !== undefined) return found
+      throw new MalleeError('StoreUnavailable', `no store of objects is called ${name}`)
+    }
     return {
       index: createObjectIndex({ store, clock, randomHex }),
-      blobs: local,
-      storeOf: (name) => {
-        const found = blobs.get(name)
-        if (found !== undefined) return found
-        throw new MalleeError('StoreUnavailable', `no store of objects is called ${name}`)
-      },
+      blobsFor: (bucket) => storeOf(bucket.store ?? (isDistributed ? ENGINE : LOCAL)),
+      storeOf,
+      names: [...blobs.keys()],
       keeper,
       close: async () => {
         await keeper.stop()
+        engine?.close()
         await store.close()
       },
     }
@@ -70,6 +86,16 @@ export async function openObjectStorage(
     await store.close()
     throw error
   }
+}
+
+/** Buckets by id that say where their bytes are to be. */
+export function storeWishes(view: View): ReadonlyMap<string, string> {
+  const buckets = view.all('bucket')
+  return new Map(buckets.flatMap(({ id, store }) => (store === undefined ? [] : [[id, store]])))
+}
+
+function openEngineAt(url: string, { clock, randomHex }: StorageParts) {
+  return openEngine({ name: ENGINE, address: parseEngineUrl(url), clock, randomHex })
 }
 
 /** `objects.db` beside the gateway's store, or another namespace of the same Redis. */

@@ -11,6 +11,8 @@ export interface BucketRecord {
   /** The rack that holds its bytes; '' is the cloud's default. */
   readonly rack: string
   readonly createdAtMs: number
+  /** Where its bytes are, and where the others move; absent: in the default of the cloud. */
+  readonly store?: string
   /** Once on, it is never off again. */
   readonly versioning: Versioning
   /** Absent without any. */

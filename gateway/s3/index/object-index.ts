@@ -3,10 +3,11 @@
 import type { Store } from '../../store/store.ts'
 import { Commits, type Draft, type IndexParts } from './commits.ts'
 import type { StoredVersion } from './garbage.ts'
-import { closedKey, markerKey, objectKey, versionKey, versionPrefix } from './keys.ts'
+import { closedKey, markerKey, objectKey, versionPrefix } from './keys.ts'
 import { listObjects, listVersions } from './listing.ts'
 import type { ObjectEntry, ObjectIndex, Removed, RemoveOptions, UploadIndex } from './objects.ts'
 import { readVersion } from './reading.ts'
+import { putVersionRows } from './relocate.ts'
 import { createUploads } from './uploads.ts'
 import { findVersion, headOf, type Place, removeVersion } from './versions.ts'
 import { type Closed, checkKey, checkPieces, mustBeOpen, putObject } from './writing.ts'
@@ -84,14 +85,12 @@ async function amend(
 ): Promise<ObjectEntry | null> {
   return await commits.commit(about(place), async (draft) => {
     const { bucket, key } = place
-    const { live, marker } = await headOf(draft, place)
+    const head = await headOf(draft, place)
     const before = await chosen(draft, place, versionId)
     if (before === null) return null
-    const { order, versionId: id, isDeleteMarker, isKept } = before
+    const { order, versionId: id, isDeleteMarker } = before
     const amended = { ...change(before), bucket, key, order, versionId: id, isDeleteMarker }
-    if (isKept === true) draft.put(versionKey(bucket, key, order), amended)
-    if (live?.order === order) draft.put(objectKey(bucket, key), amended)
-    if (marker?.order === order) draft.put(markerKey(bucket, key), amended)
+    putVersionRows(draft, amended, head)
     return amended
   })
 }

@@ -9,11 +9,13 @@ import type { Store } from '../../store/store.ts'
 import type { BlobStore } from '../blobs/blobs.ts'
 import type { DiskState } from '../blobs/local.ts'
 import { countGarbage, workOffGarbage } from './garbage.ts'
+import { moveBucket } from './move.ts'
 import { type OrphanParts, type Swept, sweepOrphans } from './orphans.ts'
 import { type Damage, damageOf, lastRound, type ScrubRound, scrub } from './scrub.ts'
 import { measureUsage, type Usage } from './usage.ts'
 
 const GARBAGE_EVERY_MS = 60_000
+const MOVE_EVERY_MS = 60_000
 const SWEEP_EVERY_MS = 6 * 60 * 60_000
 const SCRUB_EVERY_MS = 7 * 24 * 60 * 60_000
 /** How soon a round of the scrubber is looked for. */
@@ -41,6 +43,8 @@ export interface KeeperParts extends OrphanParts {
   readonly chance: () => number
   readonly log: Log
   readonly metrics: ObjectMetrics
+  /** Which buckets, by id, are to have their bytes in which store. */
+  readonly wishes: () => ReadonlyMap<string, string>
 }
 
 /** What an operator hears of the storage of objects. */
@@ -63,6 +67,7 @@ export function keepObjects(parts: KeeperParts): Keeper {
   const { store, blobs, disks, clock, chance, log, metrics } = parts
   const ending = new AbortController()
   const { signal } = ending
+  const settled = new Map<string, string>()
   let usage: ReadonlyMap<string, Usage> | null = null
   const loop = (name: string, everyMs: number, pass: () => Promise<void>): Loop =>
     new Loop({ name, everyMs, pass, clock, chance, log })
@@ -70,6 +75,8 @@ export function keepObjects(parts: KeeperParts): Keeper {
     loop('object-garbage', GARBAGE_EVERY_MS, () => tendGarbage(parts)),
     loop('object-sweep', SWEEP_EVERY_MS, async () => {
       usage = await measureUsage(store, clock, signal)
+      // Uploads that began before a move may have ended since.
+      settled.clear()
       if (signal.aborted) return
       metrics.setObjects(sumOf(usage))
       const all = []
@@ -78,6 +85,7 @@ export function keepObjects(parts: KeeperParts): Keeper {
       metrics.setBlobs({ blobs: sum(all, 'blobs'), bytes: sum(all, 'bytes') })
       metrics.orphansRemoved(sum(all, 'orphans'))
     }),
+    loop('object-move', MOVE_EVERY_MS, () => tendMoves(parts, settled, signal)),
     loop('object-scrub', SCRUB_LOOK_MS, () => tendScrub(parts, signal)),
   ]
   for (const one of loops) one.start()
@@ -108,6 +116,22 @@ async function tendGarbage(parts: KeeperParts): Promise<void> {
   for (const state of Object.values(disks())) states[state] = (states[state] ?? 0) + 1
   metrics.setDisks(states)
   if (trouble !== null) throw new Error(`garbage stays: ${messageOf(trouble)}`, { cause: trouble })
+}
+
+/** `settled`: where the last pass over a bucket found nothing that was to move. */
+async function tendMoves(
+  parts: KeeperParts,
+  settled: Map<string, string>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const [bucket, name] of parts.wishes()) {
+    if (signal.aborted) return
+    if (settled.get(bucket) === name) continue
+    const moved = await moveBucket(parts, bucket, name, signal)
+    if (moved.blobs > 0) parts.log.info('objects moved', { bucket, store: name, ...moved })
+    // What could not be moved is tried again with the next sweep.
+    if (moved.blobs === 0 && !signal.aborted) settled.set(bucket, name)
+  }
 }
 
 async function tendScrub(parts: KeeperParts, signal: AbortSignal): Promise<void> {

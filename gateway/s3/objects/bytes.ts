@@ -2,7 +2,7 @@
 // they are.
 
 import { codeOf } from '../../../common/errors.ts'
-import type { ByteRange } from '../blobs/blobs.ts'
+import type { BlobStore, ByteRange } from '../blobs/blobs.ts'
 import type { ObjectPart, ReadObject } from '../index/objects.ts'
 import { MAX_INLINE_BYTES } from '../index/writing.ts'
 import type { ObjectParts } from './parts.ts'
@@ -18,7 +18,7 @@ export interface Taken {
  * Small ones stay in memory, for the index. Throws what the bytes throw; nothing is left then.
  */
 export async function takeBytes(
-  { blobs }: Pick<ObjectParts, 'blobs'>,
+  blobs: Pick<BlobStore, 'write'>,
   bytes: AsyncIterable<Uint8Array>,
 ): Promise<Taken> {
   const source = bytes[Symbol.asyncIterator]()
@@ -61,7 +61,7 @@ async function* joined(
  * nobody can say, they are the sweep's.
  */
 export async function committed<T>(
-  { blobs }: Pick<ObjectParts, 'blobs'>,
+  { storeOf }: Pick<ObjectParts, 'storeOf'>,
   parts: readonly ObjectPart[],
   commit: () => Promise<T>,
 ): Promise<T> {
@@ -69,7 +69,11 @@ export async function committed<T>(
     return await commit()
   } catch (error) {
     if (codeOf(error) !== 'StoreUnavailable') {
-      for (const { blob } of parts) await blobs.delete(blob.id).catch(() => undefined)
+      for (const { blob } of parts) {
+        await storeOf(blob.store)
+          .delete(blob.id)
+          .catch(() => undefined)
+      }
     }
     throw error
   }

@@ -8,7 +8,7 @@ import { S3Error } from '../wire/error.ts'
 import { invalidArgument } from '../wire/values.ts'
 import { bytesOf, committed, type Taken, takeBytes } from './bytes.ts'
 import { writeCheck } from './conditions.ts'
-import { askedOf, type ObjectParts, quoted, versionShown } from './parts.ts'
+import { askedOf, quoted, versionShown } from './parts.ts'
 import { algorithmNamed, propertiesOf, refuseWishes, shownChecksum } from './properties.ts'
 import { type CopyParts, type Source, sourceOf, sourceRange } from './source.ts'
 
@@ -34,7 +34,11 @@ export function copyHandlers(parts: CopyParts): S3Handlers {
       const asked = algorithmNamed(input.ChecksumAlgorithm) ?? version.checksum?.algorithm
       const algorithm = asked ?? 'CRC64NVME'
       const bytes = bytesOf(parts, source.object, range)
-      const { md5Hex, checksum: sum, ...taken } = await copyBytes(parts, bytes, algorithm)
+      const {
+        md5Hex,
+        checksum: sum,
+        ...taken
+      } = await copyBytes(bytes, algorithm, (some) => takeBytes(parts.blobsFor(bucket), some))
       const checksum: Checksum = { ...sum, type: 'FULL_OBJECT' }
       const object = {
         ...{ bucket: bucket.id, key, owner: bucket.account, etag: md5Hex, checksum },
@@ -61,10 +65,9 @@ export function copyHandlers(parts: CopyParts): S3Handlers {
 
 /** Takes bytes in once more. Throws as takeBytes. */
 export async function copyBytes(
-  parts: Pick<ObjectParts, 'blobs'>,
   bytes: AsyncIterable<Uint8Array>,
   algorithm: ChecksumAlgorithm,
-  take: (bytes: AsyncIterable<Uint8Array>) => Promise<Taken> = (some) => takeBytes(parts, some),
+  take: (bytes: AsyncIterable<Uint8Array>) => Promise<Taken>,
 ): Promise<Copied> {
   const md5 = createHash('md5')
   const sum = await startSum(algorithm)

@@ -11,8 +11,8 @@ import { invalidArgument } from '../wire/values.ts'
 
 export interface ObjectParts {
   readonly index: ObjectIndex
-  /** Where new bytes go. */
-  readonly blobs: BlobStore
+  /** Where new bytes of a bucket go. Throws StoreUnavailable when there is no such store. */
+  readonly blobsFor: (bucket: Pick<BucketRecord, 'store'>) => BlobStore
   /** The store of that name. Throws StoreUnavailable when there is none. */
   readonly storeOf: (name: string) => BlobStore
 }

@@ -19,7 +19,7 @@ export function putHandlers(parts: ObjectParts): S3Handlers {
       const body = bodyOf(call)
       // Nobody shall send gigabytes to hear that the condition did not hold before.
       if (check !== undefined) check(await parts.index.current(bucket.id, key))
-      const taken = await takeBytes(parts, body.bytes)
+      const taken = await takeBytes(parts.blobsFor(bucket), body.bytes)
       const { md5Hex, checksum: sum } = body.sums()
       const checksum: Checksum = { ...sum, type: 'FULL_OBJECT' }
       const object = {

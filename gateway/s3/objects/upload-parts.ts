@@ -1,5 +1,6 @@
 // The parts of an upload: taken from the client or from another object, and listed.
 
+import type { BlobStore } from '../blobs/blobs.ts'
 import { canonicalId } from '../buckets/bucket.ts'
 import type { ObjectPart, Upload, UploadPart } from '../index/objects.ts'
 import { MAX_PARTS } from '../index/uploads.ts'
@@ -27,7 +28,7 @@ export function uploadPartHandlers(parts: CopyParts): S3Handlers {
       const upload = await uploadNamed(parts, asked, UploadId)
       const body = bodyOf(call)
       agree(upload, body)
-      const taken = await takePart(parts, body.bytes)
+      const taken = await takePart(parts.blobsFor(asked.bucket), body.bytes)
       const { md5Hex, checksum } = body.sums()
       const part = { ...taken, number, etag: md5Hex, checksum }
       await putPart(parts, asked, upload, part)
@@ -45,8 +46,8 @@ export function uploadPartHandlers(parts: CopyParts): S3Handlers {
       const { version } = source.object
       const bytes = bytesOf(parts, source.object, sourceRange(CopySourceRange, version.sizeBytes))
       const algorithm = upload.checksum?.algorithm ?? DEFAULT_ALGORITHM
-      const copied = await copyBytes(parts, bytes, algorithm, async (some) => {
-        const part = await takePart(parts, some)
+      const copied = await copyBytes(bytes, algorithm, async (some) => {
+        const part = await takePart(parts.blobsFor(asked.bucket), some)
         return { sizeBytes: part.sizeBytes, parts: [{ number, ...part }] }
       })
       const { md5Hex, checksum } = copied
@@ -103,7 +104,7 @@ export function uploadPartHandlers(parts: CopyParts): S3Handlers {
 type Bytes = Pick<ObjectPart, 'blob' | 'sizeBytes'>
 
 async function takePart(
-  { blobs }: Pick<ObjectParts, 'blobs'>,
+  blobs: Pick<BlobStore, 'write'>,
   bytes: AsyncIterable<Uint8Array>,
 ): Promise<Bytes> {
   const blob = await blobs.write(bytes)

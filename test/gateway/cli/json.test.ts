@@ -119,6 +119,8 @@ const LINES: readonly Line[] = [
   ['image remove', ['little'], REFUSED],
   ['bucket list', []],
   ['bucket report', []],
+  ['bucket move', ['nobodys', '--to', 'local'], REFUSED],
+  ['bucket move', ['nobodys', '--to', 'the-moon'], BAD],
   ['cloud show', []],
   ['cloud set', ['--spot', 'refused']],
   ['cloud set', [], BAD],

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ObjectReport } from '../../../gateway/s3/keeping/keeper.ts'
+import { storeWishes } from '../../../gateway/s3/storage.ts'
 import { openCloud } from '../ec2/support.ts'
 import { localApi } from './support.ts'
 
@@ -34,7 +35,7 @@ test('buckets are shown with what they hold, and damaged objects with their buck
   })
   const { call } = localApi(t, cloud, { objectReport: async () => REPORT })
   const { body } = await call('GET', '/v1/buckets')
-  const shown = { account: '111111111111', versioning: 'off', createdAtMs: NOW_MS }
+  const shown = { account: '111111111111', versioning: 'off', createdAtMs: NOW_MS, store: null }
   const none = { objects: 0, olderVersions: 0, bytes: 0, inlineObjects: 0, inlineBytes: 0 }
   assert.deepEqual(body['buckets'], [
     { ...shown, name: 'photos', usage },
@@ -62,4 +63,18 @@ test('what was never counted is not shown as nothing', async (t) => {
   const [bucket] = (await call('GET', '/v1/buckets')).body['buckets'] as { usage: unknown }[]
   assert.equal(bucket?.usage, null)
   assert.deepEqual((await call('GET', '/v1/object-storage')).body['scrubs'], { local: null })
+})
+
+test('a bucket is told where its bytes are to be, and only of stores that there are', async (t) => {
+  const cloud = await openCloud(t, { racks: ['a'] })
+  await cloud.state.update(async (tx) => {
+    const bucket = { name: 'photos', id: 'b1', account: '111111111111', rack: '' }
+    await tx.put('bucket', ['photos'], { ...bucket, createdAtMs: NOW_MS, versioning: 'off' })
+  })
+  const { call } = localApi(t, cloud, { objectReport: async () => REPORT })
+  const moved = await call('PUT', '/v1/buckets/photos', { store: 'engine' })
+  assert.deepEqual([moved.status, moved.body['store']], [200, 'engine'])
+  assert.deepEqual([...storeWishes(await cloud.state.fresh())], [['b1', 'engine']])
+  assert.equal((await call('PUT', '/v1/buckets/photos', { store: 'moon' })).status, 400)
+  assert.equal((await call('PUT', '/v1/buckets/texts', { store: 'local' })).status, 404)
 })

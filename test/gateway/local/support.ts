@@ -33,7 +33,7 @@ export function localParts(cloud: Cloud, more: Partial<LocalParts> = {}): LocalP
     ...{ state: cloud.state, sessions: new Sessions(), clock: systemClock, randomHex },
     ...{ blobsDir: '/nonexistent', caDigest: DIGEST, sealer: { seal: notNeeded, open: notNeeded } },
     ...{ certificateEnds: () => ({ ca: 0, gateway: 0 }), log: silentLog },
-    objectReport: async () => NO_OBJECTS,
+    ...{ objectReport: async () => NO_OBJECTS, objectStores: ['local', 'engine'] },
     ...more,
   }
 }

@@ -25,14 +25,21 @@ async function stateDir(t: TestContext): Promise<string> {
 function parts(errors: unknown[] = []) {
   const log: Log = { ...silentLog, error: (event, fields) => errors.push([event, fields]) }
   const metrics = createMetrics()
-  return { clock: systemClock, randomHex, chance, log, metrics }
+  return { clock: systemClock, randomHex, chance, log, metrics, wishes: () => new Map() }
 }
 
 test('objects are there again after a restart, counted, and their disk is fine', async (t) => {
   const dir = await stateDir(t)
-  const config = { stateDir: dir, store: `sqlite:${join(dir, 'store.db')}`, objectDirs: [] }
+  const config = {
+    stateDir: dir,
+    store: `sqlite:${join(dir, 'store.db')}`,
+    objectDirs: [],
+    objectEngine: '',
+  }
   const first = await openObjectStorage(config, parts())
-  await first.index.put(await written(first, 'large', BYTES), { versioning: 'off' })
+  await first.index.put(await written({ blobs: first.blobsFor({}) }, 'large', BYTES), {
+    versioning: 'off',
+  })
   await first.index.put(small('small', 'four'), { versioning: 'off' })
   await first.close()
   assert.deepEqual((await readdir(dir)).filter((name) => !name.includes('-')).sort(), [
@@ -45,7 +52,10 @@ test('objects are there again after a restart, counted, and their disk is fine',
   const second = await openObjectStorage(config, made)
   t.after(() => second.close())
   const version = await second.index.current('b0b0', 'large')
-  assert.ok(version && BYTES.equals(await bytesOf(second, version)))
+  assert.ok(
+    version &&
+      BYTES.equals(await bytesOf({ index: second.index, blobs: second.storeOf('local') }, version)),
+  )
   await until('everything is counted', async () => {
     const { text } = await made.metrics.scrape()
     return /mallee_blobs 1\n/.test(text) && /mallee_object_disks\{state="ok"\} 1\n/.test(text)
@@ -77,6 +87,7 @@ test('over Redis the index has a namespace of its own', async (t) => {
     stateDir: dir,
     store: `${redis.url}?namespace=two`,
     objectDirs: [join(dir, 'd')],
+    objectEngine: '',
   }
   const storage = await openObjectStorage(config, parts())
   await storage.index.put(small('small', 'four'), { versioning: 'off' })

@@ -1,0 +1,86 @@
+// Moves the bytes of a bucket to the store where the bucket says that they are to be, while it is
+// in use: copy, commit, and the old bytes become garbage. What was half done is done again.
+
+import type { Clock, RandomHex } from '../../../common/clock.ts'
+import { MalleeError } from '../../../common/errors.ts'
+import type { Log } from '../../../common/log.ts'
+import type { Store } from '../../store/store.ts'
+import type { BlobRef, BlobStore } from '../blobs/blobs.ts'
+import { Commits } from '../index/commits.ts'
+import { type Placed, placesOf, relocate } from '../index/relocate.ts'
+
+/** Blobs of one object that are copied before the index hears of them. */
+const TOGETHER = 20
+
+export interface MoveParts {
+  readonly store: Store
+  readonly blobs: ReadonlyMap<string, BlobStore>
+  readonly clock: Clock
+  readonly randomHex: RandomHex
+  readonly log: Log
+}
+
+export interface Moved {
+  readonly blobs: number
+  readonly bytes: number
+  /** Blobs that could not be moved; the log says why. */
+  readonly failed: number
+}
+
+/** One pass over a bucket, by its id. Throws StoreUnavailable when there is no such store. */
+export async function moveBucket(
+  parts: MoveParts,
+  bucket: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<Moved> {
+  const to = parts.blobs.get(name)
+  if (to === undefined) throw new MalleeError('StoreUnavailable', `no store is called ${name}`)
+  const commits = new Commits(parts)
+  let [blobs, bytes, failed] = [0, 0, 0]
+  for await (const placed of placesOf(parts.store, bucket)) {
+    const elsewhere = placed.parts.filter(({ blob }) => blob.store !== name)
+    for (let at = 0; at < elsewhere.length && !signal.aborted; at += TOGETHER) {
+      const some = elsewhere.slice(at, at + TOGETHER).map(({ blob }) => blob)
+      try {
+        bytes += await move(parts, commits, placed, some, to)
+        blobs += some.length
+      } catch (error) {
+        failed += some.length
+        const { key } = placed.version
+        parts.log.error('object not moved', { bucket, key, store: name, error })
+      }
+    }
+    if (signal.aborted) break
+  }
+  return { blobs, bytes, failed }
+}
+
+/** How many bytes were moved; none when the object changed meanwhile. */
+async function move(
+  parts: MoveParts,
+  commits: Commits,
+  placed: Placed,
+  refs: readonly BlobRef[],
+  to: BlobStore,
+): Promise<number> {
+  const copies = new Map<string, BlobRef>()
+  let isUsed = false
+  try {
+    for (const ref of refs) {
+      const from = parts.blobs.get(ref.store)
+      if (from === undefined) throw new MalleeError('StoreUnavailable', `no store ${ref.store}`)
+      copies.set(ref.id, await to.write(from.read(ref)))
+    }
+    isUsed = await relocate(parts, commits, placed, copies)
+  } catch (error) {
+    // Nobody knows whether the index has them now: then they are the sweep's.
+    isUsed = copies.size === refs.length
+    throw error
+  } finally {
+    if (!isUsed) {
+      for (const { id } of copies.values()) await to.delete(id).catch(() => undefined)
+    }
+  }
+  return isUsed ? refs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) : 0
+}
