@@ -2,7 +2,7 @@
 // Authorization header or in the query ("Authenticating Requests (AWS Signature Version 4)" of the
 // S3 API reference). What covers the body is handed on, to be checked while the body passes.
 
-import { hash, timingSafeEqual } from 'node:crypto'
+import { hash, type KeyObject, timingSafeEqual } from 'node:crypto'
 import type { Caller } from '../../aws/handlers.ts'
 import { canonicalRequest, type SignedRequest } from '../../http/canonical-request.ts'
 import { ALGORITHM, DECOY_SECRET, hmac, type SecretOf, type SigningKeys } from '../../http/sigv4.ts'
@@ -23,7 +23,7 @@ export type BodyProof =
 
 /** What the signature of a chunk is made of, beside the chunk. */
 export interface ChunkChain {
-  readonly key: Buffer
+  readonly key: KeyObject
   readonly timestamp: string
   readonly scope: string
   /** Of the request: the first chunk's forerunner. */

@@ -1,12 +1,12 @@
 // aws-chunked: whatever the network does to the pieces, and all that can be wrong with a body.
 
 import assert from 'node:assert/strict'
-import { createHmac, hash } from 'node:crypto'
+import { createHmac, createSecretKey, hash } from 'node:crypto'
 import { test } from 'node:test'
 import { ChunkedDecoder, type ChunkedOptions } from '../../../../gateway/s3/wire/chunked.ts'
 
 const CHAIN = {
-  key: Buffer.from('a key of today'),
+  key: createSecretKey(Buffer.from('a key of today')),
   timestamp: '20260101T000000Z',
   scope: '20260101/mallee-1/s3/aws4_request',
   seed: '0'.repeat(64),
