@@ -38,6 +38,15 @@ test('an empty variable of the environment says nothing', async (t) => {
   assert.deepEqual([auditFiles, apiRateFactor, listenHost, reachableAt], [2, 12, '192.0.2.1', null])
 })
 
+test('readConfig takes names for the hosts of buckets, and nothing else', async (t) => {
+  const s3Domains = 's3.example, s3.example.org'
+  assert.equal((await readConfig(await fileOf(t, { s3Domains }), {}, {})).s3Domains, s3Domains)
+  for (const bad of ['https://s3.example', 'a b', 'a,,b', 7]) {
+    const file = await fileOf(t, { s3Domains: bad })
+    await assert.rejects(readConfig(file, {}, {}), { code: 'BadConfig', message: /s3Domains/ })
+  }
+})
+
 test('readConfig takes directories of objects from the file, or from a variable with colons', async (t) => {
   const file = await fileOf(t, { objectDirs: ['/a', '/b'] })
   assert.deepEqual((await readConfig(file, {}, {})).objectDirs, ['/a', '/b'])
