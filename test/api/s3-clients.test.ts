@@ -1,8 +1,9 @@
-// Objects through other clients: s3cmd and rclone of Debian take a tree with odd names there and
-// back, boto3 does what its users do with large objects, presigned URLs, pages and versions.
+// Objects through other clients: s3cmd, rclone and s3fs of Debian take a tree with odd names there
+// and back, boto3 does what its users do with large objects, presigned URLs, pages and versions.
 
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
@@ -118,6 +119,33 @@ test('rclone syncs a tree there and back, checks it, moves and purges', async ()
   await rclone('purge', 'w:rclone')
   const { Buckets = [] } = await s3.listBuckets({ Prefix: 'rclone' })
   assert.deepEqual(Buckets, [])
+})
+
+const noFuse = existsSync('/dev/fuse') ? false : 'there is no /dev/fuse'
+
+test('s3fs mounts a bucket, and a tree is copied, moved and removed in it', {
+  skip: noFuse,
+}, async (t) => {
+  const Bucket = 's3fs'
+  await s3.createBucket({ Bucket })
+  const secrets = join(cloud.dir, 's3fs-secrets')
+  await writeFile(secrets, `${accessKeyId}:${secretAccessKey}`, { mode: 0o600 })
+  const mount = join(cloud.dir, 's3fs')
+  await mkdir(mount)
+  const env = { HOME: cloud.dir, LC_ALL: 'C.UTF-8', PATH: process.env['PATH'] ?? '' }
+  const run = async (...argv: string[]): Promise<string> =>
+    (await exec(argv, { env, timeoutMs: LONG_MS })).stdout
+  const options = [`url=${endpoint}`, `endpoint=${region}`, `passwd_file=${secrets}`]
+  await run('s3fs', Bucket, mount, '-o', [...options, 'use_path_request_style'].join(','))
+  // Other programs: this one must answer while they wait for the mount.
+  t.after(() => run('umount', '-l', mount))
+  await run('cp', '-r', tree, join(mount, 'x'))
+  await run('diff', '-r', tree, join(mount, 'x'))
+  await run('mv', join(mount, 'x/dir'), join(mount, 'y'))
+  await run('diff', '-r', join(tree, 'dir'), join(mount, 'y'))
+  await run('rm', '-r', join(mount, 'x'), join(mount, 'y'))
+  assert.deepEqual(await keysOf(Bucket, ''), [])
+  await s3.deleteBucket({ Bucket })
 })
 
 const BOTO3 = `
