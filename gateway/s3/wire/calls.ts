@@ -27,7 +27,7 @@ import { expectedOf } from './expected.ts'
 import { incoming } from './incoming.ts'
 import { createRouter, type Level } from './route.ts'
 import { type Target, targetOf } from './target.ts'
-import { parseQuery, withoutChunking } from './values.ts'
+import { checkHead, parseQuery, withoutChunking } from './values.ts'
 
 export interface S3Options {
   readonly handlers: S3Handlers
@@ -97,6 +97,7 @@ export function createS3Calls(options: S3Options): (request: S3Request) => Promi
   async function run(call: Call): Promise<Answer> {
     const { message } = call.request
     const { url = '', method = '' } = message
+    checkHead([url, ...message.rawHeaders])
     const headers = headersOf(message.rawHeaders)
     call.userAgent = headers.get('user-agent')?.[0] ?? ''
     const mark = url.indexOf('?')

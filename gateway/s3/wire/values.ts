@@ -4,6 +4,8 @@
 import { S3Error } from './error.ts'
 
 const MAX_SHOWN = 200
+/** Of URL and headers; metadata may have 2 KiB of it. */
+const MAX_HEAD_BYTES = 32 << 10
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones to find
 const CONTROLS = /[\x00-\x08\x0a-\x1f\x7f]/g
@@ -18,6 +20,16 @@ export function textOf(value: string): string {
 /** The other way: what Node takes for a header. Control characters are left out. */
 export function headerOf(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1').replaceAll(CONTROLS, '')
+}
+
+/** Throws RequestHeaderSectionTooLarge. `head` is URL and headers in pieces. */
+export function checkHead(head: readonly string[]): void {
+  const bytes = head.reduce((sum, part) => sum + part.length, 0)
+  if (bytes <= MAX_HEAD_BYTES) return
+  const message = 'Your request header section exceeds the maximum allowed header section size.'
+  throw new S3Error('RequestHeaderSectionTooLarge', message, 400, {
+    MaxSizeAllowed: String(MAX_HEAD_BYTES),
+  })
 }
 
 export function invalidArgument(
