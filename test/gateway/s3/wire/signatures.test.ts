@@ -10,6 +10,7 @@ import { KEY, REGION } from '../../http/support.ts'
 import { call, elementIn, send, signed, startS3, type Wish } from './support.ts'
 
 const MINUTE = 60_000
+const LONG = 'a'.repeat(33 << 10)
 
 for (const [what, wish, status, code, fields] of [
   ['a clock 14 minutes behind', { atMs: Date.now() - 14 * MINUTE }, 200, '', {}],
@@ -173,6 +174,7 @@ for (const [what, method, path, init, status, code] of [
   ['a path that does not decode', 'GET', '/bucket/%zz', {}, 400, 'InvalidURI'],
   ['a key of 1,025 bytes', 'GET', `/bucket/${'k'.repeat(1025)}`, {}, 400, 'KeyTooLongError'],
   ['a method that objects do not have', 'PATCH', '/bucket/key', {}, 405, 'MethodNotAllowed'],
+  ['a query of 33 KiB', 'GET', `/bucket/k?a=${LONG}`, {}, 400, 'RequestHeaderSectionTooLarge'],
   ['an operation that is not there', 'GET', '/bucket/key?torrent', {}, 501, 'NotImplemented'],
   [
     'an unsigned form',
