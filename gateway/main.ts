@@ -142,6 +142,11 @@ async function openGateway(
     wishes: () => storeWishes(state.view()),
   })
   onStop(() => storage.close())
+  onStop(
+    state.onChange((changes) => {
+      if (changes.some(({ key }) => key.startsWith('bucket/'))) storage.keeper.moveSoon()
+    }),
+  )
   const { stateDir } = config
   const certificate = await GatewayCertificate.open({
     stateDir,

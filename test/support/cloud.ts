@@ -50,6 +50,8 @@ export interface CloudOptions {
   readonly store?: string
   /** Of AWS's rates; calls are not counted when not given. */
   readonly apiRateFactor?: number
+  /** An S3 engine for the bytes of objects. */
+  readonly objectEngine?: string
   /** Gets the state folder before anything is in it. */
   readonly prepare?: (stateDir: string) => Promise<void>
 }
@@ -106,7 +108,7 @@ export async function startSecondGateway(end: Ending, first: TestCloud): Promise
 
 async function makeConfig(
   dir: string,
-  { store, apiRateFactor = 0 }: CloudOptions,
+  { store, apiRateFactor = 0, objectEngine = '' }: CloudOptions,
 ): Promise<GatewayConfig> {
   const [apiPort, adminPort, sessionPort, joinPort] = await freePorts(4)
   const ports = { apiPort, adminPort, sessionPort, joinPort }
@@ -115,7 +117,7 @@ async function makeConfig(
     ...ports,
     ...places,
     listenHost: '127.0.0.1',
-    apiRateFactor,
+    ...{ apiRateFactor, objectEngine },
     ...(store ? { store } : {}),
   }
   const file = join(dir, 'gateway.json')

@@ -2,7 +2,7 @@
 // is read again and again, and it is counted what there is. Every gateway runs them.
 
 import type { Clock, RandomHex } from '../../../common/clock.ts'
-import { messageOf } from '../../../common/errors.ts'
+import { MalleeError, messageOf } from '../../../common/errors.ts'
 import type { Log } from '../../../common/log.ts'
 import { Loop } from '../../../common/reconcile.ts'
 import type { Store } from '../../store/store.ts'
@@ -59,6 +59,8 @@ export interface ObjectReport {
 
 export interface Keeper {
   readonly report: () => Promise<ObjectReport>
+  /** Looks at once which buckets are to move. */
+  readonly moveSoon: () => void
   /** Resolves when what is under way is done. */
   readonly stop: () => Promise<void>
 }
@@ -71,7 +73,9 @@ export function keepObjects(parts: KeeperParts): Keeper {
   let usage: ReadonlyMap<string, Usage> | null = null
   const loop = (name: string, everyMs: number, pass: () => Promise<void>): Loop =>
     new Loop({ name, everyMs, pass, clock, chance, log })
+  const moves = loop('object-move', MOVE_EVERY_MS, () => tendMoves(parts, settled, signal))
   const loops = [
+    moves,
     loop('object-garbage', GARBAGE_EVERY_MS, () => tendGarbage(parts)),
     loop('object-sweep', SWEEP_EVERY_MS, async () => {
       usage = await measureUsage(store, clock, signal)
@@ -85,11 +89,11 @@ export function keepObjects(parts: KeeperParts): Keeper {
       metrics.setBlobs({ blobs: sum(all, 'blobs'), bytes: sum(all, 'bytes') })
       metrics.orphansRemoved(sum(all, 'orphans'))
     }),
-    loop('object-move', MOVE_EVERY_MS, () => tendMoves(parts, settled, signal)),
     loop('object-scrub', SCRUB_LOOK_MS, () => tendScrub(parts, signal)),
   ]
   for (const one of loops) one.start()
   return {
+    moveSoon: () => moves.wake(),
     report: async () => ({
       disks: disks(),
       scrubs: Object.fromEntries(
@@ -127,9 +131,13 @@ async function tendMoves(
   for (const [bucket, name] of parts.wishes()) {
     if (signal.aborted) return
     if (settled.get(bucket) === name) continue
-    const moved = await moveBucket(parts, bucket, name, signal)
+    const { trouble, ...moved } = await moveBucket(parts, bucket, name, signal)
     if (moved.blobs > 0) parts.log.info('objects moved', { bucket, store: name, ...moved })
-    // What could not be moved is tried again with the next sweep.
+    if (trouble !== null) {
+      const sentence = `bucket ${bucket} does not get to ${name}: ${messageOf(trouble)}`
+      throw new MalleeError('StoreUnavailable', sentence, { cause: trouble })
+    }
+    // What is damaged is tried again with the next sweep.
     if (moved.blobs === 0 && !signal.aborted) settled.set(bucket, name)
   }
 }

@@ -2,7 +2,7 @@
 // in use: copy, commit, and the old bytes become garbage. What was half done is done again.
 
 import type { Clock, RandomHex } from '../../../common/clock.ts'
-import { MalleeError } from '../../../common/errors.ts'
+import { codeOf, MalleeError } from '../../../common/errors.ts'
 import type { Log } from '../../../common/log.ts'
 import type { Store } from '../../store/store.ts'
 import type { BlobRef, BlobStore } from '../blobs/blobs.ts'
@@ -25,6 +25,8 @@ export interface Moved {
   readonly bytes: number
   /** Blobs that could not be moved; the log says why. */
   readonly failed: number
+  /** What speaks for another pass soon: a store that is away or full. */
+  readonly trouble: unknown
 }
 
 /** One pass over a bucket, by its id. Throws StoreUnavailable when there is no such store. */
@@ -37,7 +39,7 @@ export async function moveBucket(
   const to = parts.blobs.get(name)
   if (to === undefined) throw new MalleeError('StoreUnavailable', `no store is called ${name}`)
   const commits = new Commits(parts)
-  let [blobs, bytes, failed] = [0, 0, 0]
+  let [blobs, bytes, failed, trouble] = [0, 0, 0, null as unknown]
   for await (const placed of placesOf(parts.store, bucket)) {
     const elsewhere = placed.parts.filter(({ blob }) => blob.store !== name)
     for (let at = 0; at < elsewhere.length && !signal.aborted; at += TOGETHER) {
@@ -47,13 +49,14 @@ export async function moveBucket(
         blobs += some.length
       } catch (error) {
         failed += some.length
+        if (['StoreUnavailable', 'StoreFull'].includes(codeOf(error) ?? '')) trouble ??= error
         const { key } = placed.version
         parts.log.error('object not moved', { bucket, key, store: name, error })
       }
     }
     if (signal.aborted) break
   }
-  return { blobs, bytes, failed }
+  return { blobs, bytes, failed, trouble }
 }
 
 /** How many bytes were moved; none when the object changed meanwhile. */

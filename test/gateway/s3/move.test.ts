@@ -101,11 +101,12 @@ test('a bucket moves whole, and back, and what it was is garbage', async (t) => 
   const before = await look(ground)
   const parts = { store, blobs: stores, clock, randomHex, log: silentLog }
   const moved = await moveBucket(parts, BUCKET, 'engine', never)
-  assert.deepEqual(moved, { blobs: 29, bytes: 29 * BYTES.length, failed: 0 })
+  assert.deepEqual(moved, { blobs: 29, bytes: 29 * BYTES.length, failed: 0, trouble: null })
   assert.deepEqual(await moveBucket(parts, BUCKET, 'engine', never), {
     blobs: 0,
     bytes: 0,
     failed: 0,
+    trouble: null,
   })
   assert.deepEqual(await look(ground), { keys: before.keys, where: new Set(['engine']) })
   assert.equal((await filesIn(dirs)).length, 30, 'readers have their time')
