@@ -63,13 +63,19 @@ async function write(
   const etags: string[] = []
   let held: Uint8Array[] = []
   let [heldBytes, sizeBytes] = [0, 0]
+  // One part is on its way to the engine while the next one arrives.
+  let sending: Promise<void> = Promise.resolve()
   const sendPart = async (): Promise<void> => {
+    await sending
     upload ??= await begin(client, key)
     const query = { partNumber: String(etags.length + 1), uploadId: upload }
-    const body = Buffer.concat(held)
-    const answer = await client.call({ method: 'PUT', key, query, body })
-    answer.resume()
-    etags.push(answer.headers.etag ?? '')
+    sending = client
+      .call({ method: 'PUT', key, query, body: Buffer.concat(held) })
+      .then((answer) => {
+        answer.resume()
+        etags.push(answer.headers.etag ?? '')
+      })
+    sending.catch(() => undefined)
     held = []
     heldBytes = 0
   }
@@ -86,10 +92,12 @@ async function write(
       await client.text({ method: 'PUT', key, body: Buffer.concat(held) })
     } else {
       await sendPart()
+      await sending
       await complete(client, key, upload, etags)
     }
     return { store, id, sizeBytes }
   } catch (error) {
+    await sending.catch(() => undefined)
     // Best effort: what stays is swept as nobody's, and an upload by the engine's own rules.
     if (upload !== null) await remove(client, key, { uploadId: upload }).catch(() => undefined)
     await remove(client, key).catch(() => undefined)
