@@ -8,6 +8,7 @@ import {
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2'
 import { messageOf } from '../../common/errors.ts'
+import { until } from '../../sandbox/until.ts'
 import { startCloud } from '../support/cloud.ts'
 import { addHost, addTwoRacks, connected } from '../support/simulated-rack.ts'
 import { describe, idsOf, makeImage, reach, refusal, run } from './support.ts'
@@ -105,7 +106,8 @@ test('RunInstances without room says why, and nothing is allocated', async () =>
   assert.deepEqual(addresses, [4, 5])
   assert.equal(await refusal(run(ec2, wish)), 'InsufficientInstanceCapacity')
   await end(idsOf(made))
-  assert.equal(tiny.roles.statuses().filter(isInstance).length, 0)
+  const isEmpty = (): boolean => !tiny.roles.statuses().some(isInstance)
+  await until('the host has forgotten them', isEmpty)
 })
 
 async function end(ids: string[]): Promise<void> {

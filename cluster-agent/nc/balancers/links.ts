@@ -134,7 +134,7 @@ export function linksReconciler(
       case 'add':
         return addNetns(exec, step.netns)
       case 'unplug':
-        return ipBatch(exec, [`link delete dev ${step.device}`])
+        return unplug(step.device)
       case 'plug':
         return plug(step.link)
       case 'outside':
@@ -149,6 +149,15 @@ export function linksReconciler(
         return deleteNetns(exec, step.netns)
       default:
         return never(step)
+    }
+  }
+
+  /** It may go by itself: the kernel takes its own time for what was in a namespace. */
+  async function unplug(device: string): Promise<void> {
+    try {
+      await ipBatch(exec, [`link delete dev ${device}`])
+    } catch (error) {
+      if ((await listVeths(exec)).includes(device)) throw error
     }
   }
 
