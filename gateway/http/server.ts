@@ -87,7 +87,8 @@ export function createApiServer(
 function limitTime(message: IncomingMessage, late: (socket: Socket) => void): void {
   if (message.complete) return
   const timer = setTimeout(() => late(message.socket), REQUEST_TIMEOUT_MS)
-  message.once('close', () => clearTimeout(timer))
+  const arrived = (): void => clearTimeout(timer)
+  message.once('end', arrived).once('close', arrived)
 }
 
 /** Serial consoles are the only thing here that is no call: a connection becomes a WebSocket. */

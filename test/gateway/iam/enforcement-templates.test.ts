@@ -125,7 +125,7 @@ test('a template is its id to policies, also when it is named', async (t) => {
   const template = { LaunchTemplateName: 'web', LaunchTemplateData }
   const { LaunchTemplate: made } = await cloud.call('CreateLaunchTemplate', template)
   const id = made?.LaunchTemplateId ?? ''
-  const none = as({ Resource: `${EC2}:launch-template/lt-0*` })
+  const none = as({ Resource: `${EC2}:launch-template/web*` })
   for (const action of ['DeleteLaunchTemplate', 'CreateLaunchTemplateVersion'] as const) {
     const call = none(action, { LaunchTemplateName: 'web', LaunchTemplateData })
     assert.equal(await outcome(call), `denied ec2:${action} launch-template/${id}`)
