@@ -25,6 +25,16 @@ export function groupInView(view: View, account: string, name: string): ScalingG
   return group
 }
 
+/** Of an account: the group of that name, or all. */
+export function groupsCalled(
+  view: View,
+  account: string,
+  name: string | undefined,
+): readonly ScalingGroupRecord[] {
+  const all = view.by('scaling-group', 'account', account)
+  return name === undefined ? all : all.filter((group) => group.name === name)
+}
+
 /** What a transaction goes by: a group, and its members as they are when it has this turn. */
 export interface Held {
   readonly group: ScalingGroupRecord

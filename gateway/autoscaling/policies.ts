@@ -11,6 +11,7 @@ import { invalid } from './errors.ts'
 import { refuseCooling } from './groups.ts'
 import {
   atTime,
+  groupsCalled,
   holdGroup,
   newUuid,
   putGroup,
@@ -75,9 +76,7 @@ export function policyHandlers(parts: ScalingParts): PolicyHandlers {
     DescribePolicies: async ({ caller: { account } }, input) => {
       const view = await state.fresh()
       const { AutoScalingGroupName: name, PolicyNames: names = [], PolicyTypes: types = [] } = input
-      const groups = view
-        .by('scaling-group', 'account', account)
-        .filter((group) => name === undefined || group.name === name)
+      const groups = groupsCalled(view, account, name)
       const found = groups.flatMap((group) =>
         view
           .by('scaling-policy', 'group', group.id)
@@ -224,9 +223,7 @@ function named(
   asked: { AutoScalingGroupName?: string | undefined; PolicyName: string | undefined },
 ): { group: ScalingGroupRecord; policy: ScalingPolicyRecord } {
   const { AutoScalingGroupName: name, PolicyName: policyName = '' } = asked
-  const groups = view
-    .by('scaling-group', 'account', account)
-    .filter((group) => name === undefined || group.name === name)
+  const groups = groupsCalled(view, account, name)
   const found = groups.flatMap((group) =>
     view
       .by('scaling-policy', 'group', group.id)

@@ -13,6 +13,7 @@ import { invalid, within } from './errors.ts'
 import { MAX_SIZE } from './group-request.ts'
 import {
   groupArn,
+  groupsCalled,
   holdGroup,
   newUuid,
   putGroup,
@@ -75,9 +76,7 @@ export function scheduleHandlers(parts: ScalingParts): ScheduleHandlers {
       const view = await state.fresh()
       const { AutoScalingGroupName: name, ScheduledActionNames: names = [] } = input
       const { StartTime: from, EndTime: to } = input
-      const groups = view
-        .by('scaling-group', 'account', account)
-        .filter((group) => name === undefined || group.name === name)
+      const groups = groupsCalled(view, account, name)
       const found = groups.flatMap((group) =>
         view
           .by('scheduled-action', 'group', group.id)

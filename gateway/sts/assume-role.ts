@@ -11,7 +11,7 @@ import { arrivalKeys } from '../iam/request-keys.ts'
 import type { Context } from '../iam/templates.ts'
 import type { RoleRecord } from '../store/iam-records.ts'
 import type { View } from '../store/state.ts'
-import { issueCredentials, type SessionSpec } from './credentials.ts'
+import { newCredentials, type SessionSpec } from './credentials.ts'
 import type { StsParts } from './index.ts'
 import {
   checkDuration,
@@ -88,14 +88,8 @@ export function assumeRoleHandler(parts: StsParts): NonNullable<StsHandlers['Ass
       expiresAtMs: nowMs + seconds * 1000,
     }
     const packed = checkPacked(spec)
-    const { accessKeyId, secretAccessKey, sessionToken } = issueCredentials(parts, spec)
     return {
-      Credentials: {
-        AccessKeyId: accessKeyId,
-        SecretAccessKey: secretAccessKey,
-        SessionToken: sessionToken,
-        Expiration: new Date(spec.expiresAtMs),
-      },
+      Credentials: newCredentials(parts, spec),
       AssumedRoleUser: {
         AssumedRoleId: `${role.id}:${name}`,
         Arn: `arn:aws:sts::${account}:assumed-role/${role.name}/${name}`,

@@ -2,6 +2,7 @@
 // sealed with the cloud's master key, so that every gateway reads it and nobody else can.
 
 import { hash } from 'node:crypto'
+import type { Credentials } from '@aws-sdk/client-sts'
 import type { RandomHex } from '../../common/clock.ts'
 import { codeOf } from '../../common/errors.ts'
 import type { Caller, CallerSession } from '../aws/handlers.ts'
@@ -55,6 +56,20 @@ export function issueCredentials(
   const sealed: Sealed = { ...spec, accessKeyId, secret }
   const sessionToken = sealer.seal(JSON.stringify(sealed), CONTEXT)
   return { accessKeyId, secretAccessKey: secret, sessionToken }
+}
+
+/** New ones as an answer of STS shows them. */
+export function newCredentials(
+  parts: Parameters<typeof issueCredentials>[0],
+  spec: SessionSpec,
+): Credentials {
+  const { accessKeyId, secretAccessKey, sessionToken } = issueCredentials(parts, spec)
+  return {
+    AccessKeyId: accessKeyId,
+    SecretAccessKey: secretAccessKey,
+    SessionToken: sessionToken,
+    Expiration: new Date(spec.expiresAtMs),
+  }
 }
 
 /** The account of a temporary key's id; null when it is none of ours. */

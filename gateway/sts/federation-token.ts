@@ -3,7 +3,7 @@
 import { ApiError } from '../aws/api-error.ts'
 import type { StsHandlers } from '../aws/handlers.ts'
 import { unsatisfied } from '../iam/errors.ts'
-import { issueCredentials, type SessionSpec } from './credentials.ts'
+import { newCredentials, type SessionSpec } from './credentials.ts'
 import type { StsParts } from './index.ts'
 import {
   checkDuration,
@@ -44,14 +44,8 @@ export function federationTokenHandler(
       expiresAtMs: nowMs + seconds * 1000,
     }
     const packed = checkPacked(spec)
-    const { accessKeyId, secretAccessKey, sessionToken } = issueCredentials(parts, spec)
     return {
-      Credentials: {
-        AccessKeyId: accessKeyId,
-        SecretAccessKey: secretAccessKey,
-        SessionToken: sessionToken,
-        Expiration: new Date(spec.expiresAtMs),
-      },
+      Credentials: newCredentials(parts, spec),
       FederatedUser: {
         FederatedUserId: `${account}:${name}`,
         Arn: `arn:aws:sts::${account}:federated-user/${name}`,

@@ -3,7 +3,7 @@
 import { ApiError } from '../aws/api-error.ts'
 import type { StsHandlers } from '../aws/handlers.ts'
 import { unsatisfied } from '../iam/errors.ts'
-import { accountOfKey, issueCredentials, type SessionSpec } from './credentials.ts'
+import { accountOfKey, newCredentials, type SessionSpec } from './credentials.ts'
 import type { StsParts } from './index.ts'
 import { checkDuration } from './session-input.ts'
 
@@ -31,14 +31,8 @@ export function sessionTokenHandlers(parts: StsParts): StsHandlers {
         ...{ transitiveTagKeys: [], sourceIdentity: '', issuedAtMs: nowMs },
         expiresAtMs: nowMs + seconds * 1000,
       }
-      const { accessKeyId, secretAccessKey, sessionToken } = issueCredentials(parts, spec)
       return {
-        Credentials: {
-          AccessKeyId: accessKeyId,
-          SecretAccessKey: secretAccessKey,
-          SessionToken: sessionToken,
-          Expiration: new Date(spec.expiresAtMs),
-        },
+        Credentials: newCredentials(parts, spec),
       }
     },
 

@@ -12,7 +12,7 @@ import { type S3Asked, s3Arn, s3Asks } from '../../iam/s3-requests.ts'
 import type { BucketRecord } from '../../store/bucket-records.ts'
 import type { State, View } from '../../store/state.ts'
 import type { S3Call } from '../wire/call.ts'
-import { S3Error } from '../wire/error.ts'
+import { denied, S3Error } from '../wire/error.ts'
 import { checkBucketName, noSuchBucket } from './names.ts'
 import { parsedOf } from './policy.ts'
 import { isPublic } from './public-access.ts'
@@ -135,8 +135,4 @@ function blocked(): S3Error {
     'Your account is currently blocked. Contact the operator of this cloud.',
     403,
   )
-}
-
-function denied(): S3Error {
-  return new S3Error('AccessDenied', 'Access Denied', 403)
 }

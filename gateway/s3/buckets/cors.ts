@@ -5,6 +5,7 @@ import type { BucketRecord, CorsRule } from '../../store/bucket-records.ts'
 import type { State } from '../../store/state.ts'
 import type { S3Handlers } from '../wire/call.ts'
 import { S3Error } from '../wire/error.ts'
+import { malformed } from '../wire/xml.ts'
 import { type BucketParts, bucketOf, changeBucket } from './bucket.ts'
 
 export interface Cors {
@@ -145,9 +146,7 @@ function matchesOne(pattern: string, text: string): boolean {
 /** Throws MalformedXML, InvalidRequest. */
 function checkRules(rules: readonly AskedRule[]): CorsRule[] {
   if (rules.length === 0 || rules.length > MAX_RULES) {
-    const message =
-      'The XML you provided was not well-formed or did not validate against our published schema'
-    throw new S3Error('MalformedXML', message, 400)
+    throw malformed()
   }
   return rules.map((rule) => {
     const { ID: id, AllowedMethods: methods = [], AllowedOrigins: origins = [] } = rule

@@ -1,15 +1,14 @@
 // The index of objects over a store of its own (see objects.ts for what it promises).
 
 import type { Store } from '../../store/store.ts'
-import { Commits, type Draft, type IndexParts } from './commits.ts'
-import type { StoredVersion } from './garbage.ts'
+import { Commits, type IndexParts } from './commits.ts'
 import { closedKey, markerKey, objectKey, versionPrefix } from './keys.ts'
 import { listObjects, listVersions } from './listing.ts'
 import type { ObjectEntry, ObjectIndex, Removed, RemoveOptions, UploadIndex } from './objects.ts'
 import { readVersion } from './reading.ts'
 import { putVersionRows } from './relocate.ts'
 import { createUploads } from './uploads.ts'
-import { findVersion, headOf, type Place, removeVersion } from './versions.ts'
+import { headOf, type Place, removeVersion, versionAsked } from './versions.ts'
 import { type Closed, checkKey, checkPieces, mustBeOpen, putObject } from './writing.ts'
 
 const ABORT_PAGE = 100
@@ -62,19 +61,9 @@ async function remove(
   return await commits.commit(about(place), async (draft) => {
     const moment = { nowMs: clock.nowMs(), randomHex }
     await mustBeOpen(draft, place.bucket, moment.nowMs)
-    check?.(await chosen(draft, place, versionId))
+    check?.(await versionAsked(draft, place, versionId))
     return await removeVersion(draft, store, place, options, moment)
   })
-}
-
-async function chosen(
-  draft: Draft,
-  place: Place,
-  versionId: string | null,
-): Promise<StoredVersion | null> {
-  if (versionId !== null) return await findVersion(draft, place, versionId)
-  const { live, marker } = await headOf(draft, place)
-  return live ?? marker
 }
 
 async function amend(
@@ -86,7 +75,7 @@ async function amend(
   return await commits.commit(about(place), async (draft) => {
     const { bucket, key } = place
     const head = await headOf(draft, place)
-    const before = await chosen(draft, place, versionId)
+    const before = await versionAsked(draft, place, versionId)
     if (before === null) return null
     const { order, versionId: id, isDeleteMarker } = before
     const amended = { ...change(before), bucket, key, order, versionId: id, isDeleteMarker }

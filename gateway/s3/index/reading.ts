@@ -7,7 +7,7 @@ import { Draft, holds } from './commits.ts'
 import type { StoredVersion } from './garbage.ts'
 import { inlineKey, manifestPrefix } from './keys.ts'
 import type { ObjectPart, ObjectVersion, ReadObject } from './objects.ts'
-import { findVersion, headOf, type Place } from './versions.ts'
+import { type Place, versionAsked } from './versions.ts'
 
 const MAX_TRIES = 50
 
@@ -20,7 +20,7 @@ export async function readVersion(
 ): Promise<ReadObject | null> {
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const draft = new Draft(store)
-    const stored = await find(draft, place, versionId)
+    const stored = await versionAsked(draft, place, versionId)
     if (stored === null) {
       // Nothing in several rows is nothing only when all are of one moment.
       if (await holds(store, draft)) return null
@@ -32,16 +32,6 @@ export async function readVersion(
     return { version: { ...stored, parts }, inline }
   }
   throw new MalleeError('Conflict', `${place.key} was replaced ${MAX_TRIES} times, try again`)
-}
-
-async function find(
-  draft: Draft,
-  place: Place,
-  versionId: string | null,
-): Promise<StoredVersion | null> {
-  if (versionId !== null) return await findVersion(draft, place, versionId)
-  const { live, marker } = await headOf(draft, place)
-  return live ?? marker
 }
 
 /** Null: they are gone already. */

@@ -38,6 +38,17 @@ export async function headOf(draft: Draft, { bucket, key }: Place): Promise<Head
   return { live, marker }
 }
 
+/** The version of that id; null: the current one, which may be a delete marker. */
+export async function versionAsked(
+  draft: Draft,
+  place: Place,
+  versionId: string | null,
+): Promise<StoredVersion | null> {
+  if (versionId !== null) return await findVersion(draft, place, versionId)
+  const { live, marker } = await headOf(draft, place)
+  return live ?? marker
+}
+
 /** A version by its id, of all that the key has. */
 export async function findVersion(
   draft: Draft,

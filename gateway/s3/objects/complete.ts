@@ -6,6 +6,8 @@ import { MAX_PARTS } from '../index/uploads.ts'
 import type { S3Handlers, S3Inputs } from '../wire/call.ts'
 import { startSum } from '../wire/checksums.ts'
 import { S3Error } from '../wire/error.ts'
+import { pathOf } from '../wire/values.ts'
+import { malformed } from '../wire/xml.ts'
 import { writeCheck } from './conditions.ts'
 import { combineCrcs, isCrc } from './crc-combine.ts'
 import { type Asked, askedOf, type ObjectParts, quoted, unquoted } from './parts.ts'
@@ -34,7 +36,7 @@ export function completeHandlers(parts: ObjectParts): S3Handlers {
       const object =
         upload === null
           ? null
-          : await assemble(asked, upload, await allParts(parts, uploadId), input)
+          : await assemble(asked, upload, chosen(named, await allParts(parts, uploadId)), input)
       const version = await parts.index.uploads.complete(bucket.id, key, uploadId, {
         versioning: bucket.versioning,
         ...(check !== undefined && { check }),
@@ -43,7 +45,7 @@ export function completeHandlers(parts: ObjectParts): S3Handlers {
       if (version === null) throw noSuchUpload(uploadId)
       return {
         output: {
-          Location: `/${bucket.name}/${encodeURIComponent(key).replaceAll('%2F', '/')}`,
+          Location: `/${bucket.name}/${pathOf(key)}`,
           Bucket: bucket.name,
           Key: key,
           ETag: quoted(version.etag),
@@ -62,9 +64,7 @@ function partsNamed({ MultipartUpload }: Input): readonly Named[] {
     ({ PartNumber, ETag }) => PartNumber !== undefined && ETag !== undefined,
   )
   if (named.length === 0 || named.length > MAX_PARTS || !isWhole) {
-    const message =
-      'The XML you provided was not well-formed or did not validate against our published schema'
-    throw new S3Error('MalformedXML', message, 400)
+    throw malformed()
   }
   const numbers = named.map(({ PartNumber = 0 }) => PartNumber)
   if (numbers.every((number, at) => at === 0 || number > (numbers[at - 1] ?? 0))) return named
@@ -88,10 +88,9 @@ async function allParts({ index }: ObjectParts, uploadId: string): Promise<Uploa
 async function assemble(
   { bucket, key }: Asked,
   upload: Upload,
-  all: readonly UploadPart[],
+  parts: readonly UploadPart[],
   input: Input,
 ): Promise<NewObject> {
-  const parts = chosen(partsNamed(input), all)
   checkSizes(parts)
   const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0)
   if (sizeBytes > MAX_OBJECT_BYTES) {

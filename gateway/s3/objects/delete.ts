@@ -4,7 +4,8 @@
 import { bucketOf } from '../buckets/bucket.ts'
 import type { Check, Removed } from '../index/objects.ts'
 import type { S3Call, S3Handlers, S3Inputs, S3Outputs } from '../wire/call.ts'
-import { notImplemented, S3Error, s3ErrorOf } from '../wire/error.ts'
+import { denied, notImplemented, s3ErrorOf } from '../wire/error.ts'
+import { malformed } from '../wire/xml.ts'
 import { checkVersionId } from './find.ts'
 import {
   type Asked,
@@ -52,9 +53,7 @@ export function deleteHandlers(parts: ObjectParts): S3Handlers {
     DeleteObjects: async (call) => {
       const { Objects: asked = [], Quiet: isQuiet = false } = call.input.Delete ?? {}
       if (asked.length === 0 || asked.length > MAX_KEYS) {
-        const message =
-          'The XML you provided was not well-formed or did not validate against our published schema'
-        throw new S3Error('MalformedXML', message, 400)
+        throw malformed()
       }
       if (call.input.MFA !== undefined) throw notImplemented('MFA Delete')
       const outcomes: Outcome[] = []
@@ -78,7 +77,7 @@ async function deleteOfMany(
   const named = { Key, ...(VersionId !== undefined && { VersionId }) }
   try {
     const action = VersionId === undefined ? 's3:DeleteObject' : 's3:DeleteObjectVersion'
-    if (!call.allows(action, bucket, Key)) throw new S3Error('AccessDenied', 'Access Denied', 403)
+    if (!call.allows(action, bucket, Key)) throw denied()
     checkKey(Key)
     const { removed, marker } = await deleteOne(parts, { bucket, key: Key }, VersionId, conditions)
     const shown = marker ?? (removed?.isDeleteMarker === true ? removed : null)

@@ -4,7 +4,7 @@ import type { BucketRecord } from '../../store/bucket-records.ts'
 import { orderOf } from '../index/keys.ts'
 import { NULL_VERSION, type ObjectEntry, type ReadObject } from '../index/objects.ts'
 import type { S3Call } from '../wire/call.ts'
-import { S3Error } from '../wire/error.ts'
+import { denied, S3Error } from '../wire/error.ts'
 import { invalidArgument } from '../wire/values.ts'
 import { type Asked, noSuchKey, noSuchVersion, type ObjectParts, versionShown } from './parts.ts'
 
@@ -46,7 +46,7 @@ export function missing(
     return new S3Error('MethodNotAllowed', message, 405, fields, { ...headers, allow: 'DELETE' })
   }
   if (!allows('s3:ListBucket', bucket, null)) {
-    return new S3Error('AccessDenied', 'Access Denied', 403)
+    return denied()
   }
   if (versionId !== undefined) return noSuchVersion(key, versionId)
   const { code, message, status, fields } = noSuchKey(key)

@@ -5,7 +5,7 @@ import { bucketOf, canonicalId } from '../buckets/bucket.ts'
 import type { ObjectEntry } from '../index/objects.ts'
 import type { S3Call, S3Handlers, S3Inputs, S3Outputs } from '../wire/call.ts'
 import { notImplemented } from '../wire/error.ts'
-import { invalidArgument } from '../wire/values.ts'
+import { invalidArgument, pathOf } from '../wire/values.ts'
 import { type ObjectParts, quoted } from './parts.ts'
 import { keyAfter, type Place, type Walked, walk } from './walk.ts'
 
@@ -124,7 +124,7 @@ export function encoderOf({
   if (type !== 'url') {
     throw invalidArgument('encoding-type', type, 'Invalid Encoding Method specified in Request')
   }
-  return (text) => encodeURIComponent(text).replaceAll('%2F', '/')
+  return pathOf
 }
 
 function textOf(last: NonNullable<Walked<ObjectEntry>['last']>): string {

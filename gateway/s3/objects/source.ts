@@ -6,7 +6,7 @@ import type { ByteRange } from '../blobs/blobs.ts'
 import { noSuchBucket } from '../buckets/names.ts'
 import type { ReadObject } from '../index/objects.ts'
 import type { S3Call } from '../wire/call.ts'
-import { S3Error } from '../wire/error.ts'
+import { denied, S3Error } from '../wire/error.ts'
 import { invalidArgument } from '../wire/values.ts'
 import { checkSource } from './conditions.ts'
 import { findObject } from './find.ts'
@@ -52,7 +52,7 @@ export async function sourceOf(
   const owner = input.ExpectedSourceBucketOwner
   const action = versionId === '' ? 's3:GetObject' : 's3:GetObjectVersion'
   if ((owner !== undefined && owner !== bucket.account) || !call.allows(action, bucket, key)) {
-    throw new S3Error('AccessDenied', 'Access Denied', 403)
+    throw denied()
   }
   const asked = { bucket, key }
   const object = await findObject(

@@ -29,6 +29,10 @@ export function notImplemented(what: string): S3Error {
   return new S3Error('NotImplemented', message, 501)
 }
 
+export function denied(): S3Error {
+  return new S3Error('AccessDenied', 'Access Denied', 403)
+}
+
 /** What the caller may know of any thrown value. */
 export function s3ErrorOf(error: unknown): S3Error {
   if (error instanceof S3Error) return error

@@ -32,6 +32,11 @@ export function checkHead(head: readonly string[]): void {
   })
 }
 
+/** A key as in the path of a URL: its slashes stay. */
+export function pathOf(key: string): string {
+  return encodeURIComponent(key).replaceAll('%2F', '/')
+}
+
 export function invalidArgument(
   name: string,
   value: string,
