@@ -3,12 +3,12 @@
 
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { BlobRef } from '../../common/blobs/blobs.ts'
+import { openLocalBlobs } from '../../common/blobs/local.ts'
 import { randomHex, systemClock } from '../../common/clock.ts'
 import { codeOf } from '../../common/errors.ts'
 import { exec } from '../../common/exec.ts'
 import { silentLog } from '../../common/log.ts'
-import type { BlobRef } from '../../gateway/s3/blobs/blobs.ts'
-import { openLocalBlobs } from '../../gateway/s3/blobs/local.ts'
 
 const BLOB_BYTES = 1 << 20
 const SMALL_BYTES = 64 << 10

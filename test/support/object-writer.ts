@@ -3,9 +3,9 @@
 
 import { writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { openLocalBlobs } from '../../common/blobs/local.ts'
 import { randomHex, systemClock } from '../../common/clock.ts'
 import { silentLog } from '../../common/log.ts'
-import { openLocalBlobs } from '../../gateway/s3/blobs/local.ts'
 import { createObjectIndex } from '../../gateway/s3/index/object-index.ts'
 import type { UploadPart } from '../../gateway/s3/index/objects.ts'
 import { openSqlite } from '../../gateway/store/sqlite.ts'

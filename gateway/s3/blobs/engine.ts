@@ -2,8 +2,6 @@
 // under a random name, in the same form as a file on a disk, checksums and all. What else S3 can do
 // is not asked of it.
 
-import type { Clock, RandomHex } from '../../../common/clock.ts'
-import { codeOf, MalleeError } from '../../../common/errors.ts'
 import {
   BLOCK_BYTES,
   BlockSums,
@@ -13,8 +11,10 @@ import {
   endOf,
   FOOTER_BYTES,
   readFooter,
-} from './blob-format.ts'
-import type { BlobRef, BlobStore, ByteRange, StoredBlob } from './blobs.ts'
+} from '../../../common/blobs/blob-format.ts'
+import type { BlobRef, BlobStore, ByteRange, StoredBlob } from '../../../common/blobs/blobs.ts'
+import type { Clock, RandomHex } from '../../../common/clock.ts'
+import { codeOf, MalleeError } from '../../../common/errors.ts'
 import { type EngineAddress, EngineClient } from './engine-client.ts'
 
 /** Bytes of a part; S3 wants 5 MiB at least and takes 10,000. A blob is in memory up to here. */

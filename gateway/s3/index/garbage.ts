@@ -1,9 +1,9 @@
 // What is not needed any more, noted in the very transaction that makes it so, and worked off later
 // (sweep.ts): bytes of replaced objects after a while, so that whoever reads them gets to the end.
 
+import type { BlobRef } from '../../../common/blobs/blobs.ts'
 import type { RandomHex } from '../../../common/clock.ts'
 import { MalleeError } from '../../../common/errors.ts'
-import type { BlobRef } from '../blobs/blobs.ts'
 import type { Draft } from './commits.ts'
 import { blobKey, garbageKey, inlineKey } from './keys.ts'
 import type { ObjectEntry, ObjectPart } from './objects.ts'

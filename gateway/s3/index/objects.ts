@@ -1,7 +1,7 @@
 // The names of objects: what an object, a version and an upload are to the index, and what it
 // promises. Nothing of it is in memory: it is a store of its own (docs/s3-storage.md).
 
-import type { BlobRef } from '../blobs/blobs.ts'
+import type { BlobRef } from '../../../common/blobs/blobs.ts'
 
 /** Of the bucket's record: whether versions are kept. */
 export type Versioning = 'off' | 'enabled' | 'suspended'

@@ -1,8 +1,8 @@
 // Bytes of a version that are in another store now: the rows that say where they are change, and
 // the old ones become garbage, which readers have their time with.
 
+import type { BlobRef } from '../../../common/blobs/blobs.ts'
 import type { Store } from '../../store/store.ts'
-import type { BlobRef } from '../blobs/blobs.ts'
 import type { Commits, Draft, IndexParts } from './commits.ts'
 import { claim, discard, READERS_GRACE_MS, type StoredVersion } from './garbage.ts'
 import { manifestPrefix, markerKey, objectKey, versionKey, versionPrefix } from './keys.ts'

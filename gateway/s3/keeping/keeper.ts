@@ -1,13 +1,13 @@
 // The loops that keep the storage of objects in order: garbage goes, orphans are swept, every blob
 // is read again and again, and it is counted what there is. Every gateway runs them.
 
+import type { BlobStore } from '../../../common/blobs/blobs.ts'
+import type { DiskState } from '../../../common/blobs/local.ts'
 import type { Clock, RandomHex } from '../../../common/clock.ts'
 import { MalleeError, messageOf } from '../../../common/errors.ts'
 import type { Log } from '../../../common/log.ts'
 import { Loop } from '../../../common/reconcile.ts'
 import type { Store } from '../../store/store.ts'
-import type { BlobStore } from '../blobs/blobs.ts'
-import type { DiskState } from '../blobs/local.ts'
 import { countGarbage, workOffGarbage } from './garbage.ts'
 import { moveBucket } from './move.ts'
 import { type OrphanParts, type Swept, sweepOrphans } from './orphans.ts'

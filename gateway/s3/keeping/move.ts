@@ -1,11 +1,11 @@
 // Moves the bytes of a bucket to the store where the bucket says that they are to be, while it is
 // in use: copy, commit, and the old bytes become garbage. What was half done is done again.
 
+import type { BlobRef, BlobStore } from '../../../common/blobs/blobs.ts'
 import type { Clock, RandomHex } from '../../../common/clock.ts'
 import { codeOf, MalleeError } from '../../../common/errors.ts'
 import type { Log } from '../../../common/log.ts'
 import type { Store } from '../../store/store.ts'
-import type { BlobRef, BlobStore } from '../blobs/blobs.ts'
 import { Commits } from '../index/commits.ts'
 import { type Placed, placesOf, relocate } from '../index/relocate.ts'
 

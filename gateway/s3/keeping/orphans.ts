@@ -1,10 +1,10 @@
 // Blobs that are nobody's: a writer that died before its commit left them. What is old enough and
 // has no row in the index is condemned there first, so that a commit that comes after all fails.
 
+import type { BlobStore, StoredBlob } from '../../../common/blobs/blobs.ts'
 import type { Clock, RandomHex } from '../../../common/clock.ts'
 import type { Log } from '../../../common/log.ts'
 import type { Store } from '../../store/store.ts'
-import type { BlobStore, StoredBlob } from '../blobs/blobs.ts'
 import type { BlobOwner, Garbage } from '../index/garbage.ts'
 import { blobKey, garbageKey } from '../index/keys.ts'
 

@@ -1,11 +1,11 @@
 // Reads every blob that somebody refers to, slowly, all the time: what is damaged or gone is found
 // while a copy may still be somewhere. Where a round is, and what it found, is in the index.
 
+import type { BlobStore } from '../../../common/blobs/blobs.ts'
 import type { Clock } from '../../../common/clock.ts'
 import { codeOf, messageOf } from '../../../common/errors.ts'
 import type { Log } from '../../../common/log.ts'
 import type { Store } from '../../store/store.ts'
-import type { BlobStore } from '../blobs/blobs.ts'
 import type { BlobOwner } from '../index/garbage.ts'
 import { blobKey, damageKey, scrubKey } from '../index/keys.ts'
 

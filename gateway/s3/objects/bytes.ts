@@ -1,8 +1,8 @@
 // The bytes of objects: taken in before the index knows of them, and given out again from wherever
 // they are.
 
+import type { BlobStore, ByteRange } from '../../../common/blobs/blobs.ts'
 import { codeOf } from '../../../common/errors.ts'
-import type { BlobStore, ByteRange } from '../blobs/blobs.ts'
 import type { ObjectPart, ReadObject } from '../index/objects.ts'
 import { MAX_INLINE_BYTES } from '../index/writing.ts'
 import type { ObjectParts } from './parts.ts'

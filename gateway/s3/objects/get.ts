@@ -1,6 +1,6 @@
 // GetObject and HeadObject: an object, or a range or a part of it, if the conditions hold.
 
-import type { ByteRange } from '../blobs/blobs.ts'
+import type { ByteRange } from '../../../common/blobs/blobs.ts'
 import type { ObjectVersion, ReadObject } from '../index/objects.ts'
 import type { S3Answer, S3Call, S3Handlers, S3Inputs, S3Outputs } from '../wire/call.ts'
 import { S3Error } from '../wire/error.ts'

@@ -1,8 +1,8 @@
 // What the operations on objects have in common: where objects are, and how they are named to
 // clients.
 
+import type { BlobStore } from '../../../common/blobs/blobs.ts'
 import type { BucketRecord } from '../../store/bucket-records.ts'
-import type { BlobStore } from '../blobs/blobs.ts'
 import { bucketOf } from '../buckets/bucket.ts'
 import { NULL_VERSION, type ObjectEntry, type ObjectIndex } from '../index/objects.ts'
 import type { S3Call } from '../wire/call.ts'

@@ -1,6 +1,6 @@
 // Which bytes of an object a request is about (RFC 9110, 14; S3 API reference, GetObject).
 
-import type { ByteRange } from '../blobs/blobs.ts'
+import type { ByteRange } from '../../../common/blobs/blobs.ts'
 import type { ObjectVersion } from '../index/objects.ts'
 import { S3Error } from '../wire/error.ts'
 import { invalidArgument } from '../wire/values.ts'

@@ -1,8 +1,8 @@
 // What is copied: the source that a header names, if its conditions hold and who copies it may
 // read it.
 
+import type { ByteRange } from '../../../common/blobs/blobs.ts'
 import type { State } from '../../store/state.ts'
-import type { ByteRange } from '../blobs/blobs.ts'
 import { noSuchBucket } from '../buckets/names.ts'
 import type { ReadObject } from '../index/objects.ts'
 import type { S3Call } from '../wire/call.ts'

@@ -1,6 +1,6 @@
 // The parts of an upload: taken from the client or from another object, and listed.
 
-import type { BlobStore } from '../blobs/blobs.ts'
+import type { BlobStore } from '../../../common/blobs/blobs.ts'
 import { canonicalId } from '../buckets/bucket.ts'
 import type { ObjectPart, Upload, UploadPart } from '../index/objects.ts'
 import { MAX_PARTS } from '../index/uploads.ts'

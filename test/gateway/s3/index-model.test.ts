@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import fc from 'fast-check'
-import type { BlobStore } from '../../../gateway/s3/blobs/blobs.ts'
+import type { BlobStore } from '../../../common/blobs/blobs.ts'
 import { READERS_GRACE_MS } from '../../../gateway/s3/index/garbage.ts'
 import type { Versioning } from '../../../gateway/s3/index/objects.ts'
 import { workOffGarbage } from '../../../gateway/s3/keeping/garbage.ts'

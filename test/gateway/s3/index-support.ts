@@ -1,8 +1,8 @@
 // An index over a fresh store, with a clock that the test holds, and objects to put into it.
 
 import assert from 'node:assert/strict'
+import type { BlobRef } from '../../../common/blobs/blobs.ts'
 import { type Clock, type RandomHex, randomHex } from '../../../common/clock.ts'
-import type { BlobRef } from '../../../gateway/s3/blobs/blobs.ts'
 import { createObjectIndex } from '../../../gateway/s3/index/object-index.ts'
 import type {
   ListedVersion,

@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { openLocalBlobs } from '../../../common/blobs/local.ts'
 import { silentLog } from '../../../common/log.ts'
-import { openLocalBlobs } from '../../../gateway/s3/blobs/local.ts'
 import { READERS_GRACE_MS } from '../../../gateway/s3/index/garbage.ts'
 import type {
   NewObject,

@@ -4,9 +4,9 @@
 
 import { mkdir, opendir, stat, statfs, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { RandomHex } from '../../../common/clock.ts'
-import { readIfThere, syncFolder, writeDurably } from '../../../common/durable-file.ts'
-import { MalleeError, messageOf } from '../../../common/errors.ts'
+import type { RandomHex } from '../clock.ts'
+import { readIfThere, syncFolder, writeDurably } from '../durable-file.ts'
+import { MalleeError, messageOf } from '../errors.ts'
 import { readBlobFile, writeBlobFile } from './blob-file.ts'
 import type { BlobRef, ByteRange, StoredBlob } from './blobs.ts'
 

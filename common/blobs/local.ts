@@ -1,10 +1,10 @@
 // Blobs on this machine's disks: each blob on one of them, more on those with more room. A disk
 // that fails or is away takes along what is on it, and nothing else.
 
-import type { Clock, RandomHex } from '../../../common/clock.ts'
-import { readIfThere, writeDurably } from '../../../common/durable-file.ts'
-import { MalleeError, messageOf } from '../../../common/errors.ts'
-import type { Log } from '../../../common/log.ts'
+import type { Clock, RandomHex } from '../clock.ts'
+import { readIfThere, writeDurably } from '../durable-file.ts'
+import { MalleeError, messageOf } from '../errors.ts'
+import type { Log } from '../log.ts'
 import type { BlobRef, BlobStore, ByteRange, StoredBlob } from './blobs.ts'
 import { codeIn, type Disk, diskOf, isBlobId, isFull, openDisk } from './disk.ts'
 

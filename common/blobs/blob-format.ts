@@ -3,7 +3,7 @@
 // another is found out too. docs/s3-storage.md has the layout.
 
 import { crc32 } from 'node:zlib'
-import { MalleeError } from '../../../common/errors.ts'
+import { MalleeError } from '../errors.ts'
 
 export const BLOCK_BYTES = 64 << 10
 const MAGIC = 'MalleeB1'
