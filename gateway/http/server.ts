@@ -5,8 +5,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { type FastifyError, type FastifyInstance, type FastifyReply, fastify } from 'fastify'
 import { ApiError } from '../aws/api-error.ts'
-import type { S3Options } from '../s3/wire/calls.ts'
 import { serveS3 } from '../s3/wire/listener.ts'
+import type { S3Service } from '../s3/wire/running.ts'
 import { SERIAL_PATH } from '../serial/admission.ts'
 import { SERIAL_CONTENT_TYPE, type SerialConsoles } from '../serial/consoles.ts'
 import { type ApiAnswer, type ApiOptions, createApiCalls } from './api-calls.ts'
@@ -26,7 +26,7 @@ export function createApiServer(
   options: ApiOptions & {
     readonly tls?: Tls
     readonly serial?: SerialConsoles
-    readonly s3?: Pick<S3Options, 'handlers' | 'guard' | 'cors' | 'domains'>
+    readonly s3?: S3Service
   },
 ): FastifyInstance {
   const { serial } = options

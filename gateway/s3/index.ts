@@ -6,7 +6,7 @@ import { bucketHandlers } from './buckets/index.ts'
 import type { LifeParts } from './buckets/life.ts'
 import { objectHandlers } from './objects/index.ts'
 import type { ObjectParts } from './objects/parts.ts'
-import type { S3Options } from './wire/calls.ts'
+import type { S3Service } from './wire/running.ts'
 
 export interface S3Parts extends Omit<LifeParts, 'contents'>, ObjectParts {
   /** Names under which buckets have hosts of their own, separated by commas; may be ''. */
@@ -16,9 +16,7 @@ export interface S3Parts extends Omit<LifeParts, 'contents'>, ObjectParts {
 /** Every machine finds itself under names that end so (RFC 6761). */
 const LOCAL = 'localhost'
 
-export function s3Service(
-  parts: S3Parts,
-): Pick<S3Options, 'handlers' | 'guard' | 'cors' | 'domains'> {
+export function s3Service(parts: S3Parts): S3Service {
   const named = parts.domains.split(',').map((name) => name.trim().toLowerCase())
   return {
     handlers: { ...bucketHandlers({ ...parts, contents: parts.index }), ...objectHandlers(parts) },

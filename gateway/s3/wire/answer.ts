@@ -3,9 +3,9 @@
 
 import type { ServerResponse } from 'node:http'
 import type { S3Answer } from './call.ts'
-import type { S3Request } from './calls.ts'
 import type { Encoded } from './encode.ts'
 import { drain, STALL_MS } from './incoming.ts'
+import type { S3Request } from './running.ts'
 
 export interface Answer {
   readonly status: number

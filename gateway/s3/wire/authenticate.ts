@@ -30,9 +30,17 @@ export interface ChunkChain {
   readonly seed: string
 }
 
+/** How a request was signed, in the words of access logs. */
+export interface Signature {
+  readonly version: 'SigV4'
+  readonly authType: 'AuthHeader' | 'QueryString'
+}
+
 export interface Authenticated {
   /** Null: nobody signed. */
   readonly caller: Caller | null
+  /** Likewise. */
+  readonly signature: Signature | null
   readonly accessKeyId: string
   readonly proof: BodyProof
 }
@@ -63,7 +71,7 @@ export async function authenticate(
   const claim = readClaim(request, { region, nowMs })
   const payload = payloadOf(request, claim)
   if (claim === null) {
-    return { caller: null, accessKeyId: '', proof: proofOf(payload, null) }
+    return { caller: null, signature: null, accessKeyId: '', proof: proofOf(payload, null) }
   }
   const { accessKeyId, sessionToken, date, timestamp } = claim
   const known = await secretOf(accessKeyId, sessionToken)
@@ -80,7 +88,9 @@ export async function authenticate(
   if (!isEqual) throw mismatch(claim, text, canonical)
   if (session !== undefined && nowMs >= session.expiresAtMs) throw endedToken(claim)
   const chain = { key, timestamp, scope, seed: claim.signature }
-  return { caller: known.caller, accessKeyId, proof: proofOf(payload, chain) }
+  const authType = claim.expires === null ? 'AuthHeader' : 'QueryString'
+  const signature = { version: 'SigV4', authType } as const
+  return { caller: known.caller, signature, accessKeyId, proof: proofOf(payload, chain) }
 }
 
 /** What the request says of its body: the last line of what is signed. */

@@ -3,7 +3,8 @@
 
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
-import { createS3Calls, type S3Options } from './calls.ts'
+import { createS3Calls } from './calls.ts'
+import type { S3Options } from './running.ts'
 import { bucketOfHost } from './target.ts'
 
 /** The last part of the scope of a signature for S3, in a header and in a query. */

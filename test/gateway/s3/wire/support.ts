@@ -7,6 +7,7 @@ import { request as httpRequest } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { S3Handlers } from '../../../../gateway/s3/wire/call.ts'
+import type { S3Service } from '../../../../gateway/s3/wire/running.ts'
 import type { Ending } from '../../../support/cloud.ts'
 import { CALLER, type Endpoint, KEY, REGION, startEndpoint } from '../../http/support.ts'
 
@@ -32,6 +33,7 @@ export async function startS3(
   t: Ending,
   more: S3Handlers = {},
   options: Parameters<typeof startEndpoint>[1] = {},
+  own: Partial<S3Service> = {},
 ): Promise<S3Endpoint> {
   const kept = new Map<string, Kept>()
   const handlers: S3Handlers = {
@@ -58,7 +60,7 @@ export async function startS3(
   }
   const guard = async () => ({ bucket: BUCKET, allows: () => true })
   const cors = { preflight: () => ({}), headers: () => ({}) }
-  const s3 = { handlers, guard, cors, domains: ['localhost'] }
+  const s3 = { handlers, guard, cors, domains: ['localhost'], ...own }
   const endpoint = await startEndpoint(t, { s3, ...options })
   return { ...endpoint, kept }
 }
