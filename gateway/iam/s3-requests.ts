@@ -4,6 +4,7 @@
 
 import type { Keys } from './ec2-keys.ts'
 import type { Ask } from './ec2-requests.ts'
+import type { Arrival } from './request-keys.ts'
 
 /** What the request is about, and the parts of its input that say what else it needs leave for. */
 export interface S3Asked {
@@ -11,7 +12,17 @@ export interface S3Asked {
   readonly bucket: string | null
   readonly key: string | null
   readonly input: Readonly<Record<string, unknown>>
+  readonly arrival: Pick<Arrival, 'nowMs'>
 }
+
+/** What a request wants locked. */
+interface LockAsked {
+  readonly ObjectLockMode?: string | undefined
+  readonly ObjectLockRetainUntilDate?: Date | undefined
+  readonly ObjectLockLegalHoldStatus?: string | undefined
+}
+
+const DAY_MS = 24 * 60 * 60_000
 
 /** Operations whose action is not `s3:` and their name. */
 const ACTIONS: Readonly<Record<string, string>> = {
@@ -93,15 +104,16 @@ const BESIDE: readonly (readonly [RegExp, readonly string[], string])[] = [
     ['ObjectLockLegalHoldStatus'],
     'PutObjectLegalHold',
   ],
-  [/^DeleteObject$/, ['BypassGovernanceRetention'], 'BypassGovernanceRetention'],
 ]
 
-/** Each key is asked for by itself, when the document that has them was read. */
-const ASKS_PER_KEY: ReadonlySet<string> = new Set(['DeleteObjects'])
+/** Their document says what is asked for: it is asked when that was read. */
+const ASKED_LATER: ReadonlySet<string> = new Set([
+  ...['DeleteObjects', 'PutObjectLegalHold', 'PutObjectRetention'],
+])
 
 export function s3Asks(asked: S3Asked): Ask[] {
   const { operation, bucket, key, input } = asked
-  if (ASKS_PER_KEY.has(operation)) return []
+  if (ASKED_LATER.has(operation)) return []
   const ofVersion = input['VersionId'] === undefined ? undefined : OF_VERSION[operation]
   const own = ofVersion ?? ACTIONS[operation] ?? operation
   const beside = BESIDE.filter(
@@ -143,8 +155,23 @@ const KEYS: readonly (readonly [key: string, member: string])[] = [
   ['s3:x-amz-object-ownership', 'ObjectOwnership'],
 ]
 
-function requestKeys({ input }: S3Asked): Keys {
+/** What conditions may ask of a lock. A day that has begun counts as one that remains. */
+export function lockKeys(asked: LockAsked, nowMs: number): Keys {
+  const { ObjectLockMode: mode, ObjectLockLegalHoldStatus: hold } = asked
+  const { ObjectLockRetainUntilDate: until } = asked
   const keys: Keys = new Map()
+  if (mode !== undefined) keys.set('s3:object-lock-mode', [mode])
+  if (hold !== undefined) keys.set('s3:object-lock-legal-hold', [hold])
+  if (until !== undefined) {
+    const days = Math.ceil((until.getTime() - nowMs) / DAY_MS)
+    keys.set('s3:object-lock-retain-until-date', [until.toISOString()])
+    keys.set('s3:object-lock-remaining-retention-days', [String(days)])
+  }
+  return keys
+}
+
+function requestKeys({ input, arrival }: S3Asked): Keys {
+  const keys = lockKeys(input, arrival.nowMs)
   for (const [key, member] of KEYS) {
     const value = input[member]
     if (value !== undefined) keys.set(key, [String(value)])

@@ -4,10 +4,11 @@
 import type { S3Handlers } from './wire/call.ts'
 
 const NONE_HERE = 'there is none of them here: always the answer of a bucket without'
+const NO_EVENT_HOLDS = 'no event holds'
 const ENFORCED = 'always `BucketOwnerEnforced`'
 
 export const S3_DEVIATIONS: { readonly [K in keyof S3Handlers]?: string } = {
-  CreateBucket: 'in the cloud as a whole; no Object Lock, no ACLs, no directory buckets',
+  CreateBucket: 'in the cloud as a whole; no ACLs, no directory buckets',
   GetBucketAccelerateConfiguration: NONE_HERE,
   GetBucketAcl: 'always that the owner has everything',
   GetBucketAnalyticsConfiguration: NONE_HERE,
@@ -22,10 +23,11 @@ export const S3_DEVIATIONS: { readonly [K in keyof S3Handlers]?: string } = {
   GetBucketReplication: NONE_HERE,
   GetBucketRequestPayment: 'always the owner',
   GetBucketWebsite: NONE_HERE,
-  GetObjectLockConfiguration: NONE_HERE,
   PutBucketAcl: 'always `AccessControlListNotSupported`',
   PutBucketOwnershipControls: 'takes `BucketOwnerEnforced` only',
   PutBucketPolicy: 'no canonical users, no federated principals',
   PutBucketRequestPayment: 'takes `BucketOwner` only',
   PutBucketVersioning: 'no MFA Delete',
+  PutObjectLockConfiguration: NO_EVENT_HOLDS,
+  PutObjectRetention: NO_EVENT_HOLDS,
 }

@@ -23,6 +23,18 @@ export interface BucketRecord {
   readonly publicAccess?: PublicAccessBlock
   /** What pages of other origins may do with it; absent without any. */
   readonly cors?: readonly CorsRule[]
+  /** Versions can be locked in it; once that is so, it stays so. */
+  readonly objectLock?: BucketLock
+}
+
+export interface BucketLock {
+  /** What a new version gets that comes without a lock of its own. */
+  readonly retention?: {
+    readonly mode: 'GOVERNANCE' | 'COMPLIANCE'
+    /** One of the two. */
+    readonly days?: number
+    readonly years?: number
+  }
 }
 
 export interface BucketPolicy {

@@ -21,10 +21,6 @@ const NOT_THERE = {
     'ServerSideEncryptionConfigurationNotFoundError',
     'The server side encryption configuration was not found',
   ],
-  GetObjectLockConfiguration: [
-    'ObjectLockConfigurationNotFoundError',
-    'Object Lock configuration does not exist for this bucket',
-  ],
   GetBucketReplication: [
     'ReplicationConfigurationNotFoundError',
     'The replication configuration was not found',

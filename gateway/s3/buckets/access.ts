@@ -57,9 +57,9 @@ export function createGuard(state: Pick<State, 'view' | 'fresh'>): Guard {
     for (const ask of s3Asks(call)) judge(ask, bucket)
     return {
       bucket: found,
-      allows: (action, of, key) => {
+      allows: (action, of, key, keys) => {
         try {
-          judge({ action, resource: s3Arn(of.name, key), keys: new Map() }, of)
+          judge({ action, resource: s3Arn(of.name, key), keys: new Map(keys) }, of)
           return true
         } catch (error) {
           if (error instanceof ApiError && error.code === 'AccessDenied') return false

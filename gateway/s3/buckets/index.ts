@@ -4,6 +4,7 @@ import type { S3Handlers } from '../wire/call.ts'
 import { absentHandlers } from './absent.ts'
 import { corsHandlers } from './cors.ts'
 import { type LifeParts, lifeHandlers } from './life.ts'
+import { objectLockHandlers } from './object-lock.ts'
 import { policyHandlers } from './policy.ts'
 import { publicAccessHandlers } from './public-access.ts'
 import { taggingHandlers } from './tagging.ts'
@@ -17,6 +18,7 @@ export function bucketHandlers(parts: LifeParts): S3Handlers {
     ...policyHandlers(parts),
     ...publicAccessHandlers(parts),
     ...corsHandlers(parts),
+    ...objectLockHandlers(parts),
     ...absentHandlers(),
   }
 }

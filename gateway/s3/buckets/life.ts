@@ -128,14 +128,15 @@ function newBucket({ region, randomHex }: LifeParts, { input, caller, nowMs }: C
     throw new S3Error('InvalidLocationConstraint', message, 400, fields)
   }
   if (Location !== undefined || Bucket !== undefined) throw notImplemented('directory buckets')
-  if (input.ObjectLockEnabledForBucket === true) throw notImplemented('Object Lock')
+  const hasLocks = input.ObjectLockEnabledForBucket === true
   const { BucketNamespace: namespace = 'global' } = input
   if (namespace !== 'global') throw notImplemented(`the bucket namespace ${namespace}`)
   checkOwnership(input)
   const tags = checkTags(Tags ?? [])
   const record: BucketRecord = {
     ...{ name, id: randomHex(ID_BYTES), account: caller?.account ?? '', rack: '' },
-    ...{ createdAtMs: nowMs, versioning: 'off', publicAccess: ALL_BLOCKED },
+    ...{ createdAtMs: nowMs, versioning: hasLocks ? 'enabled' : 'off', publicAccess: ALL_BLOCKED },
+    ...(hasLocks && { objectLock: {} }),
     ...(Object.keys(tags).length > 0 && { tags }),
   }
   return record

@@ -3,6 +3,7 @@
 import type { S3Handlers } from '../wire/call.ts'
 import { notImplemented, S3Error } from '../wire/error.ts'
 import { type BucketParts, bucketOf, changeBucket } from './bucket.ts'
+import { mustKeepVersions } from './object-lock.ts'
 
 export function versioningHandlers(parts: BucketParts): S3Handlers {
   return {
@@ -25,7 +26,10 @@ export function versioningHandlers(parts: BucketParts): S3Handlers {
         throw new S3Error('IllegalVersioningConfigurationException', message, 400)
       }
       const versioning = status === 'Enabled' ? 'enabled' : 'suspended'
-      await changeBucket(parts, call, (bucket) => ({ ...bucket, versioning }))
+      await changeBucket(parts, call, (bucket) => {
+        if (versioning !== 'enabled') mustKeepVersions(bucket)
+        return { ...bucket, versioning }
+      })
       return { output: {} }
     },
   }

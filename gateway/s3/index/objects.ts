@@ -29,8 +29,21 @@ export interface ObjectPart {
   readonly checksum?: { readonly algorithm: Checksum['algorithm']; readonly base64: string }
 }
 
+/** Until when nobody removes a version, in milliseconds since 1970, and whether some may still. */
+export interface Retention {
+  readonly mode: 'GOVERNANCE' | 'COMPLIANCE'
+  readonly untilMs: number
+}
+
+export interface ObjectLock {
+  /** Stays when its time is over. */
+  readonly retention?: Retention
+  /** False: it was taken off, or said to be off. */
+  readonly legalHold?: boolean
+}
+
 /** Everything that one gives to make an object, but where its bytes are. */
-export interface ObjectFields {
+export interface ObjectFields extends ObjectLock {
   /** The bucket's id, not its name. */
   readonly bucket: string
   readonly key: string
@@ -90,6 +103,8 @@ export interface RemoveOptions extends PutOptions {
   readonly versionId: string | null
   /** Who owns the delete marker. */
   readonly owner: string
+  /** A retention in governance mode does not count. */
+  readonly bypassesGovernance?: boolean
 }
 
 export interface Removed {
@@ -128,7 +143,7 @@ export interface ListedVersion extends ObjectEntry {
  * Everything is durable when it resolves, and linearizable per key. Throws MalleeError StoreFull,
  * Conflict and Unavailable (nothing was written: blobs of the caller's may be deleted),
  * StoreUnavailable (outcome unknown: leave the blobs to the sweep of orphans), NotFound when the
- * bucket was retired, and what a check throws.
+ * bucket was retired, NotAllowed for what would remove a locked version, and what a check throws.
  */
 export interface ObjectIndex {
   /** The newest version; may be a delete marker. */
@@ -176,7 +191,7 @@ export interface ReadObject {
   readonly inline: Uint8Array | null
 }
 
-export interface NewUpload {
+export interface NewUpload extends ObjectLock {
   readonly bucket: string
   readonly key: string
   readonly owner: string

@@ -15,6 +15,7 @@ import {
   versionIdOf,
   versionKey,
 } from './keys.ts'
+import { mustBeFree } from './locks.ts'
 import { NULL_VERSION, type Removed, type RemoveOptions, type Versioning } from './objects.ts'
 
 const PROMOTE_PAGE = 10
@@ -23,6 +24,10 @@ const PROMOTE_PAGE = 10
 interface Head {
   readonly live: StoredVersion | null
   readonly marker: StoredVersion | null
+}
+
+interface Removal extends Moment {
+  readonly bypassesGovernance?: boolean | undefined
 }
 
 export interface Place {
@@ -103,20 +108,20 @@ export async function removeVersion(
   draft: Draft,
   store: Store,
   place: Place,
-  options: Pick<RemoveOptions, 'versionId' | 'versioning' | 'owner'>,
+  options: Pick<RemoveOptions, 'versionId' | 'versioning' | 'owner' | 'bypassesGovernance'>,
   moment: Moment,
 ): Promise<Removed> {
-  const { versionId, versioning, owner } = options
+  const { versionId, versioning, owner, bypassesGovernance } = options
   const { live, marker } = await headOf(draft, place)
   const newest = live ?? marker
   if (versionId !== null) {
     const found = await findVersion(draft, place, versionId)
-    if (found !== null) await remove(draft, store, found, moment)
+    if (found !== null) await remove(draft, store, found, { ...moment, bypassesGovernance })
     return { removed: found, marker: null }
   }
   const isPlain = newest === null || newest.versionId === NULL_VERSION
   if (versioning === 'off' && isPlain) {
-    if (newest !== null) await remove(draft, store, newest, moment)
+    if (newest !== null) await remove(draft, store, newest, { ...moment, bypassesGovernance })
     return { removed: newest, marker: null }
   }
   const nothing = { sizeBytes: 0, etag: '', headers: {}, metadata: {} }
@@ -129,7 +134,7 @@ async function remove(
   draft: Draft,
   store: Store,
   version: StoredVersion,
-  moment: Moment,
+  moment: Removal,
 ): Promise<void> {
   const head = await headOf(draft, version)
   drop(draft, version, moment)
@@ -145,7 +150,8 @@ async function dropNull(draft: Draft, place: Place, moment: Moment): Promise<Sto
   return version
 }
 
-function drop(draft: Draft, version: StoredVersion, moment: Moment): void {
+function drop(draft: Draft, version: StoredVersion, moment: Removal): void {
+  mustBeFree(version, moment.nowMs, moment.bypassesGovernance)
   const { bucket, key, order, versionId, isKept } = version
   if (isKept === true) {
     draft.delete(versionKey(bucket, key, order))

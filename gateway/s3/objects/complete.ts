@@ -10,6 +10,7 @@ import { pathOf } from '../wire/values.ts'
 import { malformed } from '../wire/xml.ts'
 import { writeCheck } from './conditions.ts'
 import { combineCrcs, isCrc } from './crc-combine.ts'
+import { lockOf } from './lock.ts'
 import { type Asked, askedOf, type ObjectParts, quoted, unquoted } from './parts.ts'
 import { shownChecksum } from './properties.ts'
 import { defaultType, noSuchUpload } from './uploads.ts'
@@ -36,7 +37,15 @@ export function completeHandlers(parts: ObjectParts): S3Handlers {
       const object =
         upload === null
           ? null
-          : await assemble(asked, upload, chosen(named, await allParts(parts, uploadId)), input)
+          : {
+              ...(await assemble(
+                asked,
+                upload,
+                chosen(named, await allParts(parts, uploadId)),
+                input,
+              )),
+              ...lockOf(upload, bucket, call.nowMs),
+            }
       const version = await parts.index.uploads.complete(bucket.id, key, uploadId, {
         versioning: bucket.versioning,
         ...(check !== undefined && { check }),

@@ -8,6 +8,7 @@ import { S3Error } from '../wire/error.ts'
 import { invalidArgument } from '../wire/values.ts'
 import { bytesOf, committed, type Taken, takeBytes } from './bytes.ts'
 import { writeCheck } from './conditions.ts'
+import { lockAsked, lockOf } from './lock.ts'
 import { askedOf, quoted, versionShown } from './parts.ts'
 import { algorithmNamed, propertiesOf, refuseWishes, shownChecksum } from './properties.ts'
 import { type CopyParts, type Source, sourceOf, sourceRange } from './source.ts'
@@ -26,6 +27,8 @@ export function copyHandlers(parts: CopyParts): S3Handlers {
       const { input } = call
       const { bucket, key } = askedOf(call)
       refuseWishes(input)
+      // That of the source stays with the source.
+      const lock = lockOf(lockAsked(call), bucket, call.nowMs)
       const source = await sourceOf(parts, call)
       const { version } = source.object
       const properties = propertiesFor(call, source)
@@ -43,6 +46,7 @@ export function copyHandlers(parts: CopyParts): S3Handlers {
       const object = {
         ...{ bucket: bucket.id, key, owner: bucket.account, etag: md5Hex, checksum },
         ...properties,
+        ...lock,
         ...taken,
       }
       const options = { versioning: bucket.versioning, ...(check !== undefined && { check }) }

@@ -7,6 +7,7 @@ import type { S3Call, S3Handlers, S3Inputs, S3Outputs } from '../wire/call.ts'
 import { denied, notImplemented, s3ErrorOf } from '../wire/error.ts'
 import { malformed } from '../wire/xml.ts'
 import { checkVersionId } from './find.ts'
+import { bypassesGovernance } from './lock.ts'
 import {
   type Asked,
   askedOf,
@@ -32,13 +33,12 @@ const AT_ONCE = 16
 export function deleteHandlers(parts: ObjectParts): S3Handlers {
   return {
     DeleteObject: async (call) => {
-      const { VersionId, IfMatch: ETag } = call.input
+      const { VersionId, IfMatch: ETag, BypassGovernanceRetention: wantsBypass } = call.input
       const { IfMatchLastModifiedTime: LastModifiedTime, IfMatchSize: Size } = call.input
-      const done = await deleteOne(parts, askedOf(call), VersionId, {
-        ETag,
-        LastModifiedTime,
-        Size,
-      })
+      const asked = askedOf(call)
+      const conditions = { ETag, LastModifiedTime, Size }
+      const bypasses = bypassesGovernance(wantsBypass, call, asked.bucket, asked.key)
+      const done = await deleteOne(parts, asked, VersionId, conditions, bypasses)
       const shown = done.marker ?? done.removed
       const keeps = bucketOf(call).versioning !== 'off'
       const VersionIdShown = VersionId ?? (keeps ? done.marker?.versionId : undefined)
@@ -79,7 +79,10 @@ async function deleteOfMany(
     const action = VersionId === undefined ? 's3:DeleteObject' : 's3:DeleteObjectVersion'
     if (!call.allows(action, bucket, Key)) throw denied()
     checkKey(Key)
-    const { removed, marker } = await deleteOne(parts, { bucket, key: Key }, VersionId, conditions)
+    const asked = { bucket, key: Key }
+    const wantsBypass = call.input.BypassGovernanceRetention
+    const bypasses = bypassesGovernance(wantsBypass, call, bucket, Key)
+    const { removed, marker } = await deleteOne(parts, asked, VersionId, conditions, bypasses)
     const shown = marker ?? (removed?.isDeleteMarker === true ? removed : null)
     const of = shown !== null && {
       DeleteMarker: true,
@@ -98,11 +101,13 @@ async function deleteOne(
   { bucket, key }: Asked,
   versionId: string | undefined,
   conditions: Conditions,
+  bypasses: boolean,
 ): Promise<Removed> {
   if (versionId !== undefined) checkVersionId(versionId)
   const check = checkOf(conditions)
   return await index.remove(bucket.id, key, {
     ...{ versionId: versionId ?? null, owner: bucket.account, versioning: bucket.versioning },
+    bypassesGovernance: bypasses,
     ...(check !== undefined && { check }),
   })
 }

@@ -7,6 +7,7 @@ import { S3Error } from '../wire/error.ts'
 import { bytesOf } from './bytes.ts'
 import { mayRead, notModifiedHeaders } from './conditions.ts'
 import { findObject } from './find.ts'
+import { shownLock } from './lock.ts'
 import { askedOf, type ObjectParts, quoted, versionShown } from './parts.ts'
 import { described, refuseWishes, shownChecksum, tagCount } from './properties.ts'
 import { contentRange, partOf, rangeOf } from './ranges.ts'
@@ -61,6 +62,7 @@ async function read(parts: ObjectParts, call: Call): Promise<Read> {
       output: {
         ...outputOf(input, object, piece),
         ...(VersionId !== undefined && { VersionId }),
+        ...shownLock(call, version),
       },
       ...(piece.isWhole ? {} : { status: PARTIAL_CONTENT }),
     },

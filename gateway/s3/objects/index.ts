@@ -8,6 +8,7 @@ import { deleteHandlers } from './delete.ts'
 import { getHandlers } from './get.ts'
 import { listHandlers } from './list.ts'
 import { listVersionsHandlers } from './list-versions.ts'
+import { lockHandlers } from './lock.ts'
 import { putHandlers } from './put.ts'
 import type { CopyParts } from './source.ts'
 import { objectTaggingHandlers } from './tagging.ts'
@@ -21,6 +22,7 @@ export function objectHandlers(parts: CopyParts): S3Handlers {
     ...copyHandlers(parts),
     ...objectTaggingHandlers(parts),
     ...attributeHandlers(parts),
+    ...lockHandlers(parts),
     ...uploadHandlers(parts),
     ...uploadPartHandlers(parts),
     ...completeHandlers(parts),

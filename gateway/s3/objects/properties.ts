@@ -31,9 +31,9 @@ interface Wished {
   readonly StorageClass?: string | undefined
   readonly WebsiteRedirectLocation?: string | undefined
   readonly WriteOffsetBytes?: number | undefined
-  readonly ObjectLockMode?: string | undefined
-  readonly ObjectLockRetainUntilDate?: Date | undefined
-  readonly ObjectLockLegalHoldStatus?: string | undefined
+  readonly ObjectLockEventHold?: string | undefined
+  readonly ObjectLockEventHoldDurationDays?: number | undefined
+  readonly ObjectLockEventHoldDurationYears?: number | undefined
 }
 
 const DEFAULT_TYPE = 'binary/octet-stream'
@@ -82,9 +82,8 @@ export function refuseWishes(input: Wished): void {
     const fields = { StorageClassRequested: StorageClass }
     throw new S3Error('InvalidStorageClass', message, 400, fields)
   }
-  if (input.ObjectLockMode ?? input.ObjectLockRetainUntilDate ?? input.ObjectLockLegalHoldStatus) {
-    throw new S3Error('InvalidRequest', 'Bucket is missing Object Lock Configuration', 400)
-  }
+  const { ObjectLockEventHoldDurationDays: days, ObjectLockEventHoldDurationYears: years } = input
+  if (input.ObjectLockEventHold ?? days ?? years) throw notImplemented('event holds')
   if (input.ServerSideEncryption ?? input.SSECustomerAlgorithm ?? input.SSEKMSKeyId) {
     throw notImplemented('server-side encryption')
   }

@@ -4,6 +4,7 @@ import type { Checksum } from '../index/objects.ts'
 import type { S3Body, S3Call, S3Handlers, S3Inputs } from '../wire/call.ts'
 import { committed, takeBytes } from './bytes.ts'
 import { writeCheck } from './conditions.ts'
+import { lockAsked, lockOf, mustBeSummed } from './lock.ts'
 import { askedOf, type ObjectParts, quoted } from './parts.ts'
 import { propertiesOf, refuseWishes, shownChecksum } from './properties.ts'
 
@@ -17,6 +18,8 @@ export function putHandlers(parts: ObjectParts): S3Handlers {
       const properties = propertiesOf(call.input)
       const check = writeCheck(key, call.input)
       const body = bodyOf(call)
+      const lock = lockOf(lockAsked(call), bucket, call.nowMs)
+      mustBeSummed('Put Object', call, body, lock)
       // Nobody shall send gigabytes to hear that the condition did not hold before.
       if (check !== undefined) check(await parts.index.current(bucket.id, key))
       const taken = await takeBytes(parts.blobsFor(bucket), body.bytes)
@@ -25,6 +28,7 @@ export function putHandlers(parts: ObjectParts): S3Handlers {
       const object = {
         ...{ bucket: bucket.id, key, owner: bucket.account, etag: md5Hex, checksum },
         ...properties,
+        ...lock,
         ...taken,
       }
       const options = { versioning: bucket.versioning, ...(check !== undefined && { check }) }

@@ -9,6 +9,7 @@ import { S3Error } from '../wire/error.ts'
 import { invalidArgument } from '../wire/values.ts'
 import { bytesOf, committed, type Taken } from './bytes.ts'
 import { copyBytes } from './copy.ts'
+import { lockOf, mustBeSummed } from './lock.ts'
 import { type Asked, askedOf, type ObjectParts, quoted, versionShown } from './parts.ts'
 import { refuseWishes } from './properties.ts'
 import { bodyOf } from './put.ts'
@@ -28,6 +29,7 @@ export function uploadPartHandlers(parts: CopyParts): S3Handlers {
       const upload = await uploadNamed(parts, asked, UploadId)
       const body = bodyOf(call)
       agree(upload, body)
+      mustBeSummed('Put Part', call, body, lockOf(upload, asked.bucket, call.nowMs))
       const taken = await takePart(parts.blobsFor(asked.bucket), body.bytes)
       const { md5Hex, checksum } = body.sums()
       const part = { ...taken, number, etag: md5Hex, checksum }

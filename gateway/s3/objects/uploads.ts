@@ -6,6 +6,7 @@ import type { NewUpload, Upload } from '../index/objects.ts'
 import type { S3Handlers, S3Inputs } from '../wire/call.ts'
 import { S3Error } from '../wire/error.ts'
 import { encoderOf } from './list.ts'
+import { lockAsked } from './lock.ts'
 import { type Asked, askedOf, type ObjectParts } from './parts.ts'
 import { algorithmNamed, propertiesOf, refuseWishes } from './properties.ts'
 import { keyAfter, type Place, walk } from './walk.ts'
@@ -25,6 +26,7 @@ export function uploadHandlers({ index }: ObjectParts): S3Handlers {
       const upload = await index.uploads.create({
         ...{ bucket: bucket.id, key, owner: bucket.account },
         ...propertiesOf(call.input),
+        ...lockAsked(call),
         ...(checksum !== undefined && { checksum }),
       })
       return {

@@ -55,7 +55,13 @@ export interface S3Call<Input> {
    * What else the call needs leave for: `s3:GetObject` of a copy's source, each key of many that
    * are deleted, `s3:ListBucket` (key null) to be told that an object is not there.
    */
-  readonly allows: (action: string, bucket: BucketRecord, key: string | null) => boolean
+  readonly allows: (
+    action: string,
+    bucket: BucketRecord,
+    key: string | null,
+    /** What conditions may ask beside what they may of every call. */
+    keys?: ReadonlyMap<string, readonly string[]>,
+  ) => boolean
 }
 
 export interface S3Answer<Output> {

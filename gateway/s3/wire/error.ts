@@ -33,6 +33,11 @@ export function denied(): S3Error {
   return new S3Error('AccessDenied', 'Access Denied', 403)
 }
 
+export function objectProtected(): S3Error {
+  const message = 'Access Denied because object protected by object lock.'
+  return new S3Error('AccessDenied', message, 403)
+}
+
 /** What the caller may know of any thrown value. */
 export function s3ErrorOf(error: unknown): S3Error {
   if (error instanceof S3Error) return error
@@ -45,6 +50,9 @@ export function s3ErrorOf(error: unknown): S3Error {
       const message = 'Service is unable to handle request.'
       return new S3Error('ServiceUnavailable', message, 503, {}, { 'retry-after': '1' })
     }
+    // Only locks of objects are in the way of who was let in.
+    case 'NotAllowed':
+      return objectProtected()
     default: {
       const message = 'We encountered an internal error. Please try again.'
       return new S3Error('InternalError', message, 500)
