@@ -77,7 +77,8 @@ export async function openCloud(
   { create }: { create: boolean },
 ): Promise<{ state: State; sealer: Sealer; close: () => Promise<void> }> {
   const sealer = await openSealer(filesOf(config.stateDir).masterKey, { create })
-  const store = await openStore(config.store, { log })
+  // Who makes a cloud writes a little and ends.
+  const store = await openStore(config.store, { log, commitsApart: !create })
   const state = await openState({ store, clock: systemClock, log })
   return {
     state,

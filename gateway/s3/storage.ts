@@ -55,7 +55,8 @@ export async function openObjectStorage(
   parts: StorageParts,
 ): Promise<ObjectStorage> {
   const { clock, randomHex, log } = parts
-  const store = await openStore(indexUrlOf(config.store), { log, keep: KEEP_REVISIONS })
+  const keep = KEEP_REVISIONS
+  const store = await openStore(indexUrlOf(config.store), { log, keep, commitsApart: true })
   try {
     const { objects, objectDisks: known } = filesOf(config.stateDir)
     const dirs = config.objectDirs.length === 0 ? [objects] : config.objectDirs

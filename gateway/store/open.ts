@@ -18,6 +18,8 @@ export interface OpenStoreOptions {
   readonly randomHex?: RandomHex
   /** Revisions that watchers can go back; 100,000 when not given. */
   readonly keep?: number
+  /** Of SQLite: commits in a thread of their own, for programs that have other things to do. */
+  readonly commitsApart?: boolean
 }
 
 /**

@@ -40,6 +40,8 @@ const MIGRATIONS: readonly string[] = [
 ]
 
 export interface OpenFile {
+  /** Of the file itself, whatever leads to it. */
+  readonly path: string
   readonly db: DatabaseSync
   /** Held as long as it is referenced and open; the kernel drops it when the process dies. */
   readonly lock: DatabaseSync
@@ -55,16 +57,27 @@ export function openFile(file: string, randomHex: RandomHex): OpenFile {
   const lock = takeLock(path)
   let db: DatabaseSync | null = null
   try {
-    db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
-    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32000')
-    // What one huge transaction made the WAL grow to is given back at the next checkpoint.
-    db.exec('PRAGMA journal_size_limit = 67108864')
+    db = connect(path)
     migrate(db, path)
-    return { db, lock, epoch: epochOf(db, randomHex) }
+    return { path, db, lock, epoch: epochOf(db, randomHex) }
   } catch (error) {
     db?.close()
     lock.close()
     throw error instanceof MalleeError ? error : explain(error, path).error
+  }
+}
+
+/** Another connection to a file that this process has opened. Throws errors of node:sqlite. */
+export function connect(path: string): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
+  try {
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32000')
+    // What one huge transaction made the WAL grow to is given back at the next checkpoint.
+    db.exec('PRAGMA journal_size_limit = 67108864')
+    return db
+  } catch (error) {
+    db.close()
+    throw error
   }
 }
 

@@ -3,33 +3,20 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Change } from './store.ts'
 
-export type Statements = Readonly<
-  Record<
-    | 'begin'
-    | 'commit'
-    | 'rollback'
-    | 'get'
-    | 'version'
-    | 'listFrom'
-    | 'listAfter'
-    | 'put'
-    | 'remove'
-    | 'append'
-    | 'changes'
-    | 'cut'
-    | 'ends',
-    StatementSync
-  >
+type Prepared<Name extends string> = Readonly<Record<Name, StatementSync>>
+
+export type ReadStatements = Prepared<'get' | 'listFrom' | 'listAfter' | 'changes' | 'ends'>
+export type WriteStatements = Prepared<
+  'begin' | 'commit' | 'rollback' | 'version' | 'put' | 'remove' | 'append' | 'cut' | 'ends'
 >
 
-/** `ends` asks twice: SQLite looks at one end of an index for a lone min or max, else at all. */
-export function prepare(db: DatabaseSync): Statements {
+/** It asks twice: SQLite looks at one end of an index for a lone min or max, else at all. */
+const ENDS = `SELECT (SELECT min(revision) FROM log) AS first,
+                     (SELECT max(revision) FROM log) AS last`
+
+export function prepareReads(db: DatabaseSync): ReadStatements {
   return {
-    begin: db.prepare('BEGIN IMMEDIATE'),
-    commit: db.prepare('COMMIT'),
-    rollback: db.prepare('ROLLBACK'),
     get: db.prepare('SELECT key, value, version, created FROM kv WHERE key = ?'),
-    version: db.prepare('SELECT version FROM kv WHERE key = ?'),
     // One lower bound each: of two SQLite takes the first, and walks from there to the second.
     listFrom: db.prepare(
       `SELECT key, value, version, created FROM kv
@@ -39,20 +26,28 @@ export function prepare(db: DatabaseSync): Statements {
       `SELECT key, value, version, created FROM kv
        WHERE key > ? AND key < ? ORDER BY key LIMIT ?`,
     ),
+    changes: db.prepare(
+      `SELECT revision, key, value FROM log
+       WHERE revision > ? AND revision <= ? AND key >= ? AND key < ? ORDER BY revision, seq`,
+    ),
+    ends: db.prepare(ENDS),
+  }
+}
+
+export function prepareWrites(db: DatabaseSync): WriteStatements {
+  return {
+    begin: db.prepare('BEGIN IMMEDIATE'),
+    commit: db.prepare('COMMIT'),
+    rollback: db.prepare('ROLLBACK'),
+    version: db.prepare('SELECT version FROM kv WHERE key = ?'),
     put: db.prepare(
       `INSERT INTO kv VALUES (?, ?, ?, ?)
        ON CONFLICT(key) DO UPDATE SET value = excluded.value, version = excluded.version`,
     ),
     remove: db.prepare('DELETE FROM kv WHERE key = ?'),
     append: db.prepare('INSERT INTO log VALUES (?, ?, ?, ?)'),
-    changes: db.prepare(
-      `SELECT revision, key, value FROM log
-       WHERE revision > ? AND revision <= ? AND key >= ? AND key < ? ORDER BY revision, seq`,
-    ),
     cut: db.prepare('DELETE FROM log WHERE revision <= ?'),
-    ends: db.prepare(
-      `SELECT (SELECT min(revision) FROM log) AS first, (SELECT max(revision) FROM log) AS last`,
-    ),
+    ends: db.prepare(ENDS),
   }
 }
 

@@ -1,5 +1,5 @@
-// The embedded store: one SQLite file, one process. All transactions queued in one turn of the
-// event loop share one commit, hence one fsync, and are answered after it.
+// The embedded store: one SQLite file, one process. Reads are here; transactions queued in one turn
+// of the event loop go to the committer together, and are answered after its fsync.
 
 import type { DatabaseSync } from 'node:sqlite'
 import { type Clock, type RandomHex, randomHex, systemClock } from '../../common/clock.ts'
@@ -13,8 +13,10 @@ import {
   MAX_KEY_BYTES,
   prefixEnd,
 } from './limits.ts'
-import { explain, openFile } from './sqlite-file.ts'
-import { byRevision, prepare, type Statements } from './sqlite-statements.ts'
+import { type Commits, commitApart, commitHere } from './sqlite-commits.ts'
+import { type Ends, endsOf, MAX_BATCH, type Outcome, type Proposal } from './sqlite-committer.ts'
+import { explain, type OpenFile, openFile } from './sqlite-file.ts'
+import { byRevision, prepareReads, type ReadStatements } from './sqlite-statements.ts'
 import {
   type Change,
   Compacted,
@@ -26,14 +28,10 @@ import {
   type TxnResult,
 } from './store.ts'
 
-/** Transactions of one commit: bounds how long the event loop stands still. */
-const MAX_BATCH = 1_000
 const MAX_QUEUE = 10_000
 /** Revisions that a watcher reads from the log at a time. */
 const WATCH_PAGE = 200
-/** The log is cut when it is a tenth longer than wanted, so that most commits delete nothing. */
-const SLACK = 0.1
-/** A commit that stops the event loop for so long is worth a line in the log. */
+/** A transaction that took so long is worth a line in the log. */
 const SLOW_COMMIT_MS = 500
 /** Sorts after every key: U+10FFFF is no character, and no key has room for so many. */
 const LAST_KEY = '\u{10ffff}'.repeat(MAX_KEY_BYTES)
@@ -45,6 +43,8 @@ export interface SqliteOptions {
   readonly randomHex?: RandomHex
   /** Revisions that watchers can go back, at least 1; 100,000 when not given. */
   readonly keep?: number
+  /** Commits in a thread of their own: the event loop goes on while the disk syncs. */
+  readonly commitsApart?: boolean
 }
 
 /**
@@ -52,16 +52,16 @@ export interface SqliteOptions {
  * open, BadConfig when it is not ours or newer, StoreFull.
  */
 export async function openSqlite(options: SqliteOptions): Promise<Store> {
-  const { db, lock, epoch } = openFile(options.file, options.randomHex ?? randomHex)
-  return new SqliteStore(db, lock, epoch, options)
+  return new SqliteStore(openFile(options.file, options.randomHex ?? randomHex), options)
 }
 
-interface Waiting {
-  readonly when: readonly Compare[]
-  readonly then: readonly Op[]
+interface Waiting extends Proposal {
+  readonly sinceMs: number
   readonly resolve: (result: TxnResult) => void
   readonly reject: (error: MalleeError) => void
 }
+
+type Refused = Extract<Outcome, { refusal: unknown }>
 
 class SqliteStore implements Store {
   readonly #db: DatabaseSync
@@ -70,27 +70,32 @@ class SqliteStore implements Store {
   readonly #file: string
   readonly #log: Log
   readonly #clock: Clock
-  readonly #keep: number
-  readonly #sql: Statements
+  readonly #sql: ReadStatements
+  readonly #commits: Commits
   readonly #watchers = new Set<() => void>()
-  #revision = 0
-  /** The log holds every revision after this one. */
-  #floor = 0
-  #queue: Waiting[] = []
+  /** As of the newest commit that was heard of; the file may be further. */
+  #ends: Ends
+  #unsent: Waiting[] = []
+  /** Handed to the committer and not answered, in that order. */
+  #sent: Waiting[] = []
   #scheduled = false
   /** Why nothing works any more: closed, or the disk's state is unknown. */
   #ended: MalleeError | null = null
+  #closing: Promise<void> | null = null
+  #drained: () => void = () => undefined
 
-  constructor(db: DatabaseSync, lock: DatabaseSync, epoch: string, options: SqliteOptions) {
+  constructor({ path, db, lock, epoch }: OpenFile, options: SqliteOptions) {
     this.#db = db
     this.#lock = lock
     this.#epoch = epoch
     this.#file = options.file
     this.#log = options.log
     this.#clock = options.clock ?? systemClock
-    this.#keep = Math.max(1, options.keep ?? KEEP_REVISIONS)
-    this.#sql = prepare(db)
-    this.#readEnds()
+    this.#sql = prepareReads(db)
+    this.#ends = endsOf(this.#sql.ends.get())
+    const keep = options.keep ?? KEEP_REVISIONS
+    const commit = options.commitsApart === true ? commitApart : commitHere
+    this.#commits = commit({ db, path, keep, told: (outcome) => this.#told(outcome) })
   }
 
   async get(key: string): Promise<Entry | null> {
@@ -108,24 +113,25 @@ class SqliteStore implements Store {
     const end = prefixEnd(prefix) ?? LAST_KEY
     const rows = statement.all(isBeyond ? after : prefix, end, limit + 1)
     const entries = (rows.slice(0, limit) as unknown as Entry[]).map((row) => ({ ...row }))
-    return { entries, revision: this.#revision, more: rows.length > limit }
+    return { entries, revision: this.#ends.revision, more: rows.length > limit }
   }
 
   async txn(when: readonly Compare[], then: readonly Op[]): Promise<TxnResult> {
     checkTransaction(when, then)
     this.#mustWork()
-    if (this.#queue.length >= MAX_QUEUE) {
+    if (this.#unsent.length + this.#sent.length >= MAX_QUEUE) {
       throw new MalleeError('Unavailable', `${MAX_QUEUE} transactions wait already`)
     }
     return await new Promise((resolve, reject) => {
-      this.#queue.push({ when, then, resolve, reject })
+      const sinceMs = this.#clock.nowMs()
+      this.#unsent.push({ when, then, sinceMs, resolve, reject })
       this.#schedule()
     })
   }
 
   async revision(): Promise<number> {
     this.#mustWork()
-    return this.#revision
+    return this.#ends.revision
   }
 
   async *watch(
@@ -136,13 +142,16 @@ class SqliteStore implements Store {
     const end = prefixEnd(prefix) ?? LAST_KEY
     let seen = from
     while (!signal.aborted && this.#ended === null) {
-      if (seen < this.#floor || seen > this.#revision) throw new Compacted(seen)
-      if (seen === this.#revision) {
+      const { revision } = this.#ends
+      if (seen > revision) throw new Compacted(seen)
+      if (seen === revision) {
         await this.#nextCommit(signal)
         continue
       }
-      const to = Math.min(this.#revision, seen + WATCH_PAGE)
+      const to = Math.min(revision, seen + WATCH_PAGE)
       const rows = this.#sql.changes.all(seen, to, prefix, end) as unknown as Change[]
+      // Asked afterwards: a commit that was not heard of yet may have cut the log before the rows.
+      if (seen < endsOf(this.#sql.ends.get()).floor) throw new Compacted(seen)
       for (const changes of byRevision(rows)) {
         yield changes
         if (signal.aborted) return
@@ -157,10 +166,20 @@ class SqliteStore implements Store {
 
   /** Commits what waits, then gives the file to the next process. */
   async close(): Promise<void> {
-    while (this.#queue.length > 0) this.#flush()
-    if (!this.#db.isOpen) return
+    this.#closing ??= this.#close()
+    await this.#closing
+  }
+
+  async #close(): Promise<void> {
     this.#ended ??= new MalleeError('StoreUnavailable', `${this.#file} is closed`)
     this.#wakeWatchers()
+    while (this.#unsent.length > 0) this.#send()
+    if (this.#sent.length > 0) {
+      await new Promise<void>((resolve) => {
+        this.#drained = resolve
+      })
+    }
+    await this.#commits.close()
     this.#db.close()
     this.#lock.close()
   }
@@ -174,105 +193,56 @@ class SqliteStore implements Store {
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
-      this.#flush()
-      if (this.#queue.length > 0) this.#schedule()
+      this.#send()
+      if (this.#unsent.length > 0) this.#schedule()
     })
   }
 
-  #flush(): void {
-    const batch = this.#queue.splice(0, MAX_BATCH)
+  #send(): void {
+    const batch = this.#unsent.splice(0, MAX_BATCH)
     if (batch.length === 0) return
-    const startedMs = this.#clock.nowMs()
-    let answers: readonly TxnResult[]
-    try {
-      if (this.#ended !== null) throw this.#ended
-      answers = this.#commit(batch)
-    } catch (cause) {
-      const error = cause instanceof MalleeError ? cause : this.#rollBack(cause)
-      for (const { reject } of batch) reject(error)
-      return
-    }
-    const tookMs = this.#clock.nowMs() - startedMs
-    if (tookMs > SLOW_COMMIT_MS) {
-      this.#log.warn('slow commit', { file: this.#file, tookMs, transactions: batch.length })
-    }
-    for (const [index, { resolve }] of batch.entries()) {
-      const answer = answers[index]
-      if (answer !== undefined) resolve(answer)
+    this.#sent.push(...batch)
+    this.#commits.send(batch.map(({ when, then }) => ({ when, then })))
+  }
+
+  #told(outcome: Outcome): void {
+    const batch = this.#sent.splice(0, outcome.count)
+    this.#tellSlow(batch)
+    if ('refusal' in outcome) {
+      this.#refuse(batch, outcome)
+    } else {
+      this.#ends = outcome.ends
+      for (const [index, { resolve }] of batch.entries()) {
+        const answer = outcome.answers[index]
+        if (answer !== undefined) resolve(answer)
+      }
     }
     this.#wakeWatchers()
+    if (this.#sent.length === 0) this.#drained()
   }
 
-  /** Nothing in memory moves before COMMIT has returned. */
-  #commit(batch: readonly Waiting[]): readonly TxnResult[] {
-    this.#sql.begin.run()
-    let revision = this.#revision
-    const answers: TxnResult[] = []
-    for (const { when, then } of batch) {
-      const broken = when.find(({ key, version }) => this.#versionOf(key) !== version)
-      if (broken !== undefined) {
-        answers.push({ ok: false, key: broken.key, version: this.#versionOf(broken.key) })
-        continue
-      }
-      if (this.#write(then, revision + 1)) revision += 1
-      answers.push({ ok: true, revision })
-    }
-    const floor = this.#compact(revision)
-    this.#sql.commit.run()
-    this.#revision = revision
-    this.#floor = floor
-    return answers
+  #tellSlow(batch: readonly Waiting[]): void {
+    const tookMs = this.#clock.nowMs() - (batch[0]?.sinceMs ?? 0)
+    if (tookMs <= SLOW_COMMIT_MS) return
+    this.#log.warn('slow commit', { file: this.#file, tookMs, transactions: batch.length })
   }
 
-  #versionOf(key: string): number {
-    return Number(this.#sql.version.get(key)?.['version'] ?? 0)
-  }
-
-  /** False when there was nothing to change: deleting what does not exist makes no revision. */
-  #write(ops: readonly Op[], revision: number): boolean {
-    let seq = 0
-    for (const op of ops) {
-      if ('put' in op) {
-        this.#sql.put.run(op.put, op.value, revision, revision)
-        this.#sql.append.run(revision, seq++, op.put, op.value)
-      } else if (Number(this.#sql.remove.run(op.del).changes) > 0) {
-        this.#sql.append.run(revision, seq++, op.del, null)
-      }
-    }
-    return seq > 0
-  }
-
-  #compact(revision: number): number {
-    if (revision - this.#floor <= this.#keep * (1 + SLACK)) return this.#floor
-    const floor = revision - this.#keep
-    this.#sql.cut.run(floor)
-    return floor
-  }
-
-  #rollBack(cause: unknown): MalleeError {
-    const { error, fatal } = explain(cause, this.#file)
+  #refuse(batch: readonly Waiting[], { refusal, isEnd }: Refused): void {
+    const error = new MalleeError(refusal.code, refusal.message)
     this.#log.error('commit failed', { file: this.#file, error })
+    for (const { reject } of batch) reject(error)
     try {
-      if (this.#db.isTransaction) this.#sql.rollback.run()
-      this.#readEnds()
-      if (fatal) this.#end(error)
-    } catch (second) {
-      this.#end(explain(second, this.#file).error)
+      if (isEnd) this.#end(error)
+      // A thread that died may have committed more than it said.
+      else this.#ends = endsOf(this.#sql.ends.get())
+    } catch (cause) {
+      this.#end(explain(cause, this.#file).error)
     }
-    return error
   }
 
   #end(error: MalleeError): void {
     const message = `${error.message}; restart the gateway when the disk is well`
-    this.#ended = new MalleeError('StoreUnavailable', message, { cause: error })
-    this.#wakeWatchers()
-  }
-
-  /** Both ends of the log as the disk has them. The newest revision is never cut off. */
-  #readEnds(): void {
-    const { first, last } = this.#sql.ends.get() as { first: number | null; last: number | null }
-    this.#revision = last ?? 0
-    this.#floor = first === null ? 0 : first - 1
+    this.#ended ??= new MalleeError('StoreUnavailable', message, { cause: error })
   }
 
   #wakeWatchers(): void {

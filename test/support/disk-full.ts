@@ -14,7 +14,7 @@ const ballast = join(folder, 'ballast')
 writeFileSync(ballast, Buffer.alloc(1 << 20))
 
 const file = join(folder, 'store.db')
-let store = await openSqlite({ file, log: silentLog })
+let store = await openSqlite({ file, log: silentLog, commitsApart: true })
 const acknowledged: number[] = []
 let refusedCode: string | null = null
 for (let n = 0; n < 1_000 && refusedCode === null; n++) refusedCode = await write(n)
@@ -26,7 +26,7 @@ rmSync(ballast)
 const afterRoom = await write(refused)
 const revision = await store.revision()
 await store.close()
-store = await openSqlite({ file, log: silentLog })
+store = await openSqlite({ file, log: silentLog, commitsApart: true })
 const reopened = await look(refused)
 const lost = []
 for (const n of acknowledged) if ((await look(n)).keys !== 3) lost.push(n)

@@ -7,7 +7,7 @@ import { openSqlite } from '../../gateway/store/sqlite.ts'
 
 const WRITERS = 8
 
-const store = await openSqlite({ file: process.argv[2] ?? '', log: silentLog })
+const store = await openSqlite({ file: process.argv[2] ?? '', log: silentLog, commitsApart: true })
 let pair = await store.revision()
 writeSync(1, 'open\n')
 await Promise.all(Array.from({ length: WRITERS }, writeForEver))

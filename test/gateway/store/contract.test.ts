@@ -1,14 +1,16 @@
-// What every store promises, asked of each in turn: SQLite, and a real redis-server.
+// What every store promises, asked of each in turn: SQLite, committed here and in a thread of its
+// own, and a real redis-server.
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { codeOf } from '../../../common/errors.ts'
 import { MAX_TRANSACTION_KEYS } from '../../../gateway/store/limits.ts'
 import { type Change, Compacted, type Store } from '../../../gateway/store/store.ts'
-import { redisMaker, type StoreMaker, sqliteMaker } from './stores.ts'
+import { redisMaker, type StoreMaker, sqliteApartMaker, sqliteMaker } from './stores.ts'
 
 for (const [name, makerOf] of [
-  ['SQLite', sqliteMaker],
+  ['SQLite', () => sqliteMaker()],
+  ['SQLite, committed apart', sqliteApartMaker],
   ['Redis', redisMaker],
 ] as const) {
   describe(name, () => {
@@ -152,6 +154,25 @@ for (const [name, makerOf] of [
         revisions,
         Array.from({ length: 1000 }, (_, i) => i + 1),
       )
+    })
+
+    test('a watch that falls behind shows every revision or says that it was compacted', async () => {
+      store = await maker.make({ keep: 10 })
+      const stop = new AbortController()
+      const watchers = Array.from({ length: 4 }, async () => {
+        let seen = await store.revision()
+        for await (const changes of store.watch('', seen, stop.signal)) {
+          seen += 1
+          assert.equal(changes[0]?.revision, seen)
+        }
+      })
+      const ends = watchers.map((watcher) => watcher.catch((error: unknown) => error))
+      const writes = Array.from({ length: 3000 }, (_, i) => put(store, 'k', String(i)))
+      await Promise.all(writes)
+      stop.abort()
+      for (const error of await Promise.all(ends)) {
+        assert.ok(error === undefined || error instanceof Compacted, String(error))
+      }
     })
 
     test('watch ends without an error when it is aborted', async () => {

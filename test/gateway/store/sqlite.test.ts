@@ -3,12 +3,13 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { chmod, mkdtemp, rm, stat } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { codeOf, messageOf } from '../../../common/errors.ts'
 import { exec } from '../../../common/exec.ts'
@@ -29,6 +30,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
 const open = (): Promise<Store> => openSqlite({ file, log: silentLog })
+const openApart = (): Promise<Store> => openSqlite({ file, log: silentLog, commitsApart: true })
 
 test('openSqlite keeps values, versions, epoch and log over a restart', async () => {
   const first = await open()
@@ -166,6 +168,46 @@ test('kill -9 loses nothing acknowledged, halves nothing and frees the lock', as
     assert.ok(lines >= PAIRS_BEFORE_KILL)
     await checkPairs(acknowledged)
   }
+})
+
+test('what commits apart stops nobody else, and a close waits for it', async () => {
+  const store = await openApart()
+  await store.txn([], [{ put: 'a', value: '1' }])
+  const other = new DatabaseSync(file)
+  other.exec('BEGIN IMMEDIATE')
+  const order: string[] = []
+  const written = store.txn([], [{ put: 'a', value: '2' }]).then(() => order.push('written'))
+  await setImmediate()
+  assert.equal((await store.get('a'))?.value, '1')
+  const closed = store.close().then(() => order.push('closed'))
+  await assert.rejects(store.txn([], [{ put: 'a', value: '3' }]), /closed/)
+  order.push('released')
+  other.exec('ROLLBACK')
+  other.close()
+  await Promise.all([written, closed])
+  assert.deepEqual(order, ['released', 'written', 'closed'])
+  const second = await open()
+  assert.equal((await second.get('a'))?.value, '2')
+  await second.close()
+})
+
+test('when the thread that commits dies, the outcome is unknown and the next one works', async () => {
+  const store = await openApart()
+  await rename(file, `${file}.aside`)
+  await mkdir(file)
+  const lost = [1, 2].map((n) => store.txn([], [{ put: 'a', value: `${n}` }]))
+  for (const each of lost) {
+    await assert.rejects(each, (error) => {
+      assert.equal(codeOf(error), 'StoreUnavailable')
+      assert.match(messageOf(error), /thread that writes .*store\.db is gone \(outcome unknown\)/)
+      return true
+    })
+  }
+  await rmdir(file)
+  await rename(`${file}.aside`, file)
+  assert.deepEqual(await store.txn([], [{ put: 'a', value: '3' }]), { ok: true, revision: 1 })
+  assert.equal((await store.get('a'))?.value, '3')
+  await store.close()
 })
 
 async function checkPairs(acknowledged: ReadonlySet<number>): Promise<void> {

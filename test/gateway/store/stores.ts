@@ -18,15 +18,20 @@ export interface StoreMaker {
   readonly stop: () => Promise<void>
 }
 
+/** Committed in a thread of its own, as a gateway's. */
+export async function sqliteApartMaker(): Promise<StoreMaker> {
+  return await sqliteMaker(tmpdir(), true)
+}
+
 /** `below`: where its files are. */
-export async function sqliteMaker(below = tmpdir()): Promise<StoreMaker> {
+export async function sqliteMaker(below = tmpdir(), commitsApart = false): Promise<StoreMaker> {
   const folder = await mkdtemp(join(below, 'mallee-sqlite-'))
   const made: Store[] = []
   return {
     name: 'SQLite',
     make: async (options = {}) => {
       const file = join(folder, `${made.length}.db`)
-      const store = await openSqlite({ file, log: silentLog, ...options })
+      const store = await openSqlite({ file, log: silentLog, commitsApart, ...options })
       made.push(store)
       return store
     },
