@@ -44,6 +44,7 @@ import { openIdentitySigner } from './identity-signer.ts'
 import { startLocalServer } from './local/server.ts'
 import { createMetrics } from './metrics.ts'
 import { measured, watchGauges } from './observe.ts'
+import { openTarget } from './s3/events/targets.ts'
 import { takeObjects } from './s3/image-objects.ts'
 import { s3Service } from './s3/index.ts'
 import { openObjectStorage, storeWishes } from './s3/storage.ts'
@@ -139,7 +140,8 @@ async function openGateway(
   await upgradeRecords({ state, randomHex, log })
   await ensureDefaultVpcs(state, { nowMs: clock.nowMs(), randomHex, log })
   const storage = await openObjectStorage(config, {
-    ...{ clock, randomHex, chance, log, metrics },
+    ...{ clock, randomHex, chance, log, metrics, state },
+    openTarget: (record) => openTarget(sealer, record),
     wishes: () => storeWishes(state.view()),
   })
   onStop(() => storage.close())
@@ -241,7 +243,8 @@ async function openGateway(
   }
   const where = { index: storage.index, blobsFor: storage.blobsFor, storeOf: storage.storeOf }
   const our = { state, randomHex, region: cloud.region }
-  const s3 = s3Service({ ...our, ...where, domains: config.s3Domains })
+  const tellTarget = storage.events.tell
+  const s3 = s3Service({ ...our, ...where, tellTarget, domains: config.s3Domains })
   const api = createApiServer({
     ...door,
     ...serviceHandlers({
@@ -262,6 +265,7 @@ async function openGateway(
   await admin.listen({ host: config.listenHost, port: config.adminPort })
   const local = await startLocalServer(config.socket, {
     ...{ objectReport: storage.keeper.report, objectStores: storage.names },
+    targetState: storage.events.stateOf,
     ...{ state, sealer, sessions, clock, randomHex, blobsDir, log },
     caDigest: caDigest(ca.certificatePem),
     certificateEnds: certificate.ends,

@@ -3,6 +3,8 @@
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { CertificateEnds } from './certificate.ts'
+import type { EventMetrics } from './s3/events/delivery.ts'
+import { eventMetrics } from './s3/events/metrics.ts'
 import type { ObjectMetrics } from './s3/keeping/keeper.ts'
 import { objectMetrics } from './s3/keeping/metrics.ts'
 
@@ -23,7 +25,7 @@ export interface ScalingMetric {
   readonly failing: number
 }
 
-export interface Metrics extends ObjectMetrics {
+export interface Metrics extends ObjectMetrics, EventMetrics {
   readonly apiCall: (call: ApiCallMetric) => void
   /** A call that was refused because its account calls too often; the action is the model's. */
   readonly apiThrottled: (service: string, action: string) => void
@@ -168,6 +170,7 @@ export function createMetrics(): Metrics {
 
   return {
     ...objectMetrics(registers),
+    ...eventMetrics(registers),
     apiCall({ service, action, code, seconds: took }) {
       if (codes.size < MAX_CODES) codes.add(code)
       calls.inc({ service, action, code: codes.has(code) ? code : 'other' })

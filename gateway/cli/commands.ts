@@ -7,6 +7,7 @@ import { balancerRoutes } from './balancer.ts'
 import { bucketRoutes } from './bucket.ts'
 import { cloudRoutes } from './cloud.ts'
 import { doctorCommand } from './doctor.ts'
+import { eventTargetRoutes } from './event-target.ts'
 import { gatewayCommand } from './gateway.ts'
 import { hostRoutes } from './host.ts'
 import { imageRoutes } from './image.ts'
@@ -35,6 +36,7 @@ export const root = buildRouteMap({
     quota: quotaRoutes,
     image: imageRoutes,
     bucket: bucketRoutes,
+    eventTarget: eventTargetRoutes,
     cloud: cloudRoutes,
     pool: poolRoutes,
     type: typeRoutes,

@@ -79,6 +79,10 @@ export const bucketName = named('name', 'Name of the bucket', async (get) =>
   (await get<{ buckets: { name: string }[] }>('/v1/buckets')).buckets.map(({ name }) => name),
 )
 
+export const targetName = named('name', 'Name of the target', async (get) =>
+  (await get<{ targets: { name: string }[] }>('/v1/event-targets')).targets.map(({ name }) => name),
+)
+
 export const poolName = named('id', 'Id of the pool', async (get) =>
   (await get<{ pools: { id: string }[] }>('/v1/pools')).pools.map(({ id }) => id),
 )

@@ -13,6 +13,7 @@ import { addAudit } from './audited.ts'
 import { addBlobRoutes } from './blobs.ts'
 import { addCloudRoutes } from './cloud.ts'
 import { addDrainRoutes, type DrainParts } from './drains.ts'
+import { addEventTargetRoutes, type EventTargetParts } from './event-targets.ts'
 import { addHostRoutes } from './hosts.ts'
 import { addKeyRoutes } from './keys.ts'
 import { addLoadBalancerRoutes } from './load-balancers.ts'
@@ -27,7 +28,12 @@ import { addTokenRoutes, type TokenParts } from './tokens.ts'
 import { addTypeRoutes } from './types.ts'
 import { addWhyRoutes } from './why.ts'
 
-export interface LocalParts extends StatusParts, DrainParts, TokenParts, AccountParts {
+export interface LocalParts
+  extends StatusParts,
+    DrainParts,
+    TokenParts,
+    AccountParts,
+    EventTargetParts {
   readonly blobsDir: string
   readonly objectReport: () => Promise<ObjectReport>
   /** Stores that a bucket's bytes can be in. */
@@ -82,6 +88,7 @@ export function createLocalServer(parts: LocalParts): FastifyInstance {
   addLoadBalancerRoutes(app, parts)
   addBlobRoutes(app, parts)
   addObjectRoutes(app, parts)
+  addEventTargetRoutes(app, parts)
   addCloudRoutes(app, parts)
   addPoolRoutes(app, parts)
   addTypeRoutes(app, parts)

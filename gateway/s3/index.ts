@@ -4,11 +4,12 @@ import { createGuard } from './buckets/access.ts'
 import { createCors } from './buckets/cors.ts'
 import { bucketHandlers } from './buckets/index.ts'
 import type { LifeParts } from './buckets/life.ts'
+import type { NotificationParts } from './buckets/notifications.ts'
 import { objectHandlers } from './objects/index.ts'
 import type { ObjectParts } from './objects/parts.ts'
 import type { S3Service } from './wire/running.ts'
 
-export interface S3Parts extends Omit<LifeParts, 'contents'>, ObjectParts {
+export interface S3Parts extends Omit<LifeParts, 'contents'>, NotificationParts, ObjectParts {
   /** Names under which buckets have hosts of their own, separated by commas; may be ''. */
   readonly domains: string
 }

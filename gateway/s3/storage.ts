@@ -9,10 +9,13 @@ import { MalleeError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import { filesOf, type GatewayConfig } from '../files.ts'
 import type { BucketRecord } from '../store/bucket-records.ts'
+import type { EventTargetRecord } from '../store/event-records.ts'
 import { openStore } from '../store/open.ts'
-import type { View } from '../store/state.ts'
+import type { State, View } from '../store/state.ts'
 import { openEngine } from './blobs/engine.ts'
 import { parseEngineUrl } from './blobs/engine-client.ts'
+import { deliverEvents, type EventMetrics, type Events } from './events/delivery.ts'
+import type { EventTarget } from './events/targets.ts'
 import { createObjectIndex } from './index/object-index.ts'
 import type { ObjectIndex } from './index/objects.ts'
 import { type Keeper, keepObjects, type ObjectMetrics } from './keeping/keeper.ts'
@@ -29,7 +32,10 @@ export interface StorageParts {
   readonly randomHex: RandomHex
   readonly chance: () => number
   readonly log: Log
-  readonly metrics: ObjectMetrics
+  readonly metrics: ObjectMetrics & EventMetrics
+  readonly state: Pick<State, 'view' | 'fresh'>
+  /** With its secret. */
+  readonly openTarget: (target: EventTargetRecord) => EventTarget
   /** Which buckets, by id, are to have their bytes in which store. */
   readonly wishes: () => ReadonlyMap<string, string>
 }
@@ -43,6 +49,7 @@ export interface ObjectStorage {
   /** Of the stores that there are. */
   readonly names: readonly string[]
   readonly keeper: Keeper
+  readonly events: Events
   readonly close: () => Promise<void>
 }
 
@@ -66,18 +73,22 @@ export async function openObjectStorage(
     const engine = isDistributed ? openEngineAt(config.objectEngine, parts) : null
     if (engine !== null) blobs.set(ENGINE, engine)
     const keeper = keepObjects({ ...parts, store, blobs, disks: () => local.disks() })
+    const events = deliverEvents({ ...parts, store, open: parts.openTarget })
+    const { outbox } = events
     const storeOf = (name: string): BlobStore => {
       const found = blobs.get(name)
       if (found !== undefined) return found
       throw new MalleeError('StoreUnavailable', `no store of objects is called ${name}`)
     }
     return {
-      index: createObjectIndex({ store, clock, randomHex }),
+      index: createObjectIndex({ store, clock, randomHex, outbox }),
       blobsFor: (bucket) => storeOf(bucket.store ?? (isDistributed ? ENGINE : LOCAL)),
       storeOf,
       names: [...blobs.keys()],
       keeper,
+      events,
       close: async () => {
+        await events.stop()
         await keeper.stop()
         engine?.close()
         await store.close()

@@ -23,6 +23,8 @@ export interface BucketRecord {
   readonly publicAccess?: PublicAccessBlock
   /** What pages of other origins may do with it; absent without any. */
   readonly cors?: readonly CorsRule[]
+  /** Who is told of changes of its objects; absent without any. */
+  readonly notifications?: readonly NotificationRule[]
   /** Versions can be locked in it; once that is so, it stays so. */
   readonly objectLock?: BucketLock
 }
@@ -66,6 +68,19 @@ export interface CorsRule {
   readonly headers: readonly string[]
   readonly exposed: readonly string[]
   readonly maxAgeSeconds?: number
+}
+
+export interface NotificationRule {
+  readonly id: string
+  /** As it was put. */
+  readonly arn: string
+  /** Name of the target that it means. */
+  readonly target: string
+  /** `s3:ObjectCreated:Put`, `s3:ObjectCreated:*` and the like. */
+  readonly events: readonly string[]
+  /** Of the keys that it is about; '' for all. */
+  readonly prefix: string
+  readonly suffix: string
 }
 
 export interface BucketRecords {

@@ -7,6 +7,7 @@ import type { BalancerRecords } from './balancer-records.ts'
 import type { BucketRecords } from './bucket-records.ts'
 import type { CommandRecords } from './command-records.ts'
 import type { ComputeRecords } from './compute-records.ts'
+import type { EventRecords } from './event-records.ts'
 import type { IamRecords } from './iam-records.ts'
 import type { InstanceRecord, MetadataOptions } from './instance-records.ts'
 import type * as network from './network-records.ts'
@@ -233,6 +234,7 @@ export interface Records
     BucketRecords,
     CommandRecords,
     ComputeRecords,
+    EventRecords,
     IamRecords,
     ScalingRecords {
   cloud: CloudRecord

@@ -51,7 +51,6 @@ function emptyHandlers(): S3Handlers {
   return {
     GetBucketAccelerateConfiguration: none,
     GetBucketLogging: none,
-    GetBucketNotificationConfiguration: none,
     ListBucketAnalyticsConfigurations: noneOfMany,
     ListBucketIntelligentTieringConfigurations: noneOfMany,
     ListBucketInventoryConfigurations: noneOfMany,

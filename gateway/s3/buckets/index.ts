@@ -4,13 +4,14 @@ import type { S3Handlers } from '../wire/call.ts'
 import { absentHandlers } from './absent.ts'
 import { corsHandlers } from './cors.ts'
 import { type LifeParts, lifeHandlers } from './life.ts'
+import { type NotificationParts, notificationHandlers } from './notifications.ts'
 import { objectLockHandlers } from './object-lock.ts'
 import { policyHandlers } from './policy.ts'
 import { publicAccessHandlers } from './public-access.ts'
 import { taggingHandlers } from './tagging.ts'
 import { versioningHandlers } from './versioning.ts'
 
-export function bucketHandlers(parts: LifeParts): S3Handlers {
+export function bucketHandlers(parts: LifeParts & NotificationParts): S3Handlers {
   return {
     ...lifeHandlers(parts),
     ...taggingHandlers(parts),
@@ -19,6 +20,7 @@ export function bucketHandlers(parts: LifeParts): S3Handlers {
     ...publicAccessHandlers(parts),
     ...corsHandlers(parts),
     ...objectLockHandlers(parts),
+    ...notificationHandlers(parts),
     ...absentHandlers(),
   }
 }

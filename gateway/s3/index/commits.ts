@@ -5,6 +5,7 @@ import type { Clock, RandomHex } from '../../../common/clock.ts'
 import { codeOf, MalleeError } from '../../../common/errors.ts'
 import { Lanes } from '../../store/lanes.ts'
 import type { Compare, Entry, Op, Store } from '../../store/store.ts'
+import type { Outbox } from './outbox.ts'
 
 const MAX_TRIES = 50
 const JITTER_FIRST_MS = 1
@@ -14,6 +15,8 @@ export interface IndexParts {
   readonly store: Store
   readonly clock: Clock
   readonly randomHex: RandomHex
+  /** Absent: nobody is told of anything. */
+  readonly outbox?: Outbox
 }
 
 export class Draft {
@@ -21,6 +24,8 @@ export class Draft {
   readonly #reads = new Map<string, Promise<Entry | null>>()
   /** Null deletes. */
   readonly #writes = new Map<string, string | null>()
+  /** Targets for whom it puts something into the outbox. */
+  readonly told: string[] = []
 
   constructor(store: Store) {
     this.#store = store
@@ -66,6 +71,11 @@ export class Draft {
   }
 }
 
+interface Outcome<T> {
+  readonly value: T
+  readonly told: readonly string[]
+}
+
 export class Commits {
   readonly #parts: IndexParts
   readonly #lanes = new Lanes()
@@ -85,6 +95,7 @@ export class Commits {
       const leave = inLane ? await this.#lanes.enter(about) : null
       try {
         const outcome = await this.#try(change)
+        for (const target of outcome?.told ?? []) this.#parts.outbox?.filled(target)
         if (outcome !== null) return outcome.value
       } finally {
         leave?.()
@@ -96,7 +107,7 @@ export class Commits {
   }
 
   /** Null: somebody was faster, and nothing was written. */
-  async #try<T>(change: (draft: Draft) => Promise<T>): Promise<{ readonly value: T } | null> {
+  async #try<T>(change: (draft: Draft) => Promise<T>): Promise<Outcome<T> | null> {
     const { store } = this.#parts
     const epoch = await store.epoch()
     const draft = new Draft(store)
@@ -112,7 +123,7 @@ export class Commits {
     // Versions of two epochs must not be compared.
     if ((await store.epoch()) !== epoch) return null
     try {
-      return (await store.txn(when, draft.writes())).ok ? { value } : null
+      return (await store.txn(when, draft.writes())).ok ? { value, told: draft.told } : null
     } catch (error) {
       if (codeOf(error) === 'Conflict') return null
       throw error

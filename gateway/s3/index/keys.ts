@@ -90,6 +90,33 @@ export function dueMsOf(key: string): number {
   return Number(key.slice(GARBAGE.length, GARBAGE.length + TIME_DIGITS))
 }
 
+/** Everything that waits to be told, by target. */
+export const OUTBOX = 'event/'
+
+export function outboxPrefix(target: string): string {
+  return `${OUTBOX}${target}/`
+}
+
+export function outboxKey(target: string, dueMs: number, id: string): string {
+  return `${outboxPrefix(target)}${digits(dueMs, TIME_DIGITS)}/${id}`
+}
+
+/** Of a key in the outbox: for whom, when (milliseconds since 1970), and which. */
+export function outboxParts(key: string): { target: string; dueMs: number; id: string } {
+  const [target = '', due, id = ''] = key.slice(OUTBOX.length).split('/')
+  return { target, dueMs: Number(due), id }
+}
+
+/** Which gateway tells that target. */
+export function outboxLeaseKey(target: string): string {
+  return `event-lease/${target}`
+}
+
+/** Why that target was not told when it was last tried. */
+export function outboxTroubleKey(target: string): string {
+  return `event-trouble/${target}`
+}
+
 /** Where a round of the scrubber is. */
 export function scrubKey(store: string): string {
   return `scrub/${store}`
@@ -107,9 +134,14 @@ export function closedKey(bucket: string): string {
 
 /** Sorts a version before everything that is older, also when the clock went back. */
 export function orderAfter(nowMs: number, newest: string | null): string {
-  const before = newest === null ? 0 : Number.MAX_SAFE_INTEGER - Number.parseInt(newest, 16)
+  const before = newest === null ? 0 : microsecondsOf(newest)
   const at = Math.max(nowMs * MICROSECONDS, before + 1)
   return (Number.MAX_SAFE_INTEGER - at).toString(16).padStart(ORDER_DIGITS, '0')
+}
+
+/** The time in an order, in microseconds since 1970. */
+export function microsecondsOf(order: string): number {
+  return Number.MAX_SAFE_INTEGER - Number.parseInt(order, 16)
 }
 
 /** Nobody guesses it, and it tells where the version is. */

@@ -4,7 +4,15 @@ import type { Store } from '../../store/store.ts'
 import { Commits, type IndexParts } from './commits.ts'
 import { closedKey, markerKey, objectKey, versionPrefix } from './keys.ts'
 import { listObjects, listVersions } from './listing.ts'
-import type { ObjectEntry, ObjectIndex, Removed, RemoveOptions, UploadIndex } from './objects.ts'
+import type {
+  Note,
+  ObjectEntry,
+  ObjectIndex,
+  Removed,
+  RemoveOptions,
+  UploadIndex,
+} from './objects.ts'
+import { noteDown } from './outbox.ts'
 import { readVersion } from './reading.ts'
 import { putVersionRows } from './relocate.ts'
 import { createUploads } from './uploads.ts'
@@ -15,7 +23,7 @@ const ABORT_PAGE = 100
 
 /** The caller opens and closes the store, which holds nothing else. */
 export function createObjectIndex(parts: IndexParts): ObjectIndex {
-  const { store, clock, randomHex } = parts
+  const { store, clock, randomHex, outbox } = parts
   const commits = new Commits(parts)
   const uploads = createUploads(parts, commits)
   return {
@@ -29,12 +37,16 @@ export function createObjectIndex(parts: IndexParts): ObjectIndex {
       checkKey(object.key)
       checkPieces(object)
       if (object.parts.length > 1) throw new RangeError('an object that is put has one part')
-      return await commits.commit(about(object), (draft) =>
-        putObject(draft, object, options, { nowMs: clock.nowMs(), randomHex }, null),
-      )
+      return await commits.commit(about(object), async (draft) => {
+        const moment = { nowMs: clock.nowMs(), randomHex }
+        const put = await putObject(draft, object, options, moment, null)
+        noteDown(draft, outbox, options.note, { entry: put.version, isMarked: false }, moment)
+        return put
+      })
     },
     remove: (bucket, key, options) => remove(parts, commits, { bucket, key }, options),
-    amend: (bucket, key, versionId, change) => amend(commits, { bucket, key }, versionId, change),
+    amend: (bucket, key, versionId, change, note) =>
+      amend(parts, commits, { bucket, key }, versionId, { change, note }),
     list: (bucket, options) => listObjects(store, bucket, options),
     listVersions: (bucket, options) => listVersions(store, bucket, options),
     isEmpty: (bucket) => isEmpty(store, bucket),
@@ -51,7 +63,7 @@ function about({ bucket, key }: Place): string {
 }
 
 async function remove(
-  { store, clock, randomHex }: IndexParts,
+  { store, clock, randomHex, outbox }: IndexParts,
   commits: Commits,
   place: Place,
   options: RemoveOptions,
@@ -62,15 +74,25 @@ async function remove(
     const moment = { nowMs: clock.nowMs(), randomHex }
     await mustBeOpen(draft, place.bucket, moment.nowMs)
     check?.(await versionAsked(draft, place, versionId))
-    return await removeVersion(draft, store, place, options, moment)
+    const done = await removeVersion(draft, store, place, options, moment)
+    const entry = done.marker ?? done.removed
+    const isMarked = done.marker !== null
+    if (entry !== null) noteDown(draft, outbox, options.note, { entry, isMarked }, moment)
+    return done
   })
 }
 
+interface Amendment {
+  readonly change: (version: ObjectEntry) => ObjectEntry
+  readonly note: Note | undefined
+}
+
 async function amend(
+  { clock, randomHex, outbox }: IndexParts,
   commits: Commits,
   place: Place,
   versionId: string | null,
-  change: (version: ObjectEntry) => ObjectEntry,
+  { change, note }: Amendment,
 ): Promise<ObjectEntry | null> {
   return await commits.commit(about(place), async (draft) => {
     const { bucket, key } = place
@@ -80,6 +102,8 @@ async function amend(
     const { order, versionId: id, isDeleteMarker } = before
     const amended = { ...change(before), bucket, key, order, versionId: id, isDeleteMarker }
     putVersionRows(draft, amended, head)
+    const moment = { nowMs: clock.nowMs(), randomHex }
+    noteDown(draft, outbox, note, { entry: amended, isMarked: false }, moment)
     return amended
   })
 }

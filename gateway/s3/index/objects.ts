@@ -93,9 +93,25 @@ export interface NewObject extends ObjectFields {
  */
 export type Check = (current: ObjectEntry | null) => void
 
+/** A change of a version, in its transaction. */
+export interface Done {
+  /** What was made, changed or taken away. */
+  readonly entry: ObjectEntry
+  /** A delete marker was made. */
+  readonly isMarked: boolean
+  /** Hex digits that sort the changes of a key. */
+  readonly sequencer: string
+  readonly nowMs: number
+}
+
+/** What is to be told of a change, and to which targets. It may run several times, as a check. */
+export type Note = (done: Done) => readonly { readonly target: string; readonly event: object }[]
+
 export interface PutOptions {
   readonly versioning: Versioning
   readonly check?: Check
+  /** Absent: nobody wants to hear of it. */
+  readonly note?: Note
 }
 
 export interface RemoveOptions extends PutOptions {
@@ -169,6 +185,7 @@ export interface ObjectIndex {
     key: string,
     versionId: string | null,
     change: (version: ObjectEntry) => ObjectEntry,
+    note?: Note,
   ): Promise<ObjectEntry | null>
   /** Current versions that are no delete markers, in order of the keys' UTF-8 bytes. */
   list(bucket: string, options: ListOptions): Promise<Listed<ObjectEntry>>

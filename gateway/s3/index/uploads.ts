@@ -22,6 +22,7 @@ import type {
   UploadListOptions,
   UploadPart,
 } from './objects.ts'
+import { noteDown } from './outbox.ts'
 import { readVersion } from './reading.ts'
 import type { Place } from './versions.ts'
 import { checkKey, checkPieces, mustBeOpen, putObject } from './writing.ts'
@@ -87,7 +88,7 @@ export function createUploads(parts: IndexParts, commits: Commits): UploadIndex 
 }
 
 async function complete(
-  { store, clock, randomHex }: IndexParts,
+  { store, clock, randomHex, outbox }: IndexParts,
   commits: Commits,
   place: Place,
   uploadId: string,
@@ -105,6 +106,7 @@ async function complete(
     const { version } = await putObject(draft, object, options, moment, uploadId)
     draft.delete(at)
     discard(draft, { upload: { bucket, id: uploadId } }, moment.nowMs, randomHex)
+    noteDown(draft, outbox, options.note, { entry: version, isMarked: false }, moment)
     return version
   }
   const version = await commits.commit(`${bucket}/${key}`, attempt)

@@ -1,6 +1,7 @@
 // CompleteMultipartUpload: the parts become an object. No byte moves: the object is a list of them.
 
 import { createHash } from 'node:crypto'
+import { noted } from '../events/notes.ts'
 import type { Checksum, NewObject, Upload, UploadPart } from '../index/objects.ts'
 import { MAX_PARTS } from '../index/uploads.ts'
 import type { S3Handlers, S3Inputs } from '../wire/call.ts'
@@ -49,6 +50,7 @@ export function completeHandlers(parts: ObjectParts): S3Handlers {
       const version = await parts.index.uploads.complete(bucket.id, key, uploadId, {
         versioning: bucket.versioning,
         ...(check !== undefined && { check }),
+        ...noted(call, 'complete', key),
         build: (_upload, now) => unchanged(object, chosen(named, now)),
       })
       if (version === null) throw noSuchUpload(uploadId)

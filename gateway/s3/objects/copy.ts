@@ -1,6 +1,7 @@
 // CopyObject: another object of the same bytes, with its own properties or those of its source.
 
 import { createHash } from 'node:crypto'
+import { noted } from '../events/notes.ts'
 import type { Checksum, ObjectFields } from '../index/objects.ts'
 import type { ChecksumAlgorithm, S3Call, S3Handlers, S3Inputs } from '../wire/call.ts'
 import { startSum } from '../wire/checksums.ts'
@@ -49,7 +50,11 @@ export function copyHandlers(parts: CopyParts): S3Handlers {
         ...lock,
         ...taken,
       }
-      const options = { versioning: bucket.versioning, ...(check !== undefined && { check }) }
+      const options = {
+        versioning: bucket.versioning,
+        ...(check !== undefined && { check }),
+        ...noted(call, 'copy', key),
+      }
       const put = await committed(parts, taken.parts, () => parts.index.put(object, options))
       const from = versionShown(source.asked.bucket, version)
       return {

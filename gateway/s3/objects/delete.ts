@@ -2,7 +2,8 @@
 // delete marker.
 
 import { bucketOf } from '../buckets/bucket.ts'
-import type { Check, Removed } from '../index/objects.ts'
+import { noted } from '../events/notes.ts'
+import type { Check, Removed, RemoveOptions } from '../index/objects.ts'
 import type { S3Call, S3Handlers, S3Inputs, S3Outputs } from '../wire/call.ts'
 import { denied, notImplemented, s3ErrorOf } from '../wire/error.ts'
 import { malformed } from '../wire/xml.ts'
@@ -36,7 +37,7 @@ export function deleteHandlers(parts: ObjectParts): S3Handlers {
       const { VersionId, IfMatch: ETag, BypassGovernanceRetention: wantsBypass } = call.input
       const { IfMatchLastModifiedTime: LastModifiedTime, IfMatchSize: Size } = call.input
       const asked = askedOf(call)
-      const conditions = { ETag, LastModifiedTime, Size }
+      const conditions = { ETag, LastModifiedTime, Size, ...noted(call, 'remove', asked.key) }
       const bypasses = bypassesGovernance(wantsBypass, call, asked.bucket, asked.key)
       const done = await deleteOne(parts, asked, VersionId, conditions, bypasses)
       const shown = done.marker ?? done.removed
@@ -82,7 +83,8 @@ async function deleteOfMany(
     const asked = { bucket, key: Key }
     const wantsBypass = call.input.BypassGovernanceRetention
     const bypasses = bypassesGovernance(wantsBypass, call, bucket, Key)
-    const { removed, marker } = await deleteOne(parts, asked, VersionId, conditions, bypasses)
+    const about = { ...conditions, ...noted(call, 'remove', Key) }
+    const { removed, marker } = await deleteOne(parts, asked, VersionId, about, bypasses)
     const shown = marker ?? (removed?.isDeleteMarker === true ? removed : null)
     const of = shown !== null && {
       DeleteMarker: true,
@@ -100,7 +102,7 @@ async function deleteOne(
   { index }: ObjectParts,
   { bucket, key }: Asked,
   versionId: string | undefined,
-  conditions: Conditions,
+  { note, ...conditions }: Conditions & Pick<RemoveOptions, 'note'>,
   bypasses: boolean,
 ): Promise<Removed> {
   if (versionId !== undefined) checkVersionId(versionId)
@@ -109,6 +111,7 @@ async function deleteOne(
     ...{ versionId: versionId ?? null, owner: bucket.account, versioning: bucket.versioning },
     bypassesGovernance: bypasses,
     ...(check !== undefined && { check }),
+    ...(note !== undefined && { note }),
   })
 }
 

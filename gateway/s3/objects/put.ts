@@ -1,5 +1,6 @@
 // PutObject: the bytes first, then the name; whoever reads sees the old object or the new one.
 
+import { noted } from '../events/notes.ts'
 import type { Checksum } from '../index/objects.ts'
 import type { S3Body, S3Call, S3Handlers, S3Inputs } from '../wire/call.ts'
 import { committed, takeBytes } from './bytes.ts'
@@ -31,7 +32,11 @@ export function putHandlers(parts: ObjectParts): S3Handlers {
         ...lock,
         ...taken,
       }
-      const options = { versioning: bucket.versioning, ...(check !== undefined && { check }) }
+      const options = {
+        versioning: bucket.versioning,
+        ...(check !== undefined && { check }),
+        ...noted(call, 'put', key),
+      }
       const { version } = await committed(parts, taken.parts, () =>
         parts.index.put(object, options),
       )

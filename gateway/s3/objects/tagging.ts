@@ -1,5 +1,6 @@
 // The tags of an object, which change without a new version.
 
+import { noted } from '../events/notes.ts'
 import type { ObjectEntry } from '../index/objects.ts'
 import type { S3Call, S3Handlers } from '../wire/call.ts'
 import { checkVersionId, findObject, missing } from './find.ts'
@@ -33,18 +34,20 @@ export function objectTaggingHandlers(parts: ObjectParts): S3Handlers {
 
 async function tag(
   { index }: ObjectParts,
-  call: Pick<S3Call<Input>, 'bucket' | 'input' | 'allows'>,
+  call: S3Call<Input>,
   tags: ObjectEntry['tags'],
 ): Promise<ObjectEntry> {
   const asked = askedOf(call)
   const { VersionId } = call.input
   if (VersionId !== undefined) checkVersionId(VersionId)
   const refuse = (marker: ObjectEntry | null) => missing(asked, VersionId, marker, call.allows)
-  const amended = await index.amend(asked.bucket.id, asked.key, VersionId ?? null, (version) => {
+  const { note } = noted(call, tags === undefined ? 'untag' : 'tag', asked.key)
+  const change = (version: ObjectEntry): ObjectEntry => {
     if (version.isDeleteMarker) throw refuse(version)
     const { tags: _, ...rest } = version
     return { ...rest, ...(tags !== undefined && { tags }) }
-  })
+  }
+  const amended = await index.amend(asked.bucket.id, asked.key, VersionId ?? null, change, note)
   if (amended === null) throw refuse(null)
   return amended
 }

@@ -30,6 +30,8 @@ export interface Decoder {
 }
 
 const MAX_METADATA_BYTES = 2048
+/** Its values come in capitals too, as S3 itself gives them out. */
+const EITHER_CASE = 'FilterRuleName'
 const INTEGER = /^-?\d{1,16}$/
 const ISO_TIME = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)?$/
 
@@ -238,9 +240,11 @@ function xmlScalar(model: Model, member: Member, type: Scalar, raw: string): unk
     }
     case 'x':
       return Buffer.from(text, 'base64')
-    case 's':
-      if (member.e === undefined || model.enums[member.e]?.includes(text)) return text
+    case 's': {
+      const choice = member.e === EITHER_CASE ? text.toLowerCase() : text
+      if (member.e === undefined || model.enums[member.e]?.includes(choice)) return choice
       throw malformed()
+    }
   }
 }
 

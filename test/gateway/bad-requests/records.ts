@@ -22,7 +22,7 @@ const COMPARED: Readonly<Record<Kind, boolean>> = {
   ...{ 'scaling-policy': true, 'scheduled-action': true, 'instance-refresh': true },
   ...{ fleet: true, quota: true, removal: true, 'key-use': false, lease: false },
   ...{ 'load-balancer': true, 'balancer-node': true, listener: true, 'target-group': true },
-  ...{ target: true, 'target-status': true, bucket: true },
+  ...{ target: true, 'target-status': true, bucket: true, 'event-target': true },
 }
 
 /** `kind: JSON` of each record, in order. */

@@ -34,6 +34,7 @@ export function localParts(cloud: Cloud, more: Partial<LocalParts> = {}): LocalP
     ...{ blobsDir: '/nonexistent', caDigest: DIGEST, sealer: { seal: notNeeded, open: notNeeded } },
     ...{ certificateEnds: () => ({ ca: 0, gateway: 0 }), log: silentLog },
     ...{ objectReport: async () => NO_OBJECTS, objectStores: ['local', 'engine'] },
+    targetState: async () => ({ pending: 0, trouble: null }),
     ...more,
   }
 }

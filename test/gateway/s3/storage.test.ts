@@ -9,12 +9,20 @@ import { chance, randomHex, systemClock } from '../../../common/clock.ts'
 import { type Log, silentLog } from '../../../common/log.ts'
 import { createMetrics } from '../../../gateway/metrics.ts'
 import { openObjectStorage } from '../../../gateway/s3/storage.ts'
+import type { View } from '../../../gateway/store/state.ts'
 import { until } from '../../../sandbox/until.ts'
 import { startRedis } from '../../support/redis.ts'
 import { small } from './index-support.ts'
 import { bytesOf, written } from './storage-support.ts'
 
 const BYTES = Buffer.alloc(100_000, 'x')
+
+/** There are no targets of events. */
+const NOTHING = { all: () => [], get: () => null } as unknown as View
+
+function unwanted(): never {
+  throw new Error('there are no targets')
+}
 
 async function stateDir(t: TestContext): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'mallee-storage-'))
@@ -25,7 +33,10 @@ async function stateDir(t: TestContext): Promise<string> {
 function parts(errors: unknown[] = []) {
   const log: Log = { ...silentLog, error: (event, fields) => errors.push([event, fields]) }
   const metrics = createMetrics()
-  return { clock: systemClock, randomHex, chance, log, metrics, wishes: () => new Map() }
+  return {
+    ...{ clock: systemClock, randomHex, chance, log, metrics, wishes: () => new Map() },
+    ...{ state: { view: () => NOTHING, fresh: async () => NOTHING }, openTarget: unwanted },
+  }
 }
 
 test('objects are there again after a restart, counted, and their disk is fine', async (t) => {
