@@ -4,17 +4,21 @@
 import { join } from 'node:path'
 import { chance, randomHex, systemClock } from '../common/clock.ts'
 import { isThere } from '../common/durable-file.ts'
+import type { Identity } from '../common/identity.ts'
 import type { Log } from '../common/log.ts'
 import { Loop } from '../common/reconcile.ts'
 import { VERSION } from '../common/version.ts'
 import { SerialDesk } from '../proto/serial.ts'
 import { SessionClient } from '../proto/session-client.ts'
+import type { SecuredCall } from '../proto/tls.ts'
 import { Nodes } from './cc/nodes.ts'
 import { type NodeServer, startNodeServer } from './cc/server.ts'
 import type { AgentConfig } from './config.ts'
 import type { HostPass, HostRoles } from './host-roles.ts'
 import { type HostFacts, hostStatus } from './host-status.ts'
 import type { HeldIdentity } from './identity.ts'
+import { startNeighbourServer } from './images/neighbour-server.ts'
+import { admitMember } from './members.ts'
 import { isParentOf } from './parent.ts'
 import type { Paths } from './paths.ts'
 import { drainFile, writeProgress } from './progress.ts'
@@ -89,8 +93,19 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
     simulated: config.simulated,
   })
 
+  const admit = (peer: Identity, call: SecuredCall): string =>
+    admitMember(config, state.desired(), peer, call)
   const server = nodes === null ? null : await openNodeServer(nodes)
-  const renewed = (): void => server?.renewed()
+  const neighbours =
+    nodes !== null || roles.images === null
+      ? null
+      : startNeighbourServer({
+          ...{ config, identity: identity.current, images: roles.images, admit, log },
+        })
+  const renewed = (): void => {
+    server?.renewed()
+    neighbours?.renewed()
+  }
   const renewal = startRenewal({ config, identity, renewed, clock, chance, log })
   publish()
   const offState = state.onAccept(wake)
@@ -113,6 +128,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
       return await startNodeServer({
         config,
         roles,
+        admit,
         nodes: served,
         desk,
         identity: identity.current,
@@ -207,6 +223,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
     await session.stop()
     await nodes?.closeAll('the CC stops')
     await server?.close()
+    await neighbours?.close()
     await Promise.all(loops.map((loop) => loop.stop()))
     await roles.close()
     state.close()

@@ -32,6 +32,10 @@ export interface AgentConfig {
   readonly simulated: boolean
   /** What instances may use; null for what the machine has. */
   readonly capacity: Capacity | null
+  /** GiB that images may take on this host; null for a quarter of the disk. */
+  readonly imageCacheGib: number | null
+  /** Do instances start while their image still comes? */
+  readonly lazyImages: boolean
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -65,6 +69,8 @@ export const CONFIG_DEFAULTS = {
   listenHost: '::',
   simulated: false,
   capacity: null,
+  imageCacheGib: null,
+  lazyImages: true,
   logLevel: 'info',
 } as const satisfies Partial<AgentConfig>
 
@@ -113,6 +119,10 @@ export function checkAgentConfig(file: string, config: AgentConfig): AgentConfig
       say('capacity', 'positive whole numbers vcpus, memoryMib and diskGib')
     }
   }
+  if (config.imageCacheGib !== null && !isIntegerIn(config.imageCacheGib, 0, 2 ** 31 - 1)) {
+    say('imageCacheGib', 'null, or a whole number of GiB from 0 up')
+  }
+  if (typeof config.lazyImages !== 'boolean') say('lazyImages', 'true or false')
   return Object.freeze(config)
 }
 

@@ -1,9 +1,9 @@
 // What a host does, as one: the parts that its roles and its kind (real or simulated) ask for.
 
 import type { Duplex } from 'node:stream'
-import type { OpenBlob } from '../proto/blob.ts'
 import type { Status } from '../proto/gen/mallee/v1/observed_pb.js'
 import type { Desired } from '../proto/resources.ts'
+import type { RackImages } from './images/rack-images.ts'
 import type { StatusListener } from './role.ts'
 
 export interface HostPass {
@@ -36,8 +36,8 @@ export interface HostRoles {
   readonly consoleOutput: ((id: string, maxBytes: number) => Promise<Uint8Array>) | null
   /** Null without the role nc. */
   readonly guests: GuestDriver | null
-  /** Image bytes for this rack's nodes. */
-  readonly openImage: OpenBlob
+  /** Null on a model of a host. */
+  readonly images: RackImages | null
   /** Ends what runs in this process; what was made on the host stays. */
   readonly close: () => Promise<void>
   /** Takes away everything that was made on the host. */

@@ -12,7 +12,7 @@ import { ensureSwitch, stopSwitch } from './host/switch.ts'
 import { keepTrunk } from './host/trunk.ts'
 import type { HostPass, HostRoles } from './host-roles.ts'
 import type { HostFacts } from './host-status.ts'
-import { imageFetcher, imageRelay } from './image-bytes.ts'
+import { openRackImages } from './images/rack-images.ts'
 import type { HostParts } from './main-parts.ts'
 import { type NcRole, ncRole } from './nc/reconcilers.ts'
 
@@ -28,7 +28,7 @@ export async function openRealRoles(
     ? await openCc({ ...common, config: { ...config, ownsFlows: !has('nc') } })
     : null
   const accelerator = has('nc') ? await probeAccelerator(exec, { runDir: paths.runDir }) : null
-  const fetchImage = imageFetcher(parts)
+  const images = openRackImages(parts)
   const nc =
     accelerator === null
       ? null
@@ -37,7 +37,7 @@ export async function openRealRoles(
           host: config.host,
           accelerator: accelerator.kind,
           switch: await ensureSwitch(common),
-          fetchImage,
+          images: images.images,
           capacity: config.capacity,
         })
 
@@ -55,9 +55,10 @@ export async function openRealRoles(
       wireguardEndpoints: () => cc?.wireguardEndpoints() ?? [],
       consoleOutput: nc?.consoleOutput ?? null,
       guests: nc?.guests ?? null,
-      openImage: cc === null ? () => null : imageRelay(parts, fetchImage),
+      images,
       close: async () => {
         await nc?.letGo()
+        await images.close()
         await cc?.close()
       },
       removeAll,
@@ -74,7 +75,7 @@ export async function openRealRoles(
   function passesOf(edge: Cc | null, node: NcRole | null): HostPass[] {
     const passes: HostPass[] = []
     if (edge !== null) passes.push({ name: 'cc', run: (desired) => edge.pass(desired) })
-    if (node === null) return passes
+    if (node === null) return [...passes, { name: 'images', run: () => useNone() }]
     const run: HostPass['run'] = async (desired) => {
       // A CC looks after the switch of its host.
       if (edge === null) await keepSwitch()
@@ -86,6 +87,11 @@ export async function openRealRoles(
       { name: 'balancers', run: (desired) => node.balancers(desired) },
       { name: 'reach', run: () => node.reach() },
     ]
+  }
+
+  /** Without machines, images are only kept for the rack's nodes. */
+  async function useNone(): Promise<void> {
+    await images.images.use(new Set())
   }
 
   /** The switch of a node: it runs, and the rack's trunk is plugged into it. */

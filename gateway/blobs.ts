@@ -2,8 +2,10 @@
 
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type ChunkList, ChunkListMaker } from '../common/chunk-list.ts'
+import { isThere, syncFolder, writeDurably } from '../common/durable-file.ts'
 import { MalleeError } from '../common/errors.ts'
 import type { BlobRecord } from './store/records.ts'
 
@@ -14,6 +16,9 @@ const QCOW2_MAGIC = 'QFI\xfb'
 const READ_BYTES = 256 << 10
 const PARTIAL = '.partial'
 
+/** A file that has just come in: its chunk list is made. */
+export type TakenBlob = BlobRecord & { readonly chunkListSha256: string }
+
 /**
  * Takes in a file: hashed while it is written, synced, then named by its digest. Throws BadArgument
  * for what no guest can boot from, StoreFull when the disk is.
@@ -23,15 +28,17 @@ export async function takeBlob(
   name: string,
   bytes: AsyncIterable<Uint8Array>,
   { nowMs, unique }: { nowMs: number; unique: string },
-): Promise<BlobRecord> {
+): Promise<TakenBlob> {
   await mkdir(dir, { recursive: true, mode: 0o700 })
   const partial = join(dir, `.${unique}${PARTIAL}`)
   try {
-    const { sha256, sizeBytes, head } = await writeHashed(partial, bytes)
+    const { sha256, sizeBytes, head, list } = await writeHashed(partial, bytes)
     const { format, virtualSizeBytes } = formatOf(head, sizeBytes)
+    await writeDurably(listFile(dir, sha256), list.bytes)
     await rename(partial, join(dir, sha256))
-    await syncDir(dir)
-    return { sha256, names: [name], sizeBytes, virtualSizeBytes, format, createdAtMs: nowMs }
+    await syncFolder(dir)
+    const file = { sha256, sizeBytes, virtualSizeBytes, format, chunkListSha256: list.sha256 }
+    return { ...file, names: [name], createdAtMs: nowMs }
   } catch (error) {
     await rm(partial, { force: true })
     if ((error as NodeJS.ErrnoException).code === 'ENOSPC') {
@@ -80,15 +87,86 @@ export async function forgetBlob(
     throw error
   }
   if (await isBack()) await rename(aside, file)
-  else await rm(aside, { force: true })
-  await syncDir(dir)
+  else {
+    await rm(listFile(dir, sha256), { force: true })
+    await rm(aside, { force: true })
+  }
+  await syncFolder(dir)
+}
+
+/**
+ * The digest of the chunk list of a file that was taken in before there were lists; it is made and
+ * lies beside the file then. Null when the file is not here, or is not what its name says, or the
+ * signal aborts.
+ */
+export async function makeChunkList(
+  dir: string,
+  sha256: string,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const file = join(dir, sha256)
+  if (!(await isThere(file))) return null
+  const hash = createHash('sha256')
+  const maker = new ChunkListMaker()
+  for await (const bytes of createReadStream(file, { highWaterMark: READ_BYTES })) {
+    if (signal.aborted) return null
+    hash.update(bytes)
+    maker.add(bytes)
+  }
+  if (hash.digest('hex') !== sha256) return null
+  const list = maker.end()
+  await writeDurably(listFile(dir, sha256), list.bytes)
+  return list.sha256
+}
+
+/** Where bytes of image files come from, for those who ask for parts of them. */
+export interface ImageBytes {
+  /** Up to `length` bytes from `offset` on, fewer at the end; null when the file is not here. */
+  readonly read: (sha256: string, offset: number, length: number) => Promise<Uint8Array | null>
+  /** The chunk list as it goes to agents; null when it is not here. */
+  readonly chunkList: (sha256: string) => Promise<Uint8Array | null>
+}
+
+export function imageBytesIn(dir: string): ImageBytes {
+  return {
+    read: (sha256, offset, length) => orNull(readPart(join(dir, sha256), offset, length)),
+    chunkList: (sha256) => orNull(readFile(listFile(dir, sha256))),
+  }
+}
+
+async function readPart(file: string, offset: number, length: number): Promise<Uint8Array> {
+  const handle = await open(file, 'r')
+  try {
+    const bytes = Buffer.allocUnsafe(length)
+    let filled = 0
+    while (filled < length) {
+      const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled)
+      if (bytesRead === 0) break
+      filled += bytesRead
+    }
+    return bytes.subarray(0, filled)
+  } finally {
+    await handle.close()
+  }
+}
+
+async function orNull<T>(found: Promise<T>): Promise<T | null> {
+  return found.catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null
+    throw error
+  })
+}
+
+function listFile(dir: string, sha256: string): string {
+  return join(dir, `${sha256}.chunks`)
 }
 
 async function writeHashed(
   file: string,
   bytes: AsyncIterable<Uint8Array>,
-): Promise<{ sha256: string; sizeBytes: number; head: Buffer }> {
+): Promise<{ sha256: string; sizeBytes: number; head: Buffer; list: ChunkList }> {
   const hash = createHash('sha256')
+  const maker = new ChunkListMaker()
   const handle = await open(file, 'wx', 0o600)
   let sizeBytes = 0
   let head: Buffer = Buffer.alloc(0)
@@ -100,6 +178,7 @@ async function writeHashed(
         throw new MalleeError('BadArgument', `the file has more than ${MAX_BLOB_BYTES} bytes`)
       }
       hash.update(chunk)
+      maker.add(chunk)
       // Not write(): on a disk that gets full it may take a part and say so only in its result.
       await handle.writeFile(chunk)
     }
@@ -107,7 +186,8 @@ async function writeHashed(
   } finally {
     await handle.close()
   }
-  return { sha256: hash.digest('hex'), sizeBytes, head }
+  if (sizeBytes === 0) throw new MalleeError('BadArgument', 'the file is empty')
+  return { sha256: hash.digest('hex'), sizeBytes, head, list: maker.end() }
 }
 
 /**
@@ -119,7 +199,7 @@ function formatOf(
   sizeBytes: number,
 ): { format: 'raw' | 'qcow2'; virtualSizeBytes: number } {
   if (head.toString('latin1', 0, 4) !== QCOW2_MAGIC) {
-    if (sizeBytes === 0 || sizeBytes % 512 !== 0) {
+    if (sizeBytes % 512 !== 0) {
       throw new MalleeError(
         'BadArgument',
         `a raw image is a multiple of 512 bytes, this file has ${sizeBytes}`,
@@ -140,13 +220,4 @@ function formatOf(
     )
   }
   return { format: 'qcow2', virtualSizeBytes: Number(head.readBigUInt64BE(24)) }
-}
-
-async function syncDir(dir: string): Promise<void> {
-  const handle = await open(dir, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }

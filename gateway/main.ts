@@ -19,8 +19,9 @@ import { secretsOf } from './access-keys.ts'
 import { createAudit } from './audit/audit.ts'
 import { AuditFile } from './audit/file.ts'
 import { createOperatorAudit } from './audit/operator.ts'
-import { openBlob, removePartialBlobs } from './blobs.ts'
+import { removePartialBlobs } from './blobs.ts'
 import { GatewayCertificate, keepCertificate, readCa, readTls } from './certificate.ts'
+import { startChunkLists } from './chunk-lists.ts'
 import { askHost, serveCommands } from './control/commands.ts'
 import { departHost } from './control/departure.ts'
 import type { OpenRole } from './control/desired-metadata.ts'
@@ -29,6 +30,7 @@ import { openCredentials } from './control/role-credentials.ts'
 import { startScaling } from './control/scaling.ts'
 import { upgradeRecords } from './control/upgrade.ts'
 import { ensureDefaultVpcs } from './ec2/networks.ts'
+import { gatewayBlobs } from './federation/blobs.ts'
 import { checkJoin, joinHost } from './federation/membership.ts'
 import { gatewayParent } from './federation/parent.ts'
 import { renewHost } from './federation/renewal.ts'
@@ -183,7 +185,7 @@ async function openGateway(
     sessionServices: [
       sessionService(parent, { clock, log, heartbeatMs, leaseMs }),
       serialService(desk, lines.openFor),
-      blobService((sha256, offset) => openBlob(blobsDir, sha256, offset)),
+      blobService(gatewayBlobs(blobsDir)),
       memberService({
         leave: (caller, host) => departHost(state, caller, host),
         renew: (caller, request) => renewHost(members, caller, request),
@@ -201,6 +203,7 @@ async function openGateway(
   })
   onStop(() => rpc.close())
   await rpc.ensure()
+  onStop(startChunkLists({ state, blobsDir, log }))
   const { sessionPort, joinPort } = rpc.ports()
   const renewal = keepCertificate(certificate, rpc, { clock, chance, log })
   onStop(() => renewal.stop())

@@ -1,185 +1,193 @@
-// Files by content digest, between members: the sender streams from any offset, the receiver keeps
-// what it has, checks the whole, and only then gives the file its name.
+// Image files by content digest, between members: in chunks that the receiver asks for one by one,
+// as many at a time as it likes, and checks against the file's chunk list.
 
-import { createHash, type Hash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { type FileHandle, open, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { create } from '@bufbuild/protobuf'
 import type * as grpc from '@grpc/grpc-js'
-import type { Clock } from '../common/clock.ts'
-import { syncFolder } from '../common/durable-file.ts'
+import { type ChunkList, isChunk, MAX_LIST_BYTES, parseChunkList } from '../common/chunk-list.ts'
 import { MalleeError } from '../common/errors.ts'
+import type { Identity } from '../common/identity.ts'
 import {
   BlobService,
+  type ChunkListRequest,
+  ChunkListRequestSchema,
+  type ChunkListResponse,
+  ChunkListResponseSchema,
+  type ChunkRequest,
+  ChunkRequestSchema,
+  type ChunkResponse,
+  ChunkResponseSchema,
   type FetchRequest,
-  FetchRequestSchema,
   type FetchResponse,
   FetchResponseSchema,
 } from './gen/mallee/v1/blob_pb.js'
-import { Pulse } from './pulse.ts'
 import {
-  dial,
+  callUnary,
   errorToStatus,
   methodDefinition,
   type RpcService,
   serviceDefinition,
-  statusToError,
 } from './service.ts'
-import { clientCredentials, type Expect, type TlsIdentity } from './tls.ts'
+import { peerIdentity, type SecuredCall } from './tls.ts'
 
-/** The bytes from `offset` on, or null when there is no such file. */
-export type OpenBlob = (
-  sha256: string,
-  offset: number,
-) => Promise<AsyncIterable<Uint8Array> | null> | AsyncIterable<Uint8Array> | null
-
-export interface BlobSource {
-  readonly host: string
-  readonly port: number
-  readonly identity: TlsIdentity
-  readonly expect: Expect
+/** An image file, and the chunk list that its record names. */
+export interface ImageRef {
+  readonly sha256: string
+  readonly listSha256: string
 }
 
-export interface FetchOptions {
-  readonly clock: Clock
-  /** Bytes of the whole file, at most. */
-  readonly maxBytes: number
-  /** Keep `<file>.partial` of an earlier try; true when not given. */
-  readonly resume?: boolean
-  /** Bytes of the file that are here. */
-  readonly onProgress?: (bytes: number) => void
-  readonly signal?: AbortSignal
+/** What a member serves; null is `not here`. */
+export interface BlobEnd {
+  /** Throws NotAllowed. */
+  readonly admit: (peer: Identity, call: SecuredCall) => void
+  /** The whole file from an offset on, for agents that know no chunks. */
+  readonly open: (sha256: string, offset: number) => Promise<AsyncIterable<Uint8Array> | null>
+  readonly chunkList: (ref: ImageRef) => Promise<Uint8Array | null>
+  readonly chunk: (ref: ImageRef, index: number, signal: AbortSignal) => Promise<Uint8Array | null>
 }
 
-const CHUNK_BYTES = 256 << 10
-const STALL_CHECK_MS = 5_000
-const STALLED_MS = 30_000
+const PART_BYTES = 256 << 10
+const LIST_PART_BYTES = 1 << 20
+/** Chunks that one member reads for others at a time; more wait. */
+const MAX_READING = 32
 
-/** Serves what `open` gives. For members only: mount it on the session port. */
-export function blobService(open: OpenBlob): RpcService {
+/** For members only: mount it on the session port. */
+export function blobService(end: BlobEnd): RpcService {
+  const reading = new Turns(MAX_READING)
+
+  function unary<Req, Res>(run: (request: Req, signal: AbortSignal) => Promise<Res>) {
+    return async (call: grpc.ServerUnaryCall<Req, Res>, reply: grpc.sendUnaryData<Res>) => {
+      const gone = new AbortController()
+      call.on('cancelled', () => gone.abort())
+      try {
+        end.admit(peerIdentity(call), call)
+        reply(null, await run(call.request, gone.signal))
+      } catch (error) {
+        reply(errorToStatus(error))
+      }
+    }
+  }
+
+  const chunkList = unary<ChunkListRequest, ChunkListResponse>(async (request) => {
+    const found = await end.chunkList(refOf(request))
+    if (found === null) throw notHere(request.sha256)
+    const data = found.subarray(request.offset, request.offset + LIST_PART_BYTES)
+    return create(ChunkListResponseSchema, { data })
+  })
+
+  const chunk = unary<ChunkRequest, ChunkResponse>((request, signal) =>
+    reading.take(async () => {
+      const data = signal.aborted ? null : await end.chunk(refOf(request), request.index, signal)
+      if (data === null) throw notHere(`${request.sha256}, chunk ${request.index}`)
+      return create(ChunkResponseSchema, { data })
+    }),
+  )
+
   async function fetch(call: grpc.ServerWritableStream<FetchRequest, FetchResponse>) {
     const gone = new AbortController()
     call.on('cancelled', () => gone.abort())
     call.on('error', () => gone.abort())
     try {
+      end.admit(peerIdentity(call), call)
       const { sha256, offset } = call.request
-      if (!isDigest(sha256)) throw new MalleeError('BadMessage', 'no SHA-256 in lower-case hex')
       if (offset > Number.MAX_SAFE_INTEGER) throw new MalleeError('BadMessage', `offset ${offset}`)
-      const bytes = await open(sha256, Number(offset))
-      if (bytes === null) throw new MalleeError('NotFound', `no file ${sha256} here`)
-      for await (const chunk of bytes) {
+      const bytes = await end.open(digest(sha256), Number(offset))
+      if (bytes === null) throw notHere(sha256)
+      for await (const part of bytes) {
         if (gone.signal.aborted) return
-        await send(call, chunk, gone.signal)
+        await send(call, part, gone.signal)
       }
       call.end()
     } catch (error) {
       if (!gone.signal.aborted) call.emit('error', errorToStatus(error))
     }
   }
-  return { definition: serviceDefinition(BlobService), implementation: { fetch } }
+  const implementation = { fetch, chunkList, chunk }
+  return { definition: serviceDefinition(BlobService), implementation }
 }
 
 /**
- * Fetches a file. One caller at a time per `file`. Throws ImageCorrupt when the bytes do not have
- * the digest or are more than `maxBytes` (what came is removed then), NotFound, or Unavailable
- * (what came stays for the next try).
+ * The chunk list of a file. Throws ImageCorrupt when it is not the one that is meant, NotFound, or
+ * Unavailable.
  */
-export async function fetchBlob(
-  source: BlobSource,
-  sha256: string,
-  file: string,
-  options: FetchOptions,
-): Promise<void> {
-  if (!isDigest(sha256)) throw new MalleeError('BadArgument', `${sha256} is no SHA-256`)
-  const partial = `${file}.partial`
-  if (options.resume === false) await rm(partial, { force: true })
-  const handle = await open(partial, 'a', 0o600)
-  try {
-    const { hash, bytes } = await hashOf(partial)
-    const total = await receive(source, { sha256, offset: bytes }, { handle, hash, options })
-    if (hash.digest('hex') !== sha256) {
-      throw new MalleeError('ImageCorrupt', `${total} bytes came that are not ${sha256}`)
-    }
-    await handle.sync()
-  } catch (error) {
-    if (error instanceof MalleeError && error.code === 'ImageCorrupt') {
-      await rm(partial, { force: true })
-    }
-    throw error
-  } finally {
-    await handle.close()
+export async function fetchChunkList(
+  connection: grpc.Client,
+  ref: ImageRef,
+  deadlineMs: number,
+  signal?: AbortSignal,
+): Promise<ChunkList> {
+  const parts: Uint8Array[] = []
+  let offset = 0
+  for (;;) {
+    const request = create(ChunkListRequestSchema, { ...ref, offset })
+    const method = methodDefinition(BlobService.method.chunkList)
+    const { data } = await callUnary(connection, method, request, deadlineMs, signal)
+    if (data.length === 0) break
+    offset += data.length
+    if (offset > MAX_LIST_BYTES) throw wrong(ref, `has more than ${MAX_LIST_BYTES} bytes`)
+    parts.push(data)
   }
-  await rename(partial, file)
-  await syncFolder(dirname(file))
+  const list = parseChunkList(Buffer.concat(parts))
+  if (list.sha256 !== ref.listSha256) throw wrong(ref, `is not ${ref.listSha256}`)
+  return list
 }
 
-interface Sink {
-  readonly handle: FileHandle
-  readonly hash: Hash
-  readonly options: FetchOptions
+/**
+ * One chunk, checked. Throws ImageCorrupt for other bytes than the list says, NotFound, or
+ * Unavailable and CommandTimeout.
+ */
+export async function fetchChunk(
+  connection: grpc.Client,
+  ref: ImageRef,
+  list: ChunkList,
+  index: number,
+  deadlineMs: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  const request = create(ChunkRequestSchema, { ...ref, index })
+  const method = methodDefinition(BlobService.method.chunk)
+  const { data } = await callUnary(connection, method, request, deadlineMs, signal)
+  if (isChunk(list, index, data)) return data
+  throw new MalleeError('ImageCorrupt', `chunk ${index} of ${ref.sha256} came with other bytes`)
 }
 
-/** How many bytes the file has in the end. */
-async function receive(
-  source: BlobSource,
-  { sha256, offset }: { sha256: string; offset: number },
-  { handle, hash, options }: Sink,
-): Promise<number> {
-  const { clock, maxBytes, onProgress, signal } = options
-  const connection = dial(
-    source.host,
-    source.port,
-    clientCredentials(source.identity, source.expect),
-  )
-  const { path, requestSerialize, responseDeserialize } = methodDefinition(BlobService.method.fetch)
-  const request = create(FetchRequestSchema, { sha256, offset: BigInt(offset) })
-  const call = connection.makeServerStreamRequest(
-    path,
-    requestSerialize,
-    responseDeserialize,
-    request,
-  )
-  // Cancelling a stream that nobody iterates any more still ends in an error event.
-  call.on('error', () => undefined)
-  const cancel = () => call.cancel()
-  signal?.addEventListener('abort', cancel, { once: true })
-  const pulse = new Pulse({ clock, idle: () => false, beat: () => undefined, silent: cancel })
-  pulse.start(STALL_CHECK_MS, STALLED_MS)
-  let total = offset
-  try {
-    // Iterating reads no further than we have written: the sender waits for our disk.
-    for await (const { data } of call as AsyncIterable<FetchResponse>) {
-      pulse.heard()
-      total += data.length
-      if (total > maxBytes) {
-        throw new MalleeError('ImageCorrupt', `${sha256} is longer than ${maxBytes} bytes`)
-      }
-      hash.update(data)
-      await handle.writeFile(data)
-      onProgress?.(total)
+function wrong({ sha256 }: ImageRef, why: string): MalleeError {
+  return new MalleeError('ImageCorrupt', `the chunk list of ${sha256} ${why}`)
+}
+
+function notHere(what: string): MalleeError {
+  return new MalleeError('NotFound', `no file ${what} here`)
+}
+
+function refOf({ sha256, listSha256 }: ImageRef): ImageRef {
+  return { sha256: digest(sha256), listSha256: digest(listSha256) }
+}
+
+/** It becomes a path. */
+function digest(text: string): string {
+  if (/^[0-9a-f]{64}$/.test(text)) return text
+  throw new MalleeError('BadMessage', 'no SHA-256 in lower-case hex')
+}
+
+/** So many at a time, the others in the order in which they came. */
+class Turns {
+  readonly #waiting: (() => void)[] = []
+  #free: number
+
+  constructor(most: number) {
+    this.#free = most
+  }
+
+  async take<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    else this.#free -= 1
+    try {
+      return await run()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next === undefined) this.#free += 1
+      else next()
     }
-    return total
-  } catch (error) {
-    // The file system's errors are not the network's.
-    if ((error as NodeJS.ErrnoException).syscall !== undefined) throw error
-    throw statusToError(error)
-  } finally {
-    pulse.stop()
-    signal?.removeEventListener('abort', cancel)
-    call.cancel()
-    connection.close()
   }
-}
-
-async function hashOf(file: string): Promise<{ hash: Hash; bytes: number }> {
-  const hash = createHash('sha256')
-  let bytes = 0
-  for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
-    hash.update(chunk)
-    bytes += chunk.length
-  }
-  return { hash, bytes }
 }
 
 async function send(
@@ -187,8 +195,8 @@ async function send(
   bytes: Uint8Array,
   gone: AbortSignal,
 ): Promise<void> {
-  for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
-    const data = bytes.subarray(at, at + CHUNK_BYTES)
+  for (let at = 0; at < bytes.length; at += PART_BYTES) {
+    const data = bytes.subarray(at, at + PART_BYTES)
     if (call.write(create(FetchResponseSchema, { data }))) continue
     await new Promise<void>((resolve) => {
       call.once('drain', done)
@@ -201,8 +209,4 @@ async function send(
     })
     if (gone.aborted) return
   }
-}
-
-function isDigest(text: string): boolean {
-  return /^[0-9a-f]{64}$/.test(text)
 }

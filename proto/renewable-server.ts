@@ -36,7 +36,7 @@ export class RenewableServer {
     this.#options = {
       ...this.#options,
       sessionAddress: sessionAddress.replace(/:0$/, `:${opened.sessionPort}`),
-      joinAddress: joinAddress.replace(/:0$/, `:${opened.joinPort}`),
+      joinAddress: joinAddress?.replace(/:0$/, `:${opened.joinPort}`) ?? null,
     }
   }
 

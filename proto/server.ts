@@ -10,7 +10,8 @@ import { joinServerCredentials, serverCredentials, type TlsIdentity } from './tl
 export interface RpcServerOptions {
   /** `[::]:8774` listens on IPv4 as well. Port 0 picks a free one. */
   readonly sessionAddress: string
-  readonly joinAddress: string
+  /** Null for a server without a join port. */
+  readonly joinAddress: string | null
   readonly sessionServices: readonly RpcService[]
   readonly joinServices: readonly RpcService[]
   readonly identity: TlsIdentity
@@ -19,6 +20,7 @@ export interface RpcServerOptions {
 
 export interface RpcServer {
   readonly sessionPort: number
+  /** 0 without one. */
   readonly joinPort: number
   /** Takes leave of the sessions, waits for calls under way a few seconds, then cuts them off. */
   close(): Promise<void>
@@ -47,7 +49,9 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   const join = build(JOIN_OPTIONS, joinServices)
   try {
     const sessionPort = await bind(session, options.sessionAddress, serverCredentials(identity))
-    const joinPort = await bind(join, options.joinAddress, joinServerCredentials(identity))
+    const { joinAddress } = options
+    const joinPort =
+      joinAddress === null ? 0 : await bind(join, joinAddress, joinServerCredentials(identity))
     log.info('listening', { sessionPort, joinPort })
     return {
       sessionPort,

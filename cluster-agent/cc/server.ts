@@ -9,12 +9,13 @@ import { blobService } from '../../proto/blob.ts'
 import { askRenewal, memberService, type Parents, RELAY_MS, sayLeave } from '../../proto/member.ts'
 import { relayMembership } from '../../proto/membership-client.ts'
 import { membershipService } from '../../proto/membership-server.ts'
+import { neighbourService } from '../../proto/neighbours.ts'
 import { RenewableServer } from '../../proto/renewable-server.ts'
 import { type SerialDesk, serialService } from '../../proto/serial.ts'
-import { address } from '../../proto/service.ts'
+import { address, type RpcService } from '../../proto/service.ts'
 import { SESSION_TIMING } from '../../proto/session.ts'
 import { sessionService } from '../../proto/session-server.ts'
-import { clientCredentials, type TlsIdentity } from '../../proto/tls.ts'
+import { clientCredentials, type SecuredCall, type TlsIdentity } from '../../proto/tls.ts'
 import type { AgentConfig } from '../config.ts'
 import type { HostRoles } from '../host-roles.ts'
 import { isParentOf } from '../parent.ts'
@@ -27,6 +28,8 @@ export interface NodeServerParts {
   /** The newest. */
   readonly identity: () => TlsIdentity
   readonly roles: HostRoles
+  /** Who may have images and say what they have; the name. Throws NotAllowed. */
+  readonly admit: (peer: Identity, call: SecuredCall) => string
   readonly nodes: Nodes
   /** Where nodes bring the bytes of serial consoles. */
   readonly desk: SerialDesk
@@ -65,7 +68,7 @@ export async function startNodeServer(parts: NodeServerParts): Promise<NodeServe
 }
 
 function makeServer(parts: NodeServerParts): RenewableServer {
-  const { config, identity, roles, nodes, desk, log } = parts
+  const { config, identity, roles, admit, nodes, desk, log } = parts
   const clock = systemClock
   const isGateway = isParentOf(config)
   const upward: Parents = {
@@ -86,7 +89,7 @@ function makeServer(parts: NodeServerParts): RenewableServer {
         log,
         ...SESSION_TIMING,
       }),
-      blobService(roles.openImage),
+      ...imageServices(),
       serialService(desk, null),
       memberService({
         leave: async (caller, host) => {
@@ -109,6 +112,15 @@ function makeServer(parts: NodeServerParts): RenewableServer {
       }),
     ],
   })
+
+  function imageServices(): RpcService[] {
+    const { images } = roles
+    if (images === null) return []
+    const { holders, end } = images
+    const announced = holders.set.bind(holders)
+    const of = holders.of.bind(holders)
+    return [blobService({ ...end, admit }), neighbourService({ admit, announced, of })]
+  }
 
   /** The gateway takes the word of a CC for its nodes: they are only to speak for themselves. */
   function checkCaller(caller: Identity, host: string): void {

@@ -11,9 +11,9 @@ import { machineFiles, newestMachineType, startQemu } from '../host/qemu.ts'
 import { createOverlay } from '../host/qemu-img.ts'
 import { listNics, type PluggedNic, plugNic, unplugNic } from '../host/qemu-nics.ts'
 import { openQmp, type Qmp } from '../host/qmp.ts'
+import type { Images } from '../images/images.ts'
 import { instanceDir, type Paths } from '../paths.ts'
 import { capLogs } from './console.ts'
-import type { Images } from './images.ts'
 import { type Ended, type MachineFile, readMachineFile, writeMachineFile } from './machine-file.ts'
 import {
   guestPoweredOff,
@@ -157,7 +157,7 @@ export class Machine {
     if (image === null || missing.length > 0) {
       throw lacks(this.id, missing)
     }
-    const base = await images.ensure(image.sha256)
+    const base = await images.whole(image.sha256, image.listSha256)
     await mkdir(this.dir, { recursive: true, mode: 0o700 })
     const file = machineFiles(this.dir).disk
     await rm(file, { force: true })

@@ -20,20 +20,18 @@ import { guardReconciler, removeGuard } from '../host/guard.ts'
 import type { Switch } from '../host/ovs.ts'
 import { listTaps, tapName } from '../host/tap.ts'
 import type { GuestDriver } from '../host-roles.ts'
-import { imagesDir, type Paths } from '../paths.ts'
+import type { Images } from '../images/images.ts'
+import type { Paths } from '../paths.ts'
 import type { RoleDriver } from '../role.ts'
 import { Balancers } from './balancers/balancers.ts'
 import { realCapacity } from './capacity.ts'
 import { consoleOutput } from './console.ts'
 import { FlowPlanner } from './flow-plan.ts'
 import { FlowTable } from './flow-table.ts'
-import { type FetchImage, Images } from './images.ts'
 import { Machines } from './machines.ts'
 import { oldPortsReconciler, type PortsOptions, portsReconciler, switchPorts } from './ports.ts'
 import { Reaches } from './reach.ts'
 import { wantedMachines, wantedNics, wantedNodeNics } from './wanted.ts'
-
-const MAX_UNUSED_IMAGE_BYTES = 20 * 1024 ** 3
 
 export interface NcOptions {
   readonly exec: Exec
@@ -42,7 +40,7 @@ export interface NcOptions {
   readonly accelerator: 'kvm' | 'tcg'
   /** Its daemons are the caller's to keep alive. */
   readonly switch: Switch
-  readonly fetchImage: FetchImage
+  readonly images: Images
   /** Instead of what the machine has. */
   readonly capacity: Capacity | null
   readonly clock: Clock
@@ -63,15 +61,8 @@ export interface NcRole extends RoleDriver {
 }
 
 export function ncRole(options: NcOptions): NcRole {
-  const { exec, paths, host, accelerator, switch: sw, fetchImage, clock, log } = options
+  const { exec, paths, host, accelerator, switch: sw, images, clock, log } = options
   const capacity = options.capacity ?? realCapacity(paths)
-  const images = new Images({
-    dir: imagesDir(paths),
-    fetch: fetchImage,
-    maxUnusedBytes: MAX_UNUSED_IMAGE_BYTES,
-    clock,
-    log,
-  })
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   const offloads = sw.datapath === 'system'
   const parts = { exec, paths, accelerator, offloads, images, bootId, clock, log }
@@ -124,7 +115,7 @@ export function ncRole(options: NcOptions): NcRole {
     } finally {
       await removeOldPorts(desired, ports)
     }
-    await images.evict(machines.imagesInUse())
+    await images.use(machines.imagesInUse())
   }
 
   async function removeOldPorts(desired: Desired, ports: PortsOptions): Promise<void> {

@@ -2,6 +2,7 @@
 // followed, nothing else.
 
 import {
+  type Image,
   type Instance,
   type Interface,
   type Network,
@@ -31,6 +32,13 @@ export interface NicWanted {
   readonly mtu: number
 }
 
+export interface ImageWanted {
+  readonly sha256: string
+  readonly format: ImageFormat
+  /** Empty while its gateway still makes the list. */
+  readonly listSha256: string
+}
+
 export interface MachineWanted {
   readonly id: string
   readonly power: 'running' | 'stopped' | 'terminated'
@@ -41,7 +49,7 @@ export interface MachineWanted {
   readonly rebootCount: number
   readonly startCount: number
   readonly forceStop: boolean
-  readonly image: { readonly sha256: string; readonly format: ImageFormat } | null
+  readonly image: ImageWanted | null
   /** In the order of their device indexes. */
   readonly nics: readonly NicWanted[]
   /** Keys of resources that it needs and that are not there: it cannot be made. */
@@ -94,8 +102,12 @@ function wantedMachine(desired: Desired, instance: Instance): MachineWanted {
   return {
     ...{ id, power, vcpus, memoryMib, diskGib, uuid, rebootCount, startCount, forceStop, missing },
     nics: nics.sort((a, b) => a.deviceIndex - b.deviceIndex),
-    image: image === null || format === null ? null : { sha256: image.sha256, format },
+    image: image === null || format === null ? null : imageWanted(image, format),
   }
+}
+
+function imageWanted({ sha256, chunkListSha256 }: Image, format: ImageFormat): ImageWanted {
+  return { sha256, format, listSha256: chunkListSha256 }
 }
 
 function nicWanted(nic: Interface, { vlanTag: tag, mtu }: Network): NicWanted {

@@ -91,7 +91,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     wireguardEndpoints: () => (isCc ? ['192.0.2.1:51820'] : []),
     consoleOutput: roles.includes('nc') ? consoleOutput : null,
     guests: roles.includes('nc') ? { screenshot, interrupt, serialPort } : null,
-    openImage: () => null,
+    images: null,
     close: () => Promise.resolve(),
     removeAll: async () => {
       machines.clear()

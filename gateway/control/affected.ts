@@ -66,6 +66,10 @@ function touchedByOne(batch: Batch, change: AppliedChange): Touched[] {
       return id.split('|').flatMap((rack) => tunnelsTo(view, rack))
     case 'image':
       return [{ key: change.key, rack: null }]
+    case 'blob':
+      return [...view.all('image')]
+        .filter(({ sha256 }) => sha256 === id)
+        .map((image) => ({ key: `image/${image.id}`, rack: null }))
     case 'instance':
       return touchedByInstance(seen(view, change, 'instance', id))
     case 'profile-association':

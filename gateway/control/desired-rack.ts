@@ -127,7 +127,9 @@ export function imageAt(view: View, id: string): Resource | null {
   const image = view.get('image', id)
   if (image === null) return null
   const { sha256, format } = image
-  const value = create(ImageSchema, { id, sha256, sizeBytes: BigInt(image.sizeBytes), format })
+  const chunkListSha256 = view.get('blob', sha256)?.chunkListSha256 ?? ''
+  const sizeBytes = BigInt(image.sizeBytes)
+  const value = create(ImageSchema, { id, sha256, sizeBytes, format, chunkListSha256 })
   return resource(`image/${id}`, { case: 'image', value })
 }
 

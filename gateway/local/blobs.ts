@@ -98,9 +98,12 @@ export function addBlobRoutes(app: FastifyInstance, parts: BlobParts): void {
         const blob = await takeBlob(blobsDir, name, raw, about)
         const kept = await state.update(async (tx) => {
           const known = await tx.get('blob', blob.sha256)
-          if (known?.names.includes(name)) return known
+          const names = new Set([...(known?.names ?? []), name])
+          if (known?.chunkListSha256 !== undefined && names.size === known.names.length)
+            return known
           // The same bytes under another name: both names lead to them.
-          const next = known === null ? blob : { ...known, names: [...known.names, name] }
+          const { chunkListSha256 } = blob
+          const next = known === null ? blob : { ...known, names: [...names], chunkListSha256 }
           await tx.put('blob', [blob.sha256], next)
           return next
         })

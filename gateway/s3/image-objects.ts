@@ -5,7 +5,7 @@ import type { Clock, RandomHex } from '../../common/clock.ts'
 import { codeOf } from '../../common/errors.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { CallContext } from '../aws/handlers.ts'
-import { takeBlob } from '../blobs.ts'
+import { type TakenBlob, takeBlob } from '../blobs.ts'
 import type { TakeObject } from '../ec2/register-image.ts'
 import type { BlobRecord } from '../store/records.ts'
 import type { State } from '../store/state.ts'
@@ -64,12 +64,14 @@ async function mayRead(
   }
 }
 
-async function keep(state: State, blob: BlobRecord): Promise<BlobRecord> {
+async function keep(state: State, blob: TakenBlob): Promise<BlobRecord> {
   return await state.update(async (tx) => {
     const known = await tx.get('blob', blob.sha256)
-    if (known !== null) return known
-    await tx.put('blob', [blob.sha256], blob)
-    return blob
+    if (known?.chunkListSha256 !== undefined) return known
+    const { chunkListSha256 } = blob
+    const next = known === null ? blob : { ...known, chunkListSha256 }
+    await tx.put('blob', [blob.sha256], next)
+    return next
   })
 }
 

@@ -171,6 +171,8 @@ export interface BlobRecord {
   readonly sizeBytes: number
   readonly virtualSizeBytes: number
   readonly format: 'raw' | 'qcow2'
+  /** Of its chunk list; absent until it was made for a file of an older gateway. */
+  readonly chunkListSha256?: string
   readonly createdAtMs: number
 }
 

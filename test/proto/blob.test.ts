@@ -1,186 +1,171 @@
-// Image bytes over gRPC: resumed, checked, refused.
+// Image bytes over gRPC: lists and chunks that are checked, refused, waited for no longer than said.
 
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import {
-  createReadStream,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
+import { after, before, beforeEach, describe, test } from 'node:test'
+import { create } from '@bufbuild/protobuf'
+import type * as grpc from '@grpc/grpc-js'
+import { CHUNK_BYTES, ChunkListMaker } from '../../common/chunk-list.ts'
 import { systemClock } from '../../common/clock.ts'
-import { type BlobSource, blobService, fetchBlob, type OpenBlob } from '../../proto/blob.ts'
+import { MalleeError } from '../../common/errors.ts'
+import {
+  type BlobEnd,
+  blobService,
+  fetchChunk,
+  fetchChunkList,
+  type ImageRef,
+} from '../../proto/blob.ts'
+import {
+  BlobService,
+  FetchRequestSchema,
+  type FetchResponse,
+} from '../../proto/gen/mallee/v1/blob_pb.js'
 import type { RpcServer } from '../../proto/server.ts'
-import { until } from '../../sandbox/until.ts'
+import { dial, methodDefinition } from '../../proto/service.ts'
+import { clientCredentials } from '../../proto/tls.ts'
 import { hostOf, type Line, line, makeCloud, startServer } from './cloud.ts'
 
 const cloud = await makeCloud()
 const identity = await cloud.issue(hostOf(cloud, 'a-1'))
-const SIZE = 20 << 20
-const CONTENT = randomBytes(SIZE)
-const DIGEST = createHash('sha256').update(CONTENT).digest('hex')
+const CONTENT = Buffer.concat([randomBytes(2 * CHUNK_BYTES + 5_000)])
+const maker = new ChunkListMaker()
+maker.add(CONTENT)
+const LIST = maker.end()
+const REF: ImageRef = {
+  sha256: createHash('sha256').update(CONTENT).digest('hex'),
+  listSha256: LIST.sha256,
+}
+const soon = () => systemClock.nowMs() + 10_000
 
 describe('blobs', () => {
-  const root = mkdtempSync(join(tmpdir(), 'mallee-blob-'))
-  const stored = join(root, 'stored')
-  let dir = ''
-  let offsets: number[] = []
-  let opened: OpenBlob
   let server: RpcServer
   let wire: Line
-  let source: BlobSource
-  let file = ''
+  let client: grpc.Client
+  let end: BlobEnd
 
-  before(() => writeFileSync(stored, CONTENT))
-  after(() => rmSync(root, { recursive: true }))
-  beforeEach(async () => {
-    dir = mkdtempSync(join(root, 'to-'))
-    file = join(dir, 'image')
-    offsets = []
-    opened = (sha256, offset) => {
-      offsets.push(offset)
-      return sha256 === DIGEST ? createReadStream(stored, { start: offset }) : null
-    }
+  const usual: BlobEnd = {
+    admit: () => undefined,
+    open: async (sha256, offset) =>
+      sha256 === REF.sha256
+        ? (async function* () {
+            yield CONTENT.subarray(offset)
+          })()
+        : null,
+    chunkList: async ({ sha256 }) => (sha256 === REF.sha256 ? LIST.bytes : null),
+    chunk: async ({ sha256 }, index) => {
+      const at = index * CHUNK_BYTES
+      return sha256 === REF.sha256 && at < CONTENT.length
+        ? CONTENT.subarray(at, at + CHUNK_BYTES)
+        : null
+    },
+  }
+
+  before(async () => {
     server = await startServer(cloud.gateway, {
-      sessionServices: [blobService((sha256, offset) => opened(sha256, offset))],
+      sessionServices: [
+        blobService({
+          admit: (...call) => end.admit(...call),
+          open: (...call) => end.open(...call),
+          chunkList: (...call) => end.chunkList(...call),
+          chunk: (...call) => end.chunk(...call),
+        }),
+      ],
     })
     wire = await line(() => server.sessionPort)
-    source = {
-      host: '127.0.0.1',
-      port: wire.port,
-      identity,
-      expect: (peer) => peer.kind === 'gateway',
-    }
+    const expect = clientCredentials(identity, (peer) => peer.kind === 'gateway')
+    client = dial('127.0.0.1', wire.port, expect)
   })
-  afterEach(async () => {
+  beforeEach(() => {
+    end = usual
+  })
+  after(async () => {
+    client.close()
     await wire.close()
     await server.close()
   })
 
-  const options = { clock: systemClock, maxBytes: SIZE }
-
-  test('fetchBlob brings a file, says how far it is, and leaves nothing else', async () => {
-    let last = 0
-    await fetchBlob(source, DIGEST, file, {
-      ...options,
-      onProgress: (bytes) => {
-        assert.ok(bytes > last)
-        last = bytes
-      },
-    })
-    assert.ok(readFileSync(file).equals(CONTENT))
-    assert.equal(last, SIZE)
-    assert.ok(!existsSync(`${file}.partial`))
-  })
-
-  test('fetchBlob goes on where a broken connection left it', async () => {
-    let had = 0
-    await assert.rejects(
-      fetchBlob(source, DIGEST, file, {
-        ...options,
-        onProgress: (bytes) => {
-          if (had === 0 && bytes > SIZE / 4) {
-            had = bytes
-            wire.cut()
-          }
-        },
-      }),
-      { code: 'Unavailable' },
+  test('a list and its chunks come as they are', async () => {
+    const list = await fetchChunkList(client, REF, soon())
+    assert.deepEqual(list, LIST)
+    const parts = await Promise.all(
+      Array.from({ length: list.count }, (_, index) =>
+        fetchChunk(client, REF, list, index, soon()),
+      ),
     )
-    assert.ok(!existsSync(file))
-    await fetchBlob(source, DIGEST, file, options)
-    assert.ok(readFileSync(file).equals(CONTENT))
-    assert.equal(offsets.length, 2)
-    assert.ok((offsets[1] ?? 0) >= had, offsets.join())
+    assert.ok(Buffer.concat(parts).equals(CONTENT))
   })
 
-  test('fetchBlob begins anew when it shall not resume', async () => {
-    writeFileSync(`${file}.partial`, 'left over')
-    await fetchBlob(source, DIGEST, file, { ...options, resume: false })
-    assert.deepEqual(offsets, [0])
-    assert.ok(readFileSync(file).equals(CONTENT))
+  test('a list that is another one, or has no end, is refused', async () => {
+    const other = { ...REF, listSha256: 'ab'.repeat(32) }
+    await assert.rejects(fetchChunkList(client, other, soon()), { code: 'ImageCorrupt' })
+    end = { ...usual, chunkList: async () => Buffer.alloc(64 << 20) }
+    await assert.rejects(fetchChunkList(client, REF, soon()), { code: 'ImageCorrupt' })
   })
 
-  test('fetchBlob refuses bytes that are not the file, removes them, and can try again', async () => {
-    writeFileSync(`${file}.partial`, 'left over of something else')
-    await assert.rejects(fetchBlob(source, DIGEST, file, options), { code: 'ImageCorrupt' })
-    assert.ok(!existsSync(file) && !existsSync(`${file}.partial`))
-    await fetchBlob(source, DIGEST, file, options)
-    assert.ok(readFileSync(file).equals(CONTENT))
+  test('a chunk with other bytes is refused', async () => {
+    end = { ...usual, chunk: async () => randomBytes(CHUNK_BYTES) }
+    await assert.rejects(fetchChunk(client, REF, LIST, 0, soon()), { code: 'ImageCorrupt' })
   })
 
-  test('fetchBlob refuses a file that is longer than was said', async () => {
-    await assert.rejects(fetchBlob(source, DIGEST, file, { ...options, maxBytes: SIZE - 1 }), {
-      code: 'ImageCorrupt',
-    })
-    assert.ok(!existsSync(file) && !existsSync(`${file}.partial`))
-  })
-
-  test('fetchBlob throws NotFound for what nobody has', async () => {
-    const sha256 = 'ab'.repeat(32)
-    await assert.rejects(fetchBlob(source, sha256, file, options), { code: 'NotFound' })
-    await assert.rejects(fetchBlob(source, '../x', file, options), { code: 'BadArgument' })
-  })
-
-  test('fetchBlob ends when it is aborted, and the sender stops reading', async () => {
-    let read = 0
-    let closed = false
-    opened = async function* () {
-      try {
-        for (;;) {
-          read += 1 << 20
-          yield new Uint8Array(1 << 20)
-        }
-      } finally {
-        closed = true
-      }
+  test('what is not there is NotFound, and what is no digest never becomes a path', async () => {
+    const unknown = { ...REF, sha256: 'ab'.repeat(32) }
+    await assert.rejects(fetchChunkList(client, unknown, soon()), { code: 'NotFound' })
+    await assert.rejects(fetchChunk(client, REF, LIST, 7, soon()), { code: 'NotFound' })
+    for (const bad of [
+      { ...REF, sha256: '../../etc/shadow' },
+      { ...REF, listSha256: '' },
+    ]) {
+      await assert.rejects(fetchChunk(client, bad, LIST, 0, soon()), { code: 'BadMessage' })
     }
-    const stop = new AbortController()
-    const fetching = fetchBlob(source, DIGEST, file, {
-      clock: systemClock,
-      maxBytes: Number.MAX_SAFE_INTEGER,
-      onProgress: () => stop.abort(),
-      signal: stop.signal,
-    })
-    await assert.rejects(fetching, { code: 'Unavailable' })
-    await until('the sender stopped', () => closed)
-    assert.ok(read < 64 << 20)
   })
 
-  test('the sender reads no further ahead than the receiver takes', async () => {
-    let read = 0
-    opened = async function* () {
-      for (;;) {
-        read += 1 << 20
-        yield new Uint8Array(1 << 20)
-      }
+  test('who is not admitted gets nothing', async () => {
+    const admit = (): never => {
+      throw new MalleeError('NotAllowed', 'another rack')
     }
-    const stop = new AbortController()
-    const fetching = fetchBlob(source, DIGEST, file, {
-      clock: systemClock,
-      maxBytes: Number.MAX_SAFE_INTEGER,
-      signal: stop.signal,
-      onProgress: () => wire.freeze(),
+    end = { ...usual, admit }
+    await assert.rejects(fetchChunkList(client, REF, soon()), { code: 'NotAllowed' })
+    await assert.rejects(fetchChunk(client, REF, LIST, 0, soon()), { code: 'NotAllowed' })
+    await assert.rejects(fetched(0), /another rack/)
+  })
+
+  test('a source that says nothing is given up at the deadline, and hears of it', async () => {
+    const gone = new Promise<void>((resolve) => {
+      end = {
+        ...usual,
+        chunk: (_ref, _index, signal) =>
+          new Promise((answer) => {
+            signal.addEventListener('abort', () => {
+              resolve()
+              answer(null)
+            })
+          }),
+      }
     })
-    fetching.catch(() => undefined)
-    await until('the line is frozen', () => read > 0)
-    let before = -1
-    await until(
-      'the sender waits',
-      () => {
-        const still = read === before
-        before = read
-        return still
-      },
-      { everyMs: 200 },
+    const late = fetchChunk(client, REF, LIST, 0, systemClock.nowMs() + 200)
+    await assert.rejects(late, { code: 'Unavailable' })
+    await gone
+  })
+
+  test('an agent that knows no chunks gets a file from any offset', async () => {
+    for (const offset of [0, 12_345]) {
+      assert.ok((await fetched(offset)).equals(CONTENT.subarray(offset)))
+    }
+  })
+
+  async function fetched(offset: number): Promise<Buffer> {
+    const { path, requestSerialize, responseDeserialize } = methodDefinition(
+      BlobService.method.fetch,
     )
-    assert.ok(read <= 64 << 20, `${read} bytes were read ahead`)
-    stop.abort()
-    await assert.rejects(fetching)
-  })
+    const request = create(FetchRequestSchema, { sha256: REF.sha256, offset: BigInt(offset) })
+    const call = client.makeServerStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+    )
+    const parts: Uint8Array[] = []
+    for await (const { data } of call as AsyncIterable<FetchResponse>) parts.push(Buffer.from(data))
+    return Buffer.concat(parts)
+  }
 })

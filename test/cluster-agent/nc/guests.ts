@@ -1,13 +1,13 @@
 // A simulated host with a switch, one network with DHCP, and the NC's role: where the tests of this
 // folder run real guests.
 
-import { copyFile, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { create } from '@bufbuild/protobuf'
 import { addPorts, type Switch } from '../../../cluster-agent/host/ovs.ts'
 import { machineFiles } from '../../../cluster-agent/host/qemu.ts'
 import { ensureSwitch } from '../../../cluster-agent/host/switch.ts'
 import { type NcRole, ncRole } from '../../../cluster-agent/nc/reconcilers.ts'
-import { instanceDir } from '../../../cluster-agent/paths.ts'
+import { imagesDir, instanceDir } from '../../../cluster-agent/paths.ts'
 import { systemClock } from '../../../common/clock.ts'
 import { type Log, silentLog } from '../../../common/log.ts'
 import {
@@ -23,6 +23,7 @@ import type { InstanceStatus } from '../../../proto/gen/mallee/v1/observed_pb.js
 import { GroupSchema } from '../../../proto/gen/mallee/v1/tenants_pb.js'
 import { type Desired, resource } from '../../../proto/resources.ts'
 import { GuestShell } from '../../../sandbox/guest.ts'
+import { fileImages } from '../../support/file-images.ts'
 import { type GuestImage, guestImage } from '../../support/guest-image.ts'
 import { type SimulatedHost, startHost } from '../../support/netns.ts'
 
@@ -79,7 +80,7 @@ export async function startGuests(dir: string): Promise<Guests> {
         host: HOST,
         accelerator: 'tcg',
         switch: sw,
-        fetchImage: (_sha256, toFile) => copyFile(image.file, toFile),
+        images: fileImages(image, imagesDir(paths), { log }),
         capacity: null,
         clock: systemClock,
         log,
@@ -120,7 +121,12 @@ export async function guestPid({ host }: Guests, n: number): Promise<string> {
 }
 
 function desiredOf(image: GuestImage, wishes: readonly GuestWish[]): Desired {
-  const imageValue = { id: 'ami-1', sha256: image.sha256, format: 'raw' }
+  const imageValue = {
+    id: 'ami-1',
+    sha256: image.sha256,
+    format: 'raw',
+    chunkListSha256: image.list.sha256,
+  }
   const network = { id: 'subnet-1', vpcId: 'vpc-1', vlanTag: TAG, mtu: 1_420 }
   const all: Resource[] = [
     resource('image/ami-1', { case: 'image', value: create(ImageSchema, imageValue) }),

@@ -5,7 +5,6 @@ import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
-import { Images } from '../../../cluster-agent/nc/images.ts'
 import { MAX_START_FAILURES } from '../../../cluster-agent/nc/machine-plan.ts'
 import { Machines } from '../../../cluster-agent/nc/machines.ts'
 import type { MachineWanted } from '../../../cluster-agent/nc/wanted.ts'
@@ -13,8 +12,10 @@ import { codeOf } from '../../../common/errors.ts'
 import type { Exec } from '../../../common/exec.ts'
 import { silentLog } from '../../../common/log.ts'
 import { InstanceState } from '../../../proto/gen/mallee/v1/observed_pb.js'
+import { fileImages } from '../../support/file-images.ts'
+import { testImage } from '../images/support.ts'
 
-const DIGEST = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+const IMAGE = testImage(1)
 const QEMU = 'qemu-system-x86_64'
 
 let dir = ''
@@ -47,8 +48,9 @@ const brokenHost: Exec = async (argv, options = {}) => {
 function newMachines(): Machines {
   const paths = { stateDir: dir, runDir: dir, configFile: '' }
   const clock = { nowMs: () => nowMs, sleep: async () => undefined }
-  const fetch = async (_sha256: string, file: string) => writeFileSync(file, '')
-  const images = new Images({ dir, fetch, maxUnusedBytes: 0, clock, log: silentLog })
+  const file = join(dir, 'image')
+  writeFileSync(file, IMAGE.bytes)
+  const images = fileImages({ file, list: IMAGE.list }, join(dir, 'images'))
   const parts = { exec: brokenHost, paths, images, clock, log: silentLog, bootId: 'boot' }
   return new Machines({ ...parts, accelerator: 'tcg', offloads: false }, 'node-1')
 }
@@ -63,7 +65,7 @@ const wanted = (n: number, missing: readonly string[] = []): MachineWanted => ({
   rebootCount: 0,
   startCount: 0,
   forceStop: false,
-  image: { sha256: DIGEST, format: 'raw' },
+  image: { ...IMAGE.ref, format: 'raw' },
   nics: [],
   missing,
 })
@@ -99,7 +101,7 @@ test('Machines.pass goes on with the others when one cannot be made', async () =
   await assert.rejects(machines.pass([wanted(1, ['network/subnet-1']), wanted(2)]))
   assert.equal(starts, 1)
   assert.equal(machines.statuses().length, 2)
-  assert.deepEqual([...machines.imagesInUse()], [DIGEST])
+  assert.deepEqual([...machines.imagesInUse()], [IMAGE.ref.sha256])
 })
 
 test('Machines refuses an id that would leave its folder', async () => {

@@ -513,6 +513,13 @@ export declare type Image = Message<"mallee.v1.Image"> & {
    * @generated from field: string format = 4;
    */
   format: string;
+
+  /**
+   * Of its chunk list, in hex; empty while its gateway still makes it.
+   *
+   * @generated from field: string chunk_list_sha256 = 5;
+   */
+  chunkListSha256: string;
 };
 
 /**

@@ -1,0 +1,40 @@
+// The images of a host whose only source is a file of this machine.
+
+import { open } from 'node:fs/promises'
+import { Images } from '../../cluster-agent/images/images.ts'
+import type { Source } from '../../cluster-agent/images/sources.ts'
+import { CHUNK_BYTES, type ChunkList, chunkLength } from '../../common/chunk-list.ts'
+import { chance, systemClock } from '../../common/clock.ts'
+import { type Log, silentLog } from '../../common/log.ts'
+
+export interface ImageFile {
+  readonly file: string
+  readonly list: ChunkList
+}
+
+/** `before` is waited for before each chunk. */
+export function fileImages(
+  { file, list }: ImageFile,
+  dir: string,
+  { log = silentLog, before }: { log?: Log; before?: Source['chunk'] } = {},
+): Images {
+  const source: Source = {
+    ...{ name: file, kind: 'parent' },
+    chunk: async (ref, of, index, signal) => {
+      await before?.(ref, of, index, signal)
+      const handle = await open(file, 'r')
+      try {
+        const bytes = Buffer.alloc(chunkLength(list, index))
+        await handle.read(bytes, 0, bytes.length, index * CHUNK_BYTES)
+        return bytes
+      } finally {
+        await handle.close()
+      }
+    },
+  }
+  return new Images({
+    ...{ dir, maxBytes: null, hasMachines: true, chance, clock: systemClock, log },
+    fetchList: async () => list,
+    findSources: async () => [source],
+  })
+}
