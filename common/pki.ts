@@ -35,7 +35,7 @@ export interface SignOptions {
   readonly nowMs: number
   /** Valid for so many days, but never longer than the CA. */
   readonly days: number
-  /** May it be a TLS server as well? Gateways and CCs are. */
+  /** May it be a TLS server as well? Gateways, CCs and NCs are. */
   readonly server: boolean
 }
 
@@ -137,6 +137,12 @@ export function identityOfCertificate(certificate: string | Uint8Array): Identit
     throw new MalleeError('BadMessage', 'the certificate does not have one URI as its only name')
   }
   return parseIdentity(name.value)
+}
+
+/** May it be shown by a TLS server? Nodes that joined long ago have one that may not. */
+export function isForServers(certificatePem: string): boolean {
+  const usages = parse(certificatePem).getExtension(x509.ExtendedKeyUsageExtension)?.usages ?? []
+  return usages.includes(x509.ExtendedKeyUsage.serverAuth)
 }
 
 /** Lower-case hex SHA-256 of the public key (SPKI): the same for a request and its certificate. */

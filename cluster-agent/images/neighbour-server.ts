@@ -3,6 +3,7 @@
 
 import { chance, systemClock } from '../../common/clock.ts'
 import type { Log } from '../../common/log.ts'
+import { isForServers } from '../../common/pki.ts'
 import { Loop } from '../../common/reconcile.ts'
 import { type BlobEnd, blobService } from '../../proto/blob.ts'
 import { announce } from '../../proto/neighbours.ts'
@@ -23,6 +24,8 @@ export interface NeighbourServerParts {
 }
 
 export interface NeighbourServer {
+  /** Where it serves; 0 while it does not. */
+  readonly port: () => number
   /** There is another certificate: opens the server anew with it. */
   readonly renewed: () => void
   readonly close: () => Promise<void>
@@ -46,6 +49,8 @@ export function startNeighbourServer(parts: NeighbourServerParts): NeighbourServ
   const loop = new Loop({
     name: 'neighbours',
     pass: async () => {
+      // Until it is renewed, such a node only fetches.
+      if (!isForServers(identity().certificatePem)) return
       await server.ensure()
       await tell()
     },
@@ -56,6 +61,7 @@ export function startNeighbourServer(parts: NeighbourServerParts): NeighbourServ
   })
   loop.start()
   return {
+    port: () => server.ports().sessionPort,
     renewed: () => loop.wake(),
     close: async () => {
       await loop.stop()

@@ -20,6 +20,7 @@ export function signHost(
     identity: { kind: 'host', cloud, rack, host, roles },
     nowMs,
     days: CERTIFICATE_DAYS,
-    server: roles.includes('cc'),
+    // A CC serves its rack's nodes; nodes serve images to each other.
+    server: roles.includes('cc') || roles.includes('nc'),
   })
 }

@@ -13,6 +13,7 @@ import {
   certificateRequest,
   createCa,
   identityOfCertificate,
+  isForServers,
   keyFingerprint,
   newKey,
   notAfterMs,
@@ -47,6 +48,7 @@ describe('pki', () => {
       const dir = mkdtempSync(join(tmpdir(), 'mallee-pki-'))
       t.after(() => rmSync(dir, { recursive: true }))
       const { certificatePem } = await signRequest(ca, request, { ...options, server })
+      assert.equal(isForServers(certificatePem), server)
       writeFileSync(join(dir, 'ca.pem'), ca.certificatePem)
       writeFileSync(join(dir, 'host.pem'), certificatePem)
       const at = String(NOW_MS / 1000)

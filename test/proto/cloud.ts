@@ -21,7 +21,9 @@ export async function makeCloud(name = 'c1'): Promise<TestCloud> {
   const ca = await createCa({ cloud: name, nowMs })
   async function issue(identity: Identity): Promise<TlsIdentity> {
     const { keyPem } = await newKey()
-    const server = identity.kind === 'gateway' || identity.roles.includes('cc')
+    const server =
+      identity.kind === 'gateway' ||
+      ['cc', 'nc'].some((role) => identity.roles.includes(role as 'cc'))
     const options = { identity, nowMs, days: 1, server }
     const request = await certificateRequest(keyPem)
     const { certificatePem } = await signRequest(ca, request, options)

@@ -234,6 +234,20 @@ const someOptions = record(
   })),
 )
 
+const someImage = each(['ami-1', 'ami-2'], (id) =>
+  record(
+    `image/${id}`,
+    fc.constantFrom('d1', 'd2').map((sha256) => ({ id, sha256, sizeBytes: 512, format: 'raw' })),
+  ),
+)
+
+const someImageFile = each(['d1', 'd2'], (sha256) =>
+  record(
+    `blob/${sha256}`,
+    fc.constantFrom({}, { chunkListSha256: 'l1' }).map((list) => ({ sha256, ...list })),
+  ),
+)
+
 const someRest: fc.Arbitrary<Write> = fc.oneof(
   fc
     .constantFrom('b', 'c')
@@ -252,5 +266,5 @@ const someRest: fc.Arbitrary<Write> = fc.oneof(
 export const someChange: fc.Arbitrary<Write> = fc.oneof(
   ...[someVpc, someSubnet, someHost, someInstance, someInterface, someAddress, someTable],
   ...[someGateway, someNat, somePeering, someGroup, someAcl, someList, someOptions, someRest],
-  ...[someRole, someBalancing, someBalancing, someBalancing],
+  ...[someRole, someBalancing, someBalancing, someBalancing, someImage, someImageFile],
 )
