@@ -1,5 +1,5 @@
-// How nodes of a rack find each other for image bytes: they tell their CC what they have, and ask it
-// who has what they need.
+// How nodes of a rack find each other for image bytes: they tell their CC what they have, and ask
+// it who has what they need.
 
 import { create } from '@bufbuild/protobuf'
 import type * as grpc from '@grpc/grpc-js'

@@ -1,5 +1,5 @@
-// The images of a host, by digest: fetched once, checked, then never changed. Those that nothing uses
-// go when there are too many of them, the longest unused first.
+// The images of a host, by digest: fetched once, checked, then never changed. Those that nothing
+// uses go when there are too many of them, the longest unused first.
 
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'

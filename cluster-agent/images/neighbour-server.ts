@@ -1,5 +1,5 @@
-// A node's server for its neighbours: chunks of images that are here, for hosts of the same rack and
-// nobody else. The CC is told what there is, and tells who asks.
+// A node's server for its neighbours: chunks of images that are here, for hosts of the same rack
+// and nobody else. The CC is told what there is, and tells who asks.
 
 import { chance, systemClock } from '../../common/clock.ts'
 import type { Log } from '../../common/log.ts'

@@ -1,5 +1,5 @@
-// An image file of which some chunks are here: a sparse file, and beside it which of its chunks are
-// checked and on the disk. After a crash a chunk may be here that is not marked, never the other way.
+// An image file of which some chunks are here: a sparse file, and beside it which of its chunks
+// are checked and on disk. After a crash one may be here that is not marked, never the other way.
 
 import { createReadStream } from 'node:fs'
 import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'

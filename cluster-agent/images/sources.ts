@@ -1,5 +1,5 @@
-// Who is asked for the chunks of one image: neighbours that have it first, each as much as it takes,
-// then parents, the next one when one fails. Who sends wrong bytes is asked no more for a while.
+// Who is asked for the chunks of one image: neighbours that have it first, each as much as it
+// takes, then parents, the next one when one fails. Who sends wrong bytes is left alone for long.
 
 import type { ChunkList } from '../../common/chunk-list.ts'
 import type { Clock } from '../../common/clock.ts'

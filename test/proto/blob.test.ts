@@ -1,4 +1,4 @@
-// Image bytes over gRPC: lists and chunks that are checked, refused, waited for no longer than said.
+// Image bytes over gRPC: lists and chunks that are checked, refused, waited for as long as said.
 
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
