@@ -33,6 +33,10 @@ export interface GatewayConfig {
   readonly s3Domains: string
   /** S3 engine for the bytes of objects, `http://KEY:SECRET@host:port/bucket`; '' without. */
   readonly objectEngine: string
+  /** Whether objects are encrypted at rest when nobody says anything of it. */
+  readonly objectEncryption: 'on' | 'off'
+  /** Whether S3 takes keys of clients (SSE-C) from connections without TLS. */
+  readonly customerKeysOverHttp: 'on' | 'off'
   /** PEM files of the public API; plain HTTP without. */
   readonly tlsCertificate: string | null
   readonly tlsKey: string | null
@@ -58,6 +62,8 @@ const DEFAULTS: GatewayConfig = {
   objectDirs: [],
   objectEngine: '',
   s3Domains: '',
+  objectEncryption: 'off',
+  customerKeysOverHttp: 'off',
   tlsCertificate: null,
   tlsKey: null,
   auditFileBytes: 64 << 20,
@@ -161,6 +167,11 @@ function check(file: string, config: GatewayConfig): GatewayConfig {
   for (const name of ['stateDir', 'store', 'listenHost', 'socket'] as const) {
     if (typeof config[name] !== 'string' || config[name] === '') {
       throw bad(file, name, `is ${JSON.stringify(config[name])}, not a text`)
+    }
+  }
+  for (const name of ['objectEncryption', 'customerKeysOverHttp'] as const) {
+    if (!['on', 'off'].includes(config[name])) {
+      throw bad(file, name, `is ${JSON.stringify(config[name])}, neither on nor off`)
     }
   }
   if (typeof config.s3Domains !== 'string' || !DOMAINS.test(config.s3Domains)) {

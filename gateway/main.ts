@@ -49,6 +49,7 @@ import { measured, watchGauges } from './observe.ts'
 import { openTarget } from './s3/events/targets.ts'
 import { takeObjects } from './s3/image-objects.ts'
 import { s3Service } from './s3/index.ts'
+import { sealingFor } from './s3/objects/encryption.ts'
 import { openObjectStorage, storeWishes } from './s3/storage.ts'
 import { openSealer, type Sealer } from './secrets.ts'
 import { serialConsoles } from './serial/consoles.ts'
@@ -244,7 +245,8 @@ async function openGateway(
     ...(files === 0 ? {} : { audit }),
     ...(factor === 0 ? {} : { throttle: createThrottle(factor) }),
   }
-  const where = { index: storage.index, blobsFor: storage.blobsFor, storeOf: storage.storeOf }
+  const { index, blobsFor, storeOf } = storage
+  const where = { index, blobsFor, storeOf, sealing: sealingFor(config, sealer, randomHex) }
   const our = { state, randomHex, region: cloud.region }
   const tellTarget = storage.events.tell
   const s3 = s3Service({ ...our, ...where, tellTarget, domains: config.s3Domains })

@@ -1,7 +1,14 @@
 // Secrets at rest: sealed with the cloud's master key, a file that is not in the store. Whoever has
 // only the store, or only a backup of it, has no secret.
 
-import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+} from 'node:crypto'
 import { type FileHandle, link, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { type RandomHex, randomHex as realRandomHex } from '../common/clock.ts'
@@ -13,6 +20,7 @@ const KEY_BYTES = 32
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 const VERSION = 'sealed1'
+const ID_DIGITS = 8
 const MAX_PLAIN_BYTES = 1 << 16
 const MAX_SEALED_CHARACTERS = 2 * MAX_PLAIN_BYTES
 
@@ -24,6 +32,14 @@ export interface Sealer {
    * changed since: `context` says whose secret it is, so that none passes for another.
    */
   open(sealed: string, context: string): string
+  /** A key of 256 bits for one purpose, always the same one (RFC 5869, SHA-256). */
+  derive(purpose: string): DerivedKey
+}
+
+export interface DerivedKey {
+  /** 8 hex digits: tells it from the one of another master key. */
+  readonly id: string
+  readonly key: KeyObject
 }
 
 export interface OpenSealerOptions {
@@ -68,6 +84,13 @@ export async function openSealer(
         const message = `the secret of ${context} was changed or sealed for something else`
         throw new MalleeError('BadMessage', message, { cause })
       }
+    },
+    derive(purpose) {
+      const key = createSecretKey(
+        Buffer.from(hkdfSync('sha256', masterKey, '', purpose, KEY_BYTES)),
+      )
+      const id = createHmac('sha256', key).update('id').digest('hex').slice(0, ID_DIGITS)
+      return { id, key }
     },
   }
 }

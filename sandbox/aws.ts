@@ -4,7 +4,7 @@ import { exec } from '../common/exec.ts'
 import type { Credentials } from './gateway.ts'
 
 // By its path: a machine may have another one first in PATH.
-const AWS = '/usr/bin/aws'
+export const AWS = '/usr/bin/aws'
 const COMMAND_MS = 60_000
 
 /** Runs `aws ARGS` and returns its JSON, null when it prints nothing. Throws CommandFailed. */

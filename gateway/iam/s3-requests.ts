@@ -151,6 +151,8 @@ const KEYS: readonly (readonly [key: string, member: string])[] = [
   ['s3:x-amz-grant-write-acp', 'GrantWriteACP'],
   ['s3:x-amz-metadata-directive', 'MetadataDirective'],
   ['s3:x-amz-server-side-encryption', 'ServerSideEncryption'],
+  ['s3:x-amz-server-side-encryption-aws-kms-key-id', 'SSEKMSKeyId'],
+  ['s3:x-amz-server-side-encryption-customer-algorithm', 'SSECustomerAlgorithm'],
   ['s3:x-amz-storage-class', 'StorageClass'],
   ['s3:x-amz-object-ownership', 'ObjectOwnership'],
 ]

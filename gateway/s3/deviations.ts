@@ -12,7 +12,7 @@ export const S3_DEVIATIONS: { readonly [K in keyof S3Handlers]?: string } = {
   GetBucketAccelerateConfiguration: NONE_HERE,
   GetBucketAcl: 'always that the owner has everything',
   GetBucketAnalyticsConfiguration: NONE_HERE,
-  GetBucketEncryption: 'nothing is encrypted here: always that there is no configuration',
+  GetBucketEncryption: 'where neither bucket nor cloud encrypts: that there is none',
   GetBucketIntelligentTieringConfiguration: NONE_HERE,
   GetBucketInventoryConfiguration: NONE_HERE,
   GetBucketLifecycleConfiguration: NONE_HERE,
@@ -23,6 +23,7 @@ export const S3_DEVIATIONS: { readonly [K in keyof S3Handlers]?: string } = {
   GetBucketRequestPayment: 'always the owner',
   GetBucketWebsite: NONE_HERE,
   PutBucketAcl: 'always `AccessControlListNotSupported`',
+  PutBucketEncryption: 'takes `AES256` only: there is no KMS',
   PutBucketNotificationConfiguration:
     'targets are what operators made: [webhooks and streams](s3-events.md); no functions, no EventBridge',
   PutBucketOwnershipControls: 'takes `BucketOwnerEnforced` only',

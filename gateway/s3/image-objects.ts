@@ -13,7 +13,7 @@ import type { Guard } from './buckets/access.ts'
 import { bytesOf } from './objects/bytes.ts'
 import type { ObjectParts } from './objects/parts.ts'
 
-export interface ImageObjectParts extends Pick<ObjectParts, 'index' | 'storeOf'> {
+export interface ImageObjectParts extends Pick<ObjectParts, 'index' | 'storeOf' | 'sealing'> {
   readonly state: State
   readonly guard: Guard
   readonly region: string
@@ -27,7 +27,7 @@ const LOCATION = /^(?:s3:\/\/)?([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/(.+)$/s
 const UNIQUE_BYTES = 8
 
 export function takeObjects(parts: ImageObjectParts): TakeObject {
-  const { state, index, storeOf, clock, randomHex, blobsDir } = parts
+  const { state, index, clock, randomHex, blobsDir } = parts
   return async (context, location, isDry) => {
     const [, bucket = '', key = ''] = LOCATION.exec(location) ?? []
     if (bucket === '') return null
@@ -37,8 +37,11 @@ export function takeObjects(parts: ImageObjectParts): TakeObject {
     if (found === null || found.version.isDeleteMarker) {
       throw refused(location, 'NoSuchKey: The specified key does not exist.')
     }
+    if (found.version.encryption?.by === 'customer') {
+      throw refused(location, 'It is encrypted with a key of its own, which this cloud lacks.')
+    }
     if (isDry) return 'dry'
-    const bytes = bytesOf({ storeOf }, found, { start: 0, end: found.version.sizeBytes })
+    const bytes = bytesOf(parts, found, { start: 0, end: found.version.sizeBytes }, null)
     const about = { nowMs: clock.nowMs(), unique: randomHex(UNIQUE_BYTES) }
     const blob = await takeBlob(blobsDir, location, bytes, about).catch((error: unknown) => {
       if (codeOf(error) !== 'BadArgument') throw error

@@ -27,6 +27,17 @@ export interface BucketRecord {
   readonly notifications?: readonly NotificationRule[]
   /** Versions can be locked in it; once that is so, it stays so. */
   readonly objectLock?: BucketLock
+  /** What becomes of objects that nobody says anything of; absent: what the cloud does. */
+  readonly encryption?: BucketEncryption
+}
+
+export interface BucketEncryption {
+  /** Absent: what the cloud does. */
+  readonly algorithm?: 'AES256'
+  /** Kept for who asks: it is about keys of KMS, which are not here. */
+  readonly bucketKey: boolean
+  /** What no new object may have. */
+  readonly blocked?: 'NONE' | 'SSE-C'
 }
 
 export interface BucketLock {

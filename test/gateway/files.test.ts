@@ -70,6 +70,8 @@ for (const text of [' ', 'two', '0x10', '1e3', '1,5', '.5', '8773 ', 'Infinity']
 for (const [settings, message] of [
   [{ reachableAt: '' }, /reachableAt .* is "", not a name or an address/],
   [{ reachableAt: 5 }, /reachableAt .* is 5,/],
+  [{ objectEncryption: true }, /objectEncryption .* is true, neither on nor off/],
+  [{ customerKeysOverHttp: 'yes' }, /customerKeysOverHttp .* is "yes", neither on nor off/],
   [{ objectDirs: '/a' }, /objectDirs .* is "\/a", not different absolute paths/],
   [{ objectDirs: ['/a', '/a'] }, /objectDirs .* is \["\/a","\/a"\],/],
   [{ auditFiles: -1 }, /auditFiles .* is -1, not a number from 0 to 10000/],

@@ -105,3 +105,17 @@ test('openSealer refuses a missing key, a folder without room for it, and a wron
 function isBadMessage(error: unknown): boolean {
   return codeOf(error) === 'BadMessage'
 }
+
+test('derive gives one key per purpose and master key, and ids that tell them apart', async () => {
+  const sealer = await openSealer(file, { create: true })
+  const again = await openSealer(file)
+  const other = await openSealer(join(folder, 'other.key'), { create: true })
+  const [one, same] = [sealer.derive('a'), again.derive('a')]
+  assert.ok(one.key.equals(same.key))
+  assert.equal(one.id, same.id)
+  assert.match(one.id, /^[0-9a-f]{8}$/)
+  for (const different of [sealer.derive('b'), other.derive('a')]) {
+    assert.ok(!different.key.equals(one.key))
+    assert.notEqual(different.id, one.id)
+  }
+})

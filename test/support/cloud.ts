@@ -52,6 +52,8 @@ export interface CloudOptions {
   readonly apiRateFactor?: number
   /** An S3 engine for the bytes of objects. */
   readonly objectEngine?: string
+  /** Other settings of the gateway. */
+  readonly settings?: Partial<GatewayConfig>
   /** Gets the state folder before anything is in it. */
   readonly prepare?: (stateDir: string) => Promise<void>
 }
@@ -108,7 +110,7 @@ export async function startSecondGateway(end: Ending, first: TestCloud): Promise
 
 async function makeConfig(
   dir: string,
-  { store, apiRateFactor = 0, objectEngine = '' }: CloudOptions,
+  { store, apiRateFactor = 0, objectEngine = '', settings = {} }: CloudOptions,
 ): Promise<GatewayConfig> {
   const [apiPort, adminPort, sessionPort, joinPort] = await freePorts(4)
   const ports = { apiPort, adminPort, sessionPort, joinPort }
@@ -119,6 +121,7 @@ async function makeConfig(
     listenHost: '127.0.0.1',
     ...{ apiRateFactor, objectEngine },
     ...(store ? { store } : {}),
+    ...settings,
   }
   const file = join(dir, 'gateway.json')
   await writeFile(file, JSON.stringify(given))

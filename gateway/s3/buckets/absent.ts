@@ -16,11 +16,6 @@ const NOT_THERE = {
     'NoSuchLifecycleConfiguration',
     'The lifecycle configuration does not exist',
   ],
-  // Nothing is encrypted here, so that AWS's default would be untrue.
-  GetBucketEncryption: [
-    'ServerSideEncryptionConfigurationNotFoundError',
-    'The server side encryption configuration was not found',
-  ],
   GetBucketReplication: [
     'ReplicationConfigurationNotFoundError',
     'The replication configuration was not found',

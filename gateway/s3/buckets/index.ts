@@ -3,6 +3,7 @@
 import type { S3Handlers } from '../wire/call.ts'
 import { absentHandlers } from './absent.ts'
 import { corsHandlers } from './cors.ts'
+import { type BucketEncryptionParts, encryptionHandlers } from './encryption.ts'
 import { type LifeParts, lifeHandlers } from './life.ts'
 import { type NotificationParts, notificationHandlers } from './notifications.ts'
 import { objectLockHandlers } from './object-lock.ts'
@@ -11,7 +12,9 @@ import { publicAccessHandlers } from './public-access.ts'
 import { taggingHandlers } from './tagging.ts'
 import { versioningHandlers } from './versioning.ts'
 
-export function bucketHandlers(parts: LifeParts & NotificationParts): S3Handlers {
+export function bucketHandlers(
+  parts: LifeParts & NotificationParts & BucketEncryptionParts,
+): S3Handlers {
   return {
     ...lifeHandlers(parts),
     ...taggingHandlers(parts),
@@ -21,6 +24,7 @@ export function bucketHandlers(parts: LifeParts & NotificationParts): S3Handlers
     ...corsHandlers(parts),
     ...objectLockHandlers(parts),
     ...notificationHandlers(parts),
+    ...encryptionHandlers(parts),
     ...absentHandlers(),
   }
 }

@@ -2,6 +2,7 @@
 // promises. Nothing of it is in memory: it is a store of its own (docs/s3-storage.md).
 
 import type { BlobRef } from '../../../common/blobs/blobs.ts'
+import type { KeyProof } from '../encryption/data-keys.ts'
 
 /** Of the bucket's record: whether versions are kept. */
 export type Versioning = 'off' | 'enabled' | 'suspended'
@@ -11,6 +12,11 @@ export const NULL_VERSION = 'null'
 
 /** Bytes of UTF-8 of a key, as AWS has it. */
 export const MAX_OBJECT_KEY_BYTES = 1024
+
+/** Who holds the key that an object's bytes are encrypted with. */
+export type Encryption =
+  | { readonly by: 'cloud' }
+  | { readonly by: 'customer'; readonly proof: KeyProof }
 
 export interface Checksum {
   readonly algorithm: 'CRC32' | 'CRC32C' | 'CRC64NVME' | 'SHA1' | 'SHA256'
@@ -27,6 +33,8 @@ export interface ObjectPart {
   /** Hex MD5 of a part of an upload. */
   readonly etag?: string
   readonly checksum?: { readonly algorithm: Checksum['algorithm']; readonly base64: string }
+  /** Of a blob that is encrypted: its key, sealed. `sizeBytes` is what it was before. */
+  readonly sealedKey?: string
 }
 
 /** Until when nobody removes a version, in milliseconds since 1970, and whether some may still. */
@@ -53,6 +61,10 @@ export interface ObjectFields extends ObjectLock {
   /** The account. */
   readonly owner: string
   readonly checksum?: Checksum
+  /** Absent: what is stored are the bytes themselves. */
+  readonly encryption?: Encryption
+  /** Of encrypted bytes in the index: their key, sealed, and `:` and their tag in base64url. */
+  readonly inlineKey?: string
   /** Content-Type, Cache-Control and the like, lower-case names. */
   readonly headers: Readonly<Record<string, string>>
   /** Without `x-amz-meta-`. */
@@ -215,6 +227,7 @@ export interface NewUpload extends ObjectLock {
   readonly headers: ObjectFields['headers']
   readonly metadata: ObjectFields['metadata']
   readonly tags?: ObjectFields['tags']
+  readonly encryption?: Encryption
   /** What the parts and the object are to have. */
   readonly checksum?: Pick<Checksum, 'algorithm' | 'type'>
 }

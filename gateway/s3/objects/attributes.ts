@@ -5,6 +5,7 @@ import type { ObjectVersion } from '../index/objects.ts'
 import type { S3Call, S3Handlers, S3Inputs, S3Outputs } from '../wire/call.ts'
 import { S3Error } from '../wire/error.ts'
 import { invalidArgument } from '../wire/values.ts'
+import { keyToRead } from './encryption.ts'
 import { findObject } from './find.ts'
 import { askedOf, type ObjectParts, versionShown } from './parts.ts'
 import { refuseWishes, shownChecksum } from './properties.ts'
@@ -19,10 +20,10 @@ export function attributeHandlers(parts: ObjectParts): S3Handlers {
   return {
     GetObjectAttributes: async (call) => {
       const { input } = call
-      refuseWishes({ SSECustomerAlgorithm: input.SSECustomerAlgorithm })
       const wanted = new Set<string>(wantedIn(input))
       const asked = askedOf(call)
       const { version } = await findObject(parts, asked, input.VersionId, call.allows)
+      keyToRead(parts.sealing, version, call)
       const id = versionShown(asked.bucket, version)
       const isInParts = version.partsCount !== undefined
       return {

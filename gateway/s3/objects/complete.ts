@@ -11,6 +11,7 @@ import { pathOf } from '../wire/values.ts'
 import { malformed } from '../wire/xml.ts'
 import { writeCheck } from './conditions.ts'
 import { combineCrcs, isCrc } from './crc-combine.ts'
+import { checkKeyOfUpload, shownEncryption } from './encryption.ts'
 import { lockOf } from './lock.ts'
 import { type Asked, askedOf, type ObjectParts, quoted, unquoted } from './parts.ts'
 import { shownChecksum } from './properties.ts'
@@ -35,6 +36,7 @@ export function completeHandlers(parts: ObjectParts): S3Handlers {
       const named = partsNamed(input)
       const check = writeCheck(key, input)
       const upload = await parts.index.uploads.get(bucket.id, key, uploadId)
+      if (upload !== null) checkKeyOfUpload(parts.sealing, upload, call)
       const object =
         upload === null
           ? null
@@ -61,6 +63,7 @@ export function completeHandlers(parts: ObjectParts): S3Handlers {
           Key: key,
           ETag: quoted(version.etag),
           ...shownChecksum(version.checksum),
+          ...shownEncryption(version.encryption, null),
           ...(bucket.versioning === 'enabled' && { VersionId: version.versionId }),
         },
       }
@@ -115,13 +118,14 @@ async function assemble(
   }
   const checksum = await checksumOf(upload, parts)
   agree(input, checksum)
-  const { headers, metadata, tags } = upload
+  const { headers, metadata, tags, encryption } = upload
   const md5s = parts.map(({ etag = '' }) => Buffer.from(etag, 'hex'))
   const md5 = createHash('md5').update(Buffer.concat(md5s)).digest('hex')
   return {
     ...{ bucket: bucket.id, key, owner: bucket.account, sizeBytes, headers, metadata, parts },
     etag: `${md5}-${parts.length}`,
     ...(tags !== undefined && { tags }),
+    ...(encryption !== undefined && { encryption }),
     ...(checksum !== undefined && { checksum }),
   }
 }

@@ -7,8 +7,9 @@ import type { ChecksumAlgorithm, S3Call, S3Handlers, S3Inputs } from '../wire/ca
 import { startSum } from '../wire/checksums.ts'
 import { S3Error } from '../wire/error.ts'
 import { invalidArgument } from '../wire/values.ts'
-import { bytesOf, committed, type Taken, takeBytes } from './bytes.ts'
+import { bytesOf, committed, type Taken, takeBytes, WHOLE } from './bytes.ts'
 import { writeCheck } from './conditions.ts'
+import { dataKeyFor, etagOf, newEncryption, shownEncryption } from './encryption.ts'
 import { lockAsked, lockOf } from './lock.ts'
 import { askedOf, quoted, versionShown } from './parts.ts'
 import { algorithmNamed, propertiesOf, refuseWishes, shownChecksum } from './properties.ts'
@@ -30,6 +31,7 @@ export function copyHandlers(parts: CopyParts): S3Handlers {
       refuseWishes(input)
       // That of the source stays with the source.
       const lock = lockOf(lockAsked(call), bucket, call.nowMs)
+      const ciphering = newEncryption(parts.sealing, bucket, call)
       const source = await sourceOf(parts, call)
       const { version } = source.object
       const properties = propertiesFor(call, source)
@@ -37,17 +39,26 @@ export function copyHandlers(parts: CopyParts): S3Handlers {
       const range = sourceRange(undefined, version.sizeBytes)
       const asked = algorithmNamed(input.ChecksumAlgorithm) ?? version.checksum?.algorithm
       const algorithm = asked ?? 'CRC64NVME'
-      const bytes = bytesOf(parts, source.object, range)
+      const bytes = bytesOf(parts, source.object, range, source.customer)
+      const dataKey = dataKeyFor(parts.sealing, ciphering, {
+        bucket: bucket.id,
+        key,
+        number: WHOLE,
+      })
       const {
         md5Hex,
         checksum: sum,
         ...taken
-      } = await copyBytes(bytes, algorithm, (some) => takeBytes(parts.blobsFor(bucket), some))
+      } = await copyBytes(bytes, algorithm, (some) =>
+        takeBytes(parts.blobsFor(bucket), some, dataKey),
+      )
+      const etag = etagOf(md5Hex, ciphering)
       const checksum: Checksum = { ...sum, type: 'FULL_OBJECT' }
       const object = {
-        ...{ bucket: bucket.id, key, owner: bucket.account, etag: md5Hex, checksum },
+        ...{ bucket: bucket.id, key, owner: bucket.account, etag, checksum },
         ...properties,
         ...lock,
+        ...(ciphering.encryption !== undefined && { encryption: ciphering.encryption }),
         ...taken,
       }
       const options = {
@@ -60,11 +71,12 @@ export function copyHandlers(parts: CopyParts): S3Handlers {
       return {
         output: {
           CopyObjectResult: {
-            ETag: quoted(md5Hex),
+            ETag: quoted(etag),
             LastModified: new Date(put.version.modifiedAtMs),
             ...shownChecksum(checksum),
           },
           ...(from !== undefined && { CopySourceVersionId: from }),
+          ...shownEncryption(ciphering.encryption, ciphering.customer),
           ...(bucket.versioning === 'enabled' && { VersionId: put.version.versionId }),
         },
       }
@@ -106,7 +118,8 @@ function propertiesFor(
   directive('x-amz-metadata-directive', MetadataDirective)
   directive('x-amz-tagging-directive', TaggingDirective)
   const isItself = asked.bucket.id === to?.id && asked.key === input.Key && versionId === ''
-  if (isItself && MetadataDirective === 'COPY') {
+  const isSealed = (input.ServerSideEncryption ?? input.SSECustomerAlgorithm) !== undefined
+  if (isItself && MetadataDirective === 'COPY' && !isSealed) {
     const message =
       "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes."
     throw new S3Error('InvalidRequest', message, 400)

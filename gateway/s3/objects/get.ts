@@ -6,10 +6,11 @@ import type { S3Answer, S3Call, S3Handlers, S3Inputs, S3Outputs } from '../wire/
 import { S3Error } from '../wire/error.ts'
 import { bytesOf } from './bytes.ts'
 import { mayRead, notModifiedHeaders } from './conditions.ts'
+import { keyToRead, shownEncryption } from './encryption.ts'
 import { findObject } from './find.ts'
 import { shownLock } from './lock.ts'
 import { askedOf, type ObjectParts, quoted, versionShown } from './parts.ts'
-import { described, refuseWishes, shownChecksum, tagCount } from './properties.ts'
+import { described, shownChecksum, tagCount } from './properties.ts'
 import { contentRange, partOf, rangeOf } from './ranges.ts'
 
 type Call = S3Call<S3Inputs['HeadObject']>
@@ -45,9 +46,9 @@ export function getHandlers(parts: ObjectParts): S3Handlers {
 async function read(parts: ObjectParts, call: Call): Promise<Read> {
   const { input } = call
   const asked = askedOf(call)
-  refuseWishes({ SSECustomerAlgorithm: input.SSECustomerAlgorithm })
   const object = await findObject(parts, asked, input.VersionId, call.allows)
   const { version } = object
+  const customer = keyToRead(parts.sealing, version, call)
   const VersionId = versionShown(asked.bucket, version)
   if (!mayRead(input, version)) {
     const headers = {
@@ -61,12 +62,13 @@ async function read(parts: ObjectParts, call: Call): Promise<Read> {
     answer: {
       output: {
         ...outputOf(input, object, piece),
+        ...shownEncryption(version.encryption, customer),
         ...(VersionId !== undefined && { VersionId }),
         ...shownLock(call, version),
       },
       ...(piece.isWhole ? {} : { status: PARTIAL_CONTENT }),
     },
-    body: bytesOf(parts, object, piece.range),
+    body: bytesOf(parts, object, piece.range, customer),
   }
 }
 

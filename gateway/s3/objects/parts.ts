@@ -8,6 +8,7 @@ import { NULL_VERSION, type ObjectEntry, type ObjectIndex } from '../index/objec
 import type { S3Call } from '../wire/call.ts'
 import { S3Error } from '../wire/error.ts'
 import { invalidArgument } from '../wire/values.ts'
+import type { Sealing } from './encryption.ts'
 
 export interface ObjectParts {
   readonly index: ObjectIndex
@@ -15,6 +16,7 @@ export interface ObjectParts {
   readonly blobsFor: (bucket: Pick<BucketRecord, 'store'>) => BlobStore
   /** The store of that name. Throws StoreUnavailable when there is none. */
   readonly storeOf: (name: string) => BlobStore
+  readonly sealing: Sealing
 }
 
 /** An operation on one object: its bucket, and its key. */

@@ -25,9 +25,6 @@ interface Wished {
   readonly GrantRead?: string | undefined
   readonly GrantReadACP?: string | undefined
   readonly GrantWriteACP?: string | undefined
-  readonly ServerSideEncryption?: string | undefined
-  readonly SSECustomerAlgorithm?: string | undefined
-  readonly SSEKMSKeyId?: string | undefined
   readonly StorageClass?: string | undefined
   readonly WebsiteRedirectLocation?: string | undefined
   readonly WriteOffsetBytes?: number | undefined
@@ -84,9 +81,6 @@ export function refuseWishes(input: Wished): void {
   }
   const { ObjectLockEventHoldDurationDays: days, ObjectLockEventHoldDurationYears: years } = input
   if (input.ObjectLockEventHold ?? days ?? years) throw notImplemented('event holds')
-  if (input.ServerSideEncryption ?? input.SSECustomerAlgorithm ?? input.SSEKMSKeyId) {
-    throw notImplemented('server-side encryption')
-  }
   if (input.WebsiteRedirectLocation !== undefined) throw notImplemented('website redirects')
   if (input.WriteOffsetBytes !== undefined) throw notImplemented('appending to objects')
 }

@@ -3,8 +3,9 @@
 import { noted } from '../events/notes.ts'
 import type { Checksum } from '../index/objects.ts'
 import type { S3Body, S3Call, S3Handlers, S3Inputs } from '../wire/call.ts'
-import { committed, takeBytes } from './bytes.ts'
+import { committed, takeBytes, WHOLE } from './bytes.ts'
 import { writeCheck } from './conditions.ts'
+import { dataKeyFor, etagOf, newEncryption, shownEncryption } from './encryption.ts'
 import { lockAsked, lockOf, mustBeSummed } from './lock.ts'
 import { askedOf, type ObjectParts, quoted } from './parts.ts'
 import { propertiesOf, refuseWishes, shownChecksum } from './properties.ts'
@@ -16,6 +17,7 @@ export function putHandlers(parts: ObjectParts): S3Handlers {
     PutObject: async (call) => {
       const { bucket, key } = askedOf(call)
       refuseWishes(call.input)
+      const ciphering = newEncryption(parts.sealing, bucket, call)
       const properties = propertiesOf(call.input)
       const check = writeCheck(key, call.input)
       const body = bodyOf(call)
@@ -23,13 +25,20 @@ export function putHandlers(parts: ObjectParts): S3Handlers {
       mustBeSummed('Put Object', call, body, lock)
       // Nobody shall send gigabytes to hear that the condition did not hold before.
       if (check !== undefined) check(await parts.index.current(bucket.id, key))
-      const taken = await takeBytes(parts.blobsFor(bucket), body.bytes)
+      const dataKey = dataKeyFor(parts.sealing, ciphering, {
+        bucket: bucket.id,
+        key,
+        number: WHOLE,
+      })
+      const taken = await takeBytes(parts.blobsFor(bucket), body.bytes, dataKey)
       const { md5Hex, checksum: sum } = body.sums()
+      const etag = etagOf(md5Hex, ciphering)
       const checksum: Checksum = { ...sum, type: 'FULL_OBJECT' }
       const object = {
-        ...{ bucket: bucket.id, key, owner: bucket.account, etag: md5Hex, checksum },
+        ...{ bucket: bucket.id, key, owner: bucket.account, etag, checksum },
         ...properties,
         ...lock,
+        ...(ciphering.encryption !== undefined && { encryption: ciphering.encryption }),
         ...taken,
       }
       const options = {
@@ -42,8 +51,9 @@ export function putHandlers(parts: ObjectParts): S3Handlers {
       )
       return {
         output: {
-          ETag: quoted(md5Hex),
+          ETag: quoted(etag),
           ...shownChecksum(checksum),
+          ...shownEncryption(ciphering.encryption, ciphering.customer),
           ...(bucket.versioning === 'enabled' && { VersionId: version.versionId }),
         },
       }

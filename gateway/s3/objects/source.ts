@@ -4,11 +4,13 @@
 import type { ByteRange } from '../../../common/blobs/blobs.ts'
 import type { State } from '../../store/state.ts'
 import { noSuchBucket } from '../buckets/names.ts'
+import type { CustomerKey } from '../encryption/data-keys.ts'
 import type { ReadObject } from '../index/objects.ts'
 import type { S3Call } from '../wire/call.ts'
 import { denied, S3Error } from '../wire/error.ts'
 import { invalidArgument } from '../wire/values.ts'
 import { checkSource } from './conditions.ts'
+import { type CopiedFrom, keyToRead, ofSource } from './encryption.ts'
 import { findObject } from './find.ts'
 import { type Asked, checkKey, type ObjectParts } from './parts.ts'
 
@@ -16,13 +18,12 @@ export interface CopyParts extends ObjectParts {
   readonly state: Pick<State, 'view' | 'fresh'>
 }
 
-export interface SourceInput {
+export interface SourceInput extends CopiedFrom {
   readonly CopySource?: string | undefined
   readonly CopySourceIfMatch?: string | undefined
   readonly CopySourceIfNoneMatch?: string | undefined
   readonly CopySourceIfModifiedSince?: Date | undefined
   readonly CopySourceIfUnmodifiedSince?: Date | undefined
-  readonly CopySourceSSECustomerAlgorithm?: string | undefined
   readonly ExpectedSourceBucketOwner?: string | undefined
 }
 
@@ -31,6 +32,8 @@ export interface Source {
   /** '' for the current version. */
   readonly versionId: string
   readonly object: ReadObject
+  /** What it is encrypted with, when a client holds that. */
+  readonly customer: CustomerKey | null
 }
 
 const SOURCE = /^\/?([^/]+)\/(.+)$/s
@@ -42,7 +45,7 @@ const MAX_COPY_BYTES = 5 * 2 ** 30
 /** Throws NoSuchBucket, NoSuchKey, AccessDenied, PreconditionFailed, InvalidArgument. */
 export async function sourceOf(
   parts: CopyParts,
-  call: Pick<S3Call<SourceInput>, 'input' | 'allows'>,
+  call: Pick<S3Call<SourceInput>, 'input' | 'allows' | 'arrival'>,
 ): Promise<Source> {
   const { input } = call
   const { bucket: name, key, versionId } = parseSource(input.CopySource ?? '')
@@ -70,7 +73,8 @@ export async function sourceOf(
     },
     object.version,
   )
-  return { asked, versionId, object }
+  const customer = keyToRead(parts.sealing, object.version, ofSource(call))
+  return { asked, versionId, object, customer }
 }
 
 /** The range of a part's source: unlike reads, it must lie within. Throws InvalidArgument. */

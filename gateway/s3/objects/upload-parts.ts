@@ -1,17 +1,17 @@
 // The parts of an upload: taken from the client or from another object, and listed.
 
-import type { BlobStore } from '../../../common/blobs/blobs.ts'
 import { canonicalId } from '../buckets/bucket.ts'
+import type { KeyPlace } from '../encryption/data-keys.ts'
 import type { ObjectPart, Upload, UploadPart } from '../index/objects.ts'
 import { MAX_PARTS } from '../index/uploads.ts'
 import type { ChecksumAlgorithm, S3Body, S3Handlers } from '../wire/call.ts'
 import { S3Error } from '../wire/error.ts'
 import { invalidArgument } from '../wire/values.ts'
-import { bytesOf, committed, type Taken } from './bytes.ts'
+import { bytesOf, committed, type Taken, takeBlob } from './bytes.ts'
 import { copyBytes } from './copy.ts'
+import { checkKeyOfUpload, dataKeyFor, etagOf, keyOfUpload, shownEncryption } from './encryption.ts'
 import { lockOf, mustBeSummed } from './lock.ts'
 import { type Asked, askedOf, type ObjectParts, quoted, versionShown } from './parts.ts'
-import { refuseWishes } from './properties.ts'
 import { bodyOf } from './put.ts'
 import { type CopyParts, sourceOf, sourceRange } from './source.ts'
 import { noSuchUpload, uploadNamed } from './uploads.ts'
@@ -23,44 +23,57 @@ export function uploadPartHandlers(parts: CopyParts): S3Handlers {
   return {
     UploadPart: async (call) => {
       const asked = askedOf(call)
-      const { UploadId, PartNumber, SSECustomerAlgorithm } = call.input
-      refuseWishes({ SSECustomerAlgorithm })
+      const { UploadId, PartNumber } = call.input
       const number = numberOf(PartNumber)
       const upload = await uploadNamed(parts, asked, UploadId)
+      const { encryption } = upload
+      const customer = keyOfUpload(parts.sealing, upload, call)
       const body = bodyOf(call)
       agree(upload, body)
       mustBeSummed('Put Part', call, body, lockOf(upload, asked.bucket, call.nowMs))
-      const taken = await takePart(parts.blobsFor(asked.bucket), body.bytes)
+      const dataKey = dataKeyFor(parts.sealing, { encryption, customer }, placeOf(asked, number))
+      const taken = await takeBlob(parts.blobsFor(asked.bucket), body.bytes, dataKey)
       const { md5Hex, checksum } = body.sums()
-      const part = { ...taken, number, etag: md5Hex, checksum }
-      await putPart(parts, asked, upload, part)
+      const etag = etagOf(md5Hex, { encryption, customer })
+      await putPart(parts, asked, upload, { ...taken, number, etag, checksum })
       const { algorithm, base64 } = checksum
-      return { output: { ETag: quoted(md5Hex), [`Checksum${algorithm}`]: base64 } }
+      return {
+        output: {
+          ETag: quoted(etag),
+          [`Checksum${algorithm}`]: base64,
+          ...shownEncryption(encryption, customer),
+        },
+      }
     },
 
     UploadPartCopy: async (call) => {
       const asked = askedOf(call)
-      const { UploadId, PartNumber, CopySourceRange, SSECustomerAlgorithm } = call.input
-      refuseWishes({ SSECustomerAlgorithm })
+      const { UploadId, PartNumber, CopySourceRange } = call.input
       const number = numberOf(PartNumber)
       const upload = await uploadNamed(parts, asked, UploadId)
+      const { encryption } = upload
+      const customer = keyOfUpload(parts.sealing, upload, call)
       const source = await sourceOf(parts, call)
       const { version } = source.object
-      const bytes = bytesOf(parts, source.object, sourceRange(CopySourceRange, version.sizeBytes))
+      const range = sourceRange(CopySourceRange, version.sizeBytes)
+      const bytes = bytesOf(parts, source.object, range, source.customer)
+      const dataKey = dataKeyFor(parts.sealing, { encryption, customer }, placeOf(asked, number))
       const algorithm = upload.checksum?.algorithm ?? DEFAULT_ALGORITHM
       const copied = await copyBytes(bytes, algorithm, async (some) => {
-        const part = await takePart(parts.blobsFor(asked.bucket), some)
+        const part = await takeBlob(parts.blobsFor(asked.bucket), some, dataKey)
         return { sizeBytes: part.sizeBytes, parts: [{ number, ...part }] }
       })
       const { md5Hex, checksum } = copied
-      const part = { ...partIn(copied), number, etag: md5Hex, checksum }
+      const etag = etagOf(md5Hex, { encryption, customer })
+      const part = { ...partIn(copied), number, etag, checksum }
       const { modifiedAtMs } = await putPart(parts, asked, upload, part)
       const from = versionShown(source.asked.bucket, version)
       return {
         output: {
           ...(from !== undefined && { CopySourceVersionId: from }),
+          ...shownEncryption(encryption, customer),
           CopyPartResult: {
-            ETag: quoted(md5Hex),
+            ETag: quoted(etag),
             LastModified: new Date(modifiedAtMs),
             [`Checksum${checksum.algorithm}`]: checksum.base64,
           },
@@ -72,6 +85,7 @@ export function uploadPartHandlers(parts: CopyParts): S3Handlers {
       const { bucket, key } = askedOf(call)
       const { UploadId, MaxParts = MAX_LISTED, PartNumberMarker } = call.input
       const upload = await uploadNamed(parts, { bucket, key }, UploadId)
+      checkKeyOfUpload(parts.sealing, upload, call)
       const { uploadId, owner, checksum } = upload
       const limit = Math.min(Math.max(MaxParts, 0), MAX_LISTED)
       const after = Math.min(Math.max(Number(PartNumberMarker ?? 0) || 0, 0), MAX_PARTS)
@@ -103,20 +117,14 @@ export function uploadPartHandlers(parts: CopyParts): S3Handlers {
   }
 }
 
-type Bytes = Pick<ObjectPart, 'blob' | 'sizeBytes'>
-
-async function takePart(
-  blobs: Pick<BlobStore, 'write'>,
-  bytes: AsyncIterable<Uint8Array>,
-): Promise<Bytes> {
-  const blob = await blobs.write(bytes)
-  return { blob, sizeBytes: blob.sizeBytes }
-}
-
-function partIn({ parts }: Pick<Taken, 'parts'>): Bytes {
+function partIn({ parts }: Pick<Taken, 'parts'>): Omit<ObjectPart, 'number'> {
   const [part] = parts
   if (part === undefined) throw new RangeError('a part has bytes of its own')
-  return { blob: part.blob, sizeBytes: part.sizeBytes }
+  return part
+}
+
+function placeOf({ bucket, key }: Asked, number: number): KeyPlace {
+  return { bucket: bucket.id, key, number }
 }
 
 /** Throws NoSuchUpload when it ended meanwhile. */

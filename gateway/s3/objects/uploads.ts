@@ -5,6 +5,7 @@ import { isUploadId } from '../index/keys.ts'
 import type { NewUpload, Upload } from '../index/objects.ts'
 import type { S3Handlers, S3Inputs } from '../wire/call.ts'
 import { S3Error } from '../wire/error.ts'
+import { newEncryption, shownEncryption } from './encryption.ts'
 import { encoderOf } from './list.ts'
 import { lockAsked } from './lock.ts'
 import { type Asked, askedOf, type ObjectParts } from './parts.ts'
@@ -17,23 +18,26 @@ const MAX_UPLOADS = 1_000
 /** Those that are no CRC: of pieces one cannot tell what the whole has. */
 const PIECEWISE = new Set<string>(['SHA1', 'SHA256'])
 
-export function uploadHandlers({ index }: ObjectParts): S3Handlers {
+export function uploadHandlers({ index, sealing }: ObjectParts): S3Handlers {
   return {
     CreateMultipartUpload: async (call) => {
       const { bucket, key } = askedOf(call)
       refuseWishes(call.input)
+      const { encryption, customer } = newEncryption(sealing, bucket, call)
       const checksum = checksumOf(call.input)
       const upload = await index.uploads.create({
         ...{ bucket: bucket.id, key, owner: bucket.account },
         ...propertiesOf(call.input),
         ...lockAsked(call),
         ...(checksum !== undefined && { checksum }),
+        ...(encryption !== undefined && { encryption }),
       })
       return {
         output: {
           Bucket: bucket.name,
           Key: key,
           UploadId: upload.uploadId,
+          ...shownEncryption(encryption, customer),
           ...(checksum !== undefined && {
             ChecksumAlgorithm: checksum.algorithm,
             ChecksumType: checksum.type,

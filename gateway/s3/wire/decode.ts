@@ -161,6 +161,11 @@ function badChoice(enumName: string, name: string, text: string): S3Error {
     const message = 'The storage class you specified is not valid'
     return new S3Error('InvalidStorageClass', message, 400, { StorageClassRequested: text })
   }
+  if (enumName === 'ServerSideEncryption') {
+    const message =
+      'The encryption request that you specified is not valid. The valid value is AES256.'
+    return new S3Error('InvalidEncryptionAlgorithmError', message, 400)
+  }
   const isEncoding = enumName === 'EncodingType'
   const message = isEncoding ? 'Invalid Encoding Method specified in Request' : undefined
   return invalidArgument(name, text, message)

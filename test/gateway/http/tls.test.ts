@@ -3,9 +3,8 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { get } from 'node:https'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
@@ -18,6 +17,7 @@ import { serialConsoles } from '../../../gateway/serial/consoles.ts'
 import type { State } from '../../../gateway/store/state.ts'
 import { SerialStream } from '../../../proto/serial-stream.ts'
 import { framePair } from '../../support/serial-frames.ts'
+import { tlsCertificate } from '../../support/tls-certificate.ts'
 import { codeIn } from './sign.ts'
 import { CALLER, KEY, REGION, secretOf, startEndpoint } from './support.ts'
 
@@ -28,23 +28,7 @@ const START_MS = 60_000
 async function makeCertificate(
   t: TestContext,
 ): Promise<{ key: string; cert: string; certFile: string }> {
-  const directory = mkdtempSync(join(tmpdir(), 'mallee-tls-'))
-  t.after(() => rmSync(directory, { recursive: true }))
-  const [keyFile, certFile] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
-  await exec([
-    ...[
-      'openssl',
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-    ],
-    ...['-subj', '/CN=mallee', '-addext', 'subjectAltName=IP:127.0.0.1'],
-    ...['-keyout', keyFile, '-out', certFile],
-  ])
+  const { keyFile, certFile } = await tlsCertificate(t)
   return { key: readFileSync(keyFile, 'utf8'), cert: readFileSync(certFile, 'utf8'), certFile }
 }
 

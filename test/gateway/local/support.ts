@@ -31,7 +31,8 @@ const NO_OBJECTS = { disks: {}, scrubs: {}, damage: [], garbage: 0, usage: null 
 export function localParts(cloud: Cloud, more: Partial<LocalParts> = {}): LocalParts {
   return {
     ...{ state: cloud.state, sessions: new Sessions(), clock: systemClock, randomHex },
-    ...{ blobsDir: '/nonexistent', caDigest: DIGEST, sealer: { seal: notNeeded, open: notNeeded } },
+    ...{ blobsDir: '/nonexistent', caDigest: DIGEST },
+    sealer: { seal: notNeeded, open: notNeeded, derive: notNeeded },
     ...{ certificateEnds: () => ({ ca: 0, gateway: 0 }), log: silentLog },
     ...{ objectReport: async () => NO_OBJECTS, objectStores: ['local', 'engine'] },
     targetState: async () => ({ pending: 0, trouble: null }),
