@@ -31,6 +31,8 @@ export interface GatewayConfig {
   readonly objectDirs: readonly string[]
   /** Names, separated by commas, under which a bucket has a host of its own: `<bucket>.<name>`. */
   readonly s3Domains: string
+  /** Whether S3 takes Signature Version 2 too, which covers less: for old clients. */
+  readonly s3SignatureV2: 'on' | 'off'
   /** S3 engine for the bytes of objects, `http://KEY:SECRET@host:port/bucket`; '' without. */
   readonly objectEngine: string
   /** Whether objects are encrypted at rest when nobody says anything of it. */
@@ -64,6 +66,7 @@ const DEFAULTS: GatewayConfig = {
   s3Domains: '',
   objectEncryption: 'off',
   customerKeysOverHttp: 'off',
+  s3SignatureV2: 'off',
   tlsCertificate: null,
   tlsKey: null,
   auditFileBytes: 64 << 20,
@@ -169,7 +172,7 @@ function check(file: string, config: GatewayConfig): GatewayConfig {
       throw bad(file, name, `is ${JSON.stringify(config[name])}, not a text`)
     }
   }
-  for (const name of ['objectEncryption', 'customerKeysOverHttp'] as const) {
+  for (const name of ['objectEncryption', 'customerKeysOverHttp', 's3SignatureV2'] as const) {
     if (!['on', 'off'].includes(config[name])) {
       throw bad(file, name, `is ${JSON.stringify(config[name])}, neither on nor off`)
     }

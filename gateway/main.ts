@@ -248,8 +248,10 @@ async function openGateway(
   const { index, blobsFor, storeOf } = storage
   const where = { index, blobsFor, storeOf, sealing: sealingFor(config, sealer, randomHex) }
   const our = { state, randomHex, region: cloud.region }
-  const tellTarget = storage.events.tell
-  const s3 = s3Service({ ...our, ...where, tellTarget, domains: config.s3Domains })
+  const s3 = s3Service({
+    ...{ ...our, ...where, tellTarget: storage.events.tell },
+    ...{ domains: config.s3Domains, acceptsV2: config.s3SignatureV2 === 'on' },
+  })
   const api = createApiServer({
     ...door,
     ...serviceHandlers({

@@ -12,6 +12,8 @@ import type { S3Service } from './wire/running.ts'
 export interface S3Parts extends Omit<LifeParts, 'contents'>, NotificationParts, ObjectParts {
   /** Names under which buckets have hosts of their own, separated by commas; may be ''. */
   readonly domains: string
+  /** Whether Signature Version 2 is taken too. */
+  readonly acceptsV2: boolean
 }
 
 /** Every machine finds itself under names that end so (RFC 6761). */
@@ -23,6 +25,7 @@ export function s3Service(parts: S3Parts): S3Service {
     handlers: { ...bucketHandlers({ ...parts, contents: parts.index }), ...objectHandlers(parts) },
     guard: createGuard(parts.state),
     cors: createCors(parts.state),
+    acceptsV2: parts.acceptsV2,
     domains: [...named.filter((name) => name !== ''), LOCAL],
   }
 }

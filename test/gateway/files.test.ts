@@ -71,6 +71,7 @@ for (const [settings, message] of [
   [{ reachableAt: '' }, /reachableAt .* is "", not a name or an address/],
   [{ reachableAt: 5 }, /reachableAt .* is 5,/],
   [{ objectEncryption: true }, /objectEncryption .* is true, neither on nor off/],
+  [{ s3SignatureV2: true }, /s3SignatureV2 .* is true, neither on nor off/],
   [{ customerKeysOverHttp: 'yes' }, /customerKeysOverHttp .* is "yes", neither on nor off/],
   [{ objectDirs: '/a' }, /objectDirs .* is "\/a", not different absolute paths/],
   [{ objectDirs: ['/a', '/a'] }, /objectDirs .* is \["\/a","\/a"\],/],

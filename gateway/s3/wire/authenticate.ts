@@ -5,9 +5,12 @@
 import { hash, type KeyObject, timingSafeEqual } from 'node:crypto'
 import type { Caller } from '../../aws/handlers.ts'
 import { canonicalRequest, type SignedRequest } from '../../http/canonical-request.ts'
-import { ALGORITHM, DECOY_SECRET, hmac, type SecretOf, type SigningKeys } from '../../http/sigv4.ts'
+import { ALGORITHM, hmac, type SecretOf, type SigningKeys } from '../../http/sigv4.ts'
 import { type Claim, readClaim } from './claim.ts'
 import { S3Error } from './error.ts'
+import { hexOf, identify, signatureMismatch } from './identity.ts'
+import { type ClaimV2, readClaimV2, signatureV2 } from './sigv2.ts'
+import { bucketOfHost } from './target.ts'
 
 /** How a body says that it is what was signed. */
 export type BodyProof =
@@ -32,8 +35,9 @@ export interface ChunkChain {
 
 /** How a request was signed, in the words of access logs. */
 export interface Signature {
-  readonly version: 'SigV4'
-  readonly authType: 'AuthHeader' | 'QueryString'
+  readonly version: 'SigV2' | 'SigV4'
+  /** `POST`: in a form. */
+  readonly authType: 'AuthHeader' | 'QueryString' | 'POST'
 }
 
 export interface Authenticated {
@@ -49,6 +53,10 @@ export interface AuthenticateParts {
   readonly secretOf: SecretOf
   readonly keys: SigningKeys
   readonly region: string
+  /** Whether Signature Version 2 is taken too. */
+  readonly acceptsV2: boolean
+  /** Names under which buckets have hosts of their own. */
+  readonly domains: readonly string[]
 }
 
 type HeadOfRequest = Omit<SignedRequest, 'payloadHash'>
@@ -64,33 +72,51 @@ const KINDS = [
 
 /** Throws S3Error for every request whose signature is there and not good. */
 export async function authenticate(
-  { secretOf, keys, region }: AuthenticateParts,
+  parts: AuthenticateParts,
   request: HeadOfRequest,
   nowMs: number,
 ): Promise<Authenticated> {
+  const { secretOf, keys, region } = parts
+  const old = readClaimV2(request, { isOn: parts.acceptsV2, nowMs })
+  if (old !== null) return await authenticateV2(parts, request, old, nowMs)
   const claim = readClaim(request, { region, nowMs })
   const payload = payloadOf(request, claim)
   if (claim === null) {
     return { caller: null, signature: null, accessKeyId: '', proof: proofOf(payload, null) }
   }
-  const { accessKeyId, sessionToken, date, timestamp } = claim
-  const known = await secretOf(accessKeyId, sessionToken)
-  const key = keys.get(known?.secret ?? DECOY_SECRET, claim)
+  const { accessKeyId, signature, date, timestamp } = claim
   const scope = `${date}/${claim.region}/${claim.service}/aws4_request`
   const signed = { ...request, payloadHash: payload }
   // Everything in it is ASCII but header values, which Node gives as Latin-1.
   const canonical = Buffer.from(canonicalRequest(signed, claim.signedHeaders, true), 'latin1')
   const text = `${ALGORITHM}\n${timestamp}\n${scope}\n${hash('sha256', canonical)}`
-  const isEqual = timingSafeEqual(hmac(key, text), Buffer.from(claim.signature, 'hex'))
-  if (known === null) throw unknownKey(claim)
-  const { session } = known.caller
-  if ((session === undefined) !== (sessionToken === '')) throw badToken(claim)
-  if (!isEqual) throw mismatch(claim, text, canonical)
-  if (session !== undefined && nowMs >= session.expiresAtMs) throw endedToken(claim)
-  const chain = { key, timestamp, scope, seed: claim.signature }
+  let chain: ChunkChain | null = null
+  const sent = {
+    isRight: (secret: string) => {
+      const key = keys.get(secret, claim)
+      chain = { key, timestamp, scope, seed: signature }
+      return timingSafeEqual(hmac(key, text), Buffer.from(signature, 'hex'))
+    },
+    mismatch: () => signatureMismatch(accessKeyId, { text, signature }, canonicalFields(canonical)),
+  }
+  const caller = await identify(secretOf, claim, sent, nowMs)
   const authType = claim.expires === null ? 'AuthHeader' : 'QueryString'
-  const signature = { version: 'SigV4', authType } as const
-  return { caller: known.caller, signature, accessKeyId, proof: proofOf(payload, chain) }
+  const how = { version: 'SigV4', authType } as const
+  return { caller, signature: how, accessKeyId, proof: proofOf(payload, chain) }
+}
+
+async function authenticateV2(
+  { secretOf, domains }: AuthenticateParts,
+  request: HeadOfRequest,
+  claim: ClaimV2,
+  nowMs: number,
+): Promise<Authenticated> {
+  const { accessKeyId, authType } = claim
+  const inHost = bucketOfHost(request.headers.get('host')?.[0] ?? '', domains)
+  const caller = await identify(secretOf, claim, signatureV2(claim, request, inHost), nowMs)
+  const payload = request.headers.get('x-amz-content-sha256')?.[0] ?? UNSIGNED
+  const signature = { version: 'SigV2', authType } as const
+  return { caller, signature, accessKeyId, proof: proofOf(payload, null) }
 }
 
 /** What the request says of its body: the last line of what is signed. */
@@ -121,35 +147,10 @@ function proofOf(payload: string, chain: ChunkChain | null): BodyProof {
   })
 }
 
-function unknownKey({ accessKeyId }: Claim): S3Error {
-  const message = 'The AWS Access Key Id you provided does not exist in our records.'
-  return new S3Error('InvalidAccessKeyId', message, 403, { AWSAccessKeyId: accessKeyId })
-}
-
-function badToken({ sessionToken }: Claim): S3Error {
-  const message = 'The provided token is malformed or otherwise invalid.'
-  return new S3Error('InvalidToken', message, 400, { 'Token-0': sessionToken })
-}
-
-function endedToken({ sessionToken }: Claim): S3Error {
-  const message = 'The provided token has expired.'
-  return new S3Error('ExpiredToken', message, 400, { 'Token-0': sessionToken })
-}
-
-/** With all that a client's author needs to find the difference; the key is not in it. */
-function mismatch(claim: Claim, text: string, canonical: Buffer): S3Error {
-  const message =
-    'The request signature we calculated does not match the signature you provided. Check your key and signing method.'
-  return new S3Error('SignatureDoesNotMatch', message, 403, {
-    AWSAccessKeyId: claim.accessKeyId,
-    StringToSign: text,
-    SignatureProvided: claim.signature,
-    StringToSignBytes: bytesOf(Buffer.from(text)),
+/** What was signed, as it was understood here. */
+function canonicalFields(canonical: Buffer): Record<string, string> {
+  return {
     CanonicalRequest: canonical.toString('utf8'),
-    CanonicalRequestBytes: bytesOf(canonical),
-  })
-}
-
-function bytesOf(buffer: Buffer): string {
-  return buffer.toString('hex').replaceAll(/..(?!$)/g, '$& ')
+    CanonicalRequestBytes: hexOf(canonical),
+  }
 }

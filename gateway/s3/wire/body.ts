@@ -2,12 +2,16 @@
 // says of them, in one pass, before the last byte counts.
 
 import { createHash, type Hash } from 'node:crypto'
+import type { Clock } from '../../../common/clock.ts'
 import type { BodyProof } from './authenticate.ts'
 import type { ChecksumAlgorithm, S3Body } from './call.ts'
 import { isSum, type Summing, startSum } from './checksums.ts'
 import { ChunkedDecoder, incomplete, malformedTrailer } from './chunked.ts'
 import { S3Error } from './error.ts'
 import type { Expected } from './expected.ts'
+import { incoming } from './incoming.ts'
+import type { RunningCall } from './running.ts'
+import { countedIn } from './served.ts'
 
 export interface BodyParts {
   /** As the socket gives it. */
@@ -16,6 +20,19 @@ export interface BodyParts {
   readonly expected: Expected
   /** Bytes after decoding that may come. */
   readonly maxBytes: number
+}
+
+/** Of one PUT, one part or the file of a form. */
+export const MAX_BODY_BYTES = 5 * 2 ** 30
+
+/** As it comes. A client that waits is told to go on when somebody wants what it has. */
+export function rawBody({ request, tally }: RunningCall, clock: Clock): AsyncIterable<Buffer> {
+  const { message, response, waits } = request
+  async function* awaited(): AsyncGenerator<Buffer> {
+    if (waits && !response.headersSent) response.writeContinue()
+    yield* incoming(message)
+  }
+  return tally === null ? awaited() : countedIn(awaited(), tally, clock)
 }
 
 /** Throws nothing: what is wrong is found while the bytes are pulled. */

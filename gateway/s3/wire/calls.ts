@@ -4,41 +4,41 @@
 import { loadModel, type Model } from '../../aws/model.ts'
 import { headersOf } from '../../http/canonical-request.ts'
 import { SigningKeys } from '../../http/sigv4.ts'
-import type { Arrival } from '../../iam/request-keys.ts'
 import { createAccounting, errorAnswer, UNKNOWN } from './accounting.ts'
 import { type Answer, answerOf, sendAnswer } from './answer.ts'
 import { type Authenticated, authenticate } from './authenticate.ts'
-import { createBody, tooLarge, wholeBody } from './body.ts'
-import type { S3Answer, S3Body, S3Call, S3Handlers } from './call.ts'
+import { createBody, MAX_BODY_BYTES, rawBody, tooLarge, wholeBody } from './body.ts'
+import type { S3Body } from './call.ts'
 import { createDecoder, type RequestParts } from './decode.ts'
 import { createEncoder } from './encode.ts'
-import { notImplemented } from './error.ts'
 import { expectedOf } from './expected.ts'
-import { incoming } from './incoming.ts'
+import { createPostObject, isForm } from './forms/post-object.ts'
 import { createRouter, type Level } from './route.ts'
 import type { RunningCall, S3Options, S3Request } from './running.ts'
-import { countedIn, countedOut, hostIdOf, servedOf, startTally } from './served.ts'
+import { countedOut, hostIdOf, servedOf, startTally } from './served.ts'
+import { createSteps } from './steps.ts'
 import { type Target, targetOf } from './target.ts'
 import { checkHead, parseQuery, withoutChunking } from './values.ts'
 
-type AnyHandler = (call: S3Call<unknown>) => Promise<S3Answer<object>>
-
 const PREFLIGHT = 'OPTIONS'
-/** Of one PUT or one part. */
-const MAX_BODY_BYTES = 5 * 2 ** 30
 /** 10,000 parts with a checksum each, or 1,000 keys of 1,024 bytes of which each is escaped. */
 const MAX_DOCUMENT_BYTES = 4 << 20
 
 /** Resolves when the answer was sent, whatever happened. */
 export function createS3Calls(options: S3Options): (request: S3Request) => Promise<void> {
-  const { clock, log, metrics, region, served } = options
+  const { clock, log, region, served } = options
   const model = loadModel('s3')
   const route = createRouter(model)
   const decoder = createDecoder(model)
   const encode = createEncoder(model)
   const ownSums = operationsWithSumsOfTheirBody(model)
-  const signing = { secretOf: options.secretOf, keys: new SigningKeys(), region }
+  const signing = {
+    ...{ secretOf: options.secretOf, keys: new SigningKeys(), region },
+    ...{ acceptsV2: options.acceptsV2 ?? false, domains: options.domains },
+  }
   const accounting = createAccounting(options)
+  const steps = createSteps(options)
+  const postObject = createPostObject({ decoder, encode, steps, signing, clock })
 
   async function run(call: RunningCall): Promise<Answer> {
     const { message } = call.request
@@ -57,55 +57,33 @@ export function createS3Calls(options: S3Options): (request: S3Request) => Promi
     }
     call.forBrowsers = options.cors.headers(target.bucket, method, headers)
     const parameters = parseQuery(query)
+    if (isForm(method, call.level, parameters, headers)) return await postObject(call, headers)
     const routed = attempt(() => route({ method, level: call.level, query: parameters, headers }))
     if (routed.ok) call.operation = routed.value
     const nowMs = call.startedAtMs
     const signed = await authenticate(signing, { method, path, query, headers }, nowMs)
-    tellKey(call, signed)
+    steps.signed(call, signed)
     if (!routed.ok) throw routed.error
     return await dispatch(call, { ...target, query: parameters, headers }, signed)
-  }
-
-  function tellKey(call: RunningCall, { caller, accessKeyId, signature }: Authenticated): void {
-    call.caller = caller
-    call.accessKeyId = accessKeyId
-    call.signature = signature
-    if (caller === null) return
-    options.keyUsed?.({ caller, service: 's3', region, nowMs: call.startedAtMs })
   }
 
   async function dispatch(
     call: RunningCall,
     parts: RequestParts,
-    { caller, proof }: Authenticated,
+    { proof }: Authenticated,
   ): Promise<Answer> {
-    const { operation, requestId, startedAtMs: nowMs, userAgent } = call
-    const { sourceIp, secure } = call.request
+    const { operation } = call
+    const { bucket, key, headers } = parts
     const input = withoutChunking(decoder.head(operation, parts))
-    call.input = input
-    if (caller !== null) admit(call, input, caller.account)
-    const handler = Object.hasOwn(options.handlers, operation)
-      ? (options.handlers[operation as keyof S3Handlers] as unknown as AnyHandler)
-      : undefined
-    const arrival: Arrival = { sourceIp, userAgent, secure, region, nowMs }
-    const { bucket, key } = parts
-    const allowed = await options.guard({ operation, bucket, key, input, caller, arrival })
-    // Who signs nothing takes from another budget than the account that owns the bucket.
-    if (caller === null) admit(call, input, `nobody at ${allowed.bucket?.account ?? ''}`)
-    if (handler === undefined) throw notImplemented(operation)
+    const wanted = { operation, bucket, key, input }
+    const leave = await steps.allow(call, wanted)
     const payload = decoder.payloadOf(operation)
     const body = payload.kind === 'none' ? null : bodyOf(call, parts, proof, payload.kind)
     if (body !== null && payload.kind !== 'stream') {
       Object.assign(input, decoder.body(operation, await wholeBody(body)))
     }
-    call.body = payload.kind === 'stream' ? body : null
-    const answer = await handler({
-      ...{ input, caller, requestId, nowMs, arrival, ...allowed },
-      log: log.with({ requestId, action: operation }),
-      header: (name) => parts.headers.get(name)?.join(',') ?? null,
-      body: call.body,
-    })
-    call.output = answer.output
+    const stream = payload.kind === 'stream' ? body : null
+    const answer = await steps.perform(call, wanted, { leave, body: stream, headers })
     return answerOf(encode(operation, answer.output), answer)
   }
 
@@ -122,21 +100,7 @@ export function createS3Calls(options: S3Options): (request: S3Request) => Promi
     const maxBytes = isStream ? MAX_BODY_BYTES : MAX_DOCUMENT_BYTES
     const { sizeBytes } = expected
     if (sizeBytes !== null && sizeBytes > maxBytes) throw tooLarge(sizeBytes, maxBytes)
-    const { tally } = call
-    const bytes = awaited(call.request)
-    const raw = tally === null ? bytes : countedIn(bytes, tally, clock)
-    return createBody({ raw, proof, expected, maxBytes })
-  }
-
-  function admit(call: RunningCall, input: object, account: string): void {
-    const { operation } = call
-    try {
-      const asked = { service: 's3', operation, input, account, nowMs: clock.nowMs() } as const
-      call.cameToNothing = options.throttle?.(asked) ?? call.cameToNothing
-    } catch (error) {
-      metrics.apiThrottled('s3', operation)
-      throw error
-    }
+    return createBody({ raw: rawBody(call, clock), proof, expected, maxBytes })
   }
 
   /** The answer, and S3's code when it is a refusal. */
@@ -178,12 +142,6 @@ function newCall(
     ...{ signature: null, accessKeyId: '', userAgent: '', caller: null },
     ...{ input: null, body: null, output: null, forBrowsers: {}, cameToNothing: () => undefined },
   }
-}
-
-/** Tells a client that waits to go on, when somebody wants what it has. */
-async function* awaited({ message, response, waits }: S3Request): AsyncGenerator<Buffer> {
-  if (waits && !response.headersSent) response.writeContinue()
-  yield* incoming(message)
 }
 
 /** Of uploads, and of documents: those of CompleteMultipartUpload are the object's. */

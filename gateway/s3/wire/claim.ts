@@ -13,6 +13,8 @@ import {
   timeOf,
 } from '../../http/sigv4.ts'
 import { S3Error } from './error.ts'
+import { notSupported } from './sigv2.ts'
+import { isoSecond, skewed } from './values.ts'
 
 /** `lifetimeMs` of a presigned request is `expires`, as it was written there; null for a header. */
 export type Claim = Omit<Authorization, 'lifetimeMs'> & { readonly expires: string | null }
@@ -31,11 +33,7 @@ export function readClaim(request: HeadOfRequest, here: Here): Claim | null {
   const authorization = request.headers.get('authorization')
   const query = new URLSearchParams(request.query)
   const isPresigned = query.has('X-Amz-Algorithm') || query.has('X-Amz-Signature')
-  if (authorization === undefined && !isPresigned) {
-    // Version 2 is refused by its own name, not taken for nobody's request.
-    if (query.has('AWSAccessKeyId') && query.has('Signature')) throw notSupported()
-    return null
-  }
+  if (authorization === undefined && !isPresigned) return null
   if (authorization !== undefined && (isPresigned || authorization.length > 1)) {
     const message =
       'Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified'
@@ -69,14 +67,7 @@ function fromHeader({ headers }: HeadOfRequest, header: string, here: Here): Cla
   if (signedAtMs === null) {
     throw denied('AWS authentication requires a valid Date or x-amz-date header')
   }
-  if (Math.abs(signedAtMs - here.nowMs) > MAX_SKEW_MS) {
-    const message = 'The difference between the request time and the current time is too large.'
-    throw new S3Error('RequestTimeTooSkewed', message, 403, {
-      RequestTime: timestamp,
-      ServerTime: isoSecond(here.nowMs),
-      MaxAllowedSkewMilliseconds: String(MAX_SKEW_MS),
-    })
-  }
+  if (Math.abs(signedAtMs - here.nowMs) > MAX_SKEW_MS) throw skewed(timestamp, here.nowMs)
   if (!timestamp.startsWith(date)) {
     const other = timestamp.slice(0, date.length)
     throw malformed(
@@ -178,10 +169,6 @@ function namesIn(text: string): string[] {
   return names
 }
 
-function isoSecond(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`
-}
-
 function malformed(detail: string, fields: Readonly<Record<string, string>> = {}): S3Error {
   const message = `The authorization header is malformed; ${detail}`
   return new S3Error('AuthorizationHeaderMalformed', message, 400, fields)
@@ -193,10 +180,4 @@ function badQuery(message: string, fields: Readonly<Record<string, string>> = {}
 
 function denied(message: string, fields: Readonly<Record<string, string>> = {}): S3Error {
   return new S3Error('AccessDenied', message, 403, fields)
-}
-
-function notSupported(): S3Error {
-  const message =
-    'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.'
-  return new S3Error('InvalidRequest', message, 400)
 }

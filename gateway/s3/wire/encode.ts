@@ -14,7 +14,7 @@ export interface Encoded {
   readonly body: string | null
 }
 
-const DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+export const DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 const XML = 'application/xml'
 const JSON_TYPE = 'application/json'
 

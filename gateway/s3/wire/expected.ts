@@ -33,8 +33,17 @@ const ABOUT_CHECKSUMS: ReadonlySet<string> = new Set([
  */
 export function expectedOf(headers: Headers, proof: BodyProof, isOwn: boolean): Expected {
   const sizeBytes = sizeOf(headers, proof)
+  return { sizeBytes, ...expectedSums(headers, proof, isOwn) }
+}
+
+/** All of that but the length. */
+export function expectedSums(
+  headers: Headers,
+  proof: BodyProof,
+  isOwn: boolean,
+): Omit<Expected, 'sizeBytes'> {
   const md5 = md5Of(headers)
-  if (!isOwn) return { sizeBytes, md5, algorithm: null, checksum: null, trailer: null }
+  if (!isOwn) return { md5, algorithm: null, checksum: null, trailer: null }
   const trailer = trailerOf(headers, proof)
   const found = [...headers.keys()].filter(
     (name) => name.startsWith(PREFIX) && !ABOUT_CHECKSUMS.has(name),
@@ -48,7 +57,7 @@ export function expectedOf(headers: Headers, proof: BodyProof, isOwn: boolean): 
     )
   }
   if (name === undefined) {
-    if (said === null) return { sizeBytes, md5, algorithm: null, checksum: null, trailer }
+    if (said === null) return { md5, algorithm: null, checksum: null, trailer }
     throw invalid(
       'x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.',
     )
@@ -62,11 +71,11 @@ export function expectedOf(headers: Headers, proof: BodyProof, isOwn: boolean): 
   if (checksum !== null && !isSum(algorithm, checksum)) {
     throw invalid(`Value for ${name} header is invalid.`)
   }
-  return { sizeBytes, md5, algorithm, checksum, trailer }
+  return { md5, algorithm, checksum, trailer }
 }
 
 /** Throws MissingContentLength for a body that comes without any length, as S3 does. */
-function sizeOf(headers: Headers, proof: BodyProof): number | null {
+export function sizeOf(headers: Headers, proof: BodyProof): number | null {
   const length = one(headers, 'content-length')
   const encoding = one(headers, 'transfer-encoding')
   if (proof.kind === 'chunked') {

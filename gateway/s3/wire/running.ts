@@ -24,6 +24,8 @@ export interface S3Options {
   readonly cors: Cors
   /** Names under which buckets have hosts of their own, in lower case. */
   readonly domains: readonly string[]
+  /** Whether Signature Version 2 is taken too; not when absent. */
+  readonly acceptsV2?: boolean
   readonly secretOf: SecretOf
   readonly keyUsed?: (use: KeyUse) => void
   readonly audit?: Audit
@@ -39,7 +41,10 @@ export interface S3Options {
 }
 
 /** What is S3's own of that. */
-export type S3Service = Pick<S3Options, 'handlers' | 'guard' | 'cors' | 'domains' | 'served'>
+export type S3Service = Pick<
+  S3Options,
+  'handlers' | 'guard' | 'cors' | 'domains' | 'acceptsV2' | 'served'
+>
 
 /** A request, and how its body is asked for when the client waits to be told. */
 export interface S3Request {

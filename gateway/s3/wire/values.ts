@@ -1,6 +1,7 @@
 // Small things that requests and answers of S3 have in common: texts of headers, and the errors
 // that say which argument is wrong.
 
+import { MAX_SKEW_MS } from '../../http/sigv4.ts'
 import { S3Error } from './error.ts'
 
 const MAX_SHOWN = 200
@@ -44,6 +45,21 @@ export function invalidArgument(
 ): S3Error {
   const fields = { ArgumentName: name, ArgumentValue: value.slice(0, MAX_SHOWN) }
   return new S3Error('InvalidArgument', message, 400, fields)
+}
+
+/** A request that was signed too long ago, or in the future. */
+export function skewed(RequestTime: string, nowMs: number): S3Error {
+  const message = 'The difference between the request time and the current time is too large.'
+  return new S3Error('RequestTimeTooSkewed', message, 403, {
+    RequestTime,
+    ServerTime: isoSecond(nowMs),
+    MaxAllowedSkewMilliseconds: String(MAX_SKEW_MS),
+  })
+}
+
+/** As in `2026-01-31T23:59:59Z`. */
+export function isoSecond(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`
 }
 
 export function missingHeader(name: string): S3Error {

@@ -31,7 +31,8 @@ async function check({ signature, names, ...vector }: Vector): Promise<Authentic
   const authorization = `AWS4-HMAC-SHA256 Credential=${scope},SignedHeaders=${names},Signature=${signature}`
   const signed = signature === undefined ? [] : ['Authorization', authorization]
   const secretOf = async () => ({ secret: SECRET, caller: CALLER })
-  const parts = { secretOf, keys: new SigningKeys(), region: 'us-east-1' }
+  const v4 = { acceptsV2: false, domains: [] }
+  const parts = { secretOf, keys: new SigningKeys(), region: 'us-east-1', ...v4 }
   const request = { method, path, query, headers: headersOf([...headers, ...signed]) }
   return await authenticate(parts, request, NOW_MS)
 }
