@@ -1,6 +1,7 @@
 // The file of a blob on a disk (blob-format.ts): written once, each block checked when it is read.
 
 import { type FileHandle, open } from 'node:fs/promises'
+import { giveBack, lend, PIECE_BYTES, putPiece, takePiece } from '../../../common/lent-bytes.ts'
 import {
   BLOCK_BYTES,
   BlockSums,
@@ -13,10 +14,16 @@ import {
 } from './blob-format.ts'
 import type { ByteRange } from './blobs.ts'
 
-/** What goes to the disk, and what comes from it, at a time. */
-const PIECE_BYTES = 1 << 20
+/** What goes to the disk at a time. */
+const WRITE_BYTES = 1 << 20
 /** Buffers of one write; the kernel takes 1,024 (IOV_MAX). */
 const MAX_BUFFERS = 256
+/** How much is written until the disk is told to begin, so that the last sync does not take long. */
+const SYNC_BYTES = 16 << 20
+/** Pieces that are read before they are asked for. */
+const READS_AHEAD = 2
+/** What is shorter gets a buffer of its own. */
+const SMALL_BYTES = PIECE_BYTES >> 2
 
 /**
  * Writes a new file and syncs its content, and its name by `syncName`. Returns how many bytes the
@@ -29,15 +36,21 @@ export async function writeBlobFile(
   syncName: () => Promise<void>,
 ): Promise<number> {
   const handle = await open(file, 'wx', 0o600)
-  // One piece is on its way to the disk while the next one arrives.
+  // One piece is on its way to the disk while the next one arrives, and one sync beside it.
   let writing: Promise<void> = Promise.resolve()
+  let syncing: Promise<void> = Promise.resolve()
   try {
     const sums = new BlockSums(id)
     let piece: Uint8Array[] = []
-    let pieceBytes = 0
-    let written = 0
+    let [pieceBytes, written, synced] = [0, 0, 0]
     const flush = async (): Promise<void> => {
       await writing
+      if (written - synced >= SYNC_BYTES) {
+        await syncing
+        syncing = handle.datasync()
+        syncing.catch(() => undefined)
+        synced = written
+      }
       writing = writeAll(handle, piece, written)
       writing.catch(() => undefined)
       written += pieceBytes
@@ -49,17 +62,18 @@ export async function writeBlobFile(
       sums.add(chunk)
       piece.push(chunk)
       pieceBytes += chunk.length
-      if (pieceBytes >= PIECE_BYTES || piece.length >= MAX_BUFFERS) await flush()
+      if (pieceBytes >= WRITE_BYTES || piece.length >= MAX_BUFFERS) await flush()
     }
     const sizeBytes = written + pieceBytes
     piece.push(...endOf(id, sizeBytes, sums.end()))
     await flush()
     await writing
-    const synced = await Promise.allSettled([handle.datasync(), syncName()])
-    for (const one of synced) if (one.status === 'rejected') throw one.reason
+    await syncing
+    const ends = await Promise.allSettled([handle.datasync(), syncName()])
+    for (const one of ends) if (one.status === 'rejected') throw one.reason
     return sizeBytes
   } finally {
-    await writing.catch(() => undefined)
+    await Promise.allSettled([writing, syncing])
     await handle.close()
   }
 }
@@ -74,7 +88,7 @@ export async function* readBlobFile(
   range: ByteRange | null,
 ): AsyncGenerator<Uint8Array> {
   const handle = await open(file, 'r')
-  let ahead: Promise<Uint8Array> | null = null
+  const ahead: Promise<Uint8Array>[] = []
   try {
     const { size, sums } = await readEnd(handle, id)
     if (sizeBytes !== null && size !== sizeBytes) {
@@ -85,41 +99,52 @@ export async function* readBlobFile(
       throw new RangeError(`bytes ${start} to ${end} of blob ${id}, which has ${size}`)
     }
     const stop = Math.min(size, Math.ceil(end / BLOCK_BYTES) * BLOCK_BYTES)
-    const readAt = (at: number): Promise<Uint8Array> => {
-      const reading = readPiece(handle, id, at, Math.min(PIECE_BYTES, stop - at))
-      reading.catch(() => undefined)
-      return reading
-    }
     let at = Math.floor(start / BLOCK_BYTES) * BLOCK_BYTES
-    if (at < end) ahead = readAt(at)
-    while (ahead !== null) {
-      const piece: Uint8Array = await ahead
-      const next = at + piece.length
-      ahead = next < stop ? readAt(next) : null
+    let next = start < end ? at : stop
+    while (at < stop && start < end) {
+      while (next < stop && ahead.length <= READS_AHEAD) {
+        const reading = readPiece(handle, id, next, Math.min(PIECE_BYTES, stop - next))
+        reading.catch(() => undefined)
+        ahead.push(reading)
+        next += PIECE_BYTES
+      }
+      const piece: Uint8Array = (await ahead[0]) ?? new Uint8Array(0)
       checkBlocks(id, piece, at / BLOCK_BYTES, sums)
-      yield piece.subarray(Math.max(0, start - at), Math.min(piece.length, end - at))
-      at = next
+      void ahead.shift()
+      const wanted = piece.subarray(Math.max(0, start - at), Math.min(piece.length, end - at))
+      at += piece.length
+      yield lend(wanted, () => giveBack(piece))
     }
   } finally {
-    await ahead?.catch(() => undefined)
+    for (const one of await Promise.allSettled(ahead)) {
+      if (one.status === 'fulfilled') giveBack(one.value)
+    }
     await handle.close()
   }
 }
 
+/** What is given back of it goes into the pool again. */
 async function readPiece(
   handle: FileHandle,
   id: string,
   at: number,
   length: number,
 ): Promise<Uint8Array> {
-  const piece = Buffer.allocUnsafeSlow(length)
+  if (length < SMALL_BYTES) return await bytesAt(handle, id, at, length)
+  const whole = takePiece()
+  const piece = whole.subarray(0, length)
+  await fill(handle, id, at, piece)
+  return lend(piece, () => putPiece(whole))
+}
+
+async function fill(handle: FileHandle, id: string, at: number, piece: Uint8Array): Promise<void> {
   let filled = 0
-  while (filled < length) {
-    const { bytesRead } = await handle.read(piece, filled, length - filled, at + filled)
+  while (filled < piece.length) {
+    const left = piece.length - filled
+    const { bytesRead } = await handle.read(piece, filled, left, at + filled)
     if (bytesRead === 0) throw corrupt(id, `ends at byte ${at + filled}`)
     filled += bytesRead
   }
-  return piece
 }
 
 async function readEnd(handle: FileHandle, id: string): Promise<{ size: number; sums: Buffer }> {
@@ -138,11 +163,15 @@ async function bytesAt(
   at: number,
   length: number,
 ): Promise<Buffer> {
-  const piece = await readPiece(handle, id, at, length)
-  return Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)
+  const bytes = Buffer.allocUnsafeSlow(length)
+  await fill(handle, id, at, bytes)
+  return bytes
 }
 
-/** A disk that gets full takes a part of what it is given, and says so only in the result. */
+/**
+ * A disk that gets full takes a part of what it is given, and says so only in the result. What was
+ * lent goes back.
+ */
 async function writeAll(
   handle: FileHandle,
   buffers: readonly Uint8Array[],
@@ -155,6 +184,7 @@ async function writeAll(
     at += bytesWritten
     left = without(left, bytesWritten)
   }
+  for (const buffer of buffers) giveBack(buffer)
 }
 
 function without(buffers: readonly Uint8Array[], bytes: number): readonly Uint8Array[] {

@@ -2,6 +2,7 @@
 // still sending gets an early answer too: what it sends is let pass first.
 
 import type { ServerResponse } from 'node:http'
+import { giveBack } from '../../../common/lent-bytes.ts'
 import type { S3Answer } from './call.ts'
 import type { Encoded } from './encode.ts'
 import { drain, STALL_MS } from './incoming.ts'
@@ -70,7 +71,10 @@ async function sendStream(
 ): Promise<void> {
   for await (const chunk of body) {
     if (response.destroyed) throw new Error('the client is gone')
-    if (!response.write(chunk)) await drained(response)
+    const sent = (error?: Error | null): void => {
+      if (error === null || error === undefined) giveBack(chunk)
+    }
+    if (!response.write(chunk, sent)) await drained(response)
   }
 }
 
