@@ -14,4 +14,6 @@ shift
 # is kept where nobody may write. A copy of the project finds what came along with it.
 export NODE_COMPILE_CACHE_PORTABLE=1
 export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE-$root/.cache/compiled}"
+# Syncs of files wait in threads, one each; without more of them, writers would wait for each other.
+export UV_THREADPOOL_SIZE="${UV_THREADPOOL_SIZE-16}"
 exec "$node" "$root/$file" "$@"

@@ -37,6 +37,7 @@ main() {
   # As in node.sh, and tests hand it on to each of their files.
   export NODE_COMPILE_CACHE_PORTABLE=1
   export NODE_COMPILE_CACHE=${NODE_COMPILE_CACHE-$ROOT/.cache/compiled}
+  export UV_THREADPOOL_SIZE=${UV_THREADPOOL_SIZE-16}
   local file=$1
   shift
   [[ $file == /* ]] || file=$ROOT/$file

@@ -1,7 +1,7 @@
 // The file of a blob on a disk (blob-format.ts): written once, each block checked when it is read.
 
 import { type FileHandle, open } from 'node:fs/promises'
-import { giveBack, lend, PIECE_BYTES, putPiece, takePiece } from '../../../common/lent-bytes.ts'
+import { giveBack, lend, PIECE_BYTES, putPiece, takePiece } from '../lent-bytes.ts'
 import {
   BLOCK_BYTES,
   BlockSums,
@@ -18,7 +18,7 @@ import type { ByteRange } from './blobs.ts'
 const WRITE_BYTES = 1 << 20
 /** Buffers of one write; the kernel takes 1,024 (IOV_MAX). */
 const MAX_BUFFERS = 256
-/** How much is written until the disk is told to begin, so that the last sync does not take long. */
+/** What is written until the disk is told to begin: then the last sync does not take long. */
 const SYNC_BYTES = 16 << 20
 /** Pieces that are read before they are asked for. */
 const READS_AHEAD = 2

@@ -20,12 +20,14 @@ export interface BlobStore {
   readonly name: string
   /**
    * Writes what the iterable gives and takes over its buffers: nobody may change them afterwards.
+   * Those that were lent (common/lent-bytes.ts) are given back.
    * Resolves when it survives a power cut. When it or the iterable throws, nothing is left. Throws
    * MalleeError StoreFull, StoreUnavailable.
    */
   write(bytes: AsyncIterable<Uint8Array>): Promise<BlobRef>
   /**
-   * Bytes from `start` up to `end` (exclusive), everything without a range. Throws MalleeError
+   * Bytes from `start` up to `end` (exclusive), everything without a range. Who is done with a
+   * piece may give it back (common/lent-bytes.ts), and must not touch it then. Throws MalleeError
    * DataCorrupt that names blob and block before it gives a wrong byte, NotFound,
    * StoreUnavailable.
    */

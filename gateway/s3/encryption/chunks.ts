@@ -4,6 +4,7 @@
 
 import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto'
 import type { ByteRange } from '../../../common/blobs/blobs.ts'
+import { giveBack } from '../../../common/lent-bytes.ts'
 
 const CIPHER = 'aes-256-gcm'
 const TAG_BYTES = 16
@@ -30,22 +31,27 @@ export async function* sealBytes(
 ): AsyncGenerator<Uint8Array> {
   let number = 0
   let pieces: Uint8Array[] = []
+  /** What has nothing left that is not in the next chunk. */
+  let spent: Uint8Array[] = []
   let room = CHUNK_BYTES
+  const seal = (isLast: boolean): Buffer[] => {
+    const sealed = sealChunk(key, number++, isLast, pieces)
+    for (const one of spent) giveBack(one)
+    ;[pieces, spent, room] = [[], [], CHUNK_BYTES]
+    return sealed
+  }
   for await (const piece of bytes) {
     for (let at = 0; at < piece.length; ) {
       // A full one waits until it is known not to be the last.
-      if (room === 0) {
-        yield* sealChunk(key, number++, false, pieces)
-        pieces = []
-        room = CHUNK_BYTES
-      }
+      if (room === 0) yield* seal(false)
       const part = piece.subarray(at, at + room)
       pieces.push(part)
       room -= part.length
       at += part.length
     }
+    spent.push(piece)
   }
-  yield* sealChunk(key, number, true, pieces)
+  yield* seal(true)
 }
 
 /**
@@ -140,13 +146,14 @@ async function* inChunks(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
       at += part.length
       missing -= part.length
       if (missing > 0) {
-        begun.push(part)
+        begun.push(Buffer.from(part))
         continue
       }
       yield begun.length === 0 ? part : Buffer.concat([...begun, part])
       begun = []
       missing = SEALED_CHUNK_BYTES
     }
+    giveBack(piece)
   }
   if (begun.length > 0) yield Buffer.concat(begun)
 }

@@ -1,26 +1,41 @@
 // A body on its way in: length, signatures, digests and checksums are held against what the request
 // says of them, in one pass, before the last byte counts.
 
-import { createHash, type Hash } from 'node:crypto'
 import type { Clock } from '../../../common/clock.ts'
+import { discardBytes, lend, PIECE_BYTES, putPiece, takePiece } from '../../../common/lent-bytes.ts'
 import type { BodyProof } from './authenticate.ts'
+import { type HashSums, type HashWish, startHashes } from './body-hashes.ts'
 import type { ChecksumAlgorithm, S3Body } from './call.ts'
-import { isSum, type Summing, startSum } from './checksums.ts'
+import { isSum } from './checksums.ts'
 import { ChunkedDecoder, incomplete, malformedTrailer } from './chunked.ts'
 import { S3Error } from './error.ts'
 import type { Expected } from './expected.ts'
+import { startFarHashes } from './hash-threads.ts'
 import { incoming } from './incoming.ts'
 import type { RunningCall } from './running.ts'
 import { countedIn } from './served.ts'
 
+/** Bytes of a body that is not worth a thread of its own. */
+const SMALL_BYTES = 256 << 10
+
 export interface BodyParts {
-  /** As the socket gives it. */
   readonly raw: AsyncIterable<Buffer>
+  /** Nobody else has the buffers of `raw`: they may be freed. */
+  readonly isOurs?: boolean
   readonly proof: BodyProof
   readonly expected: Expected
   /** Bytes after decoding that may come. */
   readonly maxBytes: number
 }
+
+/** A piece of the pool, and how much of it has bytes. */
+interface Filled {
+  readonly piece: Uint8Array
+  readonly length: number
+}
+
+/** Takes off what is around the bytes. */
+type Decode = (chunk: Buffer) => readonly Buffer[]
 
 /** Of one PUT, one part or the file of a form. */
 export const MAX_BODY_BYTES = 5 * 2 ** 30
@@ -36,38 +51,32 @@ export function rawBody({ request, tally }: RunningCall, clock: Clock): AsyncIte
 }
 
 /** Throws nothing: what is wrong is found while the bytes are pulled. */
-export function createBody({ raw, proof, expected, maxBytes }: BodyParts): S3Body {
+export function createBody(parts: BodyParts): S3Body {
+  const { raw, proof, expected, maxBytes, isOurs = false } = parts
   let fallback: ChecksumAlgorithm = 'CRC64NVME'
   let sums: ReturnType<S3Body['sums']> | null = null
 
-  async function* checked(): AsyncGenerator<Buffer> {
-    const sum = await startSum(expected.algorithm ?? fallback)
-    const md5 = createHash('md5')
-    const whole = proof.kind === 'sha256' ? createHash('sha256') : null
+  async function* checked(): AsyncGenerator<Uint8Array> {
+    const algorithm = expected.algorithm ?? fallback
     const decoder = proof.kind === 'chunked' ? new ChunkedDecoder(proof) : null
     let bytes = 0
-    let isEnded = false
-    try {
-      for await (const chunk of raw) {
-        for (const part of decoder === null ? [chunk] : decoder.push(chunk)) {
-          bytes += part.length
-          if (bytes > (expected.sizeBytes ?? maxBytes)) throw tooMuch(bytes, expected, maxBytes)
-          md5.update(part)
-          whole?.update(part)
-          sum.update(part)
-          yield part
-        }
-      }
-      const trailers = decoder?.end() ?? new Map()
-      if (expected.sizeBytes !== null && bytes !== expected.sizeBytes) throw incomplete()
-      if (proof.kind === 'sha256') checkSha256(proof.hex, whole)
-      const md5Hex = md5.digest('hex')
-      checkMd5(expected.md5, md5Hex)
-      isEnded = true
-      sums = { md5Hex, checksum: ended(sum, expected, trailers) }
-    } finally {
-      if (!isEnded) sum.drop()
+    const decode = (chunk: Buffer): readonly Buffer[] => {
+      const parts = decoder === null ? [chunk] : decoder.push(chunk)
+      for (const { length } of parts) bytes += length
+      if (bytes > (expected.sizeBytes ?? maxBytes)) throw tooMuch(bytes, expected, maxBytes)
+      return parts
     }
+    const wish = { algorithm, sha256: proof.kind === 'sha256' }
+    const isSmall = expected.sizeBytes !== null && expected.sizeBytes <= SMALL_BYTES
+    const hashed = isSmall
+      ? yield* hashedHere(raw, decode, wish)
+      : yield* hashedBeside(gathered(raw, decode, isOurs), wish)
+    const trailers = decoder?.end() ?? new Map()
+    if (expected.sizeBytes !== null && bytes !== expected.sizeBytes) throw incomplete()
+    if (proof.kind === 'sha256') checkSha256(proof.hex, hashed.sha256Hex)
+    checkMd5(expected.md5, hashed.md5Hex)
+    const checksum = ended(algorithm, hashed.checksum, expected, trailers)
+    sums = { md5Hex: hashed.md5Hex, checksum }
   }
 
   return {
@@ -84,6 +93,84 @@ export function createBody({ raw, proof, expected, maxBytes }: BodyParts): S3Bod
   }
 }
 
+/** The bytes as they come, hashed on the way. */
+async function* hashedHere(
+  raw: AsyncIterable<Buffer>,
+  decode: Decode,
+  wish: HashWish,
+): AsyncGenerator<Uint8Array, HashSums> {
+  const hashes = await startHashes(wish)
+  let isEnded = false
+  try {
+    for await (const chunk of raw) {
+      for (const part of decode(chunk)) {
+        hashes.update(part)
+        yield part
+      }
+    }
+    isEnded = true
+    return hashes.end()
+  } finally {
+    if (!isEnded) hashes.drop()
+  }
+}
+
+/** In pieces that are used again, each hashed on a thread while it is written somewhere. */
+async function* hashedBeside(
+  pieces: AsyncIterable<Filled>,
+  wish: HashWish,
+): AsyncGenerator<Uint8Array, HashSums> {
+  const hashes = startFarHashes(wish)
+  let before: Promise<void> = Promise.resolve()
+  try {
+    for await (const { piece, length } of pieces) {
+      const bytes = piece.subarray(0, length)
+      const hashed = hashes.update(bytes)
+      hashed.catch(() => undefined)
+      const free = (): void => {
+        void hashed.then(
+          () => putPiece(piece),
+          () => undefined,
+        )
+      }
+      // Two are with the thread at most: the client goes at its pace.
+      await before
+      before = hashed
+      yield lend(bytes, free)
+    }
+    return await hashes.end()
+  } finally {
+    hashes.drop()
+  }
+}
+
+/** The decoded bytes in full pieces, but for the last one. */
+async function* gathered(
+  raw: AsyncIterable<Buffer>,
+  decode: Decode,
+  isOurs: boolean,
+): AsyncGenerator<Filled> {
+  let piece: Uint8Array | null = null
+  let filled = 0
+  for await (const chunk of raw) {
+    for (const part of decode(chunk)) {
+      for (let at = 0; at < part.length; ) {
+        piece ??= takePiece()
+        const taken = Math.min(part.length - at, PIECE_BYTES - filled)
+        piece.set(part.subarray(at, at + taken), filled)
+        filled += taken
+        at += taken
+        if (filled < PIECE_BYTES) continue
+        yield { piece, length: filled }
+        piece = null
+        filled = 0
+      }
+    }
+    if (isOurs) discardBytes(chunk)
+  }
+  if (piece !== null) yield { piece, length: filled }
+}
+
 /** All of a small body. Throws what its bytes throw. */
 export async function wholeBody(body: S3Body): Promise<Buffer> {
   const parts: Uint8Array[] = []
@@ -92,17 +179,17 @@ export async function wholeBody(body: S3Body): Promise<Buffer> {
 }
 
 function ended(
-  sum: Summing,
+  computed: ChecksumAlgorithm,
+  base64: string,
   { algorithm, checksum, trailer }: Expected,
   trailers: ReadonlyMap<string, string>,
 ): ReturnType<S3Body['sums']>['checksum'] {
-  const base64 = sum.base64()
   const names = [...trailers.keys()]
   if (names.some((name) => name !== trailer) || (trailer !== null && names.length === 0)) {
     throw malformedTrailer()
   }
   const said = trailer === null ? checksum : (trailers.get(trailer) ?? null)
-  if (trailer !== null && (said === null || !isSum(sum.algorithm, said))) {
+  if (trailer !== null && (said === null || !isSum(computed, said))) {
     const message = `Value for ${trailer} trailing header is invalid.`
     throw new S3Error('InvalidRequest', message, 400)
   }
@@ -110,16 +197,15 @@ function ended(
     const message = `The ${algorithm} you specified did not match the calculated checksum.`
     throw new S3Error('BadDigest', message, 400)
   }
-  return { algorithm: sum.algorithm, base64 }
+  return { algorithm: computed, base64 }
 }
 
-function checkSha256(said: string, hash: Hash | null): void {
-  const computed = hash?.digest('hex') ?? ''
+function checkSha256(said: string, computed: string | null): void {
   if (computed === said) return
   const message = "The provided 'x-amz-content-sha256' header does not match what was computed."
   throw new S3Error('XAmzContentSHA256Mismatch', message, 400, {
     ClientComputedContentSHA256: said,
-    S3ComputedContentSHA256: computed,
+    S3ComputedContentSHA256: computed ?? '',
   })
 }
 

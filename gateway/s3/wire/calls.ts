@@ -100,7 +100,7 @@ export function createS3Calls(options: S3Options): (request: S3Request) => Promi
     const maxBytes = isStream ? MAX_BODY_BYTES : MAX_DOCUMENT_BYTES
     const { sizeBytes } = expected
     if (sizeBytes !== null && sizeBytes > maxBytes) throw tooLarge(sizeBytes, maxBytes)
-    return createBody({ raw: rawBody(call, clock), proof, expected, maxBytes })
+    return createBody({ raw: rawBody(call, clock), isOurs: true, proof, expected, maxBytes })
   }
 
   /** The answer, and S3's code when it is a refusal. */
