@@ -39,6 +39,8 @@ export interface GatewayConfig {
   readonly objectEncryption: 'on' | 'off'
   /** Whether S3 takes keys of clients (SSE-C) from connections without TLS. */
   readonly customerKeysOverHttp: 'on' | 'off'
+  /** How long a day of a lifecycle rule takes; shorter ones are for tests. */
+  readonly lifecycleDayMs: number
   /** PEM files of the public API; plain HTTP without. */
   readonly tlsCertificate: string | null
   readonly tlsKey: string | null
@@ -50,6 +52,8 @@ export interface GatewayConfig {
   readonly apiRateFactor: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
 }
+
+const DAY_MS = 24 * 60 * 60_000
 
 const DEFAULTS: GatewayConfig = {
   stateDir: DEFAULT_STATE_DIR,
@@ -67,6 +71,7 @@ const DEFAULTS: GatewayConfig = {
   objectEncryption: 'off',
   customerKeysOverHttp: 'off',
   s3SignatureV2: 'off',
+  lifecycleDayMs: DAY_MS,
   tlsCertificate: null,
   tlsKey: null,
   auditFileBytes: 64 << 20,
@@ -96,6 +101,7 @@ const DOMAINS = /^(?:[a-z0-9.-]+(?:, ?[a-z0-9.-]+)*)?$/i
 const RANGES = {
   auditFileBytes: [1 << 20, 2 ** 40],
   auditFiles: [0, 10_000],
+  lifecycleDayMs: [100, DAY_MS],
 } as const
 
 export function filesOf(stateDir: string): GatewayFiles {

@@ -150,7 +150,7 @@ async function openGateway(
   onStop(() => storage.close())
   onStop(
     state.onChange((changes) => {
-      if (changes.some(({ key }) => key.startsWith('bucket/'))) storage.keeper.moveSoon()
+      if (changes.some(({ key }) => key.startsWith('bucket/'))) storage.keeper.bucketsChanged()
     }),
   )
   const { stateDir } = config
@@ -248,9 +248,10 @@ async function openGateway(
   const { index, blobsFor, storeOf } = storage
   const where = { index, blobsFor, storeOf, sealing: sealingFor(config, sealer, randomHex) }
   const our = { state, randomHex, region: cloud.region }
+  const { s3Domains: domains, lifecycleDayMs, s3SignatureV2 } = config
   const s3 = s3Service({
-    ...{ ...our, ...where, tellTarget: storage.events.tell },
-    ...{ domains: config.s3Domains, acceptsV2: config.s3SignatureV2 === 'on' },
+    ...{ ...our, ...where, tellTarget: storage.events.tell, lifecycleDayMs },
+    ...{ domains, acceptsV2: s3SignatureV2 === 'on' },
   })
   const api = createApiServer({
     ...door,

@@ -36,7 +36,7 @@ const listCommand = buildCommand<LocalFlags>({
 
 const reportCommand = buildCommand<LocalFlags>({
   docs: helped(
-    'Disks of objects, how far the scrubber is, and which objects are damaged',
+    'Disks of objects, how far scrubber and lifecycle rules are, and which objects are damaged',
     'mallee bucket report',
   ),
   parameters: { flags },
@@ -48,21 +48,29 @@ const reportCommand = buildCommand<LocalFlags>({
     }),
 })
 
-function linesOf({ disks, garbage, scrubs, damage }: ObjectStorageShown): string[] {
+function linesOf({ disks, garbage, scrubs, lifecycles, damage }: ObjectStorageShown): string[] {
   const rounds = Object.entries(scrubs).map(([store, round]) => {
     if (round === null) return `scrubber of ${store}: has not begun`
-    const since = new Date(round.startedAtMs).toISOString()
-    const until = round.endedAtMs === null ? 'now' : new Date(round.endedAtMs).toISOString()
-    return `scrubber of ${store}: ${round.blobs} blobs from ${since} to ${until}, ${round.skipped} skipped`
+    return `scrubber of ${store}: ${round.blobs} blobs ${spanOf(round)}, ${round.skipped} skipped`
   })
+  const expired = lifecycles.map(
+    ({ bucket, objects, versions, markers, uploads, locked, ...round }) =>
+      `lifecycle of ${bucket}: ${objects} objects, ${versions} versions, ${markers} markers, ${uploads} uploads ${spanOf(round)}, ${locked} locked`,
+  )
   return [
     ...Object.entries(disks).map(([dir, state]) => `disk ${dir}: ${state}`),
     `garbage: ${garbage} entries wait`,
     ...rounds,
+    ...expired,
     `damaged: ${damage.length}`,
     // A key may have line ends in it.
     ...damage.map(({ bucket, key, what }) => `  ${bucket} ${JSON.stringify(key)}: ${what}`),
   ]
+}
+
+function spanOf(round: { startedAtMs: number; endedAtMs: number | null }): string {
+  const since = new Date(round.startedAtMs).toISOString()
+  return `from ${since} to ${round.endedAtMs === null ? 'now' : new Date(round.endedAtMs).toISOString()}`
 }
 
 interface MoveFlags extends LocalFlags {

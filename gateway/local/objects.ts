@@ -4,6 +4,7 @@
 import type { FastifyInstance } from 'fastify'
 import { MalleeError } from '../../common/errors.ts'
 import type { ObjectReport } from '../s3/keeping/keeper.ts'
+import { toldOf } from '../s3/keeping/lifecycle.ts'
 import type { BucketRecord } from '../store/bucket-records.ts'
 import type { State } from '../store/state.ts'
 import { route } from './route.ts'
@@ -71,12 +72,27 @@ const ROUND = object({
   skipped: integer({ minimum: 0, description: 'Of them, those whose disk was away' }),
 })
 
+const LIFECYCLE = object({
+  bucket: text({ description: 'Its name' }),
+  startedAtMs: time('When it began'),
+  endedAtMs: nullable(time('When it ended'), 'Null: under way'),
+  looked: integer({ minimum: 0, description: 'Versions and uploads that were looked at' }),
+  objects: integer({ minimum: 0, description: 'Current versions that expired' }),
+  versions: integer({ minimum: 0, description: 'Older versions that went' }),
+  markers: integer({ minimum: 0, description: 'Delete markers without versions that went' }),
+  uploads: integer({ minimum: 0, description: 'Uploads that were given up' }),
+  locked: integer({ minimum: 0, description: 'What was due and is locked' }),
+})
+
 const REPORT = named(
   'ObjectStorage',
   object({
     disks: dictionary(oneOf('ok', 'full', 'failing', 'away'), 'By directory'),
     garbage: integer({ minimum: 0, description: 'Entries that wait to be worked off' }),
     scrubs: dictionary(nullable(ROUND), 'The last round of the scrubber by store of blobs'),
+    lifecycles: list(LIFECYCLE, {
+      description: 'The last round of rules by bucket, of 500 at most',
+    }),
     damage: list(DAMAGE, { description: 'Not deleted nor read well since' }),
   }),
 )
@@ -141,6 +157,12 @@ export function addObjectRoutes(app: FastifyInstance, parts: ObjectParts): void 
       answer: REPORT,
       example: {
         ...{ disks: { '/srv/disk1': 'ok' }, garbage: 2, scrubs: { local: null } },
+        lifecycles: [
+          {
+            ...{ bucket: 'photos', startedAtMs: 1_785_000_000_000, endedAtMs: 1_785_000_001_000 },
+            ...{ looked: 30, objects: 4, versions: 2, markers: 0, uploads: 1, locked: 0 },
+          },
+        ],
         damage: [
           {
             ...{ bucket: 'photos', key: 'a/b.jpg', store: 'local', foundAtMs: 1_785_000_000_000 },
@@ -151,7 +173,7 @@ export function addObjectRoutes(app: FastifyInstance, parts: ObjectParts): void 
       },
     },
     async () => {
-      const { disks, garbage, scrubs, damage } = await objectReport()
+      const { disks, garbage, scrubs, damage, lifecycles } = await objectReport()
       const view = await state.fresh()
       const names = new Map(view.all('bucket').map(({ id, name }) => [id, name]))
       return {
@@ -159,6 +181,10 @@ export function addObjectRoutes(app: FastifyInstance, parts: ObjectParts): void 
         scrubs: Object.fromEntries(
           Object.entries(scrubs).map(([store, round]) => [store, round && roundOf(round)]),
         ),
+        lifecycles: [...lifecycles].map(([id, round]) => ({
+          bucket: names.get(id) ?? id,
+          ...toldOf(round),
+        })),
         damage: damage.map((one) => ({ ...one, bucket: names.get(one.bucket) ?? one.bucket })),
       }
     },

@@ -15,7 +15,6 @@ export const S3_DEVIATIONS: { readonly [K in keyof S3Handlers]?: string } = {
   GetBucketEncryption: 'where neither bucket nor cloud encrypts: that there is none',
   GetBucketIntelligentTieringConfiguration: NONE_HERE,
   GetBucketInventoryConfiguration: NONE_HERE,
-  GetBucketLifecycleConfiguration: NONE_HERE,
   GetBucketLogging: NONE_HERE,
   GetBucketMetricsConfiguration: NONE_HERE,
   GetBucketOwnershipControls: ENFORCED,
@@ -24,6 +23,7 @@ export const S3_DEVIATIONS: { readonly [K in keyof S3Handlers]?: string } = {
   GetBucketWebsite: NONE_HERE,
   PutBucketAcl: 'always `AccessControlListNotSupported`',
   PutBucketEncryption: 'takes `AES256` only: there is no KMS',
+  PutBucketLifecycleConfiguration: 'no transitions: there is one storage class',
   PutBucketNotificationConfiguration:
     'targets are what operators made: [webhooks and streams](s3-events.md); no functions, no EventBridge',
   PutBucketOwnershipControls: 'takes `BucketOwnerEnforced` only',

@@ -19,6 +19,7 @@ import type { EventTarget } from './events/targets.ts'
 import { createObjectIndex } from './index/object-index.ts'
 import type { ObjectIndex } from './index/objects.ts'
 import { type Keeper, keepObjects, type ObjectMetrics } from './keeping/keeper.ts'
+import type { LifecycleParts } from './keeping/lifecycle.ts'
 
 /** The name of the local disks in references to blobs. Never changes. */
 const LOCAL = 'local'
@@ -58,7 +59,10 @@ export interface ObjectStorage {
  * them.
  */
 export async function openObjectStorage(
-  config: Pick<GatewayConfig, 'store' | 'stateDir' | 'objectDirs' | 'objectEngine'>,
+  config: Pick<
+    GatewayConfig,
+    'store' | 'stateDir' | 'objectDirs' | 'objectEngine' | 'lifecycleDayMs'
+  >,
   parts: StorageParts,
 ): Promise<ObjectStorage> {
   const { clock, randomHex, log } = parts
@@ -72,16 +76,18 @@ export async function openObjectStorage(
     const isDistributed = config.objectEngine !== ''
     const engine = isDistributed ? openEngineAt(config.objectEngine, parts) : null
     if (engine !== null) blobs.set(ENGINE, engine)
-    const keeper = keepObjects({ ...parts, store, blobs, disks: () => local.disks() })
     const events = deliverEvents({ ...parts, store, open: parts.openTarget })
     const { outbox } = events
+    const index = createObjectIndex({ store, clock, randomHex, outbox })
+    const ofObjects = { store, index, blobs, disks: () => local.disks() }
+    const keeper = keepObjects({ ...parts, ...ofObjects, ...lifecycleParts(config, parts.state) })
     const storeOf = (name: string): BlobStore => {
       const found = blobs.get(name)
       if (found !== undefined) return found
       throw new MalleeError('StoreUnavailable', `no store of objects is called ${name}`)
     }
     return {
-      index: createObjectIndex({ store, clock, randomHex, outbox }),
+      index,
       blobsFor: (bucket) => storeOf(bucket.store ?? (isDistributed ? ENGINE : LOCAL)),
       storeOf,
       names: [...blobs.keys()],
@@ -98,6 +104,16 @@ export async function openObjectStorage(
     await store.close()
     throw error
   }
+}
+
+function lifecycleParts(
+  { lifecycleDayMs }: Pick<GatewayConfig, 'lifecycleDayMs'>,
+  state: Pick<State, 'view'>,
+): Pick<LifecycleParts, 'ruled' | 'region' | 'lifecycleDayMs'> {
+  const isRuled = ({ lifecycle }: BucketRecord): boolean =>
+    lifecycle?.rules.some(({ isEnabled }) => isEnabled) === true
+  const region = state.view().get('cloud', 'self')?.region ?? ''
+  return { ruled: () => state.view().all('bucket').filter(isRuled), region, lifecycleDayMs }
 }
 
 /** Buckets by id that say where their bytes are to be. */

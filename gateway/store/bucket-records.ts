@@ -29,6 +29,8 @@ export interface BucketRecord {
   readonly objectLock?: BucketLock
   /** What becomes of objects that nobody says anything of; absent: what the cloud does. */
   readonly encryption?: BucketEncryption
+  /** What goes by itself, and when; absent without any. */
+  readonly lifecycle?: BucketLifecycle
 }
 
 export interface BucketEncryption {
@@ -38,6 +40,35 @@ export interface BucketEncryption {
   readonly bucketKey: boolean
   /** What no new object may have. */
   readonly blocked?: 'NONE' | 'SSE-C'
+}
+
+export interface BucketLifecycle {
+  readonly rules: readonly LifecycleRule[]
+  /** Says something of transitions, which there are none of here: kept for who asks. */
+  readonly minimumSize?: 'all_storage_classes_128K' | 'varies_by_storage_class'
+}
+
+export interface LifecycleRule {
+  /** No other rule of the bucket has it. */
+  readonly id: string
+  readonly isEnabled: boolean
+  /** How its filter was written: as the rule's own prefix, as one condition or none, as several. */
+  readonly form: 'prefix' | 'filter' | 'and'
+  readonly prefix?: string
+  /** An object must have all of them. */
+  readonly tags?: Readonly<Record<string, string>>
+  readonly largerThanBytes?: number
+  readonly smallerThanBytes?: number
+  /** Of current versions: one of days and a date, or of delete markers with nothing below them. */
+  readonly expiration?: {
+    readonly days?: number
+    readonly dateMs?: number
+    readonly markers?: boolean
+  }
+  /** Of versions that are not current any more; the newest `keep` of a key stay. */
+  readonly noncurrent?: { readonly days: number; readonly keep?: number }
+  /** Of uploads in parts, since they began. */
+  readonly abortDays?: number
 }
 
 export interface BucketLock {

@@ -12,10 +12,6 @@ const NO_CONFIGURATION = [
 
 /** Operation → code and sentence, status 404. */
 const NOT_THERE = {
-  GetBucketLifecycleConfiguration: [
-    'NoSuchLifecycleConfiguration',
-    'The lifecycle configuration does not exist',
-  ],
   GetBucketReplication: [
     'ReplicationConfigurationNotFoundError',
     'The replication configuration was not found',

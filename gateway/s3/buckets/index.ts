@@ -5,6 +5,7 @@ import { absentHandlers } from './absent.ts'
 import { corsHandlers } from './cors.ts'
 import { type BucketEncryptionParts, encryptionHandlers } from './encryption.ts'
 import { type LifeParts, lifeHandlers } from './life.ts'
+import { lifecycleHandlers } from './lifecycle.ts'
 import { type NotificationParts, notificationHandlers } from './notifications.ts'
 import { objectLockHandlers } from './object-lock.ts'
 import { policyHandlers } from './policy.ts'
@@ -23,6 +24,7 @@ export function bucketHandlers(
     ...publicAccessHandlers(parts),
     ...corsHandlers(parts),
     ...objectLockHandlers(parts),
+    ...lifecycleHandlers(parts),
     ...notificationHandlers(parts),
     ...encryptionHandlers(parts),
     ...absentHandlers(),

@@ -127,6 +127,13 @@ export function damageKey(store: string, id: string): string {
   return `damage/${store}/${id}`
 }
 
+export const LIFECYCLES = 'lifecycle/'
+
+/** How far the lifecycle rules of a bucket got. */
+export function lifecycleKey(bucket: string): string {
+  return `${LIFECYCLES}${bucket}`
+}
+
 /** A bucket that takes no writes any more. */
 export function closedKey(bucket: string): string {
   return `closed/${bucket}`

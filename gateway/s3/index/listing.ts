@@ -42,9 +42,12 @@ export async function listVersions(
   bucket: string,
   options: VersionListOptions,
 ): Promise<Listed<ListedVersion>> {
-  const { prefix, afterKey, afterVersion, limit } = options
+  const { prefix, afterKey, afterVersion, afterOrder, limit } = options
   const plain = await listPlain(store, bucket, { prefix, after: afterKey, limit })
-  const after = await versionsAfter(store, bucket, afterKey, afterVersion)
+  const after =
+    afterOrder === undefined
+      ? await versionsAfter(store, bucket, afterKey, afterVersion)
+      : versionKey(bucket, afterKey, afterOrder)
   const kept = await store.list(versionPrefix(bucket, prefix), {
     ...(after === null ? {} : { after }),
     limit,
@@ -60,7 +63,7 @@ export async function listVersions(
     .filter((one, i, all) => i === 0 || compare(one, all[i - 1] ?? one) !== 0)
   const shown = merged.slice(0, limit)
   const more = plain.more || kept.more || merged.length > limit
-  let last = afterVersion === null ? null : afterKey
+  let last = afterVersion === null && afterOrder === undefined ? null : afterKey
   const listed = shown.map((one) => {
     const isLatest = one.key !== last
     last = one.key

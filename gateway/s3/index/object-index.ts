@@ -73,7 +73,10 @@ async function remove(
   return await commits.commit(about(place), async (draft) => {
     const moment = { nowMs: clock.nowMs(), randomHex }
     await mustBeOpen(draft, place.bucket, moment.nowMs)
-    check?.(await versionAsked(draft, place, versionId))
+    if (check !== undefined) {
+      const { live, marker } = await headOf(draft, place)
+      check(await versionAsked(draft, place, versionId), live ?? marker)
+    }
     const done = await removeVersion(draft, store, place, options, moment)
     const entry = done.marker ?? done.removed
     const isMarked = done.marker !== null

@@ -100,10 +100,10 @@ export interface NewObject extends ObjectFields {
 
 /**
  * Sees the current version (null: none, and it may be a delete marker) in the very transaction,
- * and throws to refuse. Where a version is removed by its id, sees that one. It may run several
- * times, must not wait and must not keep anything.
+ * and throws to refuse. Where a version is removed by its id, sees that one, and the current one
+ * behind it. It may run several times, must not wait and must not keep anything.
  */
-export type Check = (current: ObjectEntry | null) => void
+export type Check = (version: ObjectEntry | null, current: ObjectEntry | null) => void
 
 /** A change of a version, in its transaction. */
 export interface Done {
@@ -155,6 +155,8 @@ export interface VersionListOptions {
   readonly afterKey: string
   /** With `afterKey`, goes on after this version of it; null: after all its versions. */
   readonly afterVersion: string | null
+  /** In the place of `afterVersion`: after that order, whatever became of who had it. */
+  readonly afterOrder?: string
   readonly limit: number
 }
 

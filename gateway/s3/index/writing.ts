@@ -57,7 +57,7 @@ export async function putObject(
   const { bucket, key } = object
   await mustBeOpen(draft, bucket, moment.nowMs)
   const { live, marker } = await headOf(draft, object)
-  check?.(live ?? marker)
+  check?.(live ?? marker, live ?? marker)
   const rows = { ...fields, isDeleteMarker: false }
   const inlineId = inline === undefined ? undefined : moment.randomHex(ID_BYTES)
   if (inline !== undefined && inlineId !== undefined) {

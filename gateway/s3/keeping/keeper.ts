@@ -9,6 +9,13 @@ import type { Log } from '../../../common/log.ts'
 import { Loop } from '../../../common/reconcile.ts'
 import type { Store } from '../../store/store.ts'
 import { countGarbage, workOffGarbage } from './garbage.ts'
+import {
+  type LifecycleMetrics,
+  type LifecycleParts,
+  type LifecycleRound,
+  lifecycleRounds,
+  tendLifecycles,
+} from './lifecycle.ts'
 import { moveBucket } from './move.ts'
 import { type OrphanParts, type Swept, sweepOrphans } from './orphans.ts'
 import { type Damage, damageOf, lastRound, type ScrubRound, scrub } from './scrub.ts'
@@ -18,6 +25,8 @@ const GARBAGE_EVERY_MS = 60_000
 const MOVE_EVERY_MS = 60_000
 const SWEEP_EVERY_MS = 6 * 60 * 60_000
 const SCRUB_EVERY_MS = 7 * 24 * 60 * 60_000
+/** How soon the midnight after which a round is due is noticed. */
+const LIFECYCLE_LOOK_MS = 10 * 60_000
 /** How soon a round of the scrubber is looked for. */
 const SCRUB_LOOK_MS = 10 * 60_000
 /** What the scrubber reads of the disks in a second. */
@@ -25,7 +34,7 @@ const SCRUB_BYTES_PER_S = 16 << 20
 /** Garbage is counted up to here. */
 const MAX_COUNTED = 100_000
 
-export interface ObjectMetrics {
+export interface ObjectMetrics extends LifecycleMetrics {
   readonly setObjects: (usage: Usage) => void
   readonly setBlobs: (swept: Pick<Swept, 'blobs' | 'bytes'>) => void
   readonly orphansRemoved: (blobs: number) => void
@@ -34,7 +43,7 @@ export interface ObjectMetrics {
   readonly setDisks: (byState: Readonly<Record<string, number>>) => void
 }
 
-export interface KeeperParts extends OrphanParts {
+export interface KeeperParts extends OrphanParts, Omit<LifecycleParts, 'metrics'> {
   readonly store: Store
   readonly blobs: ReadonlyMap<string, BlobStore>
   readonly disks: () => Readonly<Record<string, DiskState>>
@@ -53,14 +62,16 @@ export interface ObjectReport {
   readonly scrubs: Readonly<Record<string, ScrubRound | null>>
   readonly damage: readonly Damage[]
   readonly garbage: number
+  /** By the ids of buckets that have rules. */
+  readonly lifecycles: ReadonlyMap<string, LifecycleRound>
   /** By the ids of buckets; null before the first walk has ended. */
   readonly usage: ReadonlyMap<string, Usage> | null
 }
 
 export interface Keeper {
   readonly report: () => Promise<ObjectReport>
-  /** Looks at once which buckets are to move. */
-  readonly moveSoon: () => void
+  /** Looks at once which buckets are to move, and which have other rules. */
+  readonly bucketsChanged: () => void
   /** Resolves when what is under way is done. */
   readonly stop: () => Promise<void>
 }
@@ -70,12 +81,16 @@ export function keepObjects(parts: KeeperParts): Keeper {
   const ending = new AbortController()
   const { signal } = ending
   const settled = new Map<string, string>()
+  const ruled = new Map<string, string>()
   let usage: ReadonlyMap<string, Usage> | null = null
   const loop = (name: string, everyMs: number, pass: () => Promise<void>): Loop =>
     new Loop({ name, everyMs, pass, clock, chance, log })
   const moves = loop('object-move', MOVE_EVERY_MS, () => tendMoves(parts, settled, signal))
+  const everyMs = Math.min(LIFECYCLE_LOOK_MS, parts.lifecycleDayMs)
+  const lifecycles = loop('object-lifecycle', everyMs, () => tendLifecycles(parts, ruled, signal))
   const loops = [
     moves,
+    lifecycles,
     loop('object-garbage', GARBAGE_EVERY_MS, () => tendGarbage(parts)),
     loop('object-sweep', SWEEP_EVERY_MS, async () => {
       usage = await measureUsage(store, clock, signal)
@@ -93,7 +108,10 @@ export function keepObjects(parts: KeeperParts): Keeper {
   ]
   for (const one of loops) one.start()
   return {
-    moveSoon: () => moves.wake(),
+    bucketsChanged: () => {
+      moves.wake()
+      lifecycles.wake()
+    },
     report: async () => ({
       disks: disks(),
       scrubs: Object.fromEntries(
@@ -103,6 +121,7 @@ export function keepObjects(parts: KeeperParts): Keeper {
       ),
       damage: await damageIn(parts),
       garbage: await countGarbage(store, MAX_COUNTED),
+      lifecycles: await lifecycleRounds(store),
       usage,
     }),
     stop: async () => {

@@ -2,6 +2,7 @@
 
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { ObjectMetrics } from './keeper.ts'
+import { NOTHING } from './lifecycle-walk.ts'
 
 const DISK_STATES = ['ok', 'full', 'failing', 'away']
 
@@ -20,7 +21,19 @@ export function objectMetrics(registers: Registry[]): ObjectMetrics {
     help: "Blobs that were nobody's and were removed",
     registers,
   })
+  const expired = new Counter({
+    name: 'mallee_lifecycle_expired_total',
+    help: 'What lifecycle rules removed, and what they would have and is locked',
+    labelNames: ['what'],
+    registers,
+  })
+  for (const what of Object.keys(NOTHING)) expired.inc({ what }, 0)
+  const roundEnded = gauge('mallee_lifecycle_round_seconds', 'When the last round ended, Unix time')
   return {
+    lifecycleExpired: (counts) => {
+      for (const [what, count] of Object.entries(counts)) expired.inc({ what }, count)
+    },
+    lifecycleRoundEnded: (atMs) => roundEnded.set(atMs / 1_000),
     setObjects: ({ objects: current, olderVersions, bytes, inlineObjects, inlineBytes }) => {
       objects.set({ in: 'index' }, inlineObjects)
       objects.set({ in: 'blobs' }, current + olderVersions - inlineObjects)

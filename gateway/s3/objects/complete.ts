@@ -12,6 +12,7 @@ import { malformed } from '../wire/xml.ts'
 import { writeCheck } from './conditions.ts'
 import { combineCrcs, isCrc } from './crc-combine.ts'
 import { checkKeyOfUpload, shownEncryption } from './encryption.ts'
+import { expirationOf } from './expiration.ts'
 import { lockOf } from './lock.ts'
 import { type Asked, askedOf, type ObjectParts, quoted, unquoted } from './parts.ts'
 import { shownChecksum } from './properties.ts'
@@ -64,6 +65,7 @@ export function completeHandlers(parts: ObjectParts): S3Handlers {
           ETag: quoted(version.etag),
           ...shownChecksum(version.checksum),
           ...shownEncryption(version.encryption, null),
+          ...expirationOf(parts, bucket, version),
           ...(bucket.versioning === 'enabled' && { VersionId: version.versionId }),
         },
       }

@@ -10,6 +10,7 @@ import { invalidArgument } from '../wire/values.ts'
 import { bytesOf, committed, type Taken, takeBytes, WHOLE } from './bytes.ts'
 import { writeCheck } from './conditions.ts'
 import { dataKeyFor, etagOf, newEncryption, shownEncryption } from './encryption.ts'
+import { expirationOf } from './expiration.ts'
 import { lockAsked, lockOf } from './lock.ts'
 import { askedOf, quoted, versionShown } from './parts.ts'
 import { algorithmNamed, propertiesOf, refuseWishes, shownChecksum } from './properties.ts'
@@ -77,6 +78,7 @@ export function copyHandlers(parts: CopyParts): S3Handlers {
           },
           ...(from !== undefined && { CopySourceVersionId: from }),
           ...shownEncryption(ciphering.encryption, ciphering.customer),
+          ...expirationOf(parts, bucket, put.version),
           ...(bucket.versioning === 'enabled' && { VersionId: put.version.versionId }),
         },
       }

@@ -7,6 +7,7 @@ import { S3Error } from '../wire/error.ts'
 import { bytesOf } from './bytes.ts'
 import { mayRead, notModifiedHeaders } from './conditions.ts'
 import { keyToRead, shownEncryption } from './encryption.ts'
+import { expirationOf } from './expiration.ts'
 import { findObject } from './find.ts'
 import { shownLock } from './lock.ts'
 import { askedOf, type ObjectParts, quoted, versionShown } from './parts.ts'
@@ -65,6 +66,8 @@ async function read(parts: ObjectParts, call: Call): Promise<Read> {
         ...shownEncryption(version.encryption, customer),
         ...(VersionId !== undefined && { VersionId }),
         ...shownLock(call, version),
+        // Of one that is named, nobody looks whether it is current.
+        ...(input.VersionId === undefined && expirationOf(parts, asked.bucket, version)),
       },
       ...(piece.isWhole ? {} : { status: PARTIAL_CONTENT }),
     },

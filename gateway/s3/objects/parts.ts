@@ -17,6 +17,8 @@ export interface ObjectParts {
   /** The store of that name. Throws StoreUnavailable when there is none. */
   readonly storeOf: (name: string) => BlobStore
   readonly sealing: Sealing
+  /** How long a day of a lifecycle rule takes. */
+  readonly lifecycleDayMs: number
 }
 
 /** An operation on one object: its bucket, and its key. */

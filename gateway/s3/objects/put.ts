@@ -6,6 +6,7 @@ import type { S3Body, S3Call, S3Handlers, S3Inputs } from '../wire/call.ts'
 import { committed, takeBytes, WHOLE } from './bytes.ts'
 import { writeCheck } from './conditions.ts'
 import { dataKeyFor, etagOf, newEncryption, shownEncryption } from './encryption.ts'
+import { expirationOf } from './expiration.ts'
 import { lockAsked, lockOf, mustBeSummed } from './lock.ts'
 import { askedOf, type ObjectParts, quoted } from './parts.ts'
 import { propertiesOf, refuseWishes, shownChecksum } from './properties.ts'
@@ -24,7 +25,10 @@ export function putHandlers(parts: ObjectParts): S3Handlers {
       const lock = lockOf(lockAsked(call), bucket, call.nowMs)
       mustBeSummed('Put Object', call, body, lock)
       // Nobody shall send gigabytes to hear that the condition did not hold before.
-      if (check !== undefined) check(await parts.index.current(bucket.id, key))
+      if (check !== undefined) {
+        const current = await parts.index.current(bucket.id, key)
+        check(current, current)
+      }
       const dataKey = dataKeyFor(parts.sealing, ciphering, {
         bucket: bucket.id,
         key,
@@ -54,6 +58,7 @@ export function putHandlers(parts: ObjectParts): S3Handlers {
           ETag: quoted(etag),
           ...shownChecksum(checksum),
           ...shownEncryption(ciphering.encryption, ciphering.customer),
+          ...expirationOf(parts, bucket, version),
           ...(bucket.versioning === 'enabled' && { VersionId: version.versionId }),
         },
       }

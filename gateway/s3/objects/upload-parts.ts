@@ -10,6 +10,7 @@ import { invalidArgument } from '../wire/values.ts'
 import { bytesOf, committed, type Taken, takeBlob } from './bytes.ts'
 import { copyBytes } from './copy.ts'
 import { checkKeyOfUpload, dataKeyFor, etagOf, keyOfUpload, shownEncryption } from './encryption.ts'
+import { abortOf } from './expiration.ts'
 import { lockOf, mustBeSummed } from './lock.ts'
 import { type Asked, askedOf, type ObjectParts, quoted, versionShown } from './parts.ts'
 import { bodyOf } from './put.ts'
@@ -96,6 +97,7 @@ export function uploadPartHandlers(parts: CopyParts): S3Handlers {
       const last = page.entries.at(-1)
       return {
         output: {
+          ...abortOf(parts, bucket, upload),
           Bucket: bucket.name,
           Key: key,
           UploadId: uploadId,

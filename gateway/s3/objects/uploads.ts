@@ -6,6 +6,7 @@ import type { NewUpload, Upload } from '../index/objects.ts'
 import type { S3Handlers, S3Inputs } from '../wire/call.ts'
 import { S3Error } from '../wire/error.ts'
 import { newEncryption, shownEncryption } from './encryption.ts'
+import { abortOf } from './expiration.ts'
 import { encoderOf } from './list.ts'
 import { lockAsked } from './lock.ts'
 import { type Asked, askedOf, type ObjectParts } from './parts.ts'
@@ -18,7 +19,8 @@ const MAX_UPLOADS = 1_000
 /** Those that are no CRC: of pieces one cannot tell what the whole has. */
 const PIECEWISE = new Set<string>(['SHA1', 'SHA256'])
 
-export function uploadHandlers({ index, sealing }: ObjectParts): S3Handlers {
+export function uploadHandlers(parts: ObjectParts): S3Handlers {
+  const { index, sealing } = parts
   return {
     CreateMultipartUpload: async (call) => {
       const { bucket, key } = askedOf(call)
@@ -34,6 +36,7 @@ export function uploadHandlers({ index, sealing }: ObjectParts): S3Handlers {
       })
       return {
         output: {
+          ...abortOf(parts, bucket, upload),
           Bucket: bucket.name,
           Key: key,
           UploadId: upload.uploadId,

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ObjectReport } from '../../../gateway/s3/keeping/keeper.ts'
+import { BEGIN } from '../../../gateway/s3/keeping/lifecycle-walk.ts'
 import { storeWishes } from '../../../gateway/s3/storage.ts'
 import { openCloud } from '../ec2/support.ts'
 import { localApi } from './support.ts'
@@ -11,6 +12,8 @@ const NOW_MS = 1_785_000_000_000
 const usage = { objects: 3, olderVersions: 1, bytes: 9_000, inlineObjects: 1, inlineBytes: 40 }
 const damage = { store: 'local', blob: 'ab', what: 'blob ab is damaged', foundAtMs: NOW_MS }
 const round = { startedAtMs: NOW_MS, endedAtMs: null, after: 'aa', blobs: 7, skipped: 2 }
+const expired = { objects: 4, versions: 3, markers: 2, uploads: 1, locked: 5 }
+const lifecycle = { startedAtMs: NOW_MS, endedAtMs: NOW_MS + 1, looked: 30, ...expired }
 const REPORT: ObjectReport = {
   disks: { '/srv/disk1': 'ok', '/srv/disk2': 'away' },
   scrubs: { local: round },
@@ -19,6 +22,7 @@ const REPORT: ObjectReport = {
     { ...damage, bucket: 'deleted', key: 'b' },
   ],
   garbage: 4,
+  lifecycles: new Map([['b1', { ...lifecycle, day: 1, rules: 'ab', stretch: 1, after: BEGIN }]]),
   usage: new Map([['b1', usage]]),
 }
 
@@ -45,6 +49,7 @@ test('buckets are shown with what they hold, and damaged objects with their buck
   const { after: _, ...told } = round
   assert.deepEqual(report, {
     ...{ disks: REPORT.disks, garbage: 4, scrubs: { local: told } },
+    lifecycles: [{ bucket: 'photos', ...lifecycle }],
     damage: [
       { ...damage, bucket: 'photos', key: 'a' },
       { ...damage, bucket: 'deleted', key: 'b' },

@@ -26,7 +26,10 @@ export interface LocalApi {
   ) => Promise<Answer>
 }
 
-const NO_OBJECTS = { disks: {}, scrubs: {}, damage: [], garbage: 0, usage: null }
+const NO_OBJECTS = {
+  ...{ disks: {}, scrubs: {}, damage: [], garbage: 0, usage: null },
+  lifecycles: new Map(),
+}
 
 export function localParts(cloud: Cloud, more: Partial<LocalParts> = {}): LocalParts {
   return {

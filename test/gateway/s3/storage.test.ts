@@ -46,6 +46,7 @@ test('objects are there again after a restart, counted, and their disk is fine',
     store: `sqlite:${join(dir, 'store.db')}`,
     objectDirs: [],
     objectEngine: '',
+    lifecycleDayMs: 86_400_000,
   }
   const first = await openObjectStorage(config, parts())
   await first.index.put(await written({ blobs: first.blobsFor({}) }, 'large', BYTES), {
@@ -99,6 +100,7 @@ test('over Redis the index has a namespace of its own', async (t) => {
     store: `${redis.url}?namespace=two`,
     objectDirs: [join(dir, 'd')],
     objectEngine: '',
+    lifecycleDayMs: 86_400_000,
   }
   const storage = await openObjectStorage(config, parts())
   await storage.index.put(small('small', 'four'), { versioning: 'off' })
