@@ -28,7 +28,7 @@ export function createLog(level: Level, base: Fields = {}): Log {
     },
     pino.destination({ fd: 2, sync: true }),
   )
-  return wrap(root)
+  return wrap(() => root)
 }
 
 export const silentLog: Log = {
@@ -39,12 +39,18 @@ export const silentLog: Log = {
   with: () => silentLog,
 }
 
-function wrap(logger: pino.Logger): Log {
+/** Made with the first line: every call has a log of its own, and most of them write nothing. */
+function wrap(make: () => pino.Logger): Log {
+  let made: pino.Logger | null = null
+  const logger = (): pino.Logger => {
+    made ??= make()
+    return made
+  }
   return {
-    debug: (event, fields = {}) => logger.debug(fields, event),
-    info: (event, fields = {}) => logger.info(fields, event),
-    warn: (event, fields = {}) => logger.warn(fields, event),
-    error: (event, fields = {}) => logger.error(fields, event),
-    with: (fields) => wrap(logger.child(fields)),
+    debug: (event, fields = {}) => logger().debug(fields, event),
+    info: (event, fields = {}) => logger().info(fields, event),
+    warn: (event, fields = {}) => logger().warn(fields, event),
+    error: (event, fields = {}) => logger().error(fields, event),
+    with: (fields) => wrap(() => logger().child(fields)),
   }
 }

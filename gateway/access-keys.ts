@@ -37,14 +37,23 @@ export function secretsOf(
   sessionToken: string,
 ) => Promise<{ secret: string; caller: Caller } | null> {
   const sessions = new SessionTokens(sealer)
+  // By the record itself: what is made in its place, or seals another secret, is another one.
+  const opened = new WeakMap<AccessKeyRecord, string>()
+  const secretIn = (record: AccessKeyRecord): string => {
+    const secret = opened.get(record) ?? secretOfKey(sealer, record)
+    opened.set(record, secret)
+    return secret
+  }
   return async (id, token) =>
-    token === '' ? openAccessKey(state.view(), sealer, id) : sessions.open(state.view(), id, token)
+    token === ''
+      ? openAccessKey(state.view(), secretIn, id)
+      : sessions.open(state.view(), id, token)
 }
 
 /** The secret and owner of an active key; null when there is none. */
 function openAccessKey(
   view: View,
-  sealer: Sealer,
+  secretIn: (record: AccessKeyRecord) => string,
   id: string,
 ): { secret: string; caller: Caller } | null {
   if (!/^[A-Z0-9]{16,128}$/.test(id)) return null
@@ -53,7 +62,7 @@ function openAccessKey(
   const owner = ownerOf(view, record)
   if (owner === null) return null
   const caller = { account: record.account, ...owner, accessKeyId: id }
-  return { secret: secretOfKey(sealer, record), caller }
+  return { secret: secretIn(record), caller }
 }
 
 export function secretOfKey(sealer: Sealer, { id, sealedSecret }: AccessKeyRecord): string {

@@ -234,8 +234,12 @@ export function timeOf(timestamp: string): number | null {
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match
     .slice(1)
     .map(Number)
+  if (hour > 23 || minute > 59 || second > 59) return null
   const time = Date.UTC(year, month - 1, day, hour, minute, second)
-  return basicTime(time) === timestamp ? time : null
+  const date = new Date(time)
+  // A day that is none, and a year that JavaScript takes for one of the last century.
+  const isSame = date.getUTCMonth() === month - 1 && date.getUTCFullYear() === year
+  return isSame ? time : null
 }
 
 /** `YYYYMMDD'T'HHMMSS'Z'`. */

@@ -25,8 +25,8 @@ import type { LifecycleParts } from './keeping/lifecycle.ts'
 const LOCAL = 'local'
 /** Of the S3 engine. Never changes either. */
 const ENGINE = 'engine'
-/** Nobody watches this store: revisions that it remembers. */
-const KEEP_REVISIONS = 100
+/** Nobody watches this store. */
+const KEEP_REVISIONS = 0
 
 export interface StorageParts {
   readonly clock: Clock

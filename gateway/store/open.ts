@@ -16,7 +16,7 @@ export interface OpenStoreOptions {
   readonly log: Log
   readonly clock?: Clock
   readonly randomHex?: RandomHex
-  /** Revisions that watchers can go back; 100,000 when not given. */
+  /** Revisions that watchers can go back; 100,000 when not given; 0 when nobody watches. */
   readonly keep?: number
   /** Of SQLite: commits in a thread of their own, for programs that have other things to do. */
   readonly commitsApart?: boolean

@@ -117,7 +117,7 @@ class RedisStore implements Store {
     checkTransaction(when, then)
     const { kv, ix, rev, log, hist } = this.#keys
     const { epoch, highest } = this.#history
-    const args = [epoch, highest, this.#options.keep ?? KEEP_REVISIONS, when.length]
+    const args = [epoch, highest, Math.max(1, this.#options.keep ?? KEEP_REVISIONS), when.length]
     const words = [...when.flatMap(({ key, version }) => [key, version]), ...then.flatMap(wordsOf)]
     return await this.#writer.run(async (redis) => {
       const answer = await runScript(redis, TXN, [kv, ix, rev, log, hist], [...args, ...words])

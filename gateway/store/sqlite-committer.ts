@@ -41,11 +41,11 @@ export class Committer {
   #ends: Ends
   #ended: MalleeError | null = null
 
-  /** `file` is for messages; the log keeps `keep` revisions, at least 1. */
+  /** `file` is for messages; the log keeps `keep` revisions. */
   constructor(db: DatabaseSync, file: string, keep: number) {
     this.#db = db
     this.#file = file
-    this.#keep = Math.max(1, keep)
+    this.#keep = keep
     this.#sql = prepareWrites(db)
     this.#ends = this.#readEnds()
   }
@@ -76,7 +76,7 @@ export class Committer {
       if (this.#apply(then, revision + 1)) revision += 1
       answers.push({ ok: true, revision })
     }
-    const floor = this.#cut(revision)
+    const floor = this.#keep === 0 ? this.#note(revision) : this.#cut(revision)
     this.#sql.commit.run()
     this.#ends = { revision, floor }
     return answers
@@ -92,12 +92,25 @@ export class Committer {
     for (const op of ops) {
       if ('put' in op) {
         this.#sql.put.run(op.put, op.value, revision, revision)
-        this.#sql.append.run(revision, seq++, op.put, op.value)
+        this.#append(revision, seq++, op.put, op.value)
       } else if (Number(this.#sql.remove.run(op.del).changes) > 0) {
-        this.#sql.append.run(revision, seq++, op.del, null)
+        this.#append(revision, seq++, op.del, null)
       }
     }
     return seq > 0
+  }
+
+  #append(revision: number, seq: number, key: string, value: string | null): void {
+    if (this.#keep > 0) this.#sql.append.run(revision, seq, key, value)
+  }
+
+  /** Without a log the newest revision is all that is remembered. */
+  #note(revision: number): number {
+    if (revision > this.#ends.revision) {
+      this.#sql.append.run(revision, 0, '', null)
+      this.#sql.cut.run(revision - 1)
+    }
+    return revision
   }
 
   #cut(revision: number): number {
@@ -121,12 +134,13 @@ export class Committer {
   }
 
   #readEnds(): Ends {
-    return endsOf(this.#sql.ends.get())
+    return endsOf(this.#sql.ends.get(), this.#keep)
   }
 }
 
-/** From a row of `ends`. The newest revision is never cut off. */
-export function endsOf(row: unknown): Ends {
+/** From a row of `ends`. The newest revision is never cut off; with a `keep` of 0 it is all. */
+export function endsOf(row: unknown, keep: number): Ends {
   const { first, last } = row as { first: number | null; last: number | null }
-  return { revision: last ?? 0, floor: first === null ? 0 : first - 1 }
+  const revision = last ?? 0
+  return { revision, floor: keep === 0 ? revision : (first ?? 1) - 1 }
 }

@@ -13,6 +13,7 @@ import {
   MAX_KEY_BYTES,
   prefixEnd,
 } from './limits.ts'
+import { EntryCache } from './sqlite-cache.ts'
 import { type Commits, commitApart, commitHere } from './sqlite-commits.ts'
 import { type Ends, endsOf, MAX_BATCH, type Outcome, type Proposal } from './sqlite-committer.ts'
 import { explain, type OpenFile, openFile } from './sqlite-file.ts'
@@ -41,7 +42,10 @@ export interface SqliteOptions {
   readonly log: Log
   readonly clock?: Clock
   readonly randomHex?: RandomHex
-  /** Revisions that watchers can go back, at least 1; 100,000 when not given. */
+  /**
+   * Revisions that watchers can go back; 100,000 when not given. 0: nobody watches, and what is
+   * written is written once and not into a log as well; a watch hears only that it is too late.
+   */
   readonly keep?: number
   /** Commits in a thread of their own: the event loop goes on while the disk syncs. */
   readonly commitsApart?: boolean
@@ -72,6 +76,8 @@ class SqliteStore implements Store {
   readonly #clock: Clock
   readonly #sql: ReadStatements
   readonly #commits: Commits
+  readonly #cache = new EntryCache()
+  readonly #keep: number
   readonly #watchers = new Set<() => void>()
   /** As of the newest commit that was heard of; the file may be further. */
   #ends: Ends
@@ -92,16 +98,21 @@ class SqliteStore implements Store {
     this.#log = options.log
     this.#clock = options.clock ?? systemClock
     this.#sql = prepareReads(db)
-    this.#ends = endsOf(this.#sql.ends.get())
     const keep = options.keep ?? KEEP_REVISIONS
+    this.#keep = keep
+    this.#ends = this.#readEnds()
     const commit = options.commitsApart === true ? commitApart : commitHere
     this.#commits = commit({ db, path, keep, told: (outcome) => this.#told(outcome) })
   }
 
   async get(key: string): Promise<Entry | null> {
     this.#mustWork()
+    const known = this.#cache.get(key)
+    if (known !== undefined) return known
     const row = this.#sql.get.get(key) as unknown as Entry | undefined
-    return row === undefined ? null : { ...row }
+    const entry = row === undefined ? null : { ...row }
+    this.#cache.add(key, entry)
+    return entry
   }
 
   async list(prefix: string, options: { after?: string; limit?: number } = {}): Promise<Page> {
@@ -151,7 +162,7 @@ class SqliteStore implements Store {
       const to = Math.min(revision, seen + WATCH_PAGE)
       const rows = this.#sql.changes.all(seen, to, prefix, end) as unknown as Change[]
       // Asked afterwards: a commit that was not heard of yet may have cut the log before the rows.
-      if (seen < endsOf(this.#sql.ends.get()).floor) throw new Compacted(seen)
+      if (seen < this.#readEnds().floor) throw new Compacted(seen)
       for (const changes of byRevision(rows)) {
         yield changes
         if (signal.aborted) return
@@ -202,12 +213,14 @@ class SqliteStore implements Store {
     const batch = this.#unsent.splice(0, MAX_BATCH)
     if (batch.length === 0) return
     this.#sent.push(...batch)
+    for (const { then } of batch) this.#cache.begin(then)
     this.#commits.send(batch.map(({ when, then }) => ({ when, then })))
   }
 
   #told(outcome: Outcome): void {
     const batch = this.#sent.splice(0, outcome.count)
     this.#tellSlow(batch)
+    for (const { then } of batch) this.#cache.end(then)
     if ('refusal' in outcome) {
       this.#refuse(batch, outcome)
     } else {
@@ -234,10 +247,14 @@ class SqliteStore implements Store {
     try {
       if (isEnd) this.#end(error)
       // A thread that died may have committed more than it said.
-      else this.#ends = endsOf(this.#sql.ends.get())
+      else this.#ends = this.#readEnds()
     } catch (cause) {
       this.#end(explain(cause, this.#file).error)
     }
+  }
+
+  #readEnds(): Ends {
+    return endsOf(this.#sql.ends.get(), this.#keep)
   }
 
   #end(error: MalleeError): void {

@@ -9,6 +9,7 @@ import { type Access, accessOf, asMeant } from '../../iam/principals.ts'
 import { accessDenied } from '../../iam/refusals.ts'
 import { type Arrival, arrivalKeys } from '../../iam/request-keys.ts'
 import { type S3Asked, s3Arn, s3Asks } from '../../iam/s3-requests.ts'
+import type { Context } from '../../iam/templates.ts'
 import type { BucketRecord } from '../../store/bucket-records.ts'
 import type { State, View } from '../../store/state.ts'
 import type { S3Call } from '../wire/call.ts'
@@ -90,7 +91,11 @@ function createJudge(
   view: View,
   { caller, arrival }: GuardedCall,
 ): (ask: Ask, bucket: BucketRecord | null) => void {
-  const ofCall = arrivalKeys(arrival)
+  let arrived: Context | null = null
+  const ofCall = (): Context => {
+    arrived ??= arrivalKeys(arrival)
+    return arrived
+  }
   let known: Access | null = null
   return ({ action, resource, keys }, bucket) => {
     known ??= caller === null ? NOBODY : accessOf(view, caller)
@@ -105,14 +110,14 @@ function createJudge(
       caller === null ? known.principal : asMeant(policy?.principals ?? {}, caller, known.principal)
     const ofBucket = new Map(account === null ? [] : [['s3:resourceaccount', [account]]])
     const get = (key: string) =>
-      ofCall.get(key) ?? ofCaller.get(key) ?? keys.get(key) ?? ofBucket.get(key)
+      ofCall().get(key) ?? ofCaller.get(key) ?? keys.get(key) ?? ofBucket.get(key)
     const request = { action, resource, principal, conditions: { get } }
     const parsed = policy === undefined ? null : parsedOf(policy)
     const decision = evaluateShared(policies, { policy: parsed, account: account ?? '' }, request)
     if (decision.allowed) return
     // Strangers are told nothing of what it hangs on.
     if (!isOwn || caller === null) throw denied()
-    const conditions = new Map([...ofCall, ...ofCaller, ...keys, ...ofBucket])
+    const conditions = new Map([...ofCall(), ...ofCaller, ...keys, ...ofBucket])
     throw accessDenied({ request, conditions, decision, userId: caller.userId })
   }
 }

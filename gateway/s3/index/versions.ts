@@ -50,8 +50,10 @@ export async function versionAsked(
   versionId: string | null,
 ): Promise<StoredVersion | null> {
   if (versionId !== null) return await findVersion(draft, place, versionId)
-  const { live, marker } = await headOf(draft, place)
-  return live ?? marker
+  const { bucket, key } = place
+  // At most one of the two is there: with the usual one the other need not be looked for.
+  const live = await draft.read<StoredVersion>(objectKey(bucket, key))
+  return live ?? (await draft.read<StoredVersion>(markerKey(bucket, key)))
 }
 
 /** A version by its id, of all that the key has. */

@@ -15,7 +15,7 @@ import { codeOf, messageOf } from '../../../common/errors.ts'
 import { exec } from '../../../common/exec.ts'
 import { silentLog } from '../../../common/log.ts'
 import { openSqlite } from '../../../gateway/store/sqlite.ts'
-import type { Store } from '../../../gateway/store/store.ts'
+import { Compacted, type Store } from '../../../gateway/store/store.ts'
 
 const WRITER = fileURLToPath(import.meta.resolve('../../support/store-writer.ts'))
 const KILLS = 3
@@ -118,6 +118,33 @@ test('the log is cut at its bound and the newest revision survives', async () =>
   await second.close()
 })
 
+test('a store that nobody watches keeps the newest revision and no log', async () => {
+  const first = await openSqlite({ file, log: silentLog, keep: 3 })
+  for (let i = 1; i <= 3; i++) await first.txn([], [{ put: 'k', value: String(i) }])
+  await first.close()
+  const second = await openSqlite({ file, log: silentLog, keep: 0 })
+  const writes = [{ put: 'a', value: 'once' }, { del: 'k' }]
+  assert.deepEqual(await second.txn([], writes), { ok: true, revision: 4 })
+  assert.deepEqual(await second.txn([], [{ del: 'k' }]), { ok: true, revision: 4 })
+  const stop = new AbortController()
+  const watching = collect(second.watch('', 4, stop.signal))
+  await assert.rejects(collect(second.watch('', 3, stop.signal)), Compacted)
+  await second.txn([], [{ put: 'b', value: '2' }])
+  await assert.rejects(watching, Compacted)
+  await second.close()
+  const db = new DatabaseSync(file, { readOnly: true })
+  const rows = db.prepare('SELECT revision, key, value FROM log').all()
+  db.close()
+  assert.deepEqual(
+    rows.map((row) => ({ ...row })),
+    [{ revision: 5, key: '', value: null }],
+  )
+  const third = await openSqlite({ file, log: silentLog, keep: 0 })
+  assert.equal(await third.revision(), 5)
+  assert.equal((await third.get('a'))?.version, 4)
+  await third.close()
+})
+
 test('a backup taken by the sqlite3 way while the store is in use is whole', async () => {
   const store = await open()
   await store.txn([], [{ put: 'a', value: '1' }])
@@ -209,6 +236,12 @@ test('when the thread that commits dies, the outcome is unknown and the next one
   assert.equal((await store.get('a'))?.value, '3')
   await store.close()
 })
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = []
+  for await (const item of items) found.push(item)
+  return found
+}
 
 async function checkPairs(acknowledged: ReadonlySet<number>): Promise<void> {
   const store = await open()
