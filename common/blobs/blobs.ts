@@ -34,6 +34,11 @@ export interface BlobStore {
   read(ref: BlobRef, range?: ByteRange): AsyncIterable<Uint8Array>
   /** Done as well when it is not there. Throws MalleeError StoreUnavailable. */
   delete(id: string): Promise<void>
+  /**
+   * Gives up what writers began before that time, in milliseconds since 1970, and have not ended,
+   * where a list does not show it. Throws MalleeError StoreUnavailable.
+   */
+  abandon?(beforeMs: number): Promise<void>
   /** Everything that is there, whole or not, in no order. */
   list(): AsyncIterable<StoredBlob>
   /**

@@ -100,6 +100,19 @@ test('what the writer throws comes through, and nothing is left', async () => {
   assert.equal((await s3.listMultipartUploads({ Bucket })).Uploads, undefined)
 })
 
+test('an upload that nobody ends is given up, and nothing of others', async () => {
+  const keys = [`blobs/${randomHex(16)}`, `blobs/${randomHex(16)}`, 'blobs/other', 'elsewhere']
+  for (const Key of keys) await s3.createMultipartUpload({ Bucket, Key })
+  const left = async (): Promise<unknown[]> => {
+    const { Uploads = [] } = await s3.listMultipartUploads({ Bucket })
+    return Uploads.map(({ Key }) => Key)
+  }
+  await engine.abandon?.(systemClock.nowMs() - 60_000)
+  assert.deepEqual(await left(), keys.toSorted())
+  await engine.abandon?.(systemClock.nowMs() + 60_000)
+  assert.deepEqual(await left(), ['blobs/other', 'elsewhere'])
+})
+
 test('an engine that is away or refuses says so without its secret', async () => {
   const ref = await engine.write(inPieces(Buffer.from('x')))
   const wrong = { ...address, secret: 'wrong' }

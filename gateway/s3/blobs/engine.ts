@@ -15,6 +15,7 @@ import {
 import type { BlobRef, BlobStore, ByteRange, StoredBlob } from '../../../common/blobs/blobs.ts'
 import type { Clock, RandomHex } from '../../../common/clock.ts'
 import { codeOf, MalleeError } from '../../../common/errors.ts'
+import { giveBack } from '../../../common/lent-bytes.ts'
 import { type EngineAddress, EngineClient } from './engine-client.ts'
 
 /** Bytes of a part; S3 wants 5 MiB at least and takes 10,000. A blob is in memory up to here. */
@@ -42,6 +43,7 @@ export function openEngine(options: EngineOptions): BlobStore & { readonly close
     read: (ref, range) => read(client, ref, range ?? null),
     delete: (id) => remove(client, keyOf(id)),
     list: () => list(client),
+    abandon: (beforeMs) => abandon(client, beforeMs),
     verify: async (id) => {
       let bytes = 0
       for await (const chunk of read(client, { id, sizeBytes: null }, null)) bytes += chunk.length
@@ -69,12 +71,10 @@ async function write(
     await sending
     upload ??= await begin(client, key)
     const query = { partNumber: String(etags.length + 1), uploadId: upload }
-    sending = client
-      .call({ method: 'PUT', key, query, body: Buffer.concat(held) })
-      .then((answer) => {
-        answer.resume()
-        etags.push(answer.headers.etag ?? '')
-      })
+    sending = client.call({ method: 'PUT', key, query, body: joined(held) }).then((answer) => {
+      answer.resume()
+      etags.push(answer.headers.etag ?? '')
+    })
     sending.catch(() => undefined)
     held = []
     heldBytes = 0
@@ -89,7 +89,7 @@ async function write(
     }
     held.push(...endOf(id, sizeBytes, sums.end()))
     if (upload === null) {
-      await client.text({ method: 'PUT', key, body: Buffer.concat(held) })
+      await client.text({ method: 'PUT', key, body: joined(held) })
     } else {
       await sendPart()
       await sending
@@ -98,11 +98,18 @@ async function write(
     return { store, id, sizeBytes }
   } catch (error) {
     await sending.catch(() => undefined)
-    // Best effort: what stays is swept as nobody's, and an upload by the engine's own rules.
+    // Best effort: what stays is swept as nobody's.
     if (upload !== null) await remove(client, key, { uploadId: upload }).catch(() => undefined)
     await remove(client, key).catch(() => undefined)
     throw error
   }
+}
+
+/** In one, as it is hashed and sent; what was lent goes back. */
+function joined(held: readonly Uint8Array[]): Buffer {
+  const body = Buffer.concat(held)
+  for (const one of held) giveBack(one)
+  return body
 }
 
 async function begin(client: EngineClient, key: string): Promise<string> {
@@ -235,7 +242,7 @@ async function* list(client: EngineClient): AsyncGenerator<StoredBlob> {
     const text = await client.text({ method: 'GET', key: '', query })
     for (const [, entry = ''] of text.matchAll(/<Contents>(.*?)<\/Contents>/gs)) {
       const id = textIn(entry, 'Key').slice(PREFIX.length)
-      if (!/^[0-9a-f]{32}$/.test(id)) continue
+      if (!isKey(textIn(entry, 'Key'))) continue
       const writtenAtMs = Date.parse(textIn(entry, 'LastModified'))
       yield { id, sizeBytes: Number(textIn(entry, 'Size')), writtenAtMs }
     }
@@ -243,9 +250,31 @@ async function* list(client: EngineClient): AsyncGenerator<StoredBlob> {
   } while (token !== undefined)
 }
 
+/** Uploads of a gateway that died. */
+async function abandon(client: EngineClient, beforeMs: number): Promise<void> {
+  let marker: Readonly<Record<string, string>> | null = {}
+  while (marker !== null) {
+    const query = { uploads: '', prefix: PREFIX, ...marker }
+    const text = await client.text({ method: 'GET', key: '', query })
+    for (const [, entry = ''] of text.matchAll(/<Upload>(.*?)<\/Upload>/gs)) {
+      const key = textIn(entry, 'Key')
+      const isOld = Date.parse(textIn(entry, 'Initiated')) < beforeMs
+      // Whatever an engine lists, nothing but ours is given up.
+      if (isOld && isKey(key)) await remove(client, key, { uploadId: textIn(entry, 'UploadId') })
+    }
+    const next = { 'key-marker': textIn(text, 'NextKeyMarker') }
+    const isMore = textIn(text, 'IsTruncated') === 'true' && next['key-marker'] !== ''
+    marker = isMore ? { ...next, 'upload-id-marker': textIn(text, 'NextUploadIdMarker') } : null
+  }
+}
+
 function textIn(xml: string, name: string): string {
   const text = new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml)?.[1] ?? ''
   return text.replaceAll('&quot;', '"').replaceAll('&amp;', '&')
+}
+
+function isKey(key: string): boolean {
+  return key.startsWith(PREFIX) && /^[0-9a-f]{32}$/.test(key.slice(PREFIX.length))
 }
 
 function keyOf(id: string): string {

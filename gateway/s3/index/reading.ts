@@ -5,13 +5,17 @@ import { MalleeError } from '../../../common/errors.ts'
 import type { Store } from '../../store/store.ts'
 import { Draft, holds } from './commits.ts'
 import type { StoredVersion } from './garbage.ts'
+import { inlineBytes } from './inline.ts'
 import { inlineKey, manifestPrefix } from './keys.ts'
 import type { ObjectPart, ObjectVersion, ReadObject } from './objects.ts'
 import { type Place, versionAsked } from './versions.ts'
 
 const MAX_TRIES = 50
 
-/** A version (null: the current one) with its parts; with its inline bytes when asked for. */
+/**
+ * A version (null: the current one) with its parts; with its inline bytes when asked for. Throws
+ * DataCorrupt when they are not as they were written.
+ */
 export async function readVersion(
   store: Store,
   place: Place,
@@ -45,12 +49,12 @@ async function partsOf(
   return all.length === partsCount ? all : null
 }
 
-/** Undefined: they are gone already. */
+/** Undefined: they are gone already. Throws DataCorrupt. */
 async function bytesOf(
   store: Store,
   { bucket, inlineId }: StoredVersion,
 ): Promise<Uint8Array | null | undefined> {
   if (inlineId === undefined) return null
   const row = await store.get(inlineKey(bucket, inlineId))
-  return row === null ? undefined : Buffer.from(row.value, 'base64')
+  return row === null ? undefined : inlineBytes(inlineId, row.value)
 }

@@ -3,6 +3,7 @@
 import { MalleeError } from '../../../common/errors.ts'
 import type { Draft } from './commits.ts'
 import { claim, type Moment, type StoredVersion } from './garbage.ts'
+import { inlineRow } from './inline.ts'
 import { closedKey, inlineKey, manifestKey } from './keys.ts'
 import {
   MAX_OBJECT_KEY_BYTES,
@@ -61,7 +62,7 @@ export async function putObject(
   const rows = { ...fields, isDeleteMarker: false }
   const inlineId = inline === undefined ? undefined : moment.randomHex(ID_BYTES)
   if (inline !== undefined && inlineId !== undefined) {
-    draft.putText(inlineKey(bucket, inlineId), Buffer.from(inline).toString('base64'))
+    draft.putText(inlineKey(bucket, inlineId), inlineRow(inlineId, inline))
   }
   if (uploadId === null) {
     const owner = { bucket, key }

@@ -17,8 +17,9 @@ import {
   tendLifecycles,
 } from './lifecycle.ts'
 import { moveBucket } from './move.ts'
-import { type OrphanParts, type Swept, sweepOrphans } from './orphans.ts'
-import { type Damage, damageOf, lastRound, type ScrubRound, scrub } from './scrub.ts'
+import { ORPHAN_AGE_MS, type OrphanParts, type Swept, sweepOrphans } from './orphans.ts'
+import { type Damage, damageOf, INDEX, lastRound, type ScrubRound, scrub } from './scrub.ts'
+import { scrubIndex } from './scrub-index.ts'
 import { measureUsage, type Usage } from './usage.ts'
 
 const GARBAGE_EVERY_MS = 60_000
@@ -99,7 +100,10 @@ export function keepObjects(parts: KeeperParts): Keeper {
       if (signal.aborted) return
       metrics.setObjects(sumOf(usage))
       const all = []
-      for (const one of blobs.values()) all.push(await sweepOrphans(parts, one, signal))
+      for (const one of blobs.values()) {
+        all.push(await sweepOrphans(parts, one, signal))
+        await one.abandon?.(clock.nowMs() - ORPHAN_AGE_MS)
+      }
       if (signal.aborted) return
       metrics.setBlobs({ blobs: sum(all, 'blobs'), bytes: sum(all, 'bytes') })
       metrics.orphansRemoved(sum(all, 'orphans'))
@@ -116,7 +120,7 @@ export function keepObjects(parts: KeeperParts): Keeper {
       disks: disks(),
       scrubs: Object.fromEntries(
         await Promise.all(
-          [...blobs.keys()].map(async (name) => [name, await lastRound(store, name)]),
+          [...blobs.keys(), INDEX].map(async (name) => [name, await lastRound(store, name)]),
         ),
       ),
       damage: await damageIn(parts),
@@ -168,12 +172,16 @@ async function tendScrub(parts: KeeperParts, signal: AbortSignal): Promise<void>
     await clock.sleep((sizeBytes / SCRUB_BYTES_PER_S) * 1000, signal)
     if (signal.aborted) throw ended
   }
-  for (const one of blobs.values()) {
-    const last = await lastRound(store, one.name)
+  const rounds: [name: string, run: () => Promise<unknown>][] = [...blobs.values()].map((one) => [
+    one.name,
+    () => scrub({ ...parts, pace }, one),
+  ])
+  for (const [name, run] of [...rounds, [INDEX, () => scrubIndex({ ...parts, pace })] as const]) {
+    const last = await lastRound(store, name)
     const isDue = last === null || clock.nowMs() - last.startedAtMs >= SCRUB_EVERY_MS
     if (last?.endedAtMs !== null && !isDue) continue
     try {
-      await scrub({ ...parts, pace }, one)
+      await run()
     } catch (error) {
       if (error !== ended) throw error
     }
@@ -182,7 +190,7 @@ async function tendScrub(parts: KeeperParts, signal: AbortSignal): Promise<void>
 }
 
 async function damageIn({ store, blobs }: KeeperParts): Promise<readonly Damage[]> {
-  return (await Promise.all([...blobs.keys()].map((name) => damageOf(store, name)))).flat()
+  return (await Promise.all([...blobs.keys(), INDEX].map((name) => damageOf(store, name)))).flat()
 }
 
 function sumOf(usage: ReadonlyMap<string, Usage>): Usage {

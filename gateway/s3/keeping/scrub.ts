@@ -7,11 +7,13 @@ import { codeOf, messageOf } from '../../../common/errors.ts'
 import type { Log } from '../../../common/log.ts'
 import type { Store } from '../../store/store.ts'
 import type { BlobOwner } from '../index/garbage.ts'
-import { blobKey, damageKey, scrubKey } from '../index/keys.ts'
+import { blobKey, damageKey, inlineKey, scrubKey } from '../index/keys.ts'
 
 /** Blobs between two notes of where a round is: what a restart may read again. */
 const PAGE = 100
 const PAGE_OF_DAMAGE = 1_000
+/** In the place of a store's name, for bytes that are in rows of the index. */
+export const INDEX = 'index'
 
 export interface ScrubParts {
   readonly store: Store
@@ -84,7 +86,9 @@ export async function damageOf(store: Store, name: string): Promise<readonly Dam
   const found = page.entries.map(({ key, value }) => ({ key, damage: JSON.parse(value) as Damage }))
   const gone: string[] = []
   for (const { key, damage } of found) {
-    if ((await store.get(blobKey(name, damage.blob))) === null) gone.push(key)
+    const { bucket, blob } = damage
+    const row = name === INDEX ? inlineKey(bucket, blob) : blobKey(name, blob)
+    if ((await store.get(row)) === null) gone.push(key)
   }
   await store.txn(
     [],

@@ -18,11 +18,15 @@ import type { RunningCall, S3Options, S3Request } from './running.ts'
 import { countedOut, hostIdOf, servedOf, startTally } from './served.ts'
 import { createSteps } from './steps.ts'
 import { type Target, targetOf } from './target.ts'
-import { checkHead, parseQuery, withoutChunking } from './values.ts'
+import { checkHead, missingHeader, parseQuery, withoutChunking } from './values.ts'
 
 const PREFLIGHT = 'OPTIONS'
 /** 10,000 parts with a checksum each, or 1,000 keys of 1,024 bytes of which each is escaped. */
 const MAX_DOCUMENT_BYTES = 4 << 20
+
+/** Their documents must be vouched for, signed or not (S3 API reference, DeleteObjects). */
+const NEED_SUMS: ReadonlySet<string> = new Set(['DeleteObjects'])
+const ANY_SUM = 'Content-MD5 OR x-amz-checksum-*'
 
 /** Resolves when the answer was sent, whatever happened. */
 export function createS3Calls(options: S3Options): (request: S3Request) => Promise<void> {
@@ -98,7 +102,9 @@ export function createS3Calls(options: S3Options): (request: S3Request) => Promi
     const known = hasBody || isStream ? headers : new Map([...headers, ['content-length', ['0']]])
     const expected = expectedOf(known, proof, ownSums.has(call.operation))
     const maxBytes = isStream ? MAX_BODY_BYTES : MAX_DOCUMENT_BYTES
-    const { sizeBytes } = expected
+    const { sizeBytes, md5, algorithm } = expected
+    const isVouchedFor = md5 !== null || algorithm !== null
+    if (NEED_SUMS.has(call.operation) && !isVouchedFor) throw missingHeader(ANY_SUM)
     if (sizeBytes !== null && sizeBytes > maxBytes) throw tooLarge(sizeBytes, maxBytes)
     return createBody({ raw: rawBody(call, clock), isOurs: true, proof, expected, maxBytes })
   }

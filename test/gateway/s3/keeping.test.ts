@@ -9,7 +9,8 @@ import { READERS_GRACE_MS } from '../../../gateway/s3/index/garbage.ts'
 import type { NewObject, Upload, UploadPart } from '../../../gateway/s3/index/objects.ts'
 import { countGarbage, workOffGarbage } from '../../../gateway/s3/keeping/garbage.ts'
 import { ORPHAN_AGE_MS, sweepOrphans } from '../../../gateway/s3/keeping/orphans.ts'
-import { damageOf, lastRound, scrub } from '../../../gateway/s3/keeping/scrub.ts'
+import { damageOf, INDEX, lastRound, scrub } from '../../../gateway/s3/keeping/scrub.ts'
+import { scrubIndex } from '../../../gateway/s3/keeping/scrub-index.ts'
 import { measureUsage } from '../../../gateway/s3/keeping/usage.ts'
 import { redisMaker, type StoreMaker, sqliteMaker } from '../store/stores.ts'
 import { BUCKET, plain, small } from './index-support.ts'
@@ -196,6 +197,45 @@ for (const [name, makerOf] of [
       await scrub({ store, clock, log: silentLog, pace }, blobs)
       assert.equal(seen.length, 170, 'the first 100 are not read again')
       assert.equal((await lastRound(store, 'local'))?.blobs, 150)
+    })
+
+    test('bytes in the index that changed are not given, and are found', async (t) => {
+      const { index, store, clock } = await fresh(t)
+      const rows: { key: string; value: string }[] = []
+      for (const key of ['a', 'b', 'well', 'old']) {
+        await index.put(small(key, `${key} ${key}`), { versioning: 'enabled' })
+        const all = (await store.list('inline/')).entries
+        rows.push(all.find((one) => !rows.some((row) => row.key === one.key)) ?? assert.fail())
+      }
+      const [a, b, , old] = rows
+      assert.ok(a && b && old)
+      // One in the place of another, one changed, and one from before there were checksums.
+      const changed = b.value.replace(/.(?==*$)/, (last) => (last === 'A' ? 'Q' : 'A'))
+      const bare = old.value.slice(old.value.indexOf(':') + 1)
+      await store.txn(
+        [],
+        [
+          { put: a.key, value: b.value },
+          { put: b.key, value: changed },
+          { put: old.key, value: bare },
+        ],
+      )
+      for (const key of ['a', 'b']) {
+        await assert.rejects(index.read(BUCKET, key, null), { code: 'DataCorrupt' })
+      }
+      const whole = await index.read(BUCKET, 'old', null)
+      assert.equal(String(whole?.inline), 'old old')
+      const pace = async (): Promise<void> => undefined
+      const round = await scrubIndex({ store, clock, log: silentLog, pace })
+      assert.equal(round.blobs, 4)
+      const damage = await damageOf(store, INDEX)
+      assert.deepEqual(damage.map(({ bucket, key }) => [bucket, key]).sort(), [
+        [BUCKET, 'a'],
+        [BUCKET, 'b'],
+      ])
+      await store.txn([], [{ put: a.key, value: a.value }, { del: b.key }])
+      await scrubIndex({ store, clock, log: silentLog, pace })
+      assert.deepEqual(await damageOf(store, INDEX), [])
     })
 
     test('usage counts every version once', async (t) => {

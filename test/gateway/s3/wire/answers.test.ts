@@ -1,6 +1,7 @@
 // Answers on their way out: at the client's pace, whole or visibly not, and within time.
 
 import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
@@ -127,3 +128,27 @@ for (const [what, head] of [
     )
   })
 }
+
+test('a list of objects to delete needs a sum of its own beside the signature', async (t) => {
+  const asked: unknown[] = []
+  const { port } = await startS3(t, {
+    DeleteObjects: async ({ input }) => {
+      asked.push(input.Delete?.Objects)
+      return { output: {} }
+    },
+  })
+  const body = '<Delete><Object><Key>a</Key></Object></Delete>'
+  const wish = { method: 'POST', path: '/bucket', query: 'delete=', body }
+  const refused = await call(port, wish)
+  assert.deepEqual([refused.status, elementIn(refused)], [400, 'InvalidRequest'])
+  assert.match(refused.text, /this request: Content-MD5 OR x-amz-checksum-\*</)
+  assert.deepEqual(asked, [])
+  const sha1 = hash('sha1', body, 'base64')
+  for (const headers of [
+    { 'content-md5': hash('md5', body, 'base64') },
+    { 'x-amz-checksum-sha1': sha1 },
+  ]) {
+    assert.equal((await call(port, { ...wish, headers })).status, 200)
+  }
+  assert.equal(asked.length, 2)
+})
