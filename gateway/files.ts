@@ -31,6 +31,8 @@ export interface GatewayConfig {
   readonly objectDirs: readonly string[]
   /** Names, separated by commas, under which a bucket has a host of its own: `<bucket>.<name>`. */
   readonly s3Domains: string
+  /** Likewise, where it is a website; always also `s3-website.` before each of `s3Domains`. */
+  readonly s3WebsiteDomains: string
   /** Whether S3 takes Signature Version 2 too, which covers less: for old clients. */
   readonly s3SignatureV2: 'on' | 'off'
   /** S3 engine for the bytes of objects, `http://KEY:SECRET@host:port/bucket`; '' without. */
@@ -68,6 +70,7 @@ const DEFAULTS: GatewayConfig = {
   objectDirs: [],
   objectEngine: '',
   s3Domains: '',
+  s3WebsiteDomains: '',
   objectEncryption: 'off',
   customerKeysOverHttp: 'off',
   s3SignatureV2: 'off',
@@ -183,9 +186,11 @@ function check(file: string, config: GatewayConfig): GatewayConfig {
       throw bad(file, name, `is ${JSON.stringify(config[name])}, neither on nor off`)
     }
   }
-  if (typeof config.s3Domains !== 'string' || !DOMAINS.test(config.s3Domains)) {
-    const shown = JSON.stringify(config.s3Domains)
-    throw bad(file, 's3Domains', `is ${shown}, not names of hosts, separated by commas`)
+  for (const name of ['s3Domains', 's3WebsiteDomains'] as const) {
+    const names = config[name]
+    if (typeof names === 'string' && DOMAINS.test(names)) continue
+    const shown = JSON.stringify(names)
+    throw bad(file, name, `is ${shown}, not names of hosts, separated by commas`)
   }
   const { reachableAt } = config
   if (reachableAt !== null && (typeof reachableAt !== 'string' || reachableAt === '')) {

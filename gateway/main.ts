@@ -248,11 +248,9 @@ async function openGateway(
   const { index, blobsFor, storeOf } = storage
   const where = { index, blobsFor, storeOf, sealing: sealingFor(config, sealer, randomHex) }
   const our = { state, randomHex, region: cloud.region }
-  const { s3Domains: domains, lifecycleDayMs, s3SignatureV2 } = config
-  const s3 = s3Service({
-    ...{ ...our, ...where, tellTarget: storage.events.tell, lifecycleDayMs },
-    ...{ domains, acceptsV2: s3SignatureV2 === 'on' },
-  })
+  const { lifecycleDayMs } = config
+  const tellTarget = storage.events.tell
+  const s3 = s3Service({ ...our, ...where, tellTarget, lifecycleDayMs, config })
   const api = createApiServer({
     ...door,
     ...serviceHandlers({

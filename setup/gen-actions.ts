@@ -21,7 +21,7 @@ const TITLES: Readonly<Record<AnyService, string>> = {
 }
 
 // Nothing is called: the names of the handlers are all that is read.
-const { handlers: s3 } = s3Service({ domains: '' } as S3Parts)
+const { handlers: s3 } = s3Service({ config: { s3Domains: '', s3WebsiteDomains: '' } } as S3Parts)
 const HANDLERS = { ...serviceHandlers({} as ServiceParts), s3 }
 type Notes = Readonly<Record<string, string | undefined>>
 const DIFFERS: Readonly<Partial<Record<AnyService, Notes>>> = {

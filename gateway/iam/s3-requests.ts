@@ -154,6 +154,7 @@ const KEYS: readonly (readonly [key: string, member: string])[] = [
   ['s3:x-amz-server-side-encryption-aws-kms-key-id', 'SSEKMSKeyId'],
   ['s3:x-amz-server-side-encryption-customer-algorithm', 'SSECustomerAlgorithm'],
   ['s3:x-amz-storage-class', 'StorageClass'],
+  ['s3:x-amz-website-redirect-location', 'WebsiteRedirectLocation'],
   ['s3:x-amz-object-ownership', 'ObjectOwnership'],
 ]
 

@@ -20,7 +20,6 @@ export const S3_DEVIATIONS: { readonly [K in keyof S3Handlers]?: string } = {
   GetBucketOwnershipControls: ENFORCED,
   GetBucketReplication: NONE_HERE,
   GetBucketRequestPayment: 'always the owner',
-  GetBucketWebsite: NONE_HERE,
   PutBucketAcl: 'always `AccessControlListNotSupported`',
   PutBucketEncryption: 'takes `AES256` only: there is no KMS',
   PutBucketLifecycleConfiguration: 'no transitions: there is one storage class',

@@ -23,6 +23,8 @@ export interface BucketRecord {
   readonly publicAccess?: PublicAccessBlock
   /** What pages of other origins may do with it; absent without any. */
   readonly cors?: readonly CorsRule[]
+  /** How it is served as a website; absent when it is none. */
+  readonly website?: WebsiteRecord
   /** Who is told of changes of its objects; absent without any. */
   readonly notifications?: readonly NotificationRule[]
   /** Versions can be locked in it; once that is so, it stays so. */
@@ -123,6 +125,32 @@ export interface NotificationRule {
   /** Of the keys that it is about; '' for all. */
   readonly prefix: string
   readonly suffix: string
+}
+
+export interface WebsiteRecord {
+  /** To where every request is sent; nothing else is there then. */
+  readonly redirectAll?: Pick<WebsiteRule, 'protocol'> & { readonly host: string }
+  /** What a folder's page is called, without a slash. */
+  readonly indexSuffix?: string
+  /** The page of errors below 500. */
+  readonly errorKey?: string
+  readonly rules?: readonly WebsiteRule[]
+}
+
+/** A redirect. The first rule that fits counts. */
+export interface WebsiteRule {
+  /** With which a key begins. */
+  readonly prefix?: string
+  /** Asked only after the page came to this status. */
+  readonly errorStatus?: number
+  /** The one that was asked when absent, as the protocol. */
+  readonly host?: string
+  readonly protocol?: 'http' | 'https'
+  /** 301 when absent. */
+  readonly status?: number
+  /** In place of the key, or of the prefix. */
+  readonly key?: string
+  readonly keyPrefix?: string
 }
 
 export interface BucketRecords {

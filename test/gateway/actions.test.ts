@@ -26,7 +26,9 @@ import { startEndpoint } from './http/support.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const HANDLERS = serviceHandlers({} as ServiceParts)
-const { handlers: S3_HANDLERS } = s3Service({ domains: '' } as S3Parts)
+const { handlers: S3_HANDLERS } = s3Service({
+  config: { s3Domains: '', s3WebsiteDomains: '' },
+} as S3Parts)
 /** Calls at once. */
 const LANES = 8
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' }

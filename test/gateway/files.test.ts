@@ -44,6 +44,9 @@ test('readConfig takes names for the hosts of buckets, and nothing else', async 
   for (const bad of ['https://s3.example', 'a b', 'a,,b', 7]) {
     const file = await fileOf(t, { s3Domains: bad })
     await assert.rejects(readConfig(file, {}, {}), { code: 'BadConfig', message: /s3Domains/ })
+    const env = { MALLEE_S3_WEBSITE_DOMAINS: String(bad) }
+    const refused = { code: 'BadConfig', message: /s3WebsiteDomains/ }
+    if (bad !== 7) await assert.rejects(readConfig(await fileOf(t, {}), {}, env), refused)
   }
 })
 

@@ -16,10 +16,6 @@ const NOT_THERE = {
     'ReplicationConfigurationNotFoundError',
     'The replication configuration was not found',
   ],
-  GetBucketWebsite: [
-    'NoSuchWebsiteConfiguration',
-    'The specified bucket does not have a website configuration',
-  ],
   GetBucketAnalyticsConfiguration: NO_CONFIGURATION,
   GetBucketIntelligentTieringConfiguration: NO_CONFIGURATION,
   GetBucketInventoryConfiguration: NO_CONFIGURATION,

@@ -12,6 +12,7 @@ import { policyHandlers } from './policy.ts'
 import { publicAccessHandlers } from './public-access.ts'
 import { taggingHandlers } from './tagging.ts'
 import { versioningHandlers } from './versioning.ts'
+import { websiteHandlers } from './website.ts'
 
 export function bucketHandlers(
   parts: LifeParts & NotificationParts & BucketEncryptionParts,
@@ -23,6 +24,7 @@ export function bucketHandlers(
     ...policyHandlers(parts),
     ...publicAccessHandlers(parts),
     ...corsHandlers(parts),
+    ...websiteHandlers(parts),
     ...objectLockHandlers(parts),
     ...lifecycleHandlers(parts),
     ...notificationHandlers(parts),

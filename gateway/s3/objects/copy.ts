@@ -6,7 +6,7 @@ import type { Checksum, ObjectFields } from '../index/objects.ts'
 import type { ChecksumAlgorithm, S3Call, S3Handlers, S3Inputs } from '../wire/call.ts'
 import { startSum } from '../wire/checksums.ts'
 import { S3Error } from '../wire/error.ts'
-import { invalidArgument } from '../wire/values.ts'
+import { invalidArgument, REDIRECT } from '../wire/values.ts'
 import { bytesOf, committed, type Taken, takeBytes, WHOLE } from './bytes.ts'
 import { writeCheck } from './conditions.ts'
 import { dataKeyFor, etagOf, newEncryption, shownEncryption } from './encryption.ts'
@@ -120,16 +120,27 @@ function propertiesFor(
   directive('x-amz-metadata-directive', MetadataDirective)
   directive('x-amz-tagging-directive', TaggingDirective)
   const isItself = asked.bucket.id === to?.id && asked.key === input.Key && versionId === ''
-  const isSealed = (input.ServerSideEncryption ?? input.SSECustomerAlgorithm) !== undefined
-  if (isItself && MetadataDirective === 'COPY' && !isSealed) {
+  const { ServerSideEncryption, SSECustomerAlgorithm, WebsiteRedirectLocation } = input
+  const change = ServerSideEncryption ?? SSECustomerAlgorithm ?? WebsiteRedirectLocation
+  if (isItself && MetadataDirective === 'COPY' && change === undefined) {
     const message =
       "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes."
     throw new S3Error('InvalidRequest', message, 400)
   }
   const replaced = propertiesOf(input)
-  const { headers, metadata } = MetadataDirective === 'COPY' ? version : replaced
+  const isCopied = MetadataDirective === 'COPY'
+  const { metadata } = isCopied ? version : replaced
+  const headers = isCopied ? withRedirectOf(version.headers, replaced.headers) : replaced.headers
   const tags = TaggingDirective === 'COPY' ? version.tags : replaced.tags
   return { headers, metadata, ...(tags !== undefined && { tags }) }
+}
+
+/** Where a website sends to is no metadata that goes along. */
+function withRedirectOf(
+  { [REDIRECT]: _, ...headers }: ObjectFields['headers'],
+  { [REDIRECT]: own }: ObjectFields['headers'],
+): ObjectFields['headers'] {
+  return own === undefined ? headers : { ...headers, [REDIRECT]: own }
 }
 
 function directive(name: string, value: string): void {

@@ -4,7 +4,7 @@
 import { checkTags } from '../buckets/tagging.ts'
 import type { Checksum, ObjectEntry, ObjectFields } from '../index/objects.ts'
 import { notImplemented, S3Error } from '../wire/error.ts'
-import { invalidArgument } from '../wire/values.ts'
+import { invalidArgument, REDIRECT } from '../wire/values.ts'
 
 /** Members of the inputs that become headers of the object. */
 interface Described {
@@ -16,6 +16,7 @@ interface Described {
   readonly Expires?: Date | undefined
   readonly Metadata?: Record<string, string> | undefined
   readonly Tagging?: string | undefined
+  readonly WebsiteRedirectLocation?: string | undefined
 }
 
 /** Members that nothing here can fulfil. */
@@ -26,7 +27,6 @@ interface Wished {
   readonly GrantReadACP?: string | undefined
   readonly GrantWriteACP?: string | undefined
   readonly StorageClass?: string | undefined
-  readonly WebsiteRedirectLocation?: string | undefined
   readonly WriteOffsetBytes?: number | undefined
   readonly ObjectLockEventHold?: string | undefined
   readonly ObjectLockEventHoldDurationDays?: number | undefined
@@ -37,10 +37,11 @@ const DEFAULT_TYPE = 'binary/octet-stream'
 /** Names and values together, in bytes (S3 user guide, "Working with object metadata"). */
 const MAX_METADATA = 2_048
 const MAX_TAGS = 10
+const MAX_REDIRECT = 2_048
 /** Canned ACLs that say no more than that the bucket's owner has everything. */
 const OWNERS_ACLS = new Set(['private', 'bucket-owner-full-control'])
 
-/** Throws MetadataTooLarge, InvalidTag, BadRequest. */
+/** Throws MetadataTooLarge, InvalidTag, BadRequest, InvalidRedirectLocation. */
 export function propertiesOf(
   input: Described,
 ): Pick<ObjectFields, 'headers' | 'metadata' | 'tags'> {
@@ -52,6 +53,7 @@ export function propertiesOf(
     ...given('content-encoding', input.ContentEncoding),
     ...given('content-language', input.ContentLanguage),
     ...given('expires', Expires?.toUTCString()),
+    ...given(REDIRECT, checkRedirect(input.WebsiteRedirectLocation)),
   }
   const bytes = Object.entries(Metadata).reduce(
     (sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value),
@@ -64,6 +66,17 @@ export function propertiesOf(
   }
   const tags = tagsIn(Tagging)
   return { headers, metadata: Metadata, ...(tags !== undefined && { tags }) }
+}
+
+/** To where a website sends whoever asks for the object. */
+function checkRedirect(location: string | undefined): string | undefined {
+  if (location === undefined) return undefined
+  const isPlace = /^(?:https?:\/\/|\/)/.test(location)
+  if (isPlace && location.length <= MAX_REDIRECT) return location
+  const message = isPlace
+    ? `The length of website redirect location cannot exceed ${MAX_REDIRECT} characters.`
+    : "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."
+  throw new S3Error('InvalidRedirectLocation', message, 400)
 }
 
 /** Throws for what would be promised and not kept. */
@@ -81,7 +94,6 @@ export function refuseWishes(input: Wished): void {
   }
   const { ObjectLockEventHoldDurationDays: days, ObjectLockEventHoldDurationYears: years } = input
   if (input.ObjectLockEventHold ?? days ?? years) throw notImplemented('event holds')
-  if (input.WebsiteRedirectLocation !== undefined) throw notImplemented('website redirects')
   if (input.WriteOffsetBytes !== undefined) throw notImplemented('appending to objects')
 }
 
@@ -111,6 +123,7 @@ export function described({ headers, metadata }: Pick<ObjectFields, 'headers' | 
     ...given('ContentLanguage', headers['content-language']),
     ...given('ContentType', headers['content-type']),
     ...(expires !== undefined && { Expires: new Date(expires) }),
+    ...given('WebsiteRedirectLocation', headers[REDIRECT]),
     ...(Object.keys(metadata).length > 0 && { Metadata: { ...metadata } }),
   }
 }

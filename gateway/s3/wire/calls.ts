@@ -17,8 +17,9 @@ import { createRouter, type Level } from './route.ts'
 import type { RunningCall, S3Options, S3Request } from './running.ts'
 import { countedOut, hostIdOf, servedOf, startTally } from './served.ts'
 import { createSteps } from './steps.ts'
-import { type Target, targetOf } from './target.ts'
+import { bucketOfHost, type Target, targetOf } from './target.ts'
 import { checkHead, missingHeader, parseQuery, withoutChunking } from './values.ts'
+import { createWebsite, errorPage } from './website.ts'
 
 const PREFLIGHT = 'OPTIONS'
 /** 10,000 parts with a checksum each, or 1,000 keys of 1,024 bytes of which each is escaped. */
@@ -43,6 +44,10 @@ export function createS3Calls(options: S3Options): (request: S3Request) => Promi
   const accounting = createAccounting(options)
   const steps = createSteps(options)
   const postObject = createPostObject({ decoder, encode, steps, signing, clock })
+  const { websites } = options
+  const websiteDomains = websites?.domains ?? []
+  const website =
+    websites === undefined ? null : createWebsite({ ...websites, decoder, encode, steps })
 
   async function run(call: RunningCall): Promise<Answer> {
     const { message } = call.request
@@ -53,13 +58,19 @@ export function createS3Calls(options: S3Options): (request: S3Request) => Promi
     const mark = url.indexOf('?')
     const path = mark < 0 ? url : url.slice(0, mark)
     const query = mark < 0 ? '' : url.slice(mark + 1)
-    const target = targetOf(headers.get('host')?.[0] ?? '', path, options.domains)
+    const host = headers.get('host')?.[0] ?? ''
+    const site = bucketOfHost(host, websiteDomains)
+    if (site !== null) call.refusal = async (error) => errorPage(call, error)
+    const target = targetOf(host, path, site === null ? options.domains : websiteDomains)
     call.target = target
     call.level = levelOf(target)
     if (method === PREFLIGHT) {
       return { status: 200, headers: options.cors.preflight(target.bucket, headers), body: '' }
     }
     call.forBrowsers = options.cors.headers(target.bucket, method, headers)
+    if (website !== null && site !== null) {
+      return await website(call, site, { method, path, query, headers })
+    }
     const parameters = parseQuery(query)
     if (isForm(method, call.level, parameters, headers)) return await postObject(call, headers)
     const routed = attempt(() => route({ method, level: call.level, query: parameters, headers }))
@@ -117,7 +128,7 @@ export function createS3Calls(options: S3Options): (request: S3Request) => Promi
       return [answer, null]
     } catch (thrown) {
       const error = await accounting.failed(call, thrown)
-      return [errorAnswer(call, error), error.code]
+      return [await call.refusal(error), error.code]
     }
   }
 
@@ -141,13 +152,15 @@ function newCall(
   { requestId, clock, served }: Pick<S3Options, 'requestId' | 'clock' | 'served'>,
 ): RunningCall {
   const startedAtMs = clock.nowMs()
-  return {
+  const call: RunningCall = {
     ...{ requestId: requestId(), startedAtMs, request },
     tally: startTally(served !== undefined, startedAtMs),
     ...{ operation: UNKNOWN, level: 'service', target: { bucket: null, key: null } },
     ...{ signature: null, accessKeyId: '', userAgent: '', caller: null },
     ...{ input: null, body: null, output: null, forBrowsers: {}, cameToNothing: () => undefined },
+    refusal: async (error) => errorAnswer(call, error),
   }
+  return call
 }
 
 /** Of uploads, and of documents: those of CompleteMultipartUpload are the object's. */

@@ -27,11 +27,12 @@ export function serveS3(
   isOthers: (url: string) => boolean,
 ): void {
   const answer = createS3Calls(options)
+  const domains = [...options.domains, ...(options.websites?.domains ?? [])]
   const others = server.listeners('request') as Listener[]
   server.removeAllListeners('request')
 
   function take(message: IncomingMessage, response: ServerResponse, waits: boolean): void {
-    if (!isS3(message, options.domains) || isOthers(message.url ?? '')) {
+    if (!isS3(message, domains) || isOthers(message.url ?? '')) {
       if (waits) response.writeContinue()
       for (const other of others) other.call(server, message, response)
       return

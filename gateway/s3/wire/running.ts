@@ -12,8 +12,11 @@ import type { KeyUse } from '../../iam/key-uses.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { Guard } from '../buckets/access.ts'
 import type { Cors } from '../buckets/cors.ts'
+import type { SiteOf } from '../buckets/website.ts'
+import type { Answer } from './answer.ts'
 import type { Signature } from './authenticate.ts'
 import type { S3Body, S3Handlers } from './call.ts'
+import type { S3Error } from './error.ts'
 import type { Level } from './route.ts'
 import type { Served, Tally } from './served.ts'
 import type { Target } from './target.ts'
@@ -38,12 +41,21 @@ export interface S3Options {
   readonly metrics: Metrics
   /** A fresh UUID. */
   readonly requestId: () => string
+  /** Absent: there are none. */
+  readonly websites?: Websites
+}
+
+/** Buckets as websites. */
+export interface Websites {
+  /** Names under which a bucket is one: `<bucket>.<name>`, in lower case. */
+  readonly domains: readonly string[]
+  readonly siteOf: SiteOf
 }
 
 /** What is S3's own of that. */
 export type S3Service = Pick<
   S3Options,
-  'handlers' | 'guard' | 'cors' | 'domains' | 'acceptsV2' | 'served'
+  'handlers' | 'guard' | 'cors' | 'domains' | 'websites' | 'acceptsV2' | 'served'
 >
 
 /** A request, and how its body is asked for when the client waits to be told. */
@@ -77,4 +89,6 @@ export interface RunningCall {
   /** Of every answer, for pages of other origins. */
   forBrowsers: Readonly<Record<string, string>>
   cameToNothing: () => void
+  /** How who asked is told of an error. */
+  refusal: (error: S3Error) => Promise<Answer>
 }

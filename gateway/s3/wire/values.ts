@@ -4,6 +4,8 @@
 import { MAX_SKEW_MS } from '../../http/sigv4.ts'
 import { S3Error } from './error.ts'
 
+/** To where a website sends whoever asks for the object: one of its headers. */
+export const REDIRECT = 'x-amz-website-redirect-location'
 const MAX_SHOWN = 200
 /** Of URL and headers; metadata may have 2 KiB of it. */
 const MAX_HEAD_BYTES = 32 << 10
