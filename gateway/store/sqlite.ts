@@ -17,7 +17,7 @@ import { EntryCache } from './sqlite-cache.ts'
 import { type Commits, commitApart, commitHere } from './sqlite-commits.ts'
 import { type Ends, endsOf, MAX_BATCH, type Outcome, type Proposal } from './sqlite-committer.ts'
 import { explain, type OpenFile, openFile } from './sqlite-file.ts'
-import { byRevision, prepareReads, type ReadStatements } from './sqlite-statements.ts'
+import { byRevision, entryOf, prepareReads, type ReadStatements } from './sqlite-statements.ts'
 import {
   type Change,
   Compacted,
@@ -109,8 +109,8 @@ class SqliteStore implements Store {
     this.#mustWork()
     const known = this.#cache.get(key)
     if (known !== undefined) return known
-    const row = this.#sql.get.get(key) as unknown as Entry | undefined
-    const entry = row === undefined ? null : { ...row }
+    const row = this.#sql.get.get(key)
+    const entry = row === undefined ? null : entryOf(row)
     this.#cache.add(key, entry)
     return entry
   }
@@ -123,7 +123,7 @@ class SqliteStore implements Store {
     const statement = isBeyond ? this.#sql.listAfter : this.#sql.listFrom
     const end = prefixEnd(prefix) ?? LAST_KEY
     const rows = statement.all(isBeyond ? after : prefix, end, limit + 1)
-    const entries = (rows.slice(0, limit) as unknown as Entry[]).map((row) => ({ ...row }))
+    const entries = rows.slice(0, limit).map(entryOf)
     return { entries, revision: this.#ends.revision, more: rows.length > limit }
   }
 

@@ -98,51 +98,83 @@ function structure(
   values: Readonly<Record<string, unknown>>,
 ): string {
   let xml = ''
-  for (const member of members) {
-    const value = values[member.n]
-    if (value === undefined || value === null || !isInXml(member) || member.a === 1) continue
-    xml += memberXml(model, member, value)
+  for (const { name, encode } of elementsOf(model, members)) {
+    const value = values[name]
+    if (value !== undefined && value !== null) xml += encode(value)
   }
   return xml
 }
 
-function memberXml(model: Model, member: Member, value: unknown): string {
+type Encode = (value: unknown) => string
+
+interface ElementEncoder {
+  readonly name: string
+  readonly encode: Encode
+}
+
+/** A page of a list has thousands of elements: what the model says of them is looked up once. */
+const ELEMENTS = new WeakMap<readonly Member[], readonly ElementEncoder[]>()
+
+function elementsOf(model: Model, members: readonly Member[]): readonly ElementEncoder[] {
+  const known = ELEMENTS.get(members)
+  if (known !== undefined) return known
+  const elements = members
+    .filter((member) => isInXml(member) && member.a !== 1)
+    .map((member) => ({ name: member.n, encode: elementEncoder(model, member) }))
+  ELEMENTS.set(members, elements)
+  return elements
+}
+
+function elementEncoder(model: Model, member: Member): Encode {
   const tag = member.x ?? member.n
   const shape = typeof member.r === 'number' ? model.shapes[member.r] : undefined
   if (shape?.[0] === 'l' && (member.f === 1 || shape[3] === 1)) {
-    return (value as readonly unknown[])
-      .map((each) => `<${tag}>${content(model, member, shape[2], each)}</${tag}>`)
-      .join('')
+    return listEncoder(tag, contentEncoder(model, member, shape[2]))
   }
   const declared = member.ns === undefined ? '' : ` xmlns:${member.ns[0]}="${member.ns[1]}"`
-  const attributes = shape?.[0] === 'o' ? attributesOf(shape[2], value) : ''
-  return `<${tag}${declared}${attributes}>${content(model, member, member.r, value)}</${tag}>`
+  const attributes = shape?.[0] === 'o' ? shape[2].filter(({ a }) => a === 1) : []
+  const inner = contentEncoder(model, member, member.r)
+  const [open, close] = [`<${tag}${declared}`, `</${tag}>`]
+  return (value) => `${open}${attributesOf(attributes, value)}>${inner(value)}${close}`
+}
+
+function listEncoder(tag: string, item: Encode): Encode {
+  return (value) => {
+    let xml = ''
+    for (const each of value as readonly unknown[]) xml += `<${tag}>${item(each)}</${tag}>`
+    return xml
+  }
 }
 
 function attributesOf(members: readonly Member[], value: unknown): string {
+  if (members.length === 0) return ''
   const values = value as Readonly<Record<string, unknown>>
   return members
-    .filter(({ n, a }) => a === 1 && values[n] !== undefined)
+    .filter(({ n }) => values[n] !== undefined)
     .map(({ n, x }) => ` ${x ?? n}="${escapeXml(String(values[n]))}"`)
     .join('')
 }
 
-function content(model: Model, member: Member, ref: Ref, value: unknown): string {
-  if (typeof ref === 'string') return escapeXml(scalarText(member, ref, value))
+function contentEncoder(model: Model, member: Member, ref: Ref): Encode {
+  if (typeof ref === 'string') return scalarEncoder(member, ref)
   const shape = model.shapes[ref]
   if (shape?.[0] === 'o') {
-    return structure(model, shape[2], value as Readonly<Record<string, unknown>>)
+    const [, , members] = shape
+    return (value) => structure(model, members, value as Readonly<Record<string, unknown>>)
   }
-  if (shape?.[0] !== 'l') throw new Error('no output of S3 has a map in its XML')
-  return (value as readonly unknown[])
-    .map((each) => `<${shape[1]}>${content(model, member, shape[2], each)}</${shape[1]}>`)
-    .join('')
+  if (shape?.[0] === 'l') return listEncoder(shape[1], contentEncoder(model, member, shape[2]))
+  return () => {
+    throw new Error('no output of S3 has a map in its XML')
+  }
 }
 
-function scalarText({ tf }: Member, type: Scalar, value: unknown): string {
-  if (value instanceof Date) return tf === 'h' ? value.toUTCString() : value.toISOString()
-  if (type === 'x') return Buffer.from(value as Uint8Array).toString('base64')
-  return String(value)
+function scalarEncoder({ tf }: Member, type: Scalar): Encode {
+  if (type === 'x') return (value) => Buffer.from(value as Uint8Array).toString('base64')
+  if (type === 'n' || type === 'd' || type === 'b') return String
+  return (value) => {
+    if (!(value instanceof Date)) return escapeXml(String(value))
+    return tf === 'h' ? value.toUTCString() : value.toISOString()
+  }
 }
 
 /** S3's error document, which has no namespace. */
