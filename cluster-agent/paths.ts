@@ -29,6 +29,11 @@ export function imagesDir(paths: Paths): string {
   return join(paths.stateDir, 'images')
 }
 
+/** Where QEMU reads images that are still on their way. */
+export function lazyImagesSocket(paths: Paths): string {
+  return join(paths.runDir, 'images.sock')
+}
+
 export function identityDir(paths: Paths): string {
   return join(paths.stateDir, 'identity')
 }

@@ -12,9 +12,11 @@ import { ensureSwitch, stopSwitch } from './host/switch.ts'
 import { keepTrunk } from './host/trunk.ts'
 import type { HostPass, HostRoles } from './host-roles.ts'
 import type { HostFacts } from './host-status.ts'
+import { LazyImages } from './images/lazy-images.ts'
 import { openRackImages } from './images/rack-images.ts'
 import type { HostParts } from './main-parts.ts'
 import { type NcRole, ncRole } from './nc/reconcilers.ts'
+import { lazyImagesSocket } from './paths.ts'
 
 /** Finds out what this machine has, starts or adopts its switch, and puts the roles together. */
 export async function openRealRoles(
@@ -29,6 +31,12 @@ export async function openRealRoles(
     : null
   const accelerator = has('nc') ? await probeAccelerator(exec, { runDir: paths.runDir }) : null
   const images = openRackImages(parts)
+  const lazy =
+    has('nc') && config.lazyImages
+      ? new LazyImages({
+          ...{ images: images.images, socket: lazyImagesSocket(paths), clock: systemClock, log },
+        })
+      : null
   const nc =
     accelerator === null
       ? null
@@ -38,6 +46,7 @@ export async function openRealRoles(
           accelerator: accelerator.kind,
           switch: await ensureSwitch(common),
           images: images.images,
+          lazy,
           capacity: config.capacity,
         })
 
@@ -58,6 +67,8 @@ export async function openRealRoles(
       images,
       close: async () => {
         await nc?.letGo()
+        // First those who read: they wait for the next agent, and hear of no end.
+        await lazy?.close()
         await images.close()
         await cc?.close()
       },

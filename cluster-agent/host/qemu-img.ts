@@ -36,14 +36,18 @@ export async function createOverlay(
   overlay: {
     readonly file: string
     readonly base: string
+    /** Where the base is to be read now, when it is not at its path yet: an NBD URI. */
+    readonly readAt?: string
     readonly format: ImageFormat
     readonly diskGib: number
   },
 ): Promise<void> {
-  const { file, base, format, diskGib } = overlay
+  const { file, base, readAt, format, diskGib } = overlay
   // A disk smaller than its image would cut the guest's file system off.
-  const bytes = Math.max(await checkImage(exec, base, format), diskGib * GIB)
-  await qemuImg(exec, ['create', '-q', '-f', 'qcow2', '-F', format, '-b', base, file, `${bytes}`])
+  const bytes = Math.max(await checkImage(exec, readAt ?? base, format), diskGib * GIB)
+  const unread = readAt === undefined ? [] : ['-u']
+  const create = ['create', '-q', ...unread, '-f', 'qcow2', '-F', format, '-b', base]
+  await qemuImg(exec, [...create, file, `${bytes}`])
 }
 
 interface ImageInfo {

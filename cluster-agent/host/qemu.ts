@@ -6,6 +6,7 @@ import type { Clock } from '../../common/clock.ts'
 import { readIfThere } from '../../common/durable-file.ts'
 import { codeOf, MalleeError } from '../../common/errors.ts'
 import type { Exec } from '../../common/exec.ts'
+import type { ImageFormat } from './qemu-img.ts'
 import { openQmp, type Qmp } from './qmp.ts'
 
 const QEMU = 'qemu-system-x86_64'
@@ -23,6 +24,13 @@ export const SLOT = /^slot(\d+)$/
 const TCG_BUFFER_MIB = { least: 64, most: 256 }
 /** Of a guest's screen, which nobody but a screenshot sees. */
 const SCREEN_MIB = 4
+/** Seconds that reads of an image wait for an agent that is away; then they are I/O errors. */
+const AGENT_AWAY_S = 600
+const ROOT = 'driver=qcow2,file=root-file,node-name=root,discard=unmap'
+const BASE = 'base'
+const BASE_FILE = 'base-file'
+const WHOLE = 'whole'
+const WHOLE_FILE = 'whole-file'
 
 export interface QemuNic {
   readonly id: string
@@ -30,6 +38,13 @@ export interface QemuNic {
   readonly mac: string
   /** Bytes; the guest's driver starts with it and takes no larger one. */
   readonly mtu: number
+}
+
+/** An image that is still on its way, below the disk: an NBD server gives what is asked for. */
+export interface ArrivingBase {
+  readonly socket: string
+  readonly exportName: string
+  readonly format: ImageFormat
 }
 
 export interface QemuMachine {
@@ -45,6 +60,8 @@ export interface QemuMachine {
   readonly nics: readonly QemuNic[]
   /** False on the userspace switch: half-done checksums would reach it (see argv below). */
   readonly offloads: boolean
+  /** Null when what the disk names as its backing file is whole. */
+  readonly base: ArrivingBase | null
 }
 
 /** The files of a machine's folder. */
@@ -92,6 +109,29 @@ export async function startQemu(
   }
 }
 
+/**
+ * Lets a machine that was started from an arriving image read the whole file from now on, unseen by
+ * its guest. May be run again after a failure. Throws CommandFailed, CommandTimeout, Unavailable.
+ */
+export async function swapBase(
+  qmp: Qmp,
+  { file, format }: { readonly file: string; readonly format: ImageFormat },
+): Promise<void> {
+  const nodes = new Set(await qmp.blockNodes())
+  const add = { 'read-only': true, 'node-name': WHOLE, driver: format, file: WHOLE_FILE }
+  if (!nodes.has(WHOLE_FILE)) {
+    const one = { driver: 'file', filename: file, 'node-name': WHOLE_FILE, 'read-only': true }
+    await qmp.command('blockdev-add', one)
+  }
+  if (!nodes.has(WHOLE)) await qmp.command('blockdev-add', add)
+  if (nodes.has(BASE)) {
+    const root = { driver: 'qcow2', 'node-name': 'root', file: 'root-file', discard: 'unmap' }
+    await qmp.command('blockdev-reopen', { options: [{ ...root, backing: WHOLE }] })
+    await qmp.command('blockdev-del', { 'node-name': BASE })
+  }
+  if (nodes.has(BASE_FILE)) await qmp.command('blockdev-del', { 'node-name': BASE_FILE })
+}
+
 /** The last line that is an error and no warning. */
 function errorIn(log: string | null): string | null {
   const lines = (log ?? '').split('\n').filter((line) => line.startsWith(`${QEMU}: `))
@@ -127,12 +167,25 @@ export function qemuArgv(machine: QemuMachine, dir: string): string[] {
     ...['-chardev', consoleChardev(files), '-serial', 'chardev:console'],
     ...hotplugPorts(),
     ...['-blockdev', `driver=file,filename=${escaped(files.disk)},node-name=root-file`],
-    ...['-blockdev', 'driver=qcow2,file=root-file,node-name=root,discard=unmap'],
+    ...baseArgv(machine),
+    ...['-blockdev', `${ROOT}${machine.base === null ? '' : `,backing=${BASE}`}`],
     ...['-device', 'virtio-blk-pci,drive=root,id=root-disk,serial=root,bootindex=1'],
     ...machine.nics.flatMap((nic, index) => nicArgv(machine, nic, index)),
     ...['-device', 'virtio-rng-pci,id=rng'],
     // Last: devices that a guest knows keep their places. Enough for 1280 by 800 in full colour.
     ...['-device', `VGA,id=screen,vgamem_mb=${SCREEN_MIB}`],
+  ]
+}
+
+function baseArgv({ base }: QemuMachine): string[] {
+  if (base === null) return []
+  const { socket, exportName, format } = base
+  const server = `server.type=unix,server.path=${escaped(socket)},export=${exportName}`
+  // While the agent is away its guests wait.
+  const file = `driver=nbd,node-name=${BASE_FILE},read-only=on,${server}`
+  return [
+    ...['-blockdev', `${file},reconnect-delay=${AGENT_AWAY_S}`],
+    ...['-blockdev', `driver=${format},file=${BASE_FILE},node-name=${BASE},read-only=on`],
   ]
 }
 

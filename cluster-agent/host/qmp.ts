@@ -90,6 +90,12 @@ export class Qmp {
     return ((await this.command('query-uuid')) as { UUID: string }).UUID.toLowerCase()
   }
 
+  /** Names of all block nodes. */
+  async blockNodes(): Promise<string[]> {
+    const nodes = await this.command('query-named-block-nodes', { flat: true })
+    return (nodes as { 'node-name': string }[]).map((node) => node['node-name'])
+  }
+
   /** Calls back with every event, until the returned function is called. */
   onEvent(listener: (event: QmpEvent) => void): () => void {
     this.#onEvent.add(listener)

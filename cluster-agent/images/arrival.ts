@@ -27,6 +27,8 @@ export interface ArrivalOptions {
 }
 
 const MAX_FLYING = 8
+/** Of those that nobody waits for: who comes next does not have to wait for them. */
+const MAX_FILLING = 5
 /** Chunks behind one that is read which are fetched with it. */
 const READ_AHEAD = 4
 const MAX_AHEAD = 64
@@ -113,15 +115,19 @@ export class Arrival {
     this.#filling = this.#forWhole.size > 0
   }
 
+  /** Bytes of it that are here; null when some are not. */
+  readHere(offset: number, length: number): Promise<Buffer> | null {
+    const { file } = this.#options
+    return chunksOf(offset, length).every((index) => file.has(index))
+      ? file.read(offset, length)
+      : null
+  }
+
   /** Bytes of it, which are fetched first when they are not here. */
   async read(offset: number, length: number, signal: AbortSignal): Promise<Buffer> {
     const { file } = this.#options
-    const last = Math.floor((offset + length - 1) / CHUNK_BYTES)
-    const needed: Promise<void>[] = []
-    for (let index = Math.floor(offset / CHUNK_BYTES); index <= last; index++) {
-      if (!file.has(index)) needed.push(this.need(index, signal))
-    }
-    await Promise.all(needed)
+    const missing = chunksOf(offset, length).filter((index) => !file.has(index))
+    await Promise.all(missing.map((index) => this.need(index, signal)))
     return file.read(offset, length)
   }
 
@@ -156,7 +162,8 @@ export class Arrival {
         while (this.#flying.size < MAX_FLYING) {
           const index = this.#next()
           if (index === null) break
-          const source = clock.nowMs() < this.#diskPausedUntilMs ? null : sources.pick(index)
+          const isFull = clock.nowMs() < this.#diskPausedUntilMs
+          const source = isFull ? null : sources.pick(index, this.#waiting.has(index))
           rests = source === null
           if (source === null) break
           this.#flying.add(index)
@@ -180,7 +187,8 @@ export class Arrival {
     this.#ahead = this.#ahead.filter(isWanted)
     const ahead = this.#ahead[0]
     if (ahead !== undefined) return ahead
-    if (!this.#filling) return null
+    // While somebody waits, the line is theirs.
+    if (!this.#filling || this.#waiting.size > 0 || this.#flying.size >= MAX_FILLING) return null
     const { count } = file.list
     for (let step = 0; step < count; step++) {
       const index = (this.#cursor + step) % count
@@ -281,4 +289,10 @@ export class Arrival {
     const last = sources.lastError === null ? '' : `: ${messageOf(sources.lastError)}`
     return new MalleeError('Unavailable', `${what} of image ${ref.sha256} does not come${last}`)
   }
+}
+
+function chunksOf(offset: number, length: number): number[] {
+  const first = Math.floor(offset / CHUNK_BYTES)
+  const last = Math.floor((offset + length - 1) / CHUNK_BYTES)
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index)
 }

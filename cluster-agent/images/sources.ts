@@ -36,6 +36,8 @@ interface Entry {
 
 const FIRST_WINDOW = 4
 const MOST_WINDOW = 8
+/** Beyond its window, for chunks that somebody waits for. */
+const URGENT = 2
 const PAUSE_MS = { first: 500, last: 30_000 }
 /** After wrong bytes. */
 const BANNED_MS = 10 * 60_000
@@ -76,12 +78,13 @@ export class Sources {
   }
 
   /** Whom to ask for a chunk now; null when all have enough to do or rest. */
-  pick(index: number): Source | null {
+  pick(index: number, isUrgent: boolean): Source | null {
     const nowMs = this.#options.clock.nowMs()
     const awake = this.#order
       .flatMap((name) => this.#entries.get(name) ?? [])
       .filter(({ pausedUntilMs }) => pausedUntilMs <= nowMs)
-    const isFree = ({ flying, window }: Entry): boolean => flying < Math.floor(window)
+    const more = isUrgent ? URGENT : 0
+    const isFree = ({ flying, window }: Entry): boolean => flying < Math.floor(window) + more
     const neighbours = awake.filter(
       (one) => one.source.kind === 'neighbour' && isFree(one) && !one.lacks.has(index),
     )

@@ -12,6 +12,10 @@ export class Waiters {
     return this.#byNumber.size
   }
 
+  has(number: number): boolean {
+    return this.#byNumber.has(number)
+  }
+
   /** What is waited for, the longest first. */
   numbers(): Iterable<number> {
     return this.#byNumber.keys()

@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import { readIfThere, writeDurably } from '../../common/durable-file.ts'
 import { MalleeError } from '../../common/errors.ts'
+import type { ImageFormat } from '../host/qemu-img.ts'
 
 export interface Ended {
   /** `wish`: stopped because it was to be; the others are for the parent to judge. */
@@ -16,6 +17,12 @@ export interface Ended {
 export interface MachineFile {
   readonly version: 1
   readonly imageSha256: string
+  /** What is needed to fetch the image once more; absent in files of older agents. */
+  readonly image?: { readonly format: ImageFormat; readonly listSha256: string }
+  /** QEMU reads the image through this agent; absent when it does not. */
+  readonly lazy?: boolean
+  /** There was no room for its image: it has no disk yet. */
+  readonly diskless?: boolean
   /** Pinned at creation: the guest keeps its devices. */
   readonly machineType: string
   /** Resets that were made. */

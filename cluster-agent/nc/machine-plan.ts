@@ -12,6 +12,8 @@ export interface MachineSeen {
   readonly folder: boolean
   /** `stuck`: somebody has the monitor's socket and does not answer us. */
   readonly process: 'none' | 'stuck' | RunningProcess
+  /** Of an image that its QEMU reads through us; null when it reads none so. */
+  readonly lazy: { readonly served: boolean; readonly whole: boolean } | null
   /** Changes when the host restarts. */
   readonly bootId: string
   /** When the guest's power button was pressed by us; null when it was not. */
@@ -29,6 +31,10 @@ export type MachineStep =
   | { readonly kind: 'start' }
   /** It runs, and the file does not say so yet. */
   | { readonly kind: 'record-start' }
+  /** Its QEMU waits for bytes of the image. */
+  | { readonly kind: 'serve-image' }
+  /** All of the image is here: QEMU may read it by itself. */
+  | { readonly kind: 'swap-image' }
   | { readonly kind: 'reset'; readonly rebootCount: number }
   | { readonly kind: 'unplug-nic'; readonly nic: PluggedNic }
   | { readonly kind: 'plug-nic'; readonly nic: NicWanted }
@@ -70,7 +76,17 @@ export function guestPoweredOff(): Omit<Ended, 'atMs'> {
 /** `wanted` is null for a machine that nobody knows any more. */
 export function planMachine(wanted: MachineWanted | null, seen: MachineSeen): MachineStep[] {
   if (wanted === null || wanted.power === 'terminated') return planRemoval(seen)
-  return wanted.power === 'running' ? planRunning(wanted, seen) : planStopped(wanted, seen)
+  const steps = wanted.power === 'running' ? planRunning(wanted, seen) : planStopped(wanted, seen)
+  return withImage(seen, steps)
+}
+
+/** First of all its guest gets to read; a QEMU that is stuck may be so because it waits for that. */
+function withImage({ process, lazy }: MachineSeen, steps: readonly MachineStep[]): MachineStep[] {
+  if (lazy === null || process === 'none') return [...steps]
+  if (!lazy.served) return [{ kind: 'serve-image' }, ...steps]
+  const ends = steps.some(({ kind }) => kind === 'quit' || kind === 'kill')
+  if (!lazy.whole || process === 'stuck' || ends) return [...steps]
+  return [...steps, { kind: 'swap-image' }]
 }
 
 function planRemoval({ process, folder }: MachineSeen): MachineStep[] {
@@ -88,7 +104,8 @@ function planRunning(wanted: MachineWanted, seen: MachineSeen): MachineStep[] {
     // Who stopped by himself or died is not started again: its parent decides, and counts. Who was
     // stopped by a wish is started by the opposite one.
     if (process !== 'none') return [{ kind: 'quit' }]
-    return file.ended.by === 'wish' || isNewStart(wanted, file) ? [{ kind: 'start' }] : []
+    if (file.ended.by !== 'wish' && !isNewStart(wanted, file)) return []
+    return file.diskless ? [{ kind: 'create' }, { kind: 'start' }] : [{ kind: 'start' }]
   }
   if (process === 'none') {
     // Never started, or the host restarted and took its guests along: they come back with it, on

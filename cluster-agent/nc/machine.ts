@@ -1,19 +1,17 @@
 // One machine: its folder, its QEMU process and the connection to it. Looks and does; what is to be
 // done is machine-plan's matter.
 
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import type { Clock } from '../../common/clock.ts'
 import { isThere } from '../../common/durable-file.ts'
 import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
-import type { Exec } from '../../common/exec.ts'
 import type { Log } from '../../common/log.ts'
-import { machineFiles, newestMachineType, startQemu } from '../host/qemu.ts'
-import { createOverlay } from '../host/qemu-img.ts'
+import { machineFiles, newestMachineType, startQemu, swapBase } from '../host/qemu.ts'
 import { listNics, type PluggedNic, plugNic, unplugNic } from '../host/qemu-nics.ts'
 import { openQmp, type Qmp } from '../host/qmp.ts'
-import type { Images } from '../images/images.ts'
 import { instanceDir, type Paths } from '../paths.ts'
 import { capLogs } from './console.ts'
+import { baseOf, type DiskParts, lacks, lazyImageOf, makeDisk, noRoom } from './machine-disk.ts'
 import { type Ended, type MachineFile, readMachineFile, writeMachineFile } from './machine-file.ts'
 import {
   guestPoweredOff,
@@ -23,23 +21,20 @@ import {
   type MachineStep,
   UNEXPECTED,
 } from './machine-plan.ts'
+import { killProcess, pidOf, QUIT_MS, waitForEnd } from './machine-process.ts'
 import type { MachineWanted } from './wanted.ts'
 
-export interface MachineOptions {
-  readonly exec: Exec
+export interface MachineOptions extends DiskParts {
   readonly paths: Paths
   readonly accelerator: 'kvm' | 'tcg'
   /** False on the userspace switch. */
   readonly offloads: boolean
-  readonly images: Images
   readonly bootId: string
   readonly clock: Clock
   readonly log: Log
 }
 
 const NOT_STARTED = { startedBootId: null, startFailures: 0, ended: null } as const
-const QUIT_MS = 10_000
-const POLL_MS = 50
 
 export class Machine {
   readonly id: string
@@ -65,10 +60,12 @@ export class Machine {
     const { bootId, clock } = this.#options
     const process = await this.#look(wanted)
     if (process !== 'none') await capLogs(this.dir)
+    const file = await readMachineFile(this.dir)
     return {
       process,
       folder: await isThere(this.dir),
-      file: await readMachineFile(this.dir),
+      file,
+      lazy: file?.lazy ? await this.#lookAtImage(file) : null,
       bootId,
       pressedAtMs: this.#pressedAtMs,
       nowMs: clock.nowMs(),
@@ -85,6 +82,10 @@ export class Machine {
         return this.#start(must(wanted))
       case 'record-start':
         return this.#record({ startedBootId: bootId, ended: null })
+      case 'serve-image':
+        return this.#options.lazy?.serve(lazyImageOf(await this.#file()))
+      case 'swap-image':
+        return this.#swapImage(await this.#file())
       case 'reset':
         await this.monitor().command('system_reset')
         return this.#record({ rebootCount: step.rebootCount })
@@ -131,6 +132,18 @@ export class Machine {
     }
   }
 
+  async #lookAtImage({ imageSha256 }: MachineFile): Promise<MachineSeen['lazy']> {
+    const { images, lazy } = this.#options
+    const served = lazy === null || lazy.isServed(imageSha256)
+    return { served, whole: await images.isWhole(imageSha256) }
+  }
+
+  async #swapImage(file: MachineFile): Promise<void> {
+    const { sha256, format } = lazyImageOf(file)
+    await swapBase(this.monitor(), { file: this.#options.images.path(sha256), format })
+    return this.#record({ lazy: false })
+  }
+
   async #connect(wanted: MachineWanted | null): Promise<void> {
     const qmp = await openQmp(machineFiles(this.dir).qmp)
     const uuid = await qmp.uuid()
@@ -152,25 +165,31 @@ export class Machine {
   }
 
   async #create(wanted: MachineWanted): Promise<void> {
-    const { exec, images } = this.#options
+    const { exec, clock } = this.#options
     const { image, missing } = wanted
-    if (image === null || missing.length > 0) {
-      throw lacks(this.id, missing)
-    }
-    const base = await images.whole(image.sha256, image.listSha256)
+    if (image === null || missing.length > 0) throw lacks(this.id, missing)
     await mkdir(this.dir, { recursive: true, mode: 0o700 })
-    const file = machineFiles(this.dir).disk
-    await rm(file, { force: true })
-    await createOverlay(exec, { file, base, format: image.format, diskGib: wanted.diskGib })
-    // Last: without it the folder is unfinished, and all of this is done again.
-    await writeMachineFile(this.dir, {
+    const { format, listSha256 } = image
+    const file: MachineFile = {
       version: 1,
       imageSha256: image.sha256,
+      image: { format, listSha256 },
       machineType: await newestMachineType(exec),
       rebootCount: wanted.rebootCount,
       startCount: wanted.startCount,
       ...NOT_STARTED,
-    })
+    }
+    try {
+      await makeDisk(this.#options, this.dir, image, wanted.diskGib)
+    } catch (error) {
+      const ended = noRoom(error)
+      if (ended === null) throw error
+      const atMs = clock.nowMs()
+      await writeMachineFile(this.dir, { ...file, diskless: true, ended: { ...ended, atMs } })
+      throw error
+    }
+    // Last: without it the folder is unfinished, and all of this is done again.
+    await writeMachineFile(this.dir, file)
   }
 
   async #start(wanted: MachineWanted): Promise<void> {
@@ -185,7 +204,15 @@ export class Machine {
     // Written first: what comes of it is about this start.
     if (isNew) await this.#record({ ...NOT_STARTED, startCount: wanted.startCount })
     const { id, uuid, vcpus, memoryMib, nics } = wanted
-    const machine = { id, uuid, machineType, accelerator, vcpus, memoryMib, nics, offloads }
+    const base = await baseOf(this.#options, file).catch(async (error: unknown) => {
+      const ended = noRoom(error)
+      if (ended !== null) await this.#record({ ended: { ...ended, atMs: clock.nowMs() } })
+      throw error
+    })
+    // Written first: a QEMU that reads through us must be found again.
+    if (base !== null || file.lazy) await this.#record({ lazy: base !== null })
+    const host = { machineType, accelerator, offloads, base }
+    const machine = { id, uuid, vcpus, memoryMib, nics, ...host }
     try {
       this.#watch(await startQemu({ exec, clock }, machine, this.dir))
     } catch (error) {
@@ -218,36 +245,14 @@ export class Machine {
     // QEMU hangs up instead of answering, or answers and hangs up.
     await qmp.command('quit', {}, QUIT_MS).catch(() => undefined)
     qmp.close()
-    await this.#waitForEnd()
+    await waitForEnd(this.#options, this.dir)
   }
 
   async #kill(): Promise<void> {
-    const pid = await this.#pid()
-    if (pid !== null) await this.#options.exec(['kill', '-KILL', pid], { okCodes: [0, 1] })
-    await this.#waitForEnd()
-  }
-
-  /** Until its process is gone, or is shown to be stuck and killed. */
-  async #waitForEnd(): Promise<void> {
-    const { clock, exec } = this.#options
-    const deadline = clock.nowMs() + QUIT_MS
-    for (let pid = await this.#pid(); pid !== null; pid = await this.#pid()) {
-      if (clock.nowMs() > deadline) await exec(['kill', '-KILL', pid], { okCodes: [0, 1] })
-      if (clock.nowMs() > deadline + QUIT_MS) {
-        throw new MalleeError('Unavailable', `the process ${pid} of ${this.id} does not end`)
-      }
-      await clock.sleep(POLL_MS)
-    }
-  }
-
-  /** The pid of this machine's QEMU as long as it runs; another program's is never taken for it. */
-  async #pid(): Promise<string | null> {
-    const text = await readFile(machineFiles(this.dir).pid, 'utf8').catch(() => '')
-    const pid = text.trim()
-    if (!/^\d+$/.test(pid)) return null
-    const options = { okCodes: [0, 1] }
-    const { code, stdout } = await this.#options.exec(['cat', `/proc/${pid}/cmdline`], options)
-    return code === 0 && stdout.includes(machineFiles(this.dir).qmp) ? pid : null
+    const { exec } = this.#options
+    const pid = await pidOf(exec, this.dir)
+    if (pid !== null) await killProcess(exec, pid)
+    await waitForEnd(this.#options, this.dir)
   }
 
   async #file(): Promise<MachineFile> {
@@ -265,10 +270,6 @@ export class Machine {
     if (this.#qmp === null) throw new MalleeError('Unavailable', `${this.id} has no connection`)
     return this.#qmp
   }
-}
-
-function lacks(id: string, missing: readonly string[]): MalleeError {
-  return new MalleeError('NotFound', `${id} needs ${missing.join(', ')}`)
 }
 
 function must(wanted: MachineWanted | null): MachineWanted {

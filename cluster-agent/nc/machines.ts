@@ -36,8 +36,8 @@ interface Entry {
   readonly machine: Machine
   wanted: MachineWanted | null
   view: View
-  /** The digest of its image while the disk is there. */
-  image: string | null
+  /** The digest of its image while the disk is there; not known before it was looked at. */
+  image: string | null | undefined
   /** MACs of the interfaces that its guest has. */
   macs: readonly string[]
 }
@@ -120,10 +120,11 @@ export class Machines {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Digests of the images below the disks that are here. */
-  imagesInUse(): Set<string> {
+  /** Digests of the images below the disks that are here; null when not all are known. */
+  imagesInUse(): Set<string> | null {
     const images = [...this.#entries.values()].map(({ image }) => image)
-    return new Set(images.filter((image) => image !== null))
+    if (images.includes(undefined)) return null
+    return new Set(images.filter((image) => typeof image === 'string'))
   }
 
   /** MACs of all interfaces that guests have now, wanted or not. */
@@ -167,7 +168,7 @@ export class Machines {
 
   #show(entry: Entry, seen: MachineSeen): void {
     const { nowMs } = seen
-    entry.image = seen.file?.imageSha256 ?? null
+    entry.image = seen.file?.diskless ? null : (seen.file?.imageSha256 ?? null)
     // A machine that does not answer is as it was.
     if (seen.process === 'stuck') return
     entry.macs = seen.process === 'none' ? [] : seen.process.nics.map(({ mac }) => mac)
@@ -191,7 +192,7 @@ export class Machines {
     const counts = { rebootCount: 0, startCount: 0 }
     const view = { state: InstanceState.PENDING, code: '', message: '', ...counts, sinceMs }
     const machine = new Machine(id, this.#options, (ended) => this.#ended(id, ended))
-    const entry: Entry = { machine, wanted: null, view, image: null, macs: [] }
+    const entry: Entry = { machine, wanted: null, view, image: undefined, macs: [] }
     this.#entries.set(id, entry)
     return entry
   }

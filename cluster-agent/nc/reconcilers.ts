@@ -21,6 +21,7 @@ import type { Switch } from '../host/ovs.ts'
 import { listTaps, tapName } from '../host/tap.ts'
 import type { GuestDriver } from '../host-roles.ts'
 import type { Images } from '../images/images.ts'
+import type { LazyImages } from '../images/lazy-images.ts'
 import type { Paths } from '../paths.ts'
 import type { RoleDriver } from '../role.ts'
 import { Balancers } from './balancers/balancers.ts'
@@ -41,6 +42,8 @@ export interface NcOptions {
   /** Its daemons are the caller's to keep alive. */
   readonly switch: Switch
   readonly images: Images
+  /** Null when machines wait until their image is whole. */
+  readonly lazy: LazyImages | null
   /** Instead of what the machine has. */
   readonly capacity: Capacity | null
   readonly clock: Clock
@@ -61,11 +64,11 @@ export interface NcRole extends RoleDriver {
 }
 
 export function ncRole(options: NcOptions): NcRole {
-  const { exec, paths, host, accelerator, switch: sw, images, clock, log } = options
+  const { exec, paths, host, accelerator, switch: sw, images, lazy, clock, log } = options
   const capacity = options.capacity ?? realCapacity(paths)
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   const offloads = sw.datapath === 'system'
-  const parts = { exec, paths, accelerator, offloads, images, bootId, clock, log }
+  const parts = { exec, paths, accelerator, offloads, images, lazy, bootId, clock, log }
   const machines = new Machines(parts, host)
   const planner = new FlowPlanner()
   const table = new FlowTable(exec, sw)
@@ -115,7 +118,10 @@ export function ncRole(options: NcOptions): NcRole {
     } finally {
       await removeOldPorts(desired, ports)
     }
-    await images.use(machines.imagesInUse())
+    const inUse = machines.imagesInUse()
+    if (inUse === null) return
+    lazy?.keepOnly(inUse)
+    await images.use(inUse)
   }
 
   async function removeOldPorts(desired: Desired, ports: PortsOptions): Promise<void> {

@@ -13,6 +13,7 @@ const MACHINE = {
   accelerator: 'tcg',
   vcpus: 2,
   memoryMib: 512,
+  base: null,
   offloads: false,
 } as const
 

@@ -5,6 +5,7 @@ import { Images } from '../../cluster-agent/images/images.ts'
 import type { Source } from '../../cluster-agent/images/sources.ts'
 import { CHUNK_BYTES, type ChunkList, chunkLength } from '../../common/chunk-list.ts'
 import { chance, systemClock } from '../../common/clock.ts'
+import { MalleeError } from '../../common/errors.ts'
 import { type Log, silentLog } from '../../common/log.ts'
 
 export interface ImageFile {
@@ -37,4 +38,30 @@ export function fileImages(
     fetchList: async () => list,
     findSources: async () => [source],
   })
+}
+
+export interface Gate {
+  readonly before: Source['chunk']
+  /** Chunks that are asked for and held back. */
+  readonly waiting: () => readonly number[]
+  readonly release: () => void
+}
+
+/** Holds back chunks until it is released; who asks may give up. */
+export function gate(holds: (index: number) => boolean): Gate {
+  const waiting = new Set<number>()
+  const released = Promise.withResolvers<void>()
+  return {
+    waiting: () => [...waiting],
+    release: () => released.resolve(),
+    before: async (_ref, _list, index, signal) => {
+      if (!holds(index)) return new Uint8Array()
+      waiting.add(index)
+      const gone = new Promise((_, reject) => {
+        signal.addEventListener('abort', () => reject(new MalleeError('Unavailable', 'given up')))
+      })
+      await Promise.race([released.promise, gone]).finally(() => waiting.delete(index))
+      return new Uint8Array()
+    },
+  }
 }

@@ -46,6 +46,7 @@ describe('interfaces of a QEMU that runs', { skip: whyNoHosts() ?? false }, () =
       vcpus: 1,
       memoryMib: 64,
       nics,
+      base: null,
       offloads: false,
     } as const
     qmp = await startQemu({ exec, clock: systemClock }, machine, machineDir)

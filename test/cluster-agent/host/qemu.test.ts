@@ -32,6 +32,7 @@ const MACHINE: QemuMachine = {
     mtu: 1420,
   })),
   offloads: false,
+  base: null,
 }
 
 let dir = ''

@@ -6,7 +6,7 @@ import { create } from '@bufbuild/protobuf'
 import { addPorts, type Switch } from '../../../cluster-agent/host/ovs.ts'
 import { machineFiles } from '../../../cluster-agent/host/qemu.ts'
 import { ensureSwitch } from '../../../cluster-agent/host/switch.ts'
-import { type NcRole, ncRole } from '../../../cluster-agent/nc/reconcilers.ts'
+import { type NcOptions, type NcRole, ncRole } from '../../../cluster-agent/nc/reconcilers.ts'
 import { imagesDir, instanceDir } from '../../../cluster-agent/paths.ts'
 import { systemClock } from '../../../common/clock.ts'
 import { type Log, silentLog } from '../../../common/log.ts'
@@ -53,7 +53,7 @@ export interface Guests {
   readonly sw: Switch
   readonly image: GuestImage
   /** A role as a new agent would have it. */
-  readonly newRole: (log?: Log) => NcRole
+  readonly newRole: (log?: Log, more?: Partial<NcOptions>) => NcRole
   readonly desired: (wishes: readonly GuestWish[]) => Desired
 }
 
@@ -63,8 +63,9 @@ export const guestIpv6 = (n: number) => `fd10:1::1${n}`
 export const guestMac = (n: number) => `02:00:00:00:00:0${n}`
 export const guestName = (n: number) => `ip-10-1-0-1${n}`
 
-export async function startGuests(dir: string): Promise<Guests> {
-  const image = await guestImage()
+/** Of the usual image, or of another one. */
+export async function startGuests(dir: string, other?: GuestImage): Promise<Guests> {
+  const image = other ?? (await guestImage())
   const host = await startHost('nc', dir)
   try {
     const { exec, paths } = host
@@ -73,7 +74,7 @@ export async function startGuests(dir: string): Promise<Guests> {
       { name: GATEWAY_PORT, tag: TAG, internal: true, externalIds: { mallee: 'gateway' } },
     ])
     await serveNetwork(host)
-    const newRole = (log = silentLog) =>
+    const newRole: Guests['newRole'] = (log = silentLog, more = {}) =>
       ncRole({
         exec,
         paths,
@@ -81,9 +82,11 @@ export async function startGuests(dir: string): Promise<Guests> {
         accelerator: 'tcg',
         switch: sw,
         images: fileImages(image, imagesDir(paths), { log }),
+        lazy: null,
         capacity: null,
         clock: systemClock,
         log,
+        ...more,
       })
     return { host, sw, image, newRole, desired: (wishes) => desiredOf(image, wishes) }
   } catch (error) {

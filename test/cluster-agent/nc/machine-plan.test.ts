@@ -59,6 +59,22 @@ const ROWS: readonly [string, string, string, string][] = [
   ['it is stuck and shall be gone', 'terminated', 'started stuck', 'kill > remove'],
   ['a half made one shall be gone', 'terminated', 'folder none', 'remove'],
   ['it is gone', 'terminated', 'no-file none', ''],
+  [
+    'the agent is new and its guest reads',
+    'running 1',
+    'lazy-unserved running',
+    'serve-image > reset',
+  ],
+  ['it is stuck as long as it reads', 'running', 'lazy-unserved stuck', 'serve-image'],
+  ['its image still comes', 'running', 'lazy-served running', ''],
+  ['its image is whole', 'running', 'lazy-whole running', 'swap-image'],
+  ['its image is whole and it is stuck', 'running', 'lazy-whole stuck', ''],
+  ['it powered off and its image is whole', 'running', 'lazy-whole shutdown', 'record-end > quit'],
+  ['it shall stop and has to read', 'stopped', 'lazy-unserved running', 'serve-image > press'],
+  ['it shall be gone and would read', 'terminated', 'lazy-unserved running', 'quit > remove'],
+  ['QEMU is gone and its image comes', 'running', 'lazy-served none', 'record-end:failure'],
+  ['there was no room for its disk', 'running', 'diskless none', ''],
+  ['there was no room and it is to start', 'running again', 'diskless none', 'create > start'],
   ['nobody knows it', 'null', 'started running', 'quit > remove'],
 ]
 
@@ -115,15 +131,23 @@ function seenOf(text: string): MachineSeen {
     folder: file !== 'no-file',
     file: fileOf(file),
     process: process === 'none' || process === 'stuck' ? process : { runState: process, nics },
+    lazy: lazyOf(file),
     bootId: BOOT,
     pressedAtMs: pressed === '' ? null : NOW_MS - (pressed === 'ignored' ? SHUTDOWN_MS : 1),
     nowMs: NOW_MS,
   }
 }
 
+/** `lazy-…`: its QEMU reads an image that is not served, served, or whole. */
+function lazyOf(file: string): MachineSeen['lazy'] {
+  const how = /^lazy-(.*)$/.exec(file)?.[1]
+  return how === undefined ? null : { served: how !== 'unserved', whole: how === 'whole' }
+}
+
 function fileOf(text: string): MachineFile | null {
   if (text === 'no-file' || text === 'folder') return null
-  const by = /^by-(.*)$/.exec(text)?.[1] as Ended['by'] | undefined
+  const named = text === 'diskless' ? 'by-failure' : text
+  const by = /^by-(.*)$/.exec(named)?.[1] as Ended['by'] | undefined
   return {
     version: 1,
     imageSha256: 'digest',
@@ -131,6 +155,7 @@ function fileOf(text: string): MachineFile | null {
     rebootCount: 0,
     startedBootId: text === 'created' ? null : text === 'old-boot' ? 'boot-1' : BOOT,
     startFailures: 0,
+    ...(text === 'diskless' ? { diskless: true } : {}),
     ended: by === undefined ? null : { by, code: 'code', message: 'message', atMs: 0 },
   }
 }

@@ -52,7 +52,7 @@ function newMachines(): Machines {
   writeFileSync(file, IMAGE.bytes)
   const images = fileImages({ file, list: IMAGE.list }, join(dir, 'images'))
   const parts = { exec: brokenHost, paths, images, clock, log: silentLog, bootId: 'boot' }
-  return new Machines({ ...parts, accelerator: 'tcg', offloads: false }, 'node-1')
+  return new Machines({ ...parts, lazy: null, accelerator: 'tcg', offloads: false }, 'node-1')
 }
 
 const wanted = (n: number, missing: readonly string[] = []): MachineWanted => ({
@@ -101,7 +101,7 @@ test('Machines.pass goes on with the others when one cannot be made', async () =
   await assert.rejects(machines.pass([wanted(1, ['network/subnet-1']), wanted(2)]))
   assert.equal(starts, 1)
   assert.equal(machines.statuses().length, 2)
-  assert.deepEqual([...machines.imagesInUse()], [IMAGE.ref.sha256])
+  assert.deepEqual([...(machines.imagesInUse() ?? [])], [IMAGE.ref.sha256])
 })
 
 test('Machines refuses an id that would leave its folder', async () => {
