@@ -19,6 +19,8 @@ export interface ImagesOptions {
   readonly dir: string
   /** Of all images together; null for a part of the disk. What is in use stays beyond it. */
   readonly maxBytes: number | null
+  /** Left free on the disk by an image that begins to come. */
+  readonly reserveBytes: number
   readonly fetchList: (ref: ImageRef) => Promise<ChunkList>
   readonly findSources: FindSources
   /** Does something here have disks on images? Then nothing goes before `use` was told which. */
@@ -60,6 +62,7 @@ export class Images {
     this.#room = new Room({
       folder: this.#folder,
       maxBytes: options.maxBytes,
+      reserveBytes: options.reserveBytes,
       mayGo: (sha256) => this.#mayGo(sha256),
       remove: (sha256) => this.#remove(sha256),
     })

@@ -21,6 +21,7 @@ import type { Source } from './sources.ts'
 const CHUNK_MS = 30_000
 const LIST_MS = 30_000
 const ASK_MS = 5_000
+const RESERVE_BYTES = 256 << 20
 
 export interface RackImages {
   readonly images: Images
@@ -44,6 +45,7 @@ export function openRackImages({ config, paths, identity, log }: HostParts): Rac
   const images = new Images({
     dir: imagesDir(paths),
     maxBytes: config.imageCacheGib === null ? null : config.imageCacheGib * 2 ** 30,
+    reserveBytes: RESERVE_BYTES,
     fetchList,
     findSources: async (ref) => [...(await neighboursOf(ref)).map(neighbour), ...parents()],
     hasMachines: config.roles.includes('nc'),

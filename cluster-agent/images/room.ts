@@ -8,6 +8,8 @@ export interface RoomOptions {
   readonly folder: ImageFolder
   /** Of all images together; null for a part of the disk. */
   readonly maxBytes: number | null
+  /** Left free on the disk by an image that begins to come. */
+  readonly reserveBytes: number
   /** Does nothing use it? */
   readonly mayGo: (sha256: string) => boolean
   readonly remove: (sha256: string) => Promise<void>
@@ -15,8 +17,6 @@ export interface RoomOptions {
 
 /** Of the disk, when no limit is set. */
 const DISK_PART = 0.25
-/** Left free on the disk by an image that begins to come. */
-const RESERVE_BYTES = 256 << 20
 
 interface Seen {
   readonly keptBytes: number
@@ -48,12 +48,13 @@ export class Room {
   /** Makes room for so many bytes to come. Throws StoreFull when the disk does not have it. */
   async make(sha256: string, bytes: number): Promise<void> {
     await this.keepTo(bytes)
+    const needed = bytes + this.#options.reserveBytes
     let freeBytes = 0
     await this.#removeWhile((seen) => {
       freeBytes = seen.freeBytes
-      return freeBytes < bytes + RESERVE_BYTES
+      return freeBytes < needed
     })
-    if (freeBytes >= bytes + RESERVE_BYTES || bytes === 0) return
+    if (freeBytes >= needed || bytes === 0) return
     const has = `${bytes} bytes of it are to come, the disk has ${freeBytes}`
     throw new MalleeError('StoreFull', `there is no room for image ${sha256}: ${has}`)
   }

@@ -34,7 +34,7 @@ export function fileImages(
     },
   }
   return new Images({
-    ...{ dir, maxBytes: null, hasMachines: true, chance, clock: systemClock, log },
+    ...{ dir, maxBytes: null, reserveBytes: 0, hasMachines: true, chance, clock: systemClock, log },
     fetchList: async () => list,
     findSources: async () => [source],
   })

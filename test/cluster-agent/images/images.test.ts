@@ -13,13 +13,16 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { Images, type ImagesOptions } from '../../../cluster-agent/images/images.ts'
 import type { Source } from '../../../cluster-agent/images/sources.ts'
 import { CHUNK_BYTES } from '../../../common/chunk-list.ts'
 import { systemClock } from '../../../common/clock.ts'
 import { MalleeError } from '../../../common/errors.ts'
+import { exec } from '../../../common/exec.ts'
 import { silentLog } from '../../../common/log.ts'
 import { until } from '../../../sandbox/until.ts'
+import { whyNoHosts } from '../../support/netns.ts'
 import { fail, fastClock, silent, type TestImage, testImage, testSource } from './support.ts'
 
 const NEVER = new AbortController().signal
@@ -32,6 +35,7 @@ function open(t: TestContext, images: readonly TestImage[], { sources, ...wish }
   const dir = wish.dir ?? mkdtempSync(join(tmpdir(), 'mallee-images-'))
   const opened = new Images({
     maxBytes: null,
+    reserveBytes: 0,
     fetchList: async ({ sha256 }) => {
       const found = images.find(({ ref }) => ref.sha256 === sha256)
       if (found === undefined) throw new MalleeError('NotFound', `no ${sha256}`)
@@ -275,4 +279,22 @@ test('neighbours get what is here and nothing that is not', async (t) => {
   assert.deepEqual(await images.held(), [{ sha256: image.ref.sha256, whole: true }])
   assert.ok(image.bytes.subarray(5 * CHUNK_BYTES).equals((await ask(5)) ?? Buffer.alloc(0)))
   assert.equal(await ask(6), null)
+})
+
+test('a full disk takes what is unused, then refuses, and goes on when it has room', {
+  skip: whyNoHosts() ?? false,
+}, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'mallee-full-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const program = fileURLToPath(import.meta.resolve('../../support/images-disk-full.ts'))
+  const argv = ['unshare', '--mount', process.execPath, program, folder]
+  const { stdout } = await exec(argv, { timeoutMs: 60_000 })
+  const seen = JSON.parse(stdout)
+  assert.deepEqual(seen.afterNext, ['used', 'next'])
+  assert.equal(seen.noRoom[0], 'StoreFull')
+  assert.match(seen.noRoom[1], /no room for image .* are to come, the disk has/)
+  assert.deepEqual(seen.afterRefusal, ['used', 'next'])
+  assert.equal(seen.midway[0], 'StoreFull')
+  assert.match(seen.midway[1], /cannot be written: ENOSPC/)
+  assert.deepEqual(seen.atLast, ['used', 'late'])
 })
