@@ -1,8 +1,14 @@
 // What a host says of itself.
 
 import { create } from '@bufbuild/protobuf'
-import { HostStatusSchema, type Status, StatusSchema } from '../proto/gen/mallee/v1/observed_pb.js'
+import {
+  HostStatusSchema,
+  ImagesStatusSchema,
+  type Status,
+  StatusSchema,
+} from '../proto/gen/mallee/v1/observed_pb.js'
 import type { AgentConfig, Capacity } from './config.ts'
+import type { ImageStats } from './images/images.ts'
 
 /** Found out once, when the agent starts. */
 export interface HostFacts {
@@ -21,6 +27,21 @@ export interface HostNow {
   readonly wireguardEndpoints: readonly string[]
   readonly trouble: string
   readonly draining: boolean
+}
+
+/** What it keeps of images. */
+export function imagesStatus(host: string, stats: ImageStats): Status {
+  const { bytes, maxBytes, hits, misses, fromParents, fromNeighbours } = stats
+  const value = create(ImagesStatusSchema, {
+    host,
+    bytes: BigInt(bytes),
+    maxBytes: BigInt(maxBytes),
+    hits: BigInt(hits),
+    misses: BigInt(misses),
+    bytesFromParents: BigInt(fromParents),
+    bytesFromNeighbours: BigInt(fromNeighbours),
+  })
+  return create(StatusSchema, { key: `images/${host}`, body: { case: 'images', value } })
 }
 
 export function hostStatus(config: AgentConfig, facts: HostFacts, now: HostNow): Status {

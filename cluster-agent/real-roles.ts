@@ -11,7 +11,7 @@ import { restoreOriginals } from './host/originals.ts'
 import { ensureSwitch, stopSwitch } from './host/switch.ts'
 import { keepTrunk } from './host/trunk.ts'
 import type { HostPass, HostRoles } from './host-roles.ts'
-import type { HostFacts } from './host-status.ts'
+import { type HostFacts, imagesStatus } from './host-status.ts'
 import { LazyImages } from './images/lazy-images.ts'
 import { openRackImages } from './images/rack-images.ts'
 import type { HostParts } from './main-parts.ts'
@@ -53,7 +53,11 @@ export async function openRealRoles(
   return {
     roles: {
       passes: passesOf(cc, nc),
-      statuses: () => [...(cc?.statuses() ?? []), ...(nc?.statuses() ?? [])],
+      statuses: () => [
+        ...(cc?.statuses() ?? []),
+        ...(nc?.statuses() ?? []),
+        imagesStatus(config.host, images.images.stats()),
+      ],
       onStatus: (listener) => {
         const offs = [cc?.onStatus(listener), nc?.onStatus(listener)]
         return () => {

@@ -25,6 +25,14 @@ export interface ScalingMetric {
   readonly failing: number
 }
 
+export interface ImagesMetric {
+  readonly keptBytes: number
+  readonly hits: number
+  readonly misses: number
+  readonly bytesFromParents: number
+  readonly bytesFromNeighbours: number
+}
+
 export interface Metrics extends ObjectMetrics, EventMetrics {
   readonly apiCall: (call: ApiCallMetric) => void
   /** A call that was refused because its account calls too often; the action is the model's. */
@@ -49,6 +57,8 @@ export interface Metrics extends ObjectMetrics, EventMetrics {
   readonly setLoadBalancers: (byState: Readonly<Record<string, number>>) => void
   /** Nodes of load balancers that no host takes. */
   readonly setNodesWithoutHost: (nodes: number) => void
+  /** Images on hosts, all together. */
+  readonly setImages: (images: ImagesMetric) => void
   readonly setCertificates: (ends: CertificateEnds) => void
   readonly storeTransaction: (outcome: 'ok' | 'conflict' | 'failed', seconds: number) => void
   /** Records of the audit log: in its file, or not. */
@@ -134,6 +144,7 @@ export function createMetrics(): Metrics {
     help: 'Nodes of load balancers that no host takes',
     registers,
   })
+  const images = imageMetrics(registers)
   const certificates = new Gauge({
     name: 'mallee_certificate_not_after_seconds',
     help: 'When the certificate ends, in seconds since 1970',
@@ -191,6 +202,7 @@ export function createMetrics(): Metrics {
     },
     setLoadBalancers: (byState) => setAll(balancers, byState),
     setNodesWithoutHost: (nodes) => hostless.set(nodes),
+    setImages: images,
     setCertificates: ({ ca, gateway }) => {
       certificates.set({ of: 'ca' }, ca / 1000)
       certificates.set({ of: 'gateway' }, gateway / 1000)
@@ -203,6 +215,34 @@ export function createMetrics(): Metrics {
       serialBytes.inc({ direction: 'out' }, bytesOut)
     },
     scrape: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+  }
+}
+
+/** Gauges, as hosts come and go, and count anew with each start of their agents. */
+function imageMetrics(registers: Registry[]): Metrics['setImages'] {
+  const kept = new Gauge({
+    name: 'mallee_images_kept_bytes',
+    help: 'Bytes of images that hosts keep',
+    registers,
+  })
+  const lookups = new Gauge({
+    name: 'mallee_images_asked',
+    help: 'Times that a host was to have an image since its agent started: it was there, or not',
+    labelNames: ['outcome'],
+    registers,
+  })
+  const received = new Gauge({
+    name: 'mallee_images_received_bytes',
+    help: 'Bytes of images that came to hosts since their agents started',
+    labelNames: ['from'],
+    registers,
+  })
+  return ({ keptBytes, hits, misses, bytesFromParents, bytesFromNeighbours }) => {
+    kept.set(keptBytes)
+    lookups.set({ outcome: 'hit' }, hits)
+    lookups.set({ outcome: 'miss' }, misses)
+    received.set({ from: 'parent' }, bytesFromParents)
+    received.set({ from: 'neighbour' }, bytesFromNeighbours)
   }
 }
 

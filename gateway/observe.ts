@@ -3,8 +3,8 @@
 import type { Clock } from '../common/clock.ts'
 import { codeOf } from '../common/errors.ts'
 import type { CertificateEnds } from './certificate.ts'
-import type { Sessions } from './federation/sessions.ts'
-import type { Metrics, ScalingMetric } from './metrics.ts'
+import type { ImagesSeen, Sessions } from './federation/sessions.ts'
+import type { ImagesMetric, Metrics, ScalingMetric } from './metrics.ts'
 import type { State, View } from './store/state.ts'
 
 const EVERY_MS = 5_000
@@ -53,6 +53,7 @@ export function watchGauges({
     })
     metrics.setScaling(scalingIn(view))
     watchBalancers(view, metrics)
+    metrics.setImages(imagesOn(sessions))
     metrics.setCertificates(certificateEnds())
   }
   set()
@@ -81,6 +82,19 @@ function watchBalancers(view: View, metrics: Metrics): void {
   const hostless = nodes.filter((node) => !view.get('interface', node.interface)?.host)
   metrics.setLoadBalancers(balancers)
   metrics.setNodesWithoutHost(hostless.length)
+}
+
+function imagesOn(sessions: Sessions): ImagesMetric {
+  const images = sessions.images()
+  const sum = (of: (one: ImagesSeen) => bigint): number =>
+    images.reduce((all, one) => all + Number(of(one)), 0)
+  return {
+    keptBytes: sum(({ bytes }) => bytes),
+    hits: sum(({ hits }) => hits),
+    misses: sum(({ misses }) => misses),
+    bytesFromParents: sum(({ bytesFromParents }) => bytesFromParents),
+    bytesFromNeighbours: sum(({ bytesFromNeighbours }) => bytesFromNeighbours),
+  }
 }
 
 /** How many tunnels, each counted from both ends, are heard and how many are silent. */

@@ -66,7 +66,8 @@ export class Nodes {
   /** A node that left: nobody waits for it any more. */
   forget(host: string): void {
     this.#parts.state.forgetNode(host)
-    this.#parts.board.keepOnly((key) => key !== `host/${host}`)
+    const own = [`host/${host}`, `images/${host}`]
+    this.#parts.board.keepOnly((key) => !own.includes(key))
   }
 
   async closeAll(reason: string): Promise<void> {
@@ -166,6 +167,7 @@ export class Nodes {
   /** May the node `host` say this of an instance, or of a load balancer's node? */
   #isTheirs(host: string, { key, body }: Status): boolean {
     if (body.case === 'instance') return body.value.host === host
+    if (body.case === 'images') return key === `images/${host}`
     if (body.case !== 'balancer' && body.case !== 'target') return false
     const { interfaceId } = body.value
     // Under another key it would stand for another node's word.

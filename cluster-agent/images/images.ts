@@ -53,6 +53,7 @@ export class Images {
   #asked = new Set<string>()
   #askedBefore = new Set<string>()
   readonly #lists = new Map<string, ChunkList>()
+  #told: ImageStats | null = null
   readonly #counts = { hits: 0, misses: 0, parent: 0, neighbour: 0 }
 
   constructor(options: ImagesOptions) {
@@ -93,7 +94,6 @@ export class Images {
     if (await this.isWhole(sha256)) {
       this.#counts.hits += 1
     } else {
-      this.#counts.misses += 1
       await (await this.arriving({ sha256, listSha256 })).fill()
     }
     await this.#folder.used(sha256, this.#options.clock.nowMs())
@@ -160,7 +160,14 @@ export class Images {
     await this.#room.keepTo()
   }
 
+  /** As it was when nothing was on its way: who is told hears of each transfer once. */
   stats(): ImageStats {
+    if (this.#open.size > 0 && this.#told !== null) return this.#told
+    this.#told = this.#now()
+    return this.#told
+  }
+
+  #now(): ImageStats {
     const { hits, misses, parent: fromParents, neighbour: fromNeighbours } = this.#counts
     return { ...this.#room.taken, hits, misses, fromParents, fromNeighbours }
   }
@@ -187,6 +194,7 @@ export class Images {
       throw error
     }
     const { missingBytes } = file
+    this.#counts.misses += 1
     log.info('image begins to come', { sha256: ref.sha256, missingBytes })
     const arrival = new Arrival({
       ...{ ref, file, clock, log },

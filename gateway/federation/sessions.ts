@@ -1,7 +1,7 @@
 // The sessions that are open in this process, what their agents hold for sure, and what their
 // tunnels said. Nothing here needs to survive: an agent comes back and says it all again.
 
-import type { Status } from '../../proto/gen/mallee/v1/observed_pb.js'
+import type { ImagesStatus, Status } from '../../proto/gen/mallee/v1/observed_pb.js'
 import type { OpenSession } from '../../proto/session.ts'
 import type { AgentName } from '../control/desired.ts'
 import type { Held } from './feed.ts'
@@ -16,10 +16,17 @@ export interface TunnelSeen {
   readonly endpoint: string
 }
 
+/** What a host keeps of images, and what came to it. */
+export type ImagesSeen = Pick<
+  ImagesStatus,
+  'bytes' | 'maxBytes' | 'hits' | 'misses' | 'bytesFromParents' | 'bytesFromNeighbours'
+>
+
 interface Known {
   readonly session: OpenSession
   readonly openedAtMs: number
   readonly tunnels: Map<string, TunnelSeen>
+  readonly images: Map<string, ImagesSeen>
   held: Held
 }
 
@@ -30,8 +37,10 @@ export class Sessions {
 
   /** `held` is of the session's epoch; generation 0 when the agent holds nothing of that. */
   opened(agent: AgentName, session: OpenSession, held: Held, nowMs: number): void {
-    const tunnels = this.#open.get(nameOf(agent))?.tunnels ?? new Map<string, TunnelSeen>()
-    this.#open.set(nameOf(agent), { session, openedAtMs: nowMs, tunnels, held })
+    const known = this.#open.get(nameOf(agent))
+    const tunnels = known?.tunnels ?? new Map<string, TunnelSeen>()
+    const images = known?.images ?? new Map<string, ImagesSeen>()
+    this.#open.set(nameOf(agent), { session, openedAtMs: nowMs, tunnels, images, held })
     for (const listener of this.#listeners) listener(agent, true)
   }
 
@@ -62,7 +71,9 @@ export class Sessions {
     const known = this.#open.get(nameOf(agent))
     if (known === undefined) return
     if (full) known.tunnels.clear()
+    if (full) known.images.clear()
     for (const { key, body } of statuses) {
+      if (body.case === 'images') known.images.set(key, body.value)
       if (body.case !== 'tunnel') continue
       known.tunnels.set(key, {
         fromRack: agent.rack,
@@ -87,6 +98,11 @@ export class Sessions {
 
   tunnels(): TunnelSeen[] {
     return [...this.#open.values()].flatMap((known) => [...known.tunnels.values()])
+  }
+
+  /** Of each host whose rack's session is here. */
+  images(): ImagesSeen[] {
+    return [...this.#open.values()].flatMap((known) => [...known.images.values()])
   }
 
   /** Any open session of a rack's CCs; null when none is open here. */

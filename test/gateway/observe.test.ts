@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { create } from '@bufbuild/protobuf'
 import type { Clock } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import { Sessions, type TunnelSeen } from '../../gateway/federation/sessions.ts'
@@ -9,6 +10,8 @@ import { createMetrics } from '../../gateway/metrics.ts'
 import { measured, watchGauges } from '../../gateway/observe.ts'
 import { MemoryView } from '../../gateway/store/memory-view.ts'
 import type { State } from '../../gateway/store/state.ts'
+import { ImagesStatusSchema, StatusSchema } from '../../proto/gen/mallee/v1/observed_pb.js'
+import type { OpenSession } from '../../proto/session.ts'
 
 const NOW = 1_000_000
 const clock: Clock = { nowMs: () => NOW, sleep: async () => undefined }
@@ -53,6 +56,35 @@ test('measured counts updates by how they end and passes their errors on', async
   const { text } = await metrics.scrape()
   for (const outcome of ['ok', 'conflict', 'failed']) {
     assert.match(text, new RegExp(`mallee_store_\\w+_count\\{outcome="${outcome}"\\} 1`))
+  }
+})
+
+test('watchGauges adds up what hosts say of images', async () => {
+  const metrics = createMetrics()
+  const state = stateThat(() => Promise.reject(new Error('nothing is written here')))
+  const sessions = new Sessions()
+  const agent = { rack: 'a', host: 'a1' }
+  const session: OpenSession = {
+    agent: { kind: 'host', cloud: 'c', roles: ['cc'], ...agent },
+    command: () => Promise.reject(new Error('not in this test')),
+    close: async () => undefined,
+  }
+  sessions.opened(agent, session, { epoch: 'e', generation: 0 }, 0)
+  const said = (host: string, hits: bigint) => {
+    const value = create(ImagesStatusSchema, { host, bytes: 10n, hits, bytesFromNeighbours: 5n })
+    return create(StatusSchema, { key: `images/${host}`, body: { case: 'images', value } })
+  }
+  sessions.observed(agent, true, [said('a1', 1n), said('a2', 1n)])
+  sessions.observed(agent, false, [said('a2', 4n)])
+  const certificateEnds = () => ({ ca: 1_000, gateway: 2_000 })
+  watchGauges({ state, sessions, metrics, certificateEnds, clock })()
+  const { text } = await metrics.scrape()
+  for (const line of [
+    'mallee_images_kept_bytes 20',
+    'mallee_images_asked{outcome="hit"} 5',
+    'mallee_images_received_bytes{from="neighbour"} 10',
+  ]) {
+    assert.ok(text.includes(line), line)
   }
 })
 

@@ -15,7 +15,11 @@ import {
   BalancerStatusSchema,
   TargetStatusSchema,
 } from '../../../proto/gen/mallee/v1/balancers_pb.js'
-import { InstanceStatusSchema, StatusSchema } from '../../../proto/gen/mallee/v1/observed_pb.js'
+import {
+  ImagesStatusSchema,
+  InstanceStatusSchema,
+  StatusSchema,
+} from '../../../proto/gen/mallee/v1/observed_pb.js'
 import { resource } from '../../../proto/resources.ts'
 
 test("a node speaks for its own load balancers' nodes and instances, for no others", async () => {
@@ -37,6 +41,10 @@ test("a node speaks for its own load balancers' nodes and instances, for no othe
     create(StatusSchema, {
       key: 'target/eni-1/tg/10.0.0.5/80',
       body: { case: 'target', value: target },
+    }),
+    create(StatusSchema, {
+      key: 'images/n1',
+      body: { case: 'images', value: create(ImagesStatusSchema, { host: 'n1' }) },
     }),
     create(StatusSchema, { key: 'instance/i-1', body: { case: 'instance', value: instance } }),
   ]

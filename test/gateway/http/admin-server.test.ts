@@ -67,6 +67,8 @@ test('/metrics shows what was counted; a state that is not named any more is gon
   metrics.setLeavingHosts({ draining: 1, lost: 0 })
   metrics.setLoadBalancers({ active: 3 })
   metrics.setNodesWithoutHost(1)
+  const counts = { hits: 3, misses: 1, bytesFromParents: 7, bytesFromNeighbours: 5 }
+  metrics.setImages({ keptBytes: 12, ...counts })
   metrics.setCertificates({ ca: 2_000_000_000_000, gateway: 1_800_000_000_500 })
   metrics.storeTransaction('conflict', 0.002)
   for (let n = 0; n < 300; n++) {
@@ -84,6 +86,9 @@ test('/metrics shows what was counted; a state that is not named any more is gon
     'mallee_hosts_leaving{state="lost"} 0',
     'mallee_load_balancers{state="active"} 3',
     'mallee_balancer_nodes_without_host 1',
+    'mallee_images_kept_bytes 12',
+    'mallee_images_asked{outcome="hit"} 3',
+    'mallee_images_received_bytes{from="neighbour"} 5',
     'mallee_certificate_not_after_seconds{of="ca"} 2000000000',
     'mallee_certificate_not_after_seconds{of="gateway"} 1800000000.5',
     'mallee_store_transaction_seconds_count{outcome="conflict"} 1',

@@ -19,7 +19,7 @@ export declare const file_mallee_v1_observed: GenFile;
 export declare type Status = Message<"mallee.v1.Status"> & {
   /**
    * host/<host>, instance/<id>, tunnel/<rack>/<host>, balancer/<interface>,
-   * target/<interface>/<group>/<address>/<port>
+   * target/<interface>/<group>/<address>/<port>, images/<host>
    *
    * @generated from field: string key = 1;
    */
@@ -58,6 +58,12 @@ export declare type Status = Message<"mallee.v1.Status"> & {
      */
     value: TargetStatus;
     case: "target";
+  } | {
+    /**
+     * @generated from field: mallee.v1.ImagesStatus images = 7;
+     */
+    value: ImagesStatus;
+    case: "images";
   } | { case: undefined; value?: undefined };
 };
 
@@ -284,6 +290,57 @@ export declare type TunnelStatus = Message<"mallee.v1.TunnelStatus"> & {
  * Use `create(TunnelStatusSchema)` to create a new message.
  */
 export declare const TunnelStatusSchema: GenMessage<TunnelStatus>;
+
+/**
+ * The images that a host keeps. Counts begin anew with each start of its agent, and are told when
+ * nothing is on its way.
+ *
+ * @generated from message mallee.v1.ImagesStatus
+ */
+export declare type ImagesStatus = Message<"mallee.v1.ImagesStatus"> & {
+  /**
+   * @generated from field: string host = 1;
+   */
+  host: string;
+
+  /**
+   * @generated from field: uint64 bytes = 2;
+   */
+  bytes: bigint;
+
+  /**
+   * @generated from field: uint64 max_bytes = 3;
+   */
+  maxBytes: bigint;
+
+  /**
+   * Times that an image was asked for: it was here, or it was not.
+   *
+   * @generated from field: uint64 hits = 4;
+   */
+  hits: bigint;
+
+  /**
+   * @generated from field: uint64 misses = 5;
+   */
+  misses: bigint;
+
+  /**
+   * @generated from field: uint64 bytes_from_parents = 6;
+   */
+  bytesFromParents: bigint;
+
+  /**
+   * @generated from field: uint64 bytes_from_neighbours = 7;
+   */
+  bytesFromNeighbours: bigint;
+};
+
+/**
+ * Describes the message mallee.v1.ImagesStatus.
+ * Use `create(ImagesStatusSchema)` to create a new message.
+ */
+export declare const ImagesStatusSchema: GenMessage<ImagesStatus>;
 
 /**
  * @generated from enum mallee.v1.InstanceState
