@@ -1,4 +1,4 @@
-// A read-only NBD server on a unix socket: QEMU reads images through it that are still on their way.
+// A read-only NBD server on a unix socket: QEMU reads images through it that are still to come.
 
 import { once } from 'node:events'
 import { chmod, mkdir, rm } from 'node:fs/promises'
@@ -29,7 +29,7 @@ import {
 
 export interface NbdExport {
   readonly sizeBytes: number
-  /** Whatever it throws is an I/O error for who reads. `signal` aborts when nobody waits any more. */
+  /** Whatever it throws is an I/O error for who reads. `signal` aborts when nobody waits. */
   readonly read: (offset: number, length: number, signal: AbortSignal) => Promise<Buffer>
 }
 

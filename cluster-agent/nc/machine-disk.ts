@@ -1,5 +1,5 @@
-// What a machine's disk lies on: an image that is whole, or one that still comes and is read through
-// this agent meanwhile.
+// What a machine's disk lies on: an image that is whole, or one that still comes and is read
+// through this agent meanwhile.
 
 import { rm } from 'node:fs/promises'
 import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'

@@ -80,7 +80,7 @@ export function planMachine(wanted: MachineWanted | null, seen: MachineSeen): Ma
   return withImage(seen, steps)
 }
 
-/** First of all its guest gets to read; a QEMU that is stuck may be so because it waits for that. */
+/** First its guest gets to read: a QEMU that is stuck may be so because it waits for that. */
 function withImage({ process, lazy }: MachineSeen, steps: readonly MachineStep[]): MachineStep[] {
   if (lazy === null || process === 'none') return [...steps]
   if (!lazy.served) return [{ kind: 'serve-image' }, ...steps]

@@ -1,67 +1,28 @@
-// The images of a host: one transfer each, from whoever has it, and who has to go.
+// The images of a host: one transfer each, from whoever has it.
 
 import assert from 'node:assert/strict'
-import {
-  chmodSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { Images, type ImagesOptions } from '../../../cluster-agent/images/images.ts'
-import type { Source } from '../../../cluster-agent/images/sources.ts'
+import { test } from 'node:test'
 import { CHUNK_BYTES } from '../../../common/chunk-list.ts'
-import { systemClock } from '../../../common/clock.ts'
 import { MalleeError } from '../../../common/errors.ts'
-import { exec } from '../../../common/exec.ts'
-import { silentLog } from '../../../common/log.ts'
 import { until } from '../../../sandbox/until.ts'
-import { whyNoHosts } from '../../support/netns.ts'
-import { fail, fastClock, silent, type TestImage, testImage, testSource } from './support.ts'
-
-const NEVER = new AbortController().signal
-
-interface Wish extends Partial<ImagesOptions> {
-  readonly sources: readonly Source[]
-}
-
-function open(t: TestContext, images: readonly TestImage[], { sources, ...wish }: Wish): Images {
-  const dir = wish.dir ?? mkdtempSync(join(tmpdir(), 'mallee-images-'))
-  const opened = new Images({
-    maxBytes: null,
-    reserveBytes: 0,
-    fetchList: async ({ sha256 }) => {
-      const found = images.find(({ ref }) => ref.sha256 === sha256)
-      if (found === undefined) throw new MalleeError('NotFound', `no ${sha256}`)
-      return found.list
-    },
-    findSources: async () => sources,
-    hasMachines: true,
-    chance: () => 0.5,
-    clock: systemClock,
-    log: silentLog,
-    ...wish,
-    dir,
-  })
-  t.after(async () => {
-    await opened.close()
-    rmSync(dir, { recursive: true, force: true })
-  })
-  return opened
-}
-
-const wholeOf = (images: Images, { ref }: TestImage) => images.whole(ref.sha256, ref.listSha256)
+import {
+  fail,
+  fastClock,
+  NEVER,
+  openImages,
+  silent,
+  testImage,
+  testSource,
+  wholeOf,
+} from './support.ts'
 
 test('an image is fetched once, chunk by chunk, whoever asks at the same time', async (t) => {
   const image = testImage(20, [4])
   const parent = testSource(image, 'parent')
-  const images = open(t, [image], { sources: [parent] })
+  const images = openImages(t, [image], { sources: [parent] })
   const arrival = await images.arriving(image.ref)
   const [file, again, part] = await Promise.all([
     wholeOf(images, image),
@@ -86,7 +47,7 @@ test('an image is fetched once, chunk by chunk, whoever asks at the same time', 
 test('what somebody waits for comes first', async (t) => {
   const image = testImage(64)
   const parent = testSource(image, 'parent')
-  const images = open(t, [image], { sources: [parent], chance: () => 0 })
+  const images = openImages(t, [image], { sources: [parent], chance: () => 0 })
   const arrival = await images.arriving(image.ref)
   await arrival.read(50 * CHUNK_BYTES, 10, NEVER)
   // With what is likely to be read next, and nothing else.
@@ -99,7 +60,7 @@ test('a neighbour that sends wrong bytes is asked no more, and the chunk comes f
   const parent = testSource(image, 'parent')
   const liar = testSource(image, 'liar', 'neighbour')
   liar.answer = async (_index, bytes) => Buffer.alloc(bytes.length, 1)
-  const images = open(t, [image], { sources: [liar, parent] })
+  const images = openImages(t, [image], { sources: [liar, parent] })
   const file = await wholeOf(images, image)
   assert.ok(readFileSync(file).equals(image.bytes))
   assert.ok(liar.asked.length >= 1 && liar.asked.length <= 4, `${liar.asked.length}`)
@@ -114,7 +75,7 @@ test('neighbours are preferred, and asked for what they have', async (t) => {
     if (index % 2 === 0) return bytes
     throw new MalleeError('NotFound', `no chunk ${index} here`)
   }
-  const images = open(t, [image], { sources: [half, parent] })
+  const images = openImages(t, [image], { sources: [half, parent] })
   await wholeOf(images, image)
   const { fromNeighbours, fromParents } = images.stats()
   assert.equal(fromNeighbours + fromParents, image.bytes.length)
@@ -126,14 +87,14 @@ test('a source that fails or says nothing is left for the next one', async (t) =
   const image = testImage(10)
   const [first, second] = [testSource(image, 'first'), testSource(image, 'second')]
   first.answer = fail
-  const images = open(t, [image], { sources: [first, second], clock: fastClock(50) })
+  const images = openImages(t, [image], { sources: [first, second], clock: fastClock(50) })
   await wholeOf(images, image)
   const other = testImage(10)
   const quiet = testSource(other, 'quiet')
   // As the deadline of a call would.
   quiet.answer = (index, bytes, signal) =>
     silent(index, bytes, AbortSignal.any([signal, AbortSignal.timeout(20)]))
-  const more = open(t, [other], { sources: [quiet, testSource(other, 'second')] })
+  const more = openImages(t, [other], { sources: [quiet, testSource(other, 'second')] })
   assert.ok(readFileSync(await wholeOf(more, other)).equals(other.bytes))
 })
 
@@ -141,7 +102,7 @@ test('without any source those who wait hear why, and it comes when one is back'
   const image = testImage(3)
   const parent = testSource(image, 'parent')
   parent.answer = fail
-  const images = open(t, [image], { sources: [parent], clock: fastClock(100) })
+  const images = openImages(t, [image], { sources: [parent], clock: fastClock(100) })
   await assert.rejects(wholeOf(images, image), { code: 'Unavailable', message: 'the line is cut' })
   const arrival = await images.arriving(image.ref)
   await assert.rejects(arrival.read(0, 10, AbortSignal.timeout(50)), { code: 'Unavailable' })
@@ -155,7 +116,7 @@ test('the next agent goes on where this one stopped', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'mallee-images-'))
   parent.answer = (index, bytes, signal) =>
     index < 6 ? Promise.resolve(bytes) : silent(index, bytes, signal)
-  const first = open(t, [image], { sources: [parent], dir, chance: () => 0 })
+  const first = openImages(t, [image], { sources: [parent], dir, chance: () => 0 })
   const came = wholeOf(first, image)
   came.catch(() => undefined)
   const isHere = async (index: number) =>
@@ -166,7 +127,7 @@ test('the next agent goes on where this one stopped', async (t) => {
   await assert.rejects(came, { code: 'Unavailable' })
   const other = testSource(image, 'parent')
   const lists: string[] = []
-  const next = open(t, [image], {
+  const next = openImages(t, [image], {
     sources: [other],
     dir,
     fetchList: async ({ sha256 }) => {
@@ -185,16 +146,19 @@ test('the next agent goes on where this one stopped', async (t) => {
 test('an image that was damaged since the last start is fetched again', async (t) => {
   const image = testImage(2)
   const dir = mkdtempSync(join(tmpdir(), 'mallee-images-'))
-  const file = await wholeOf(open(t, [image], { sources: [testSource(image, 'p')], dir }), image)
+  const file = await wholeOf(
+    openImages(t, [image], { sources: [testSource(image, 'p')], dir }),
+    image,
+  )
   chmodSync(file, 0o600)
   writeFileSync(file, 'damaged')
-  const again = open(t, [image], { sources: [testSource(image, 'p')], dir })
+  const again = openImages(t, [image], { sources: [testSource(image, 'p')], dir })
   assert.ok(readFileSync(await wholeOf(again, image)).equals(image.bytes))
 })
 
 test('what is no digest never becomes a path, and without a list nothing is fetched', async (t) => {
   const image = testImage(1)
-  const images = open(t, [image], { sources: [] })
+  const images = openImages(t, [image], { sources: [] })
   await assert.rejects(images.whole('../../etc/shadow', ''), { code: 'BadArgument' })
   await assert.rejects(images.whole(image.ref.sha256, ''), {
     code: 'Unavailable',
@@ -202,72 +166,9 @@ test('what is no digest never becomes a path, and without a list nothing is fetc
   })
 })
 
-test('the longest unused goes when there are too many, and never what is in use', async (t) => {
-  const all = [testImage(4), testImage(4), testImage(4)] as const
-  const [one, two, three] = all
-  const dir = mkdtempSync(join(tmpdir(), 'mallee-images-'))
-  let nowMs = systemClock.nowMs()
-  const clock = { ...systemClock, nowMs: () => nowMs }
-  const images = open(t, all, {
-    ...{ sources: all.map((image) => testSource(image, image.ref.sha256)), dir, clock },
-    findSources: async (ref) =>
-      all
-        .filter((image) => image.ref === ref || image.ref.sha256 === ref.sha256)
-        .map((image) => testSource(image, 'p')),
-    maxBytes: 10 * CHUNK_BYTES,
-  })
-  const kept = () =>
-    readdirSync(dir)
-      .filter((name) => name.length === 64)
-      .sort()
-  const digests = (...some: TestImage[]) => some.map(({ ref }) => ref.sha256).sort()
-  for (const image of [one, two, three]) {
-    await wholeOf(images, image)
-    nowMs += 120_000
-  }
-  assert.deepEqual(kept(), digests(one, two, three), 'machines may be about to be made of them')
-  // Asked for before the pass that ended; then for nothing.
-  await images.use(new Set([one.ref.sha256]))
-  await images.use(new Set([one.ref.sha256]))
-  assert.deepEqual(kept(), digests(one, three))
-  await images.use(new Set([one.ref.sha256, three.ref.sha256]))
-  await wholeOf(images, two)
-  await images.use(new Set([one.ref.sha256, three.ref.sha256]))
-  await images.use(new Set([one.ref.sha256, three.ref.sha256]))
-  assert.deepEqual(kept(), digests(one, three))
-})
-
-test('before it is known what is in use nothing goes; parts of what nobody wants do', async (t) => {
-  const image = testImage(8)
-  const parent = testSource(image, 'parent')
-  parent.answer = (index, bytes, signal) =>
-    index < 6 ? Promise.resolve(bytes) : silent(index, bytes, signal)
-  const dir = mkdtempSync(join(tmpdir(), 'mallee-images-'))
-  const images = open(t, [image], {
-    sources: [parent],
-    dir,
-    maxBytes: CHUNK_BYTES,
-    chance: () => 0,
-  })
-  const reading = (await images.arriving(image.ref)).read(7 * CHUNK_BYTES, 1, NEVER)
-  reading.catch(() => undefined)
-  await images.use(new Set())
-  await images.use(new Set())
-  await images.use(new Set())
-  assert.ok(readdirSync(dir).length > 0, 'somebody waits for it')
-  await images.close()
-  await assert.rejects(reading)
-  const next = open(t, [image], { sources: [], dir, maxBytes: CHUNK_BYTES })
-  await next.use(new Set([image.ref.sha256]))
-  assert.ok(readdirSync(dir).length > 0, 'it is in use')
-  const last = open(t, [image], { sources: [], dir, maxBytes: 0 })
-  await last.use(new Set())
-  assert.deepEqual(readdirSync(dir), [])
-})
-
 test('neighbours get what is here and nothing that is not', async (t) => {
   const image = testImage(6)
-  const images = open(t, [image], { sources: [testSource(image, 'parent')], chance: () => 0 })
+  const images = openImages(t, [image], { sources: [testSource(image, 'parent')], chance: () => 0 })
   const ask = (index: number, mayFetch = false) => images.chunk(image.ref, index, mayFetch, NEVER)
   assert.equal(await images.chunkList(image.ref, false), null)
   assert.equal(await ask(0), null)
@@ -282,22 +183,4 @@ test('neighbours get what is here and nothing that is not', async (t) => {
   assert.deepEqual(await images.held(), [{ sha256: image.ref.sha256, whole: true }])
   assert.ok(image.bytes.subarray(5 * CHUNK_BYTES).equals((await ask(5)) ?? Buffer.alloc(0)))
   assert.equal(await ask(6), null)
-})
-
-test('a full disk takes what is unused, then refuses, and goes on when it has room', {
-  skip: whyNoHosts() ?? false,
-}, async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'mallee-full-'))
-  t.after(() => rmSync(folder, { recursive: true }))
-  const program = fileURLToPath(import.meta.resolve('../../support/images-disk-full.ts'))
-  const argv = ['unshare', '--mount', process.execPath, program, folder]
-  const { stdout } = await exec(argv, { timeoutMs: 60_000 })
-  const seen = JSON.parse(stdout)
-  assert.deepEqual(seen.afterNext, ['used', 'next'])
-  assert.equal(seen.noRoom[0], 'StoreFull')
-  assert.match(seen.noRoom[1], /no room for image .* are to come, the disk has/)
-  assert.deepEqual(seen.afterRefusal, ['used', 'next'])
-  assert.equal(seen.midway[0], 'StoreFull')
-  assert.match(seen.midway[1], /cannot be written: ENOSPC/)
-  assert.deepEqual(seen.atLast, ['used', 'late'])
 })

@@ -1,6 +1,11 @@
 // An image file in memory, and sources that have it: whole, in parts, wrong, or silent.
 
 import { createHash, randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { Images, type ImagesOptions } from '../../../cluster-agent/images/images.ts'
 import type { Source } from '../../../cluster-agent/images/sources.ts'
 import {
   CHUNK_BYTES,
@@ -11,6 +16,7 @@ import {
 } from '../../../common/chunk-list.ts'
 import { type Clock, systemClock } from '../../../common/clock.ts'
 import { MalleeError } from '../../../common/errors.ts'
+import { silentLog } from '../../../common/log.ts'
 import type { ImageRef } from '../../../proto/blob.ts'
 
 export interface TestImage {
@@ -77,3 +83,41 @@ export function fastClock(factor: number): Clock {
     sleep: (ms, signal) => systemClock.sleep(ms / factor, signal),
   }
 }
+
+export const NEVER = new AbortController().signal
+
+export interface Wish extends Partial<ImagesOptions> {
+  readonly sources: readonly Source[]
+}
+
+export function openImages(
+  t: TestContext,
+  images: readonly TestImage[],
+  { sources, ...wish }: Wish,
+): Images {
+  const dir = wish.dir ?? mkdtempSync(join(tmpdir(), 'mallee-images-'))
+  const opened = new Images({
+    maxBytes: null,
+    reserveBytes: 0,
+    fetchList: async ({ sha256 }) => {
+      const found = images.find(({ ref }) => ref.sha256 === sha256)
+      if (found === undefined) throw new MalleeError('NotFound', `no ${sha256}`)
+      return found.list
+    },
+    findSources: async () => sources,
+    hasMachines: true,
+    chance: () => 0.5,
+    clock: systemClock,
+    log: silentLog,
+    ...wish,
+    dir,
+  })
+  t.after(async () => {
+    await opened.close()
+    rmSync(dir, { recursive: true, force: true })
+  })
+  return opened
+}
+
+export const wholeOf = (images: Images, { ref }: TestImage) =>
+  images.whole(ref.sha256, ref.listSha256)
