@@ -1,5 +1,5 @@
 // Uploads by forms that boto3 makes and requests sends, forms that nobody signed, pages of other
-// origins; and Signature Version 2 by boto3 and s3cmd, in a cloud that takes it.
+// origins; Signature Version 2 by boto3 and s3cmd, in a cloud that takes it; aws CLI's URLs.
 
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { S3 } from '@aws-sdk/client-s3'
 import { exec } from '../../common/exec.ts'
+import { AWS } from '../../sandbox/aws.ts'
 import { lastFirst, startCloud } from '../support/cloud.ts'
 
 const LONG_MS = 60_000
@@ -107,6 +108,20 @@ test('s3cmd works with version 2', async () => {
   const url = (await s3cmd('signurl', `s3://${Bucket}/cmd/ü a`, '+60')).trim()
   const text = await (await fetch(url)).text()
   assert.equal(text.length, 6 << 20, text.slice(0, 500))
+})
+
+test('aws CLI presigns, and nobody changes what it signed', async () => {
+  await s3.putObject({ Bucket, Key: 'signed', Body: 'presigned' })
+  const env = {
+    ...{ AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
+    ...{ AWS_DEFAULT_REGION: region, AWS_CONFIG_FILE: '/dev/null', HOME: '/nonexistent' },
+  }
+  const argv = [AWS, '--endpoint-url', endpoint, 's3', 'presign', `s3://${Bucket}/signed`]
+  const { stdout } = await exec(argv, { env, timeoutMs: LONG_MS })
+  const url = stdout.trim()
+  assert.equal(await (await fetch(url)).text(), 'presigned')
+  assert.equal((await fetch(url.replace('/signed', '/file'))).status, 403)
+  assert.equal((await fetch(url, { method: 'DELETE' })).status, 403)
 })
 
 async function postUnsigned(key: string): Promise<Response> {

@@ -2,11 +2,20 @@
 // so. What does not fit is kept by nobody.
 
 import assert from 'node:assert/strict'
-import { createHash, createHmac, hash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
-import { call, elementIn, rawHead, send, signed, startS3, type Wish } from './support.ts'
+import {
+  call,
+  elementIn,
+  rawHead,
+  send,
+  signed,
+  signedChunks,
+  startS3,
+  type Wish,
+} from './support.ts'
 
 const BODY = 'a body that is somewhat longer than nothing'
 const md5 = (body: string): string => createHash('md5').update(body).digest('base64')
@@ -247,31 +256,6 @@ function unsignedChunks(trailer: string, sum: string): Wish & { body: string } {
       'x-amz-trailer': trailer,
     },
   }
-}
-
-/** Signed at a time that is fixed, so that the seed is what `call` signs too. */
-function signedChunks(
-  chunks: readonly string[],
-  encoding = 'aws-chunked',
-): Wish & { body: string } {
-  const atMs = Date.now()
-  const head: Wish = {
-    ...{ atMs, payload: 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD' },
-    headers: {
-      // The port is not known yet: the host is signed as any other name.
-      ...{ host: 'a.test', 'content-encoding': encoding },
-      'x-amz-decoded-content-length': String(chunks.join('').length),
-    },
-  }
-  const { signature, timestamp, scope, key } = signed(0, head)
-  let previous = signature
-  const parts = [...chunks, ''].map((data) => {
-    const sums = [hash('sha256', ''), hash('sha256', data)]
-    const text = ['AWS4-HMAC-SHA256-PAYLOAD', timestamp, scope, previous, ...sums].join('\n')
-    previous = createHmac('sha256', key).update(text).digest('hex')
-    return `${data.length.toString(16)};chunk-signature=${previous}\r\n${data}\r\n`
-  })
-  return { ...head, body: parts.join('') }
 }
 
 function cut(wish: Wish & { body: string }, at: number): Wish {

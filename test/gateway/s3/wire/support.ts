@@ -119,6 +119,31 @@ export function signed(port: number, wish: Wish): Signed {
   return { headers, signature, timestamp, scope, key }
 }
 
+/** Each chunk signed. At a time that is fixed, so that the seed is what `call` signs too. */
+export function signedChunks(
+  chunks: readonly string[],
+  encoding = 'aws-chunked',
+): Wish & { readonly body: string; readonly parts: readonly string[] } {
+  const atMs = Date.now()
+  const head: Wish = {
+    ...{ atMs, payload: 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD' },
+    headers: {
+      // The port is not known yet: the host is signed as any other name.
+      ...{ host: 'a.test', 'content-encoding': encoding },
+      'x-amz-decoded-content-length': String(chunks.join('').length),
+    },
+  }
+  const { signature, timestamp, scope, key } = signed(0, head)
+  let previous = signature
+  const parts = [...chunks, ''].map((data) => {
+    const sums = [hash('sha256', ''), hash('sha256', data)]
+    const text = ['AWS4-HMAC-SHA256-PAYLOAD', timestamp, scope, previous, ...sums].join('\n')
+    previous = createHmac('sha256', key).update(text).digest('hex')
+    return `${data.length.toString(16)};chunk-signature=${previous}\r\n${data}\r\n`
+  })
+  return { ...head, body: parts.join(''), parts }
+}
+
 export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, unknown>>
