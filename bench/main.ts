@@ -17,6 +17,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   overlay: () => import('./overlay.ts'),
   policies: () => import('./policies.ts'),
   s3: () => import('./s3.ts'),
+  's3-small': async () => ({ run: (await import('./s3.ts')).runSmall }),
   's3-store': () => import('./s3-store.ts'),
   store: () => import('./store.ts'),
 }
