@@ -92,7 +92,7 @@ export function lockAsked({ input, bucket, header, nowMs }: Upload): ObjectLock 
   const { ObjectLockMode: mode, ObjectLockRetainUntilDate: until } = input
   const { ObjectLockLegalHoldStatus: hold } = input
   const said = header(UNTIL)
-  if (mode === undefined && said === null && hold === undefined) return {}
+  if (mode === undefined && said === null && until === undefined && hold === undefined) return {}
   mustHaveLocks(bucketOf({ bucket }))
   if (said !== null && until === undefined) {
     throw invalidArgument(UNTIL, said, 'The retain until date must be provided in ISO 8601 format')

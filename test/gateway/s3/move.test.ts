@@ -119,6 +119,22 @@ test('a bucket moves whole, and back, and what it was is garbage', async (t) => 
   await assert.rejects(moveBucket(parts, BUCKET, 'moon', never), { code: 'StoreUnavailable' })
 })
 
+test('what is locked is locked where it moves to', async (t) => {
+  const ground = await twoStores(t)
+  const { index, store, stores, clock, randomHex } = ground
+  const retention = { mode: 'COMPLIANCE', untilMs: clock.nowMs() + 60_000 } as const
+  const object = { ...(await written(ground, 'k', BYTES)), retention, legalHold: true }
+  const { version } = await index.put(object, { versioning: 'enabled' })
+  const parts = { store, blobs: stores, clock, randomHex, log: silentLog }
+  await moveBucket(parts, BUCKET, 'engine', never)
+  assert.deepEqual((await look(ground)).where, new Set(['engine']))
+  const { versionId } = version
+  const moved = await index.version(BUCKET, 'k', versionId)
+  assert.deepEqual([moved?.retention, moved?.legalHold], [retention, true])
+  const removal = { versioning: 'enabled', owner: '', versionId } as const
+  await assert.rejects(index.remove(BUCKET, 'k', removal), { code: 'NotAllowed' })
+})
+
 test('what is written and deleted while a bucket moves is as its writers left it', async (t) => {
   const ground = await twoStores(t)
   const { index, store, stores, clock, randomHex, dirs, other, pass } = ground
