@@ -108,7 +108,7 @@ const BESIDE: readonly (readonly [RegExp, readonly string[], string])[] = [
 
 /** Their document says what is asked for: it is asked when that was read. */
 const ASKED_LATER: ReadonlySet<string> = new Set([
-  ...['DeleteObjects', 'PutObjectLegalHold', 'PutObjectRetention'],
+  ...['DeleteObjects', 'PutObjectLegalHold', 'PutObjectRetention', 'PutObjectTagging'],
 ])
 
 export function s3Asks(asked: S3Asked): Ask[] {
@@ -173,8 +173,21 @@ export function lockKeys(asked: LockAsked, nowMs: number): Keys {
   return keys
 }
 
+/** What conditions may ask of the tags that a request gives an object. */
+export function tagKeys(tags: Iterable<readonly [key: string, value: string]>): Keys {
+  const all = [...tags]
+  const keys: Keys = new Map()
+  for (const [key, value] of all) keys.set(`s3:requestobjecttag/${key.toLowerCase()}`, [value])
+  if (all.length > 0) keys.set('s3:requestobjecttagkeys', [...new Set(all.map(([key]) => key))])
+  return keys
+}
+
 function requestKeys({ input, arrival }: S3Asked): Keys {
   const keys = lockKeys(input, arrival.nowMs)
+  const { Tagging: tags } = input
+  if (typeof tags === 'string') {
+    for (const [key, values] of tagKeys(new URLSearchParams(tags))) keys.set(key, values)
+  }
   for (const [key, member] of KEYS) {
     const value = input[member]
     if (value !== undefined) keys.set(key, [String(value)])

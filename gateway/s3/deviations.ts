@@ -5,27 +5,24 @@ import type { S3Handlers } from './wire/call.ts'
 
 const NONE_HERE = 'there is none of them here: always the answer of a bucket without'
 const NO_EVENT_HOLDS = 'no event holds'
-const ENFORCED = 'always `BucketOwnerEnforced`'
 
 export const S3_DEVIATIONS: { readonly [K in keyof S3Handlers]?: string } = {
-  CreateBucket: 'in the cloud as a whole; no ACLs, no directory buckets',
+  CreateBucket: 'in the cloud as a whole; no directory buckets',
   GetBucketAccelerateConfiguration: NONE_HERE,
-  GetBucketAcl: 'always that the owner has everything',
   GetBucketAnalyticsConfiguration: NONE_HERE,
   GetBucketEncryption: 'where neither bucket nor cloud encrypts: that there is none',
   GetBucketIntelligentTieringConfiguration: NONE_HERE,
   GetBucketInventoryConfiguration: NONE_HERE,
   GetBucketLogging: NONE_HERE,
   GetBucketMetricsConfiguration: NONE_HERE,
-  GetBucketOwnershipControls: ENFORCED,
   GetBucketReplication: NONE_HERE,
   GetBucketRequestPayment: 'always the owner',
-  PutBucketAcl: 'always `AccessControlListNotSupported`',
+  PutBucketAcl: 'no grants by e-mail address',
   PutBucketEncryption: 'takes `AES256` only: there is no KMS',
   PutBucketLifecycleConfiguration: 'no transitions: there is one storage class',
   PutBucketNotificationConfiguration:
     'targets are what operators made: [webhooks and streams](s3-events.md); no functions, no EventBridge',
-  PutBucketOwnershipControls: 'takes `BucketOwnerEnforced` only',
+  PutObjectAcl: 'no grants by e-mail address',
   PutBucketPolicy: 'no canonical users, no federated principals',
   PutBucketRequestPayment: 'takes `BucketOwner` only',
   PutBucketVersioning: 'no MFA Delete',

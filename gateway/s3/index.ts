@@ -13,6 +13,7 @@ import type { S3Service } from './wire/running.ts'
 
 export interface S3Parts extends Omit<LifeParts, 'contents'>, NotificationParts, ObjectParts {
   readonly config: S3Settings
+  readonly state: LifeParts['state']
 }
 
 type S3Settings = Pick<GatewayConfig, 's3Domains' | 's3WebsiteDomains' | 's3SignatureV2'>
@@ -31,7 +32,7 @@ export function s3Service(parts: S3Parts): S3Service {
   ]
   return {
     handlers: { ...bucketHandlers({ ...parts, contents: parts.index }), ...objectHandlers(parts) },
-    guard: createGuard(parts.state),
+    guard: createGuard(parts.state, parts.index),
     cors: createCors(parts.state),
     acceptsV2: s3SignatureV2 === 'on',
     domains,

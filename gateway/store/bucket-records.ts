@@ -29,10 +29,25 @@ export interface BucketRecord {
   readonly notifications?: readonly NotificationRule[]
   /** Versions can be locked in it; once that is so, it stays so. */
   readonly objectLock?: BucketLock
+  /**
+   * Whose objects are, and whether lists of grants count; absent: all are the bucket's owner's. Of
+   * `none` somebody took away what was said, which is as `ObjectWriter`.
+   */
+  readonly ownership?: 'BucketOwnerEnforced' | 'BucketOwnerPreferred' | 'ObjectWriter' | 'none'
+  /** Whom its owner grants what; absent: nobody else anything. */
+  readonly acl?: readonly AclGrant[]
   /** What becomes of objects that nobody says anything of; absent: what the cloud does. */
   readonly encryption?: BucketEncryption
   /** What goes by itself, and when; absent without any. */
   readonly lifecycle?: BucketLifecycle
+}
+
+export type AclPermission = 'READ' | 'WRITE' | 'READ_ACP' | 'WRITE_ACP' | 'FULL_CONTROL'
+
+export interface AclGrant {
+  /** An account's canonical id, or a group: AllUsers, AuthenticatedUsers, LogDelivery. */
+  readonly to: string
+  readonly permission: AclPermission
 }
 
 export interface BucketEncryption {
@@ -93,9 +108,11 @@ export interface BucketPolicy {
   readonly principals: Readonly<Record<string, string>>
 }
 
-/** S3's four switches. There are no ACLs here: those about them are kept for who asks. */
+/** S3's four switches. */
 export interface PublicAccessBlock {
+  /** An ACL that grants everyone something is not taken. */
   readonly blockAcls: boolean
+  /** What ACLs grant everyone does not count. */
   readonly ignoreAcls: boolean
   /** A policy that makes the bucket public is not taken. */
   readonly blockPolicy: boolean

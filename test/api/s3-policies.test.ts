@@ -210,3 +210,38 @@ for (const [what, document] of [
     assert.equal(await refusal(call), want)
   })
 }
+
+test('a policy asks for the tags of an object, and for those that it is given', async () => {
+  const Bucket = 'tagged'
+  await s3.createBucket({ Bucket })
+  const user = await userOf(owner, 'tagger')
+  const arn = `arn:aws:iam::${account}:user/tagger`
+  const when = (key: string, value: string) => ({ Condition: { StringEquals: { [key]: value } } })
+  const Policy = documentOf(
+    allow(Bucket, arn, 's3:GetObject', when('s3:ExistingObjectTag/Team', 'red')),
+    allow(Bucket, arn, ['s3:PutObject', 's3:PutObjectTagging'], {
+      Condition: {
+        StringEquals: { 's3:RequestObjectTag/Team': 'red' },
+        'ForAllValues:StringEquals': { 's3:RequestObjectTagKeys': ['Team', 'Other'] },
+      },
+    }),
+  )
+  await s3.putBucketPolicy({ Bucket, Policy })
+  const put = (Key: string, Tagging?: string) =>
+    refusal(user.putObject({ Bucket, Key, Body: 'x', ...(Tagging !== undefined && { Tagging }) }))
+  assert.equal(await put('red', 'Team=red'), 'accepted')
+  assert.equal(await put('blue', 'Team=blue'), 'AccessDenied')
+  assert.equal(await put('none'), 'AccessDenied')
+  assert.equal(await put('more', 'Team=red&Third=x'), 'AccessDenied')
+  await s3.putObject({ Bucket, Key: 'blue', Body: 'x', Tagging: 'Team=blue' })
+  const get = (Key: string) => refusal(user.getObject({ Bucket, Key }))
+  assert.deepEqual([await get('red'), await get('blue')], ['accepted', 'AccessDenied'])
+  assert.equal(await get('nothing'), 'AccessDenied')
+  const tag = (Key: string, Value: string) =>
+    refusal(user.putObjectTagging({ Bucket, Key, Tagging: { TagSet: [{ Key: 'Team', Value }] } }))
+  assert.deepEqual(
+    [await tag('blue', 'green'), await tag('blue', 'red')],
+    ['AccessDenied', 'accepted'],
+  )
+  assert.equal(await get('blue'), 'accepted')
+})

@@ -3,7 +3,7 @@
 
 import type { S3Handlers } from '../wire/call.ts'
 import { notImplemented, S3Error } from '../wire/error.ts'
-import { bucketOf, canonicalId } from './bucket.ts'
+import { bucketOf } from './bucket.ts'
 
 const NO_CONFIGURATION = [
   'NoSuchConfiguration',
@@ -54,31 +54,6 @@ function emptyHandlers(): S3Handlers {
     async PutBucketRequestPayment({ input }) {
       const { Payer } = input.RequestPaymentConfiguration ?? {}
       if (Payer !== 'BucketOwner') throw notImplemented('Requester Pays')
-      return { output: {} }
-    },
-
-    async GetBucketAcl(call) {
-      const ID = canonicalId(bucketOf(call).account)
-      const Grantee = { Type: 'CanonicalUser', ID } as const
-      return { output: { Owner: { ID }, Grants: [{ Grantee, Permission: 'FULL_CONTROL' }] } }
-    },
-
-    async PutBucketAcl() {
-      const message = 'The bucket does not allow ACLs'
-      throw new S3Error('AccessControlListNotSupported', message, 400)
-    },
-
-    async GetBucketOwnershipControls() {
-      const Rules = [{ ObjectOwnership: 'BucketOwnerEnforced' as const }]
-      return { output: { OwnershipControls: { Rules } } }
-    },
-
-    async PutBucketOwnershipControls({ input }) {
-      const rules = input.OwnershipControls?.Rules ?? []
-      const other = rules.find((rule) => rule.ObjectOwnership !== 'BucketOwnerEnforced')
-      if (other !== undefined) {
-        throw notImplemented(`the object ownership ${other.ObjectOwnership}`)
-      }
       return { output: {} }
     },
   }

@@ -4,7 +4,7 @@
 import { ApiError } from '../../aws/api-error.ts'
 import type { Caller } from '../../aws/handlers.ts'
 import type { Ask } from '../../iam/ec2-requests.ts'
-import { evaluateShared } from '../../iam/evaluate.ts'
+import { evaluate, evaluateShared } from '../../iam/evaluate.ts'
 import { type Access, accessOf, asMeant } from '../../iam/principals.ts'
 import { accessDenied } from '../../iam/refusals.ts'
 import { type Arrival, arrivalKeys } from '../../iam/request-keys.ts'
@@ -12,6 +12,8 @@ import { type S3Asked, s3Arn, s3Asks } from '../../iam/s3-requests.ts'
 import type { Context } from '../../iam/templates.ts'
 import type { BucketRecord } from '../../store/bucket-records.ts'
 import type { State, View } from '../../store/state.ts'
+import { hangsOnObject, hasAcls, isForeign, isGranted } from '../acl/grants.ts'
+import type { ObjectEntry, ObjectIndex } from '../index/objects.ts'
 import type { S3Call } from '../wire/call.ts'
 import { denied, S3Error } from '../wire/error.ts'
 import { checkBucketName, noSuchBucket } from './names.ts'
@@ -37,6 +39,16 @@ const MAKES_BUCKET = 'CreateBucket'
 const OWNERS_OWN: ReadonlySet<string> = new Set([
   ...['s3:GetBucketPolicy', 's3:PutBucketPolicy', 's3:DeleteBucketPolicy'],
 ])
+/** Keys of conditions that hang on the object, with the tag's name behind. */
+const OBJECT_TAG = 's3:existingobjecttag/'
+/** Actions that have such keys (Service Authorization Reference). */
+const TAGGED = new RegExp(
+  [
+    '^s3:GetObject(?:Version)?(?:Acl|Tagging)?$',
+    '^s3:PutObject(?:Version)?(?:Acl|Tagging)$',
+    '^s3:DeleteObject(?:Version)?Tagging$',
+  ].join('|'),
+)
 /** Who signs nothing. Policies may name it as one of everyone. */
 const NOBODY: Access = {
   policies: 'root',
@@ -44,9 +56,12 @@ const NOBODY: Access = {
   keys: new Map([['aws:principaltype', ['Anonymous']]]),
 }
 
-export function createGuard(state: Pick<State, 'view' | 'fresh'>): Guard {
+export function createGuard(
+  state: Pick<State, 'view' | 'fresh'>,
+  index: Pick<ObjectIndex, 'current' | 'version'>,
+): Guard {
   return async (call) => {
-    const { operation, bucket: name, input } = call
+    const { operation, bucket: name, key, input } = call
     if (name !== null) checkBucketName(name, operation === MAKES_BUCKET)
     const view = await viewOf(state, name, operation)
     if (call.caller !== null && isBlocked(view, call.caller)) throw blocked()
@@ -55,13 +70,17 @@ export function createGuard(state: Pick<State, 'view' | 'fresh'>): Guard {
     if (name !== null && bucket === null && operation !== MAKES_BUCKET) throw noSuchBucket(name)
     checkExpectedOwner(bucket, input)
     const judge = createJudge(view, call)
-    for (const ask of s3Asks(call)) judge(ask, bucket)
+    for (const ask of s3Asks(call)) {
+      if (judge(ask, bucket, undefined) !== 'unknown') continue
+      if (bucket === null || key === null) throw denied()
+      judge(ask, bucket, await aboutIn(index, bucket, key, input['VersionId']))
+    }
     return {
       bucket: found,
-      allows: (action, of, key, keys) => {
+      allows: (action, of, ofKey, keys, object) => {
         try {
-          judge({ action, resource: s3Arn(of.name, key), keys: new Map(keys) }, of)
-          return true
+          const ask = { action, resource: s3Arn(of.name, ofKey), keys: new Map(keys) }
+          return judge(ask, of, object ?? null) === 'allowed'
         } catch (error) {
           if (error instanceof ApiError && error.code === 'AccessDenied') return false
           throw error
@@ -69,6 +88,20 @@ export function createGuard(state: Pick<State, 'view' | 'fresh'>): Guard {
       },
     }
   }
+}
+
+/** What a call is about; null when it is not there, or only a delete marker. */
+async function aboutIn(
+  index: Pick<ObjectIndex, 'current' | 'version'>,
+  { id }: BucketRecord,
+  key: string,
+  versionId: unknown,
+): Promise<ObjectEntry | null> {
+  const found =
+    typeof versionId === 'string'
+      ? await index.version(id, key, versionId)
+      : await index.current(id, key)
+  return found === null || found.isDeleteMarker ? null : found
 }
 
 /** A bucket that another gateway has just made is there: its client may ask here next. */
@@ -86,40 +119,67 @@ function isBlocked(view: View, { account }: Caller): boolean {
   return view.get('account', account)?.blockedAtMs !== undefined
 }
 
-/** Throws AccessDenied for what may not be. */
-function createJudge(
-  view: View,
-  { caller, arrival }: GuardedCall,
-): (ask: Ask, bucket: BucketRecord | null) => void {
+/**
+ * Throws AccessDenied for what may not be. `unknown`: it hangs on the object, which is to be looked
+ * up then; `object` is undefined before that, and null when it is not there.
+ */
+type Judge = (
+  ask: Ask,
+  bucket: BucketRecord | null,
+  object: ObjectEntry | null | undefined,
+) => 'allowed' | 'unknown'
+
+function createJudge(view: View, { caller, arrival, operation }: GuardedCall): Judge {
   let arrived: Context | null = null
   const ofCall = (): Context => {
     arrived ??= arrivalKeys(arrival)
     return arrived
   }
+  const who = caller?.account ?? null
   let known: Access | null = null
-  return ({ action, resource, keys }, bucket) => {
+  return ({ action, resource, keys }, bucket, object) => {
+    const question = { operation, action, who }
+    const acls = bucket !== null && hasAcls(bucket) ? bucket : null
+    if (acls !== null && object === undefined && hangsOnObject(acls, question)) return 'unknown'
     known ??= caller === null ? NOBODY : accessOf(view, caller)
     const { policies, keys: ofCaller } = known
     // What belongs to no bucket yet belongs to who asks.
     const account = bucket?.account ?? caller?.account ?? null
     const isOwn = caller !== null && account === caller.account
-    if (!isOwn && isShut(bucket)) throw denied()
-    if (isOwn && policies === 'root' && OWNERS_OWN.has(action)) return
+    const isClosed = !isOwn && isShut(bucket)
+    if (isClosed && acls === null) throw denied()
+    if (isOwn && policies === 'root' && OWNERS_OWN.has(action)) return 'allowed'
     const policy = bucket?.policy
     const principal =
       caller === null ? known.principal : asMeant(policy?.principals ?? {}, caller, known.principal)
     const ofBucket = new Map(account === null ? [] : [['s3:resourceaccount', [account]]])
-    const get = (key: string) =>
-      ofCall().get(key) ?? ofCaller.get(key) ?? keys.get(key) ?? ofBucket.get(key)
+    let isUnknown = false
+    const get = (key: string): readonly string[] | undefined => {
+      if (key.startsWith(OBJECT_TAG)) {
+        isUnknown ||= object === undefined && TAGGED.test(action)
+        return tagOf(object, key)
+      }
+      return ofCall().get(key) ?? ofCaller.get(key) ?? keys.get(key) ?? ofBucket.get(key)
+    }
     const request = { action, resource, principal, conditions: { get } }
     const parsed = policy === undefined ? null : parsedOf(policy)
     const decision = evaluateShared(policies, { policy: parsed, account: account ?? '' }, request)
-    if (decision.allowed) return
+    if (isUnknown) return 'unknown'
+    const isOthers = acls !== null && isForeign(acls, object ?? null, question)
+    if (decision.allowed && !isClosed && !isOthers) return 'allowed'
+    const mayAsk = decision.refusal !== 'explicit' && evaluate(policies, request).allowed
+    if (acls !== null && mayAsk && isGranted(acls, object ?? null, question)) return 'allowed'
     // Strangers are told nothing of what it hangs on.
-    if (!isOwn || caller === null) throw denied()
+    if (!isOwn || caller === null || decision.allowed) throw denied()
     const conditions = new Map([...ofCall(), ...ofCaller, ...keys, ...ofBucket])
     throw accessDenied({ request, conditions, decision, userId: caller.userId })
   }
+}
+
+function tagOf(object: ObjectEntry | null | undefined, key: string): readonly string[] | undefined {
+  const wanted = key.slice(OBJECT_TAG.length)
+  const found = Object.entries(object?.tags ?? {}).find(([name]) => name.toLowerCase() === wanted)
+  return found === undefined ? undefined : [found[1]]
 }
 
 /** To all of other accounts: there is no policy, or one that is public where that is restricted. */

@@ -12,6 +12,11 @@ export interface BucketParts {
   readonly region: string
 }
 
+/** In the place of an account: who signs nothing, and may own what it writes. */
+export const ANYBODY = 'anonymous'
+/** Its canonical id on AWS. */
+const ANYBODYS_ID = '65a011a29cdf8ec533ec3d1ccaae921c'
+
 /** Of a call about one. */
 export function bucketOf(call: Pick<S3Call<unknown>, 'bucket'>): BucketRecord {
   if (call.bucket === null) throw new RangeError('a call about no bucket')
@@ -45,5 +50,6 @@ export async function changeBucket(
  * account identifiers" of the account management guide).
  */
 export function canonicalId(account: string): string {
+  if (account === ANYBODY) return ANYBODYS_ID
   return hash('sha256', `canonical user of ${account}`)
 }

@@ -2,6 +2,7 @@
 
 import type { S3Handlers } from '../wire/call.ts'
 import { absentHandlers } from './absent.ts'
+import { aclHandlers } from './acl.ts'
 import { corsHandlers } from './cors.ts'
 import { type BucketEncryptionParts, encryptionHandlers } from './encryption.ts'
 import { type LifeParts, lifeHandlers } from './life.ts'
@@ -29,6 +30,7 @@ export function bucketHandlers(
     ...lifecycleHandlers(parts),
     ...notificationHandlers(parts),
     ...encryptionHandlers(parts),
+    ...aclHandlers(parts),
     ...absentHandlers(),
   }
 }

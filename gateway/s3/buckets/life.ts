@@ -4,6 +4,7 @@
 import type { RandomHex } from '../../../common/clock.ts'
 import { type Code, codeOf } from '../../../common/errors.ts'
 import type { BucketRecord } from '../../store/bucket-records.ts'
+import { newBucketAcl } from '../acl/asked.ts'
 import type { S3Call, S3Handlers, S3Inputs } from '../wire/call.ts'
 import { notImplemented, S3Error } from '../wire/error.ts'
 import { invalidArgument } from '../wire/values.ts'
@@ -119,7 +120,7 @@ export function lifeHandlers(parts: LifeParts): S3Handlers {
   }
 }
 
-function newBucket({ region, randomHex }: LifeParts, { input, caller, nowMs }: Create) {
+function newBucket({ state, region, randomHex }: LifeParts, { input, caller, nowMs }: Create) {
   const { Bucket: name = '', CreateBucketConfiguration: configuration = {} } = input
   const { LocationConstraint: place, Location, Bucket, Tags } = configuration
   if (place !== undefined && (place as string) !== '' && (place as string) !== region) {
@@ -131,28 +132,23 @@ function newBucket({ region, randomHex }: LifeParts, { input, caller, nowMs }: C
   const hasLocks = input.ObjectLockEnabledForBucket === true
   const { BucketNamespace: namespace = 'global' } = input
   if (namespace !== 'global') throw notImplemented(`the bucket namespace ${namespace}`)
-  checkOwnership(input)
+  const { ObjectOwnership: ownership } = input
   const tags = checkTags(Tags ?? [])
+  const account = caller?.account ?? ''
+  const owned = {
+    account,
+    publicAccess: ALL_BLOCKED,
+    ...(ownership !== undefined && { ownership }),
+  }
+  const acl = newBucketAcl(state.view(), owned, input)
   const record: BucketRecord = {
-    ...{ name, id: randomHex(ID_BYTES), account: caller?.account ?? '', rack: '' },
-    ...{ createdAtMs: nowMs, versioning: hasLocks ? 'enabled' : 'off', publicAccess: ALL_BLOCKED },
+    ...{ name, id: randomHex(ID_BYTES), rack: '', ...owned },
+    ...{ createdAtMs: nowMs, versioning: hasLocks ? 'enabled' : 'off' },
+    ...(acl !== undefined && { acl }),
     ...(hasLocks && { objectLock: {} }),
     ...(Object.keys(tags).length > 0 && { tags }),
   }
   return record
-}
-
-/** Who owns a bucket owns all that is in it, and there are no other grants. */
-function checkOwnership(input: S3Inputs['CreateBucket']): void {
-  const { ACL = 'private', ObjectOwnership = 'BucketOwnerEnforced' } = input
-  const { GrantFullControl, GrantRead, GrantReadACP, GrantWrite, GrantWriteACP } = input
-  if (ObjectOwnership !== 'BucketOwnerEnforced') {
-    throw notImplemented(`the object ownership ${ObjectOwnership}`)
-  }
-  const grants = [GrantFullControl, GrantRead, GrantReadACP, GrantWrite, GrantWriteACP]
-  if (ACL === 'private' && grants.every((each) => each === undefined)) return
-  const message = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
-  throw new S3Error('InvalidBucketAclWithObjectOwnership', message, 400)
 }
 
 function alreadyThere({ name, account }: BucketRecord, asking: string): S3Error {

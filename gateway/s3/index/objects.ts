@@ -2,6 +2,7 @@
 // promises. Nothing of it is in memory: it is a store of its own (docs/s3-storage.md).
 
 import type { BlobRef } from '../../../common/blobs/blobs.ts'
+import type { AclGrant } from '../../store/bucket-records.ts'
 import type { KeyProof } from '../encryption/data-keys.ts'
 
 /** Of the bucket's record: whether versions are kept. */
@@ -70,6 +71,8 @@ export interface ObjectFields extends ObjectLock {
   /** Without `x-amz-meta-`. */
   readonly metadata: Readonly<Record<string, string>>
   readonly tags?: Readonly<Record<string, string>>
+  /** Whom the owner grants what, where the bucket lets it; absent: nobody else anything. */
+  readonly acl?: readonly AclGrant[]
 }
 
 /** What a list shows of a version. A delete marker has no bytes and an empty ETag. */
@@ -230,6 +233,7 @@ export interface NewUpload extends ObjectLock {
   readonly metadata: ObjectFields['metadata']
   readonly tags?: ObjectFields['tags']
   readonly encryption?: Encryption
+  readonly acl?: ObjectFields['acl']
   /** What the parts and the object are to have. */
   readonly checksum?: Pick<Checksum, 'algorithm' | 'type'>
 }

@@ -1,14 +1,12 @@
-// GetObjectAttributes and GetObjectAcl: what is known of an object beside its bytes.
+// GetObjectAttributes: what is known of an object beside its bytes.
 
-import { canonicalId } from '../buckets/bucket.ts'
 import type { ObjectVersion } from '../index/objects.ts'
-import type { S3Call, S3Handlers, S3Inputs, S3Outputs } from '../wire/call.ts'
-import { S3Error } from '../wire/error.ts'
+import type { S3Handlers, S3Inputs, S3Outputs } from '../wire/call.ts'
 import { invalidArgument } from '../wire/values.ts'
 import { keyToRead } from './encryption.ts'
 import { findObject } from './find.ts'
 import { askedOf, type ObjectParts, versionShown } from './parts.ts'
-import { refuseWishes, shownChecksum } from './properties.ts'
+import { shownChecksum } from './properties.ts'
 
 type Input = S3Inputs['GetObjectAttributes']
 type Output = S3Outputs['GetObjectAttributes']
@@ -39,38 +37,7 @@ export function attributeHandlers(parts: ObjectParts): S3Handlers {
         },
       }
     },
-
-    GetObjectAcl: async (call) => {
-      const { version } = await findObject(parts, askedOf(call), call.input.VersionId, call.allows)
-      const ID = canonicalId(version.owner)
-      const Grantee = { ID, Type: 'CanonicalUser' } as const
-      return { output: { Owner: { ID }, Grants: [{ Grantee, Permission: 'FULL_CONTROL' }] } }
-    },
-
-    PutObjectAcl: async (call) => {
-      const { version } = await findObject(parts, askedOf(call), call.input.VersionId, call.allows)
-      refuseAcl(call, canonicalId(version.owner))
-      return { output: {} }
-    },
   }
-}
-
-/**
- * What says that the owner may do everything changes nothing: whoever owns a bucket owns all that
- * is in it. Clients that copy send back the list that they have read.
- */
-function refuseAcl(
-  { input }: Pick<S3Call<S3Inputs['PutObjectAcl']>, 'input'>,
-  owner: string,
-): void {
-  refuseWishes(input)
-  if (input.ACL !== undefined) return
-  const grants = input.AccessControlPolicy?.Grants ?? []
-  const isOwners = grants.every(
-    ({ Grantee, Permission }) => Grantee?.ID === owner && Permission === 'FULL_CONTROL',
-  )
-  if (isOwners && grants.length > 0) return
-  throw new S3Error('AccessControlListNotSupported', 'The bucket does not allow ACLs', 400)
 }
 
 /** A header with a list. Throws InvalidArgument. */

@@ -120,13 +120,14 @@ async function assemble(
   }
   const checksum = await checksumOf(upload, parts)
   agree(input, checksum)
-  const { headers, metadata, tags, encryption } = upload
+  const { headers, metadata, tags, encryption, owner, acl } = upload
   const md5s = parts.map(({ etag = '' }) => Buffer.from(etag, 'hex'))
   const md5 = createHash('md5').update(Buffer.concat(md5s)).digest('hex')
   return {
-    ...{ bucket: bucket.id, key, owner: bucket.account, sizeBytes, headers, metadata, parts },
+    ...{ bucket: bucket.id, key, owner, sizeBytes, headers, metadata, parts },
     etag: `${md5}-${parts.length}`,
     ...(tags !== undefined && { tags }),
+    ...(acl !== undefined && { acl }),
     ...(encryption !== undefined && { encryption }),
     ...(checksum !== undefined && { checksum }),
   }

@@ -7,14 +7,15 @@ import type { ChecksumAlgorithm, S3Call, S3Handlers, S3Inputs } from '../wire/ca
 import { startSum } from '../wire/checksums.ts'
 import { S3Error } from '../wire/error.ts'
 import { invalidArgument, REDIRECT } from '../wire/values.ts'
+import { ownerOf } from './acl.ts'
 import { bytesOf, committed, type Taken, takeBytes, WHOLE } from './bytes.ts'
 import { writeCheck } from './conditions.ts'
 import { dataKeyFor, etagOf, newEncryption, shownEncryption } from './encryption.ts'
 import { expirationOf } from './expiration.ts'
 import { lockAsked, lockOf } from './lock.ts'
-import { askedOf, quoted, versionShown } from './parts.ts'
+import { askedOf, type ObjectParts, quoted, versionShown } from './parts.ts'
 import { algorithmNamed, propertiesOf, refuseWishes, shownChecksum } from './properties.ts'
-import { type CopyParts, type Source, sourceOf, sourceRange } from './source.ts'
+import { type Source, sourceOf, sourceRange } from './source.ts'
 
 type Input = S3Inputs['CopyObject']
 
@@ -24,7 +25,7 @@ export interface Copied extends Taken {
   readonly checksum: { readonly algorithm: ChecksumAlgorithm; readonly base64: string }
 }
 
-export function copyHandlers(parts: CopyParts): S3Handlers {
+export function copyHandlers(parts: ObjectParts): S3Handlers {
   return {
     CopyObject: async (call) => {
       const { input } = call
@@ -32,6 +33,7 @@ export function copyHandlers(parts: CopyParts): S3Handlers {
       refuseWishes(input)
       // That of the source stays with the source.
       const lock = lockOf(lockAsked(call), bucket, call.nowMs)
+      const owned = ownerOf(parts, call)
       const ciphering = newEncryption(parts.sealing, bucket, call)
       const source = await sourceOf(parts, call)
       const { version } = source.object
@@ -56,7 +58,7 @@ export function copyHandlers(parts: CopyParts): S3Handlers {
       const etag = etagOf(md5Hex, ciphering)
       const checksum: Checksum = { ...sum, type: 'FULL_OBJECT' }
       const object = {
-        ...{ bucket: bucket.id, key, owner: bucket.account, etag, checksum },
+        ...{ bucket: bucket.id, key, ...owned, etag, checksum },
         ...properties,
         ...lock,
         ...(ciphering.encryption !== undefined && { encryption: ciphering.encryption }),

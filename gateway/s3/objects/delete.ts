@@ -1,9 +1,10 @@
 // DeleteObject and DeleteObjects: of one version for good, or of the key, which then may leave a
 // delete marker.
 
+import { hasAcls } from '../acl/grants.ts'
 import { bucketOf } from '../buckets/bucket.ts'
 import { noted } from '../events/notes.ts'
-import type { Check, Removed, RemoveOptions } from '../index/objects.ts'
+import type { Check, ObjectEntry, Removed, RemoveOptions } from '../index/objects.ts'
 import type { S3Call, S3Handlers, S3Inputs, S3Outputs } from '../wire/call.ts'
 import { denied, notImplemented, s3ErrorOf } from '../wire/error.ts'
 import { malformed } from '../wire/xml.ts'
@@ -68,6 +69,17 @@ export function deleteHandlers(parts: ObjectParts): S3Handlers {
   }
 }
 
+/** Where lists of grants count, who owns an object may delete it. */
+async function objectOf(
+  { index }: ObjectParts,
+  { id }: Asked['bucket'],
+  key: string,
+  versionId: string | undefined,
+): Promise<ObjectEntry | null> {
+  if (versionId === undefined) return await index.current(id, key)
+  return await index.version(id, key, versionId)
+}
+
 async function deleteOfMany(
   parts: ObjectParts,
   call: Many,
@@ -78,7 +90,8 @@ async function deleteOfMany(
   const named = { Key, ...(VersionId !== undefined && { VersionId }) }
   try {
     const action = VersionId === undefined ? 's3:DeleteObject' : 's3:DeleteObjectVersion'
-    if (!call.allows(action, bucket, Key)) throw denied()
+    const object = hasAcls(bucket) ? await objectOf(parts, bucket, Key, VersionId) : null
+    if (!call.allows(action, bucket, Key, new Map(), object ?? undefined)) throw denied()
     checkKey(Key)
     const asked = { bucket, key: Key }
     const wantsBypass = call.input.BypassGovernanceRetention

@@ -3,6 +3,7 @@
 
 import type { BlobStore } from '../../../common/blobs/blobs.ts'
 import type { BucketRecord } from '../../store/bucket-records.ts'
+import type { State } from '../../store/state.ts'
 import { bucketOf } from '../buckets/bucket.ts'
 import { NULL_VERSION, type ObjectEntry, type ObjectIndex } from '../index/objects.ts'
 import type { S3Call } from '../wire/call.ts'
@@ -19,6 +20,7 @@ export interface ObjectParts {
   readonly sealing: Sealing
   /** How long a day of a lifecycle rule takes. */
   readonly lifecycleDayMs: number
+  readonly state: Pick<State, 'view' | 'fresh'>
 }
 
 /** An operation on one object: its bucket, and its key. */

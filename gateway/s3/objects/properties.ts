@@ -21,11 +21,6 @@ interface Described {
 
 /** Members that nothing here can fulfil. */
 interface Wished {
-  readonly ACL?: string | undefined
-  readonly GrantFullControl?: string | undefined
-  readonly GrantRead?: string | undefined
-  readonly GrantReadACP?: string | undefined
-  readonly GrantWriteACP?: string | undefined
   readonly StorageClass?: string | undefined
   readonly WriteOffsetBytes?: number | undefined
   readonly ObjectLockEventHold?: string | undefined
@@ -38,8 +33,6 @@ const DEFAULT_TYPE = 'binary/octet-stream'
 const MAX_METADATA = 2_048
 const MAX_TAGS = 10
 const MAX_REDIRECT = 2_048
-/** Canned ACLs that say no more than that the bucket's owner has everything. */
-const OWNERS_ACLS = new Set(['private', 'bucket-owner-full-control'])
 
 /** Throws MetadataTooLarge, InvalidTag, BadRequest, InvalidRedirectLocation. */
 export function propertiesOf(
@@ -81,11 +74,6 @@ function checkRedirect(location: string | undefined): string | undefined {
 
 /** Throws for what would be promised and not kept. */
 export function refuseWishes(input: Wished): void {
-  const grants = [input.GrantFullControl, input.GrantRead, input.GrantReadACP, input.GrantWriteACP]
-  if (!OWNERS_ACLS.has(input.ACL ?? 'private') || grants.some((each) => each !== undefined)) {
-    const message = 'The bucket does not allow ACLs'
-    throw new S3Error('AccessControlListNotSupported', message, 400)
-  }
   const { StorageClass = 'STANDARD' } = input
   if (StorageClass !== 'STANDARD') {
     const message = 'The storage class you specified is not valid'

@@ -3,6 +3,7 @@
 import { noted } from '../events/notes.ts'
 import type { Checksum } from '../index/objects.ts'
 import type { S3Body, S3Call, S3Handlers, S3Inputs } from '../wire/call.ts'
+import { ownerOf } from './acl.ts'
 import { committed, takeBytes, WHOLE } from './bytes.ts'
 import { writeCheck } from './conditions.ts'
 import { dataKeyFor, etagOf, newEncryption, shownEncryption } from './encryption.ts'
@@ -19,6 +20,7 @@ export function putHandlers(parts: ObjectParts): S3Handlers {
       const { bucket, key } = askedOf(call)
       refuseWishes(call.input)
       const ciphering = newEncryption(parts.sealing, bucket, call)
+      const owned = ownerOf(parts, call)
       const properties = propertiesOf(call.input)
       const check = writeCheck(key, call.input)
       const body = bodyOf(call)
@@ -39,7 +41,7 @@ export function putHandlers(parts: ObjectParts): S3Handlers {
       const etag = etagOf(md5Hex, ciphering)
       const checksum: Checksum = { ...sum, type: 'FULL_OBJECT' }
       const object = {
-        ...{ bucket: bucket.id, key, owner: bucket.account, etag, checksum },
+        ...{ bucket: bucket.id, key, ...owned, etag, checksum },
         ...properties,
         ...lock,
         ...(ciphering.encryption !== undefined && { encryption: ciphering.encryption }),

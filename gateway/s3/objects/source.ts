@@ -2,7 +2,6 @@
 // read it.
 
 import type { ByteRange } from '../../../common/blobs/blobs.ts'
-import type { State } from '../../store/state.ts'
 import { noSuchBucket } from '../buckets/names.ts'
 import type { CustomerKey } from '../encryption/data-keys.ts'
 import type { ReadObject } from '../index/objects.ts'
@@ -13,10 +12,6 @@ import { checkSource } from './conditions.ts'
 import { type CopiedFrom, keyToRead, ofSource } from './encryption.ts'
 import { findObject } from './find.ts'
 import { type Asked, checkKey, type ObjectParts } from './parts.ts'
-
-export interface CopyParts extends ObjectParts {
-  readonly state: Pick<State, 'view' | 'fresh'>
-}
 
 export interface SourceInput extends CopiedFrom {
   readonly CopySource?: string | undefined
@@ -44,7 +39,7 @@ const MAX_COPY_BYTES = 5 * 2 ** 30
 
 /** Throws NoSuchBucket, NoSuchKey, AccessDenied, PreconditionFailed, InvalidArgument. */
 export async function sourceOf(
-  parts: CopyParts,
+  parts: ObjectParts,
   call: Pick<S3Call<SourceInput>, 'input' | 'allows' | 'arrival'>,
 ): Promise<Source> {
   const { input } = call
@@ -53,17 +48,13 @@ export async function sourceOf(
     parts.state.view().get('bucket', name) ?? (await parts.state.fresh()).get('bucket', name)
   if (bucket === null) throw noSuchBucket(name)
   const owner = input.ExpectedSourceBucketOwner
-  const action = versionId === '' ? 's3:GetObject' : 's3:GetObjectVersion'
-  if ((owner !== undefined && owner !== bucket.account) || !call.allows(action, bucket, key)) {
-    throw denied()
-  }
+  if (owner !== undefined && owner !== bucket.account) throw denied()
   const asked = { bucket, key }
-  const object = await findObject(
-    parts,
-    asked,
-    versionId === '' ? undefined : versionId,
-    call.allows,
-  )
+  const isCurrent = versionId === ''
+  const action = isCurrent ? 's3:GetObject' : 's3:GetObjectVersion'
+  const named = isCurrent ? undefined : versionId
+  const object = await findObject(parts, asked, named, call.allows)
+  if (!call.allows(action, bucket, key, new Map(), object.version)) throw denied()
   checkSource(
     {
       IfMatch: input.CopySourceIfMatch,

@@ -1,8 +1,10 @@
 // The tags of an object, which change without a new version.
 
+import { tagKeys } from '../../iam/s3-requests.ts'
 import { noted } from '../events/notes.ts'
 import type { ObjectEntry } from '../index/objects.ts'
 import type { S3Call, S3Handlers } from '../wire/call.ts'
+import { denied } from '../wire/error.ts'
 import { checkVersionId, findObject, missing } from './find.ts'
 import { askedOf, type ObjectParts, versionShown } from './parts.ts'
 import { objectTags } from './properties.ts'
@@ -23,6 +25,7 @@ export function objectTaggingHandlers(parts: ObjectParts): S3Handlers {
 
     PutObjectTagging: async (call) => {
       const tags = objectTags(call.input.Tagging?.TagSet ?? [])
+      await mayTag(parts, call, tags)
       return { output: shownId(call, await tag(parts, call, tags)) }
     },
 
@@ -30,6 +33,21 @@ export function objectTaggingHandlers(parts: ObjectParts): S3Handlers {
       output: shownId(call, await tag(parts, call, undefined)),
     }),
   }
+}
+
+/** Which tags are given decides, and which there are. Throws AccessDenied. */
+async function mayTag(
+  parts: ObjectParts,
+  call: S3Call<Input>,
+  tags: ObjectEntry['tags'],
+): Promise<void> {
+  const asked = askedOf(call)
+  const { VersionId } = call.input
+  const action = `s3:PutObject${VersionId === undefined ? '' : 'Version'}Tagging`
+  const keys = tagKeys(Object.entries(tags ?? {}))
+  if (VersionId !== undefined) keys.set('s3:versionid', [VersionId])
+  const { version } = await findObject(parts, asked, VersionId, call.allows)
+  if (!call.allows(action, asked.bucket, asked.key, keys, version)) throw denied()
 }
 
 async function tag(

@@ -14,13 +14,13 @@ import { abortOf } from './expiration.ts'
 import { lockOf, mustBeSummed } from './lock.ts'
 import { type Asked, askedOf, type ObjectParts, quoted, versionShown } from './parts.ts'
 import { bodyOf } from './put.ts'
-import { type CopyParts, sourceOf, sourceRange } from './source.ts'
+import { sourceOf, sourceRange } from './source.ts'
 import { noSuchUpload, uploadNamed } from './uploads.ts'
 
 const MAX_LISTED = 1_000
 const DEFAULT_ALGORITHM = 'CRC64NVME'
 
-export function uploadPartHandlers(parts: CopyParts): S3Handlers {
+export function uploadPartHandlers(parts: ObjectParts): S3Handlers {
   return {
     UploadPart: async (call) => {
       const asked = askedOf(call)

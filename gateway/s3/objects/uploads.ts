@@ -5,6 +5,7 @@ import { isUploadId } from '../index/keys.ts'
 import type { NewUpload, Upload } from '../index/objects.ts'
 import type { S3Handlers, S3Inputs } from '../wire/call.ts'
 import { S3Error } from '../wire/error.ts'
+import { ownerOf } from './acl.ts'
 import { newEncryption, shownEncryption } from './encryption.ts'
 import { abortOf } from './expiration.ts'
 import { encoderOf } from './list.ts'
@@ -28,7 +29,7 @@ export function uploadHandlers(parts: ObjectParts): S3Handlers {
       const { encryption, customer } = newEncryption(sealing, bucket, call)
       const checksum = checksumOf(call.input)
       const upload = await index.uploads.create({
-        ...{ bucket: bucket.id, key, owner: bucket.account },
+        ...{ bucket: bucket.id, key, ...ownerOf(parts, call) },
         ...propertiesOf(call.input),
         ...lockAsked(call),
         ...(checksum !== undefined && { checksum }),

@@ -6,6 +6,7 @@ import type { Log } from '../../../common/log.ts'
 import type { Caller, Inputs, Outputs } from '../../aws/handlers.ts'
 import type { Arrival } from '../../iam/request-keys.ts'
 import type { BucketRecord } from '../../store/bucket-records.ts'
+import type { ObjectEntry } from '../index/objects.ts'
 
 export type ChecksumAlgorithm = 'CRC32' | 'CRC32C' | 'CRC64NVME' | 'SHA1' | 'SHA256'
 
@@ -61,6 +62,8 @@ export interface S3Call<Input> {
     key: string | null,
     /** What conditions may ask beside what they may of every call. */
     keys?: ReadonlyMap<string, readonly string[]>,
+    /** What it is about, when that was read: it may have a list of grants, and tags. */
+    object?: ObjectEntry,
   ) => boolean
 }
 
