@@ -10,6 +10,7 @@ import { after, test } from 'node:test'
 import { S3 } from '@aws-sdk/client-s3'
 import { exec } from '../../common/exec.ts'
 import { lastFirst, startCloud } from '../support/cloud.ts'
+import { clientEnv } from './support.ts'
 
 const MIB = 1 << 20
 const LONG_MS = 60_000
@@ -210,11 +211,7 @@ print(json.dumps(found))
 `
 
 test('boto3 takes large files in parts, presigns, pages, and restores versions', async () => {
-  const env = {
-    ...{ AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
-    ...{ AWS_DEFAULT_REGION: region, AWS_CONFIG_FILE: '/dev/null', HOME: '/nonexistent' },
-    LC_ALL: 'C.UTF-8',
-  }
+  const env = clientEnv(cloud)
   const dir = join(cloud.dir, 'boto3')
   await mkdir(dir)
   await writeFile(join(dir, 'big'), big)

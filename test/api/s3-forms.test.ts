@@ -9,6 +9,7 @@ import { S3 } from '@aws-sdk/client-s3'
 import { exec } from '../../common/exec.ts'
 import { AWS } from '../../sandbox/aws.ts'
 import { lastFirst, startCloud } from '../support/cloud.ts'
+import { clientEnv } from './support.ts'
 
 const LONG_MS = 60_000
 const cloud = await startCloud(lastFirst({ after }), {
@@ -73,12 +74,7 @@ print(json.dumps(found))
 `
 
 test('boto3’s forms are taken within their policies, and version 2 of signatures', async () => {
-  const env = {
-    ...{ AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
-    ...{ AWS_DEFAULT_REGION: region, AWS_CONFIG_FILE: '/dev/null', HOME: '/nonexistent' },
-    LC_ALL: 'C.UTF-8',
-  }
-  const options = { input: BOTO3, env, timeoutMs: LONG_MS }
+  const options = { input: BOTO3, env: clientEnv(cloud), timeoutMs: LONG_MS }
   const { stdout } = await exec(['/usr/bin/python3', '-'], options)
   const taken = [201, 5 << 20, 'é', true]
   const refused = [400, 400, 403, 403]
@@ -112,12 +108,8 @@ test('s3cmd works with version 2', async () => {
 
 test('aws CLI presigns, and nobody changes what it signed', async () => {
   await s3.putObject({ Bucket, Key: 'signed', Body: 'presigned' })
-  const env = {
-    ...{ AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
-    ...{ AWS_DEFAULT_REGION: region, AWS_CONFIG_FILE: '/dev/null', HOME: '/nonexistent' },
-  }
   const argv = [AWS, '--endpoint-url', endpoint, 's3', 'presign', `s3://${Bucket}/signed`]
-  const { stdout } = await exec(argv, { env, timeoutMs: LONG_MS })
+  const { stdout } = await exec(argv, { env: clientEnv(cloud), timeoutMs: LONG_MS })
   const url = stdout.trim()
   assert.equal(await (await fetch(url)).text(), 'presigned')
   assert.equal((await fetch(url.replace('/signed', '/file'))).status, 403)

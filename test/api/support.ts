@@ -35,6 +35,15 @@ export async function makeImage(cloud: TestCloud, ec2: EC2Client): Promise<strin
   return ImageId
 }
 
+/** What clients that are programs of their own are told, and nothing of the user's own. */
+export function clientEnv({ init }: Pick<TestCloud, 'init'>): Record<string, string> {
+  return {
+    ...{ AWS_ACCESS_KEY_ID: init.accessKeyId, AWS_SECRET_ACCESS_KEY: init.secretAccessKey },
+    ...{ AWS_DEFAULT_REGION: init.region, AWS_CONFIG_FILE: '/dev/null', HOME: '/nonexistent' },
+    LC_ALL: 'C.UTF-8',
+  }
+}
+
 export interface RunWish extends Omit<RunInstancesCommandInput, 'MinCount' | 'MaxCount'> {
   readonly count?: number
 }

@@ -7,7 +7,7 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { until } from '../../../../sandbox/until.ts'
-import { call, elementIn, rawHead, signedChunks, startS3 } from './support.ts'
+import { answerInTime, call, elementIn, rawHead, signedChunks, startS3 } from './support.ts'
 
 const CHUNKS = ['first,', 'second', ',third']
 const BODY = CHUNKS.join('')
@@ -77,14 +77,5 @@ test('a form of which nothing more comes is given up', async (t) => {
   const head = `POST /bucket HTTP/1.1\r\nHost: a\r\nContent-Length: 999\r\nContent-Type: ${type}`
   socket.write(`${head}\r\n\r\n--b\r\nContent-Disposition: form-data; name="key"\r\n\r\nha`)
   await began
-  const answer = text(socket)
-  let isThere = false
-  void answer.then(() => {
-    isThere = true
-  })
-  for (let i = 0; i < 10_000 && !isThere; i++) {
-    await new Promise((resolve) => setImmediate(resolve))
-    t.mock.timers.tick(1_000)
-  }
-  assert.equal(elementIn({ text: await answer }), 'RequestTimeout')
+  assert.equal(elementIn({ text: await answerInTime(t, socket) }), 'RequestTimeout')
 })

@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
+import type { TestContext } from 'node:test'
 import type { S3Handlers } from '../../../../gateway/s3/wire/call.ts'
 import type { S3Service } from '../../../../gateway/s3/wire/running.ts'
 import type { Ending } from '../../../support/cloud.ts'
@@ -186,4 +187,21 @@ export async function rawHead(port: number, wish: Wish, more: object = {}): Prom
   await once(socket, 'connect')
   socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`)
   return socket
+}
+
+/** All that comes until the end, while mocked timers run: a second with every turn. */
+export async function answerInTime(
+  { mock }: Pick<TestContext, 'mock'>,
+  socket: Socket,
+): Promise<string> {
+  const answer = text(socket)
+  let isThere = false
+  void answer.then(() => {
+    isThere = true
+  })
+  for (let i = 0; i < 10_000 && !isThere; i++) {
+    await new Promise((resolve) => setImmediate(resolve))
+    mock.timers.tick(1_000)
+  }
+  return await answer
 }
