@@ -50,6 +50,8 @@ export interface GatewayConfig {
   readonly auditFileBytes: number
   /** Files of the audit log that are kept, with the one written to; 0: there is no audit log. */
   readonly auditFiles: number
+  /** Seconds after which access logs of buckets are delivered. */
+  readonly accessLogSeconds: number
   /** How many times AWS's rates an account may call the API at; 0: as often as it likes. */
   readonly apiRateFactor: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
@@ -79,6 +81,7 @@ const DEFAULTS: GatewayConfig = {
   tlsKey: null,
   auditFileBytes: 64 << 20,
   auditFiles: 16,
+  accessLogSeconds: 300,
   apiRateFactor: 12,
   logLevel: 'info',
 }
@@ -95,6 +98,8 @@ export interface GatewayFiles {
   readonly objects: string
   /** Which disk of objects was seen where. */
   readonly objectDisks: string
+  /** Access logs on their way. */
+  readonly accessLogs: string
 }
 
 const MAX_RATE_FACTOR = 10_000
@@ -105,6 +110,7 @@ const RANGES = {
   auditFileBytes: [1 << 20, 2 ** 40],
   auditFiles: [0, 10_000],
   lifecycleDayMs: [100, DAY_MS],
+  accessLogSeconds: [1, 3_600],
 } as const
 
 export function filesOf(stateDir: string): GatewayFiles {
@@ -118,6 +124,7 @@ export function filesOf(stateDir: string): GatewayFiles {
     audit: join(stateDir, 'audit.jsonl'),
     objects: join(stateDir, 'objects'),
     objectDisks: join(stateDir, 'object-disks.json'),
+    accessLogs: join(stateDir, 'access-logs'),
   }
 }
 

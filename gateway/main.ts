@@ -46,11 +46,8 @@ import { openIdentitySigner } from './identity-signer.ts'
 import { startLocalServer } from './local/server.ts'
 import { createMetrics } from './metrics.ts'
 import { measured, watchGauges } from './observe.ts'
-import { openTarget } from './s3/events/targets.ts'
 import { takeObjects } from './s3/image-objects.ts'
-import { s3Service } from './s3/index.ts'
-import { sealingFor } from './s3/objects/encryption.ts'
-import { openObjectStorage, storeWishes } from './s3/storage.ts'
+import { openS3 } from './s3/open.ts'
 import { openSealer, type Sealer } from './secrets.ts'
 import { serialConsoles } from './serial/consoles.ts'
 import { serialLines } from './serial/lines.ts'
@@ -142,17 +139,9 @@ async function openGateway(
   }
   await upgradeRecords({ state, randomHex, log })
   await ensureDefaultVpcs(state, { nowMs: clock.nowMs(), randomHex, log })
-  const storage = await openObjectStorage(config, {
-    ...{ clock, randomHex, chance, log, metrics, state },
-    openTarget: (record) => openTarget(sealer, record),
-    wishes: () => storeWishes(state.view()),
-  })
-  onStop(() => storage.close())
-  onStop(
-    state.onChange((changes) => {
-      if (changes.some(({ key }) => key.startsWith('bucket/'))) storage.keeper.bucketsChanged()
-    }),
-  )
+  const our = { state, randomHex, region: cloud.region }
+  const s3 = await openS3(config, { ...our, sealer, clock, chance, log, metrics })
+  onStop(() => s3.close())
   const { stateDir } = config
   const certificate = await GatewayCertificate.open({
     stateDir,
@@ -245,23 +234,17 @@ async function openGateway(
     ...(files === 0 ? {} : { audit }),
     ...(factor === 0 ? {} : { throttle: createThrottle(factor) }),
   }
-  const { index, blobsFor, storeOf } = storage
-  const where = { index, blobsFor, storeOf, sealing: sealingFor(config, sealer, randomHex) }
-  const our = { state, randomHex, region: cloud.region }
-  const { lifecycleDayMs } = config
-  const tellTarget = storage.events.tell
-  const s3 = s3Service({ ...our, ...where, tellTarget, lifecycleDayMs, config })
   const api = createApiServer({
     ...door,
     ...serviceHandlers({
       ...{ ...our, sealer },
-      takeObject: takeObjects({ ...our, ...where, guard: s3.guard, clock, blobsDir }),
+      takeObject: takeObjects({ ...our, ...s3.where, guard: s3.service.guard, clock, blobsDir }),
       consoleOutput: (id, rack, host) =>
         askHost({ state, sessions, clock, randomHex }, 'console-output', { id, rack, host }),
       askGuest: (kind, instance) => askHost({ state, sessions, clock, randomHex }, kind, instance),
     }),
     serial: serialConsoles({ ...door, state, lines }),
-    s3,
+    s3: s3.service,
     ...(tls === null ? {} : { tls }),
   })
   onStop(() => api.close())
@@ -270,8 +253,8 @@ async function openGateway(
   onStop(() => admin.close())
   await admin.listen({ host: config.listenHost, port: config.adminPort })
   const local = await startLocalServer(config.socket, {
-    ...{ objectReport: storage.keeper.report, objectStores: storage.names },
-    targetState: storage.events.stateOf,
+    ...{ objectReport: s3.storage.keeper.report, objectStores: s3.storage.names },
+    targetState: s3.storage.events.stateOf,
     ...{ state, sealer, sessions, clock, randomHex, blobsDir, log },
     caDigest: caDigest(ca.certificatePem),
     certificateEnds: certificate.ends,

@@ -7,6 +7,8 @@ import type { EventMetrics } from './s3/events/delivery.ts'
 import { eventMetrics } from './s3/events/metrics.ts'
 import type { ObjectMetrics } from './s3/keeping/keeper.ts'
 import { objectMetrics } from './s3/keeping/metrics.ts'
+import type { LoggingMetrics } from './s3/logging/delivery.ts'
+import { loggingMetrics } from './s3/logging/metrics.ts'
 
 export interface ApiCallMetric {
   readonly service: string
@@ -33,7 +35,7 @@ export interface ImagesMetric {
   readonly bytesFromNeighbours: number
 }
 
-export interface Metrics extends ObjectMetrics, EventMetrics {
+export interface Metrics extends ObjectMetrics, EventMetrics, LoggingMetrics {
   readonly apiCall: (call: ApiCallMetric) => void
   /** A call that was refused because its account calls too often; the action is the model's. */
   readonly apiThrottled: (service: string, action: string) => void
@@ -182,6 +184,7 @@ export function createMetrics(): Metrics {
   return {
     ...objectMetrics(registers),
     ...eventMetrics(registers),
+    ...loggingMetrics(registers),
     apiCall({ service, action, code, seconds: took }) {
       if (codes.size < MAX_CODES) codes.add(code)
       calls.inc({ service, action, code: codes.has(code) ? code : 'other' })

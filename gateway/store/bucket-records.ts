@@ -27,6 +27,8 @@ export interface BucketRecord {
   readonly website?: WebsiteRecord
   /** Who is told of changes of its objects; absent without any. */
   readonly notifications?: readonly NotificationRule[]
+  /** Where requests about it are logged; absent when they are not. */
+  readonly logging?: BucketLogging
   /** Versions can be locked in it; once that is so, it stays so. */
   readonly objectLock?: BucketLock
   /**
@@ -129,6 +131,16 @@ export interface CorsRule {
   readonly headers: readonly string[]
   readonly exposed: readonly string[]
   readonly maxAgeSeconds?: number
+}
+
+export interface BucketLogging {
+  /** By its name, as S3 has it. */
+  readonly targetBucket: string
+  readonly targetPrefix: string
+  /** By whose dates keys are parted; absent: they are not. */
+  readonly partitions?: 'EventTime' | 'DeliveryTime'
+  /** Its owner said so. */
+  readonly isSimple?: true
 }
 
 export interface NotificationRule {

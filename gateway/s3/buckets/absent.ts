@@ -37,7 +37,6 @@ function emptyHandlers(): S3Handlers {
   const noneOfMany = async () => ({ output: { IsTruncated: false } })
   return {
     GetBucketAccelerateConfiguration: none,
-    GetBucketLogging: none,
     ListBucketAnalyticsConfigurations: noneOfMany,
     ListBucketIntelligentTieringConfigurations: noneOfMany,
     ListBucketInventoryConfigurations: noneOfMany,

@@ -7,6 +7,7 @@ import { corsHandlers } from './cors.ts'
 import { type BucketEncryptionParts, encryptionHandlers } from './encryption.ts'
 import { type LifeParts, lifeHandlers } from './life.ts'
 import { lifecycleHandlers } from './lifecycle.ts'
+import { loggingHandlers } from './logging.ts'
 import { type NotificationParts, notificationHandlers } from './notifications.ts'
 import { objectLockHandlers } from './object-lock.ts'
 import { policyHandlers } from './policy.ts'
@@ -28,6 +29,7 @@ export function bucketHandlers(
     ...websiteHandlers(parts),
     ...objectLockHandlers(parts),
     ...lifecycleHandlers(parts),
+    ...loggingHandlers(parts),
     ...notificationHandlers(parts),
     ...encryptionHandlers(parts),
     ...aclHandlers(parts),

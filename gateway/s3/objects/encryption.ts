@@ -95,9 +95,17 @@ export function newEncryption(
     return { encryption: { by: 'customer', proof: sealing.keys.proofOf(customer) }, customer }
   }
   refuseKms(input)
-  const asked = input.ServerSideEncryption ?? ofBucket?.algorithm
-  const isAsked = asked !== undefined || sealing.byDefault
-  return { encryption: isAsked ? { by: 'cloud' } : undefined, customer }
+  if (input.ServerSideEncryption !== undefined) return { encryption: { by: 'cloud' }, customer }
+  return defaultEncryption(sealing, { encryption: ofBucket })
+}
+
+/** Of an object that nobody says anything about. */
+export function defaultEncryption(
+  { byDefault }: Pick<Sealing, 'byDefault'>,
+  { encryption }: { readonly encryption?: BucketRecord['encryption'] | undefined },
+): Ciphering {
+  const isAsked = encryption?.algorithm !== undefined || byDefault
+  return { encryption: isAsked ? { by: 'cloud' } : undefined, customer: null }
 }
 
 /** Throws for every algorithm but AES256, and for keys of a service that this cloud lacks. */
