@@ -107,12 +107,7 @@ class SqliteStore implements Store {
 
   async get(key: string): Promise<Entry | null> {
     this.#mustWork()
-    const known = this.#cache.get(key)
-    if (known !== undefined) return known
-    const row = this.#sql.get.get(key)
-    const entry = row === undefined ? null : entryOf(row)
-    this.#cache.add(key, entry)
-    return entry
+    return this.#read(key)
   }
 
   async list(prefix: string, options: { after?: string; limit?: number } = {}): Promise<Page> {
@@ -130,6 +125,8 @@ class SqliteStore implements Store {
   async txn(when: readonly Compare[], then: readonly Op[]): Promise<TxnResult> {
     checkTransaction(when, then)
     this.#mustWork()
+    const seen = then.length === 0 ? this.#look(when) : null
+    if (seen !== null) return seen
     if (this.#unsent.length + this.#sent.length >= MAX_QUEUE) {
       throw new MalleeError('Unavailable', `${MAX_QUEUE} transactions wait already`)
     }
@@ -197,6 +194,27 @@ class SqliteStore implements Store {
 
   #mustWork(): void {
     if (this.#ended !== null) throw this.#ended
+  }
+
+  #read(key: string): Entry | null {
+    const known = this.#cache.get(key)
+    if (known !== undefined) return known
+    const row = this.#sql.get.get(key)
+    const entry = row === undefined ? null : entryOf(row)
+    this.#cache.add(key, entry)
+    return entry
+  }
+
+  /** Who writes nothing waits for nobody; null: a commit that is not heard of is in the way. */
+  #look(when: readonly Compare[]): TxnResult | null {
+    const versions = when.map(({ key }) => this.#read(key)?.version ?? 0)
+    const at = when.findIndex(({ version }, index) => version !== versions[index])
+    const { revision } = this.#ends
+    // Last: when nothing was committed since, all that was read is of one moment.
+    if (this.#readEnds().revision !== revision) return null
+    const broken = when[at]
+    if (broken === undefined) return { ok: true, revision }
+    return { ok: false, key: broken.key, version: versions[at] ?? 0 }
   }
 
   #schedule(): void {

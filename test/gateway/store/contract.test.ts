@@ -63,6 +63,7 @@ for (const [name, makerOf] of [
           { key: 'a/1', version: wrong },
         ]
         assert.deepEqual(await store.txn(when, writes), { ok: false, key: 'a/1', version })
+        assert.deepEqual(await store.txn(when, []), { ok: false, key: 'a/1', version })
       }
       assert.equal(await store.get('a/2'), null)
       assert.equal(await store.revision(), version)
