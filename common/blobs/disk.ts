@@ -14,9 +14,12 @@ const IDENTITY = 'disk.json'
 const DISK_ID = /^[0-9a-f]{8}$/
 const DISK_ID_BYTES = 4
 const DISK_ID_DIGITS = 2 * DISK_ID_BYTES
-const RANDOM_BYTES = 12
+/** Of a blob's id, beside the byte that names the folder. */
+const RANDOM_BYTES = 11
 const FOLDERS = 256
 const FOLDER_DIGITS = 2
+/** Blobs that go to one folder before another one has its turn: their writers share its syncs. */
+const BLOBS_IN_TURN = 64
 /** Room that blobs leave, as an index on the same disk needs some to delete them. */
 const RESERVE_BYTES = 256 << 20
 const RESERVE_SHARE = 1 / 20
@@ -77,6 +80,11 @@ export class Disk {
   readonly dir: string
   readonly id: string
   readonly #randomHex: RandomHex
+  /** By folder: the sync under way, and the one after it. */
+  readonly #running = new Map<string, Promise<void>>()
+  readonly #waiting = new Map<string, Promise<void>>()
+  #turn = ''
+  #taken = 0
 
   constructor(dir: string, id: string, randomHex: RandomHex) {
     this.dir = dir
@@ -97,11 +105,11 @@ export class Disk {
   }
 
   async write(store: string, bytes: AsyncIterable<Uint8Array>): Promise<BlobRef> {
-    const id = `${this.id}${this.#randomHex(RANDOM_BYTES)}`
+    const id = `${this.id}${this.#turnOf()}${this.#randomHex(RANDOM_BYTES)}`
     const file = this.#fileOf(id)
     try {
       // The name while the content is synced: a journal makes one commit of both.
-      const named = (): Promise<void> => syncFolder(this.#folderOf(id))
+      const named = (): Promise<void> => this.#sync(this.#folderOf(id))
       const sizeBytes = await writeBlobFile(file, id, bytes, named)
       return { store, id, sizeBytes }
     } catch (error) {
@@ -131,6 +139,33 @@ export class Disk {
         yield { id: name, sizeBytes: found.size, writtenAtMs: found.mtimeMs }
       }
     }
+  }
+
+  #turnOf(): string {
+    if (this.#taken % BLOBS_IN_TURN === 0) this.#turn = this.#randomHex(FOLDER_DIGITS / 2)
+    this.#taken += 1
+    return this.#turn
+  }
+
+  /** Who asks while one runs shares the next: the one under way may not have seen their names. */
+  #sync(folder: string): Promise<void> {
+    const waiting = this.#waiting.get(folder)
+    if (waiting !== undefined) return waiting
+    const before = this.#running.get(folder) ?? Promise.resolve()
+    const next = before
+      .catch(() => undefined)
+      .then(async () => {
+        this.#waiting.delete(folder)
+        const sync = syncFolder(folder)
+        this.#running.set(folder, sync)
+        try {
+          await sync
+        } finally {
+          if (this.#running.get(folder) === sync) this.#running.delete(folder)
+        }
+      })
+    this.#waiting.set(folder, next)
+    return next
   }
 
   #folderOf(id: string): string {
