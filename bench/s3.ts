@@ -1,53 +1,62 @@
 // How fast objects go through the endpoint: signed PUT and GET over loopback HTTP to a gateway that
-// is a program of its own, in turns with nginx where that is installed; and a walk over many keys.
+// is a program of its own, in turns with nginx, Ceph's gateway and s3rver, where they are; and a
+// walk over many keys.
 
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { crc32 } from 'node:zlib'
-import { signed, type Wish } from '../test/gateway/s3/wire/support.ts'
 import { type Ending, startCloud, type TestCloud } from '../test/support/cloud.ts'
 import { type Emit, median, percentile, skipped } from './harness.ts'
+import { startRgw } from './peers/ceph.ts'
 import { startNginx } from './peers/nginx.ts'
-import { openConnection, type RawCall } from './raw-http.ts'
+import { startS3rver } from './peers/s3rver.ts'
+import { openConnection } from './raw-http.ts'
+import {
+  type Body,
+  fileServer,
+  type ObjectServer,
+  type S3Server,
+  signedServer,
+} from './s3-servers.ts'
 
 const BENCH = 's3'
 const ROUNDS = 3
-const ROUND_MS = 1_500
+const ROUND_MS = 1_000
 const KIB = 1 << 10
 const MIB = 1 << 20
-const CLIENTS = [1, 16]
-const BUCKET = 'bench'
 const KEYS = 10_000
 const FILLERS = 16
 const SAMPLE_MS = 100
-const CRC_BYTES = 4
+const [NGINX, RGW, S3RVER] = ['nginx', 'Ceph RGW', 's3rver'] as const
 
-/** Each is the smallest ratio to nginx. */
+/** The smallest ratio to each peer. */
+type Goals = Readonly<Record<string, number>>
+
 interface Size {
   readonly name: string
   readonly bytes: number
-  readonly put?: number
-  readonly get?: number
+  readonly clients: readonly number[]
+  readonly put: Goals
+  readonly get: Goals
+  /** Also with a signed SHA-256. */
+  readonly isHashed?: boolean
 }
 
 const SIZES: readonly Size[] = [
-  { name: '4 KiB', bytes: 4 * KIB, put: 1 },
-  { name: '1 MiB', bytes: MIB },
-  { name: '64 MiB', bytes: 64 * MIB, put: 0.5, get: 0.7 },
+  {
+    ...{ name: '4 KiB', bytes: 4 * KIB, clients: [1, 16], isHashed: true },
+    put: { [NGINX]: 1, [RGW]: 5 },
+    get: { [RGW]: 4 },
+  },
+  { name: '64 KiB', bytes: 64 * KIB, clients: [16], put: { [NGINX]: 0.3 }, get: {} },
+  { name: '1 MiB', bytes: MIB, clients: [1, 16], put: {}, get: {} },
+  {
+    ...{ name: '64 MiB', bytes: 64 * MIB, clients: [1, 16], isHashed: true },
+    put: { [NGINX]: 0.5 },
+    get: { [NGINX]: 0.7 },
+  },
 ]
-
-/** How a body is vouched for. */
-type Proof = 'crc' | 'sha256'
-
-interface Server {
-  readonly port: number
-  readonly call: (method: 'GET' | 'PUT', key: string, body: Body) => RawCall
-}
-
-interface Body {
-  readonly bytes: Buffer
-  readonly proof: Proof
-}
+/** A walk must take at most that part of the peer's time. */
+const WALK_GOAL = 0.1
 
 interface Took {
   readonly perSecond: number
@@ -59,14 +68,14 @@ interface Case {
   readonly method: 'GET' | 'PUT'
   readonly body: Body
   readonly clients: number
-  readonly goal: number | undefined
+  readonly goals: Goals
 }
 
 export async function run(emit: Emit): Promise<void> {
   await runSizes(emit, SIZES)
 }
 
-/** Objects of 4 KiB and the walk, which take a minute. */
+/** Objects of 4 and 64 KiB and the walk, which take two minutes. */
 export async function runSmall(emit: Emit): Promise<void> {
   await runSizes(
     emit,
@@ -79,18 +88,34 @@ async function runSizes(emit: Emit, sizes: readonly Size[]): Promise<void> {
   const end: Ending = { after: (step) => void steps.push(step) }
   try {
     const cloud = await startCloud(end, { child: true })
+    const { accessKeyId, secretAccessKey: secret, region } = cloud.init
+    const ours = signedServer('Mallee', { port: cloud.config.apiPort, accessKeyId, secret, region })
+    await ours.makeBucket()
+    const peers: ObjectServer[] = []
     const nginx = await startNginx(join(cloud.dir, 'nginx'))
-    if (nginx === null) skipped(BENCH, 'beside nginx', 'nginx with WebDAV is not installed')
-    else steps.push(nginx.stop)
-    const ours = gatewayOf(cloud)
-    await expect200(ours, { method: 'PUT', ...sign(cloud, 'PUT', '') })
-    const servers = [ours, ...(nginx === null ? [] : [filesOf(nginx.port)])]
+    if (nginx === null) skipped(BENCH, `beside ${NGINX}`, 'nginx with WebDAV is not installed')
+    else {
+      steps.push(nginx.stop)
+      peers.push(fileServer(NGINX, nginx.port))
+    }
+    const engines = [
+      [RGW, await startRgw(), 'ceph-mon, ceph-osd and radosgw are not installed'],
+      [S3RVER, await startS3rver(join(cloud.dir, 's3rver')), 'npm does not get it'],
+    ] as const
+    for (const [name, engine, reason] of engines) {
+      if (engine === null) skipped(BENCH, `beside ${name}`, reason)
+      else {
+        steps.push(engine.stop)
+        await engine.makeBucket()
+        peers.push(engine)
+      }
+    }
     for (const size of sizes) {
-      const peak = await watchMemory(cloud, () => measureSize(emit, servers, size))
+      const peak = await watchMemory(cloud, () => measureSize(emit, [ours, ...peers], size))
       const line = { bench: BENCH, case: `${size.name}, memory at its peak`, unit: 'MiB' }
       emit({ ...line, value: Math.round(peak / MIB), higher_is_better: false })
     }
-    await walk(emit, cloud)
+    await walk(emit, ours, engines[0][1])
   } finally {
     for (const step of steps.reverse()) await step()
   }
@@ -98,22 +123,22 @@ async function runSizes(emit: Emit, sizes: readonly Size[]): Promise<void> {
 
 async function measureSize(
   emit: Emit,
-  servers: readonly Server[],
-  { name, bytes, put, get }: Size,
+  servers: readonly ObjectServer[],
+  { name, bytes, put, get, clients: counts, isHashed = false }: Size,
 ): Promise<void> {
   const body = { bytes: randomBytes(bytes), proof: 'crc' } as const
-  for (const clients of CLIENTS) {
-    const crc = { name: `PUT ${name}`, method: 'PUT', body, clients, goal: put } as const
+  for (const clients of counts) {
+    const crc = { name: `PUT ${name}`, method: 'PUT', body, clients, goals: put } as const
     await measure(emit, servers, crc)
     const hashed = { ...body, proof: 'sha256' } as const
-    const signedCase = { ...crc, name: `PUT ${name}, SHA-256 signed`, body: hashed }
-    if (put !== undefined) await measure(emit, servers, { ...signedCase, goal: undefined })
-    await measure(emit, servers, { ...crc, name: `GET ${name}`, method: 'GET', goal: get })
+    const signedCase = { ...crc, name: `PUT ${name}, SHA-256 signed`, body: hashed, goals: {} }
+    if (isHashed) await measure(emit, servers, signedCase)
+    await measure(emit, servers, { ...crc, name: `GET ${name}`, method: 'GET', goals: get })
   }
 }
 
-/** In turns, so that a noisy moment hits both alike. The first round warms up. */
-async function measure(emit: Emit, servers: readonly Server[], one: Case): Promise<void> {
+/** In turns, so that a noisy moment hits all alike. The first round warms up. */
+async function measure(emit: Emit, servers: readonly ObjectServer[], one: Case): Promise<void> {
   const rates = servers.map((): number[] => [])
   const latencies = servers.map((): number[] => [])
   for (let round = 0; round <= ROUNDS; round += 1) {
@@ -124,24 +149,28 @@ async function measure(emit: Emit, servers: readonly Server[], one: Case): Promi
       latencies[i]?.push(...took.latencies)
     }
   }
-  const { body, clients, goal } = one
+  const { body, clients, goals } = one
   const isSmall = body.bytes.length < MIB
-  const [value = 0, peer] = rates
+  const [value = 0, ...others] = rates
     .map(median)
     .map((rate) => (isSmall ? Math.round(rate) : rounded((rate * body.bytes.length) / MIB)))
-  const line = { bench: BENCH, case: `${one.name}, ${clients} at a time` }
-  const unit = isSmall ? 'requests/s' : 'MiB/s'
-  const against = peer === undefined ? {} : { peer: 'nginx', peer_value: peer }
-  const goals = peer === undefined || goal === undefined ? {} : { goal }
-  emit({ ...line, unit, value, ...against, ...goals, higher_is_better: true })
-  const [p99 = 0, peerP99] = latencies.map((all) => rounded(percentile(all, 99)))
-  emit({
-    ...{ ...line, case: `${line.case}, p99`, unit: 'ms', value: p99, higher_is_better: false },
-    ...(peerP99 === undefined ? {} : { peer: 'nginx', peer_value: peerP99 }),
-  })
+  const [p99 = 0, ...p99s] = latencies.map((all) => rounded(percentile(all, 99)))
+  const name = `${one.name}, ${clients} at a time`
+  const rate = { bench: BENCH, case: name, unit: isSmall ? 'requests/s' : 'MiB/s', value }
+  const late = { bench: BENCH, case: `${name}, p99`, unit: 'ms', value: p99 }
+  if (servers.length === 1) {
+    emit({ ...rate, higher_is_better: true })
+    emit({ ...late, higher_is_better: false })
+  }
+  for (const [i, { name: peer }] of servers.slice(1).entries()) {
+    const { [peer]: goal } = goals
+    const goalOf = goal === undefined ? {} : { goal }
+    emit({ ...rate, peer, peer_value: others[i] ?? 0, ...goalOf, higher_is_better: true })
+    emit({ ...late, peer, peer_value: p99s[i] ?? 0, higher_is_better: false })
+  }
 }
 
-async function load(server: Server, { method, body, clients }: Case): Promise<Took> {
+async function load(server: ObjectServer, { method, body, clients }: Case): Promise<Took> {
   const expected = method === 'GET' ? body.bytes.length : null
   const latencies: number[] = []
   const all = Array.from({ length: clients }, async (_, n) => ({
@@ -164,56 +193,28 @@ async function load(server: Server, { method, body, clients }: Case): Promise<To
   return { perSecond: (latencies.length * 1_000) / (performance.now() - startMs), latencies }
 }
 
-function gatewayOf(cloud: TestCloud): Server {
-  return {
-    port: cloud.config.apiPort,
-    call: (method, key, body) => {
-      const { bytes, proof } = body
-      if (method === 'GET') return { method, ...sign(cloud, method, `/${key}`) }
-      const payload = proof === 'crc' ? { payload: 'UNSIGNED-PAYLOAD' } : {}
-      const headers = proof === 'crc' ? { 'x-amz-checksum-crc32': crcOf(bytes) } : {}
-      const wish = { ...payload, headers, body: bytes }
-      return { method, body: bytes, ...sign(cloud, method, `/${key}`, wish) }
-    },
-  }
-}
-
-function filesOf(port: number): Server {
-  return {
-    port,
-    call: (method, key, { bytes }) => ({
-      ...{ method, path: `/${key}` },
-      ...(method === 'PUT' && { body: bytes }),
-    }),
-  }
-}
-
-function sign(
-  { config, init }: TestCloud,
-  method: 'GET' | 'PUT',
-  key: string,
-  wish: Wish = {},
-): Pick<RawCall, 'path'> & { readonly headers: Record<string, string> } {
-  const { accessKeyId, secretAccessKey: secret, region } = init
-  const path = `/${BUCKET}${key}`
-  const all = { accessKeyId, secret, region, method, path, ...wish }
-  const { headers } = signed(config.apiPort, all)
-  return { path: wish.query === undefined ? path : `${path}?${wish.query}`, headers }
-}
-
-async function expect200({ port }: Pick<Server, 'port'>, call: RawCall): Promise<string> {
-  const connection = await openConnection(port)
-  const { status, text } = await connection.ask(call)
-  connection.close()
-  if (status !== 200) throw new Error(`${call.method} ${call.path}: ${status} ${text()}`)
-  return text()
-}
-
 /** All keys of the bucket, page after page of 1,000. */
-async function walk(emit: Emit, cloud: TestCloud): Promise<void> {
-  const { port, call } = gatewayOf(cloud)
+async function walk(emit: Emit, ours: S3Server, rgw: S3Server | null): Promise<void> {
+  const servers = [ours, ...(rgw === null ? [] : [rgw])]
+  for (const one of servers) await fill(one)
+  const times = servers.map((): number[] => [])
+  for (let round = 0; round <= ROUNDS; round += 1) {
+    for (const [i, server] of servers.entries()) {
+      const startMs = performance.now()
+      const seen = await walked(server)
+      if (seen !== KEYS) throw new Error(`${seen} keys at ${server.name}`)
+      if (round > 0) times[i]?.push(performance.now() - startMs)
+    }
+  }
+  const [value = 0, peer] = times.map(median).map(rounded)
+  const against = peer === undefined ? {} : { peer: RGW, peer_value: peer, goal: WALK_GOAL }
+  const line = { bench: BENCH, case: `walk over ${KEYS} keys`, unit: 'ms', value }
+  emit({ ...line, ...against, higher_is_better: false })
+}
+
+async function fill({ port, call }: S3Server): Promise<void> {
   const body = { bytes: Buffer.from('x'), proof: 'sha256' } as const
-  const fill = async (_: unknown, first: number): Promise<void> => {
+  const filler = async (_: unknown, first: number): Promise<void> => {
     const connection = await openConnection(port)
     for (let n = first; n < KEYS; n += FILLERS) {
       const { status, text } = await connection.ask(call('PUT', `walk/${n}`, body))
@@ -221,27 +222,18 @@ async function walk(emit: Emit, cloud: TestCloud): Promise<void> {
     }
     connection.close()
   }
-  await Promise.all(Array.from({ length: FILLERS }, fill))
-  const times: number[] = []
-  for (let round = 0; round <= ROUNDS; round += 1) {
-    const startMs = performance.now()
-    let seen = 0
-    let more = ''
-    do {
-      const query = `${more}list-type=2&prefix=walk%2F`
-      const page = await expect200(
-        { port },
-        { method: 'GET', ...sign(cloud, 'GET', '', { query }) },
-      )
-      seen += page.split('<Contents>').length - 1
-      const token = /<NextContinuationToken>([^<]*)</.exec(page)?.[1]
-      more = token === undefined ? '' : `continuation-token=${token}&`
-    } while (more !== '')
-    if (seen !== KEYS) throw new Error(`${seen} keys`)
-    if (round > 0) times.push(performance.now() - startMs)
+  await Promise.all(Array.from({ length: FILLERS }, filler))
+}
+
+async function walked({ list }: S3Server): Promise<number> {
+  let seen = 0
+  for (let more = ''; ; ) {
+    const page = await list(`${more}list-type=2&prefix=walk%2F`)
+    seen += page.split('<Contents>').length - 1
+    const token = /<NextContinuationToken>([^<]*)</.exec(page)?.[1]
+    if (token === undefined || token === '') return seen
+    more = `continuation-token=${encodeURIComponent(token)}&`
   }
-  const line = { bench: BENCH, case: `walk over ${KEYS} keys`, unit: 'ms' }
-  emit({ ...line, value: rounded(median(times)), higher_is_better: false })
 }
 
 /** The highest resident size in bytes that was seen while `during` ran. */
@@ -260,12 +252,6 @@ async function watchMemory({ config }: TestCloud, during: () => Promise<void>): 
   }
   await look()
   return peak
-}
-
-function crcOf(bytes: Buffer): string {
-  const crc = Buffer.alloc(CRC_BYTES)
-  crc.writeUInt32BE(crc32(bytes))
-  return crc.toString('base64')
 }
 
 function rounded(value: number): number {

@@ -14,7 +14,8 @@ readonly BACKPORTS=/etc/apt/sources.list.d/mallee-backports.sources
 # The first release that hands whole batches of packages to the kernel: three times the throughput
 # of Debian 12's own.
 readonly FAST_WIREGUARD_GO=0.0.20231211
-readonly SERVICES=(openvswitch-switch redis-server vtun haproxy)
+# A service, or the package with it and the service where their names differ.
+readonly SERVICES=(openvswitch-switch redis-server vtun haproxy ceph-base:ceph-crash)
 
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
@@ -155,9 +156,9 @@ disable_services() {
   command -v systemctl >/dev/null || return 0
   local name
   for name in "${SERVICES[@]}"; do
-    [[ " ${missing[*]} " == *" $name "* ]] || continue
-    systemctl --quiet disable "$name.service" 2>/dev/null ||
-      say "$name.service could not be disabled; it may start at the next boot"
+    [[ " ${missing[*]} " == *" ${name%:*} "* ]] || continue
+    systemctl --quiet disable "${name#*:}.service" 2>/dev/null ||
+      say "${name#*:}.service could not be disabled; it may start at the next boot"
   done
 }
 
