@@ -46,7 +46,8 @@ export async function startS3rver(
 async function fetched(): Promise<boolean> {
   const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-save']
   const argv = ['npm', 'install', '--prefix', FOLDER, ...quiet, `s3rver@${VERSION}`]
-  const env = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '' }
+  // Where its registry is, and who the user is there, may be in any of them.
+  const env = process.env as Record<string, string>
   return await exec(argv, { env, timeoutMs: FETCH_MS }).then(
     () => true,
     () => false,

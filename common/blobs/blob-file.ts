@@ -20,10 +20,14 @@ const WRITE_BYTES = 1 << 20
 const MAX_BUFFERS = 256
 /** What is written until the disk is told to begin: then the last sync does not take long. */
 const SYNC_BYTES = 16 << 20
+/** Such syncs of all writers at once: each holds a thread that others could write with. */
+const MAX_EARLY_SYNCS = 2
 /** Pieces that are read before they are asked for. */
 const READS_AHEAD = 2
 /** What is shorter gets a buffer of its own. */
 const SMALL_BYTES = PIECE_BYTES >> 2
+
+let earlySyncs = 0
 
 /**
  * Writes a new file and syncs its content, and its name by `syncName`. Returns how many bytes the
@@ -45,9 +49,9 @@ export async function writeBlobFile(
     let [pieceBytes, written, synced] = [0, 0, 0]
     const flush = async (): Promise<void> => {
       await writing
-      if (written - synced >= SYNC_BYTES) {
+      if (written - synced >= SYNC_BYTES && earlySyncs < MAX_EARLY_SYNCS) {
         await syncing
-        syncing = handle.datasync()
+        syncing = syncEarly(handle)
         syncing.catch(() => undefined)
         synced = written
       }
@@ -75,6 +79,15 @@ export async function writeBlobFile(
   } finally {
     await Promise.allSettled([writing, syncing])
     await handle.close()
+  }
+}
+
+async function syncEarly(handle: FileHandle): Promise<void> {
+  earlySyncs += 1
+  try {
+    await handle.datasync()
+  } finally {
+    earlySyncs -= 1
   }
 }
 
