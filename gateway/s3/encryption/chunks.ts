@@ -136,7 +136,10 @@ function nonceOf(number: number, isLast: boolean): Buffer {
   return nonce
 }
 
-/** Chunks as they are stored, from pieces that begin with one. The last may be short. */
+/**
+ * Chunks as they are stored, from pieces that begin with one, and which are given back. The last
+ * may be short. Each is good until the next one is asked for.
+ */
 async function* inChunks(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let begun: Uint8Array[] = []
   let missing = SEALED_CHUNK_BYTES
@@ -146,6 +149,7 @@ async function* inChunks(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
       at += part.length
       missing -= part.length
       if (missing > 0) {
+        // Outlives the piece that it is of.
         begun.push(Buffer.from(part))
         continue
       }

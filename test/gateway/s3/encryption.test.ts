@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import type { BlobStore, ByteRange } from '../../../common/blobs/blobs.ts'
 import { chance, randomHex } from '../../../common/clock.ts'
+import { lend } from '../../../common/lent-bytes.ts'
 import {
   CHUNK_BYTES,
   openBytes,
@@ -38,14 +39,22 @@ async function joined(bytes: AsyncIterable<Uint8Array>): Promise<Buffer> {
 }
 
 function sealed(bytes: Uint8Array, key: ReturnType<typeof cloudKey>['key'], piece = 5_000) {
-  return joined(sealBytes(inPieces(bytes, piece), key))
+  return joined(sealBytes(spoilt(inPieces(bytes, piece)), key))
 }
 
 /** What a store gives of a blob with these bytes, in pieces of odd sizes. */
 function reading(stored: Uint8Array, asked: ByteRange[] = [], piece = 70_001) {
   return (range: ByteRange): AsyncIterable<Uint8Array> => {
     asked.push(range)
-    return inPieces(stored.subarray(range.start, range.end), piece)
+    return spoilt(inPieces(stored.subarray(range.start, range.end), piece))
+  }
+}
+
+/** Pieces that are spoilt as soon as they are given back, as somebody else has them then. */
+async function* spoilt(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const one of pieces) {
+    const piece = Uint8Array.from(one)
+    yield lend(piece, () => piece.fill(0xff))
   }
 }
 
