@@ -131,7 +131,7 @@ async function openGateway(
   const ca = await readCa(config.stateDir)
   const { state: unmeasured, sealer, close } = await openCloud(config, log, { create: false })
   onStop(close)
-  const metrics = createMetrics()
+  const metrics = createMetrics(config.bucketMetrics)
   const state = measured(unmeasured, metrics, clock)
   const cloud = state.view().get('cloud', 'self')
   if (cloud === null) {

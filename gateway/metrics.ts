@@ -3,6 +3,7 @@
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { CertificateEnds } from './certificate.ts'
+import { type BucketMetrics, bucketMetrics } from './s3/bucket-metrics.ts'
 import type { EventMetrics } from './s3/events/delivery.ts'
 import { eventMetrics } from './s3/events/metrics.ts'
 import type { ObjectMetrics } from './s3/keeping/keeper.ts'
@@ -35,7 +36,7 @@ export interface ImagesMetric {
   readonly bytesFromNeighbours: number
 }
 
-export interface Metrics extends ObjectMetrics, EventMetrics, LoggingMetrics {
+export interface Metrics extends ObjectMetrics, EventMetrics, LoggingMetrics, BucketMetrics {
   readonly apiCall: (call: ApiCallMetric) => void
   /** A call that was refused because its account calls too often; the action is the model's. */
   readonly apiThrottled: (service: string, action: string) => void
@@ -76,10 +77,16 @@ export interface Metrics extends ObjectMetrics, EventMetrics, LoggingMetrics {
 /** Different codes of one action; AWS documents far fewer. */
 const MAX_CODES = 200
 
+/** With series of their own. */
+const MOST_BUCKETS = 100
+
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-/** A registry of its own, with the process's metrics (memory, CPU, event loop) in it. */
-export function createMetrics(): Metrics {
+/**
+ * A registry of its own, with the process's metrics (memory, CPU, event loop) in it. `mostBuckets`
+ * have series of their own.
+ */
+export function createMetrics(mostBuckets = MOST_BUCKETS): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
@@ -185,6 +192,7 @@ export function createMetrics(): Metrics {
     ...objectMetrics(registers),
     ...eventMetrics(registers),
     ...loggingMetrics(registers),
+    ...bucketMetrics(registers, mostBuckets),
     apiCall({ service, action, code, seconds: took }) {
       if (codes.size < MAX_CODES) codes.add(code)
       calls.inc({ service, action, code: codes.has(code) ? code : 'other' })

@@ -9,11 +9,15 @@ import type { Sealer } from '../secrets.ts'
 import type { State } from '../store/state.ts'
 import { openTarget } from './events/targets.ts'
 import { s3Service } from './index.ts'
+import type { ObjectMetrics } from './keeping/keeper.ts'
 import { keepAccessLogs } from './logging/delivery.ts'
 import { sealingFor } from './objects/encryption.ts'
 import type { ObjectParts } from './objects/parts.ts'
 import { type ObjectStorage, openObjectStorage, storeWishes } from './storage.ts'
 import type { S3Service } from './wire/running.ts'
+
+/** Keys of their records. */
+const BUCKETS = 'bucket/'
 
 export interface OpenParts {
   readonly state: State
@@ -37,28 +41,44 @@ export interface RunningS3 {
 
 /** Throws as openObjectStorage. */
 export async function openS3(config: GatewayConfig, parts: OpenParts): Promise<RunningS3> {
-  const { state, sealer, randomHex } = parts
+  const { state, sealer, randomHex, metrics } = parts
+  const setUsage: ObjectMetrics['setUsage'] = (usage) =>
+    metrics.setBucketUsage(state.view().all('bucket'), usage)
   const storage = await openObjectStorage(config, {
-    ...parts,
+    ...{ ...parts, metrics: { ...metrics, setUsage } },
     openTarget: (record) => openTarget(sealer, record),
     wishes: () => storeWishes(state.view()),
   })
   const unwatch = state.onChange((changes) => {
-    if (changes.some(({ key }) => key.startsWith('bucket/'))) storage.keeper.bucketsChanged()
+    const ofBuckets = changes.filter(({ key }) => key.startsWith(BUCKETS))
+    if (ofBuckets.length > 0) storage.keeper.bucketsChanged()
+    for (const { key, value } of ofBuckets) {
+      if (value === null) metrics.forgetBucket(key.slice(BUCKETS.length))
+    }
   })
   const { index, blobsFor, storeOf } = storage
   const where = { index, blobsFor, storeOf, sealing: sealingFor(config, sealer, randomHex) }
   const { lifecycleDayMs, accessLogSeconds } = config
-  const { served, stop } = keepAccessLogs({
+  const accessLogs = keepAccessLogs({
     ...{ ...parts, ...where, dir: filesOf(config.stateDir).accessLogs },
     everyMs: accessLogSeconds * 1000,
   })
   const { tell: tellTarget } = storage.events
   const service = s3Service({ ...parts, ...where, tellTarget, lifecycleDayMs, config })
   return {
-    ...{ service: { ...service, served }, storage, where },
+    service: {
+      ...service,
+      served: (call) => {
+        const { bucket: name } = call
+        const bucket = name === null ? null : state.view().get('bucket', name)
+        if (bucket === null) return
+        metrics.bucketCall(bucket.name, call)
+        accessLogs.served(bucket, call)
+      },
+    },
+    ...{ storage, where },
     close: async () => {
-      await stop()
+      await accessLogs.stop()
       unwatch()
       await storage.close()
     },

@@ -66,7 +66,7 @@ async function streamed(): Promise<string[]> {
 }
 
 const BOTO3 = `
-import boto3, json, os, sys
+import boto3, json, requests
 s3 = boto3.client('s3', endpoint_url='http://127.0.0.1:${cloud.config.apiPort}')
 b = 'told'
 s3.create_bucket(Bucket=b)
@@ -89,6 +89,8 @@ etag = s3.put_object(Bucket=b, Key='in/a ü+.jpg', Body=b'abc')['ETag']
 s3.put_object(Bucket=b, Key='out/a.jpg', Body=b'abc')
 s3.put_object(Bucket=b, Key='in/a.png', Body=b'abc')
 s3.copy_object(Bucket=b, Key='in/copy.jpg', CopySource={'Bucket': b, 'Key': 'in/a ü+.jpg'})
+form = s3.generate_presigned_post(b, 'in/form.jpg')
+assert requests.post(form['url'], data=form['fields'], files={'file': b'f'}).status_code == 204
 upload = s3.create_multipart_upload(Bucket=b, Key='in/parts.jpg')['UploadId']
 one = {'Bucket': b, 'Key': 'in/parts.jpg', 'UploadId': upload}
 part = s3.upload_part(**one, PartNumber=1, Body=b'part')['ETag']
@@ -122,11 +124,12 @@ test('boto3 has changes of objects told, by prefix and suffix, to a webhook and 
     { Name: 'Suffix', Value: '.jpg' },
   ]
   assert.deepEqual(found, asked)
-  await until('the webhook has all', () => told(hook).length === 4)
+  await until('the webhook has all', () => told(hook).length === 5)
   await until('the stream has all', async () => (await streamed()).length === 7)
   assert.deepEqual(told(hook).toSorted(), [
     'ObjectCreated:CompleteMultipartUpload in/parts.jpg',
     'ObjectCreated:Copy in/copy.jpg',
+    'ObjectCreated:Post in/form.jpg',
     'ObjectCreated:Put in/a+%C3%BC%2B.jpg',
     'ObjectCreated:Put in/v.jpg',
   ])

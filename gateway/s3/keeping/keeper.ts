@@ -37,6 +37,8 @@ const MAX_COUNTED = 100_000
 
 export interface ObjectMetrics extends LifecycleMetrics {
   readonly setObjects: (usage: Usage) => void
+  /** The same by the ids of buckets. */
+  readonly setUsage?: (usage: ReadonlyMap<string, Usage>) => void
   readonly setBlobs: (swept: Pick<Swept, 'blobs' | 'bytes'>) => void
   readonly orphansRemoved: (blobs: number) => void
   readonly setGarbage: (entries: number) => void
@@ -99,6 +101,7 @@ export function keepObjects(parts: KeeperParts): Keeper {
       settled.clear()
       if (signal.aborted) return
       metrics.setObjects(sumOf(usage))
+      metrics.setUsage?.(usage)
       const all = []
       for (const one of blobs.values()) {
         all.push(await sweepOrphans(parts, one, signal))

@@ -10,6 +10,7 @@ import { evaluateShared } from '../../iam/evaluate.ts'
 import { s3Arn } from '../../iam/s3-requests.ts'
 import type { BucketLogging, BucketRecord } from '../../store/bucket-records.ts'
 import type { State, View } from '../../store/state.ts'
+import { hasAcls } from '../acl/grants.ts'
 import { parsedOf } from '../buckets/policy.ts'
 import { committed, takeBytes, WHOLE } from '../objects/bytes.ts'
 import { copyBytes } from '../objects/copy.ts'
@@ -24,6 +25,8 @@ const FLUSH_MS = 1_000
 /** A file that could not be delivered for so long is given up. */
 const MAX_AGE_MS = 3 * 24 * 60 * 60_000
 const SERVICE = 'logging.s3.amazonaws.com'
+/** Of lists of grants. */
+const GROUP = 'LogDelivery'
 const HEADERS = { 'content-type': 'text/plain' }
 
 export interface LoggingMetrics {
@@ -45,7 +48,8 @@ export interface LoggingParts
 }
 
 export interface AccessLogs {
-  readonly served: (served: Served) => void
+  /** A call about that bucket. */
+  readonly served: (bucket: BucketRecord, served: Served) => void
   /** What is there is on disk afterwards. */
   readonly stop: () => Promise<void>
 }
@@ -75,9 +79,8 @@ export function keepAccessLogs(parts: LoggingParts): AccessLogs {
   })
   loop.start()
   return {
-    served: (served) => {
-      const bucket = served.bucket === null ? null : state.view().get('bucket', served.bucket)
-      if (bucket?.logging === undefined) return
+    served: (bucket, served) => {
+      if (bucket.logging === undefined) return
       const { id: bucketId, name } = bucket
       const text = logLine(bucket, served)
       const line = { bucketId, bucket: name, atMs: served.startedAtMs, text }
@@ -116,7 +119,8 @@ export function keepAccessLogs(parts: LoggingParts): AccessLogs {
     const to = state.view().get('bucket', batch.logging.targetBucket)
     if (to === null || to.account !== batch.from.account) return 'there is no such bucket'
     const key = keyOf(batch, sealed, parts.region)
-    if (!mayPut(to, key, batch.from)) return `its policy does not allow ${SERVICE}`
+    if (!mayPut(to, key, batch.from))
+      return `neither its policy nor its list of grants allows ${SERVICE}`
     try {
       await put(parts, to, key, `${batch.lines.map(({ text }) => text).join('\n')}\n`)
       return null
@@ -160,8 +164,11 @@ function keyOf({ from, logging, day }: Batch, { sealedAtMs, id }: Sealed, region
   return `${targetPrefix}${from.account}/${region}/${from.name}/${dated}/${name}`
 }
 
-/** Only the policy of the target can allow the service: it belongs to no account. */
+/** The target's policy says so, or its list of grants where those count. */
 function mayPut(to: BucketRecord, key: string, from: BucketRecord): boolean {
+  const isGranted = to.acl?.some(
+    ({ to: who, permission }) => who === GROUP && /^(?:WRITE|FULL_CONTROL)$/.test(permission),
+  )
   const principal = { kind: 'service', account: '', arn: SERVICE, roleArn: null } as const
   const known = new Map([
     ['aws:sourcearn', [s3Arn(from.name, null)]],
@@ -174,7 +181,8 @@ function mayPut(to: BucketRecord, key: string, from: BucketRecord): boolean {
   const policy = to.policy === undefined ? null : parsedOf(to.policy)
   const resource = s3Arn(to.name, key)
   const request = { action: 's3:PutObject', resource, principal, conditions: known }
-  return evaluateShared('root', { policy, account: to.account }, request).allowed
+  const { allowed, refusal } = evaluateShared('root', { policy, account: to.account }, request)
+  return allowed || (refusal !== 'explicit' && isGranted === true && hasAcls(to))
 }
 
 async function put(

@@ -50,7 +50,7 @@ export function putHandlers(parts: ObjectParts): S3Handlers {
       const options = {
         versioning: bucket.versioning,
         ...(check !== undefined && { check }),
-        ...noted(call, 'put', key),
+        ...noted(call, call.isForm === true ? 'post' : 'put', key),
       }
       const { version } = await committed(parts, taken.parts, () =>
         parts.index.put(object, options),

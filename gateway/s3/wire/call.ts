@@ -45,6 +45,8 @@ export interface S3Call<Input> {
   readonly nowMs: number
   /** Has the request's id and operation on every line. */
   readonly log: Log
+  /** It came as a form of a web page; absent: as its operation says. */
+  readonly isForm?: boolean
   /** A header as it came; null without. Name in lower case. */
   readonly header: (name: string) => string | null
   /** Of operations whose payload is a stream, else null. */

@@ -38,6 +38,9 @@ interface Leave extends Allowed {
   readonly handler: AnyHandler
 }
 
+/** How calls name an upload by a form. */
+export const POST_OBJECT = 'PostObject'
+
 type AnyHandler = (call: S3Call<unknown>) => Promise<S3Answer<object>>
 
 export function createSteps(options: S3Options): Steps {
@@ -88,6 +91,7 @@ export function createSteps(options: S3Options): Steps {
       const answer = await leave.handler({
         ...{ input, caller, requestId, nowMs, arrival: arrivalOf(call), bucket, allows, body },
         log: log.with({ requestId, action: operation }),
+        isForm: call.operation === POST_OBJECT,
         header: (name) => headers.get(name)?.join(',') ?? null,
       })
       call.output = answer.output

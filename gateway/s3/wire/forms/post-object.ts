@@ -13,7 +13,7 @@ import { S3Error } from '../error.ts'
 import { expectedSums, sizeOf } from '../expected.ts'
 import type { Level } from '../route.ts'
 import type { RunningCall } from '../running.ts'
-import type { Steps } from '../steps.ts'
+import { POST_OBJECT, type Steps } from '../steps.ts'
 import { headerOf, withoutChunking } from '../values.ts'
 import { authenticateForm, missingField } from './form-signature.ts'
 import { MAX_FIELDS_BYTES, type PostedForm, readForm } from './multipart.ts'
@@ -32,7 +32,6 @@ type Fields = ReadonlyMap<string, string>
 type Put = S3Outputs['PutObject']
 
 /** In logs; the model has no such operation. */
-const POST_OBJECT = 'PostObject'
 const PUT_OBJECT = 'PutObject'
 const SEE_OTHER = 303
 const STATUSES: ReadonlySet<string> = new Set(['200', '201', '204'])
