@@ -31,12 +31,10 @@ export async function openRealRoles(
     : null
   const accelerator = has('nc') ? await probeAccelerator(exec, { runDir: paths.runDir }) : null
   const images = openRackImages(parts)
-  const lazy =
-    has('nc') && config.lazyImages
-      ? new LazyImages({
-          ...{ images: images.images, socket: lazyImagesSocket(paths), clock: systemClock, log },
-        })
-      : null
+  const lazy = new LazyImages({
+    ...{ images: images.images, socket: lazyImagesSocket(paths), starts: config.lazyImages },
+    ...{ clock: systemClock, log },
+  })
   const nc =
     accelerator === null
       ? null
@@ -72,7 +70,7 @@ export async function openRealRoles(
       close: async () => {
         await nc?.letGo()
         // First those who read: they wait for the next agent, and hear of no end.
-        await lazy?.close()
+        await lazy.close()
         await images.close()
         await cc?.close()
       },

@@ -54,6 +54,7 @@ export class Images {
   #askedBefore = new Set<string>()
   readonly #lists = new Map<string, ChunkList>()
   #told: ImageStats | null = null
+  #closed = false
   readonly #counts = { hits: 0, misses: 0, parent: 0, neighbour: 0 }
 
   constructor(options: ImagesOptions) {
@@ -174,6 +175,7 @@ export class Images {
 
   /** Ends what is under way; the next start goes on with it. */
   async close(): Promise<void> {
+    this.#closed = true
     await Promise.all([...this.#open.values()].map((arrival) => arrival.stop()))
     this.#open.clear()
     this.#arrivals.clear()
@@ -185,6 +187,7 @@ export class Images {
     const kept = await this.#list(ref)
     const list = kept ?? (await fetchList(ref))
     if (kept === null) await this.#folder.keepList(ref.sha256, list)
+    if (this.#closed) throw new MalleeError('Unavailable', 'the agent stops')
     const file = await PartialFile.open(this.path(ref.sha256), list)
     try {
       const others = [...this.#open.values()].reduce((sum, one) => sum + one.missingBytes, 0)

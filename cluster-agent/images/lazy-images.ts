@@ -13,6 +13,8 @@ import { readPart } from './partial-file.ts'
 export interface LazyImagesOptions {
   readonly images: Images
   readonly socket: string
+  /** Do machines start before their image is whole? Those that run so are served anyway. */
+  readonly starts: boolean
   readonly clock: Clock
   readonly log: Log
 }
@@ -39,6 +41,10 @@ export class LazyImages {
     return this.#options.socket
   }
 
+  get starts(): boolean {
+    return this.#options.starts
+  }
+
   isServed(sha256: string): boolean {
     return this.#exports.has(sha256)
   }
@@ -50,13 +56,7 @@ export class LazyImages {
   async serve(ref: ImageRef): Promise<void> {
     const { clock } = this.#options
     if (!this.isServed(ref.sha256)) this.#exports.set(ref.sha256, await this.#export(ref))
-    this.#server ??= NbdServer.listen({
-      path: this.socket,
-      find: (name) => this.#exports.get(name) ?? null,
-      names: () => [...this.#exports.keys()],
-      log: this.#options.log,
-    })
-    await this.#server
+    await this.#listen()
     await within(clock, FIRST_READ_MS, NEVER, async (signal) => {
       await this.#exports.get(ref.sha256)?.read(0, FIRST_BYTES, signal)
     })
@@ -75,6 +75,21 @@ export class LazyImages {
     this.#server = null
     this.#exports.clear()
     await server?.close()
+  }
+
+  async #listen(): Promise<void> {
+    this.#server ??= NbdServer.listen({
+      path: this.socket,
+      find: (name) => this.#exports.get(name) ?? null,
+      names: () => [...this.#exports.keys()],
+      log: this.#options.log,
+    })
+    try {
+      await this.#server
+    } catch (error) {
+      this.#server = null
+      throw error
+    }
   }
 
   async #export(ref: ImageRef): Promise<NbdExport> {

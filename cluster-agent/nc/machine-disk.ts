@@ -14,8 +14,7 @@ import type { ImageWanted } from './wanted.ts'
 export interface DiskParts {
   readonly exec: Exec
   readonly images: Images
-  /** Null when machines wait until their image is whole. */
-  readonly lazy: LazyImages | null
+  readonly lazy: LazyImages
 }
 
 /** Makes the disk of a machine. Throws Unavailable while the image does not come, StoreFull. */
@@ -28,7 +27,7 @@ export async function makeDisk(
   const { sha256, listSha256, format } = image
   const file = machineFiles(dir).disk
   await rm(file, { force: true })
-  if (lazy === null || (await images.isWhole(sha256))) {
+  if (!lazy.starts || (await images.isWhole(sha256))) {
     const base = await images.whole(sha256, listSha256)
     return createOverlay(exec, { file, base, format, diskGib })
   }
@@ -46,7 +45,7 @@ export async function baseOf(
   // Older agents made disks on whole images only, and did not write down how to get them again.
   if (image === undefined) return null
   const { format, listSha256 } = image
-  if (lazy === null || (await images.isWhole(sha256))) {
+  if (!lazy.starts || (await images.isWhole(sha256))) {
     await images.whole(sha256, listSha256)
     return null
   }

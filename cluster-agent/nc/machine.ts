@@ -83,7 +83,7 @@ export class Machine {
       case 'record-start':
         return this.#record({ startedBootId: bootId, ended: null })
       case 'serve-image':
-        return this.#options.lazy?.serve(lazyImageOf(await this.#file()))
+        return this.#options.lazy.serve(lazyImageOf(await this.#file()))
       case 'swap-image':
         return this.#swapImage(await this.#file())
       case 'reset':
@@ -134,8 +134,8 @@ export class Machine {
 
   async #lookAtImage({ imageSha256 }: MachineFile): Promise<MachineSeen['lazy']> {
     const { images, lazy } = this.#options
-    const served = lazy === null || lazy.isServed(imageSha256)
-    return { served, whole: await images.isWhole(imageSha256) }
+    const whole = await images.isWhole(imageSha256)
+    return { served: lazy.isServed(imageSha256), whole }
   }
 
   async #swapImage(file: MachineFile): Promise<void> {

@@ -42,8 +42,7 @@ export interface NcOptions {
   /** Its daemons are the caller's to keep alive. */
   readonly switch: Switch
   readonly images: Images
-  /** Null when machines wait until their image is whole. */
-  readonly lazy: LazyImages | null
+  readonly lazy: LazyImages
   /** Instead of what the machine has. */
   readonly capacity: Capacity | null
   readonly clock: Clock
@@ -120,7 +119,7 @@ export function ncRole(options: NcOptions): NcRole {
     }
     const inUse = machines.imagesInUse()
     if (inUse === null) return
-    lazy?.keepOnly(inUse)
+    lazy.keepOnly(inUse)
     await images.use(inUse)
   }
 

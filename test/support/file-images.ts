@@ -13,11 +13,17 @@ export interface ImageFile {
   readonly list: ChunkList
 }
 
-/** `before` is waited for before each chunk. */
+interface FileImagesOptions {
+  readonly log?: Log
+  /** Waited for before each chunk. */
+  readonly before?: Source['chunk']
+  readonly reserveBytes?: number
+}
+
 export function fileImages(
   { file, list }: ImageFile,
   dir: string,
-  { log = silentLog, before }: { log?: Log; before?: Source['chunk'] } = {},
+  { log = silentLog, before, reserveBytes = 0 }: FileImagesOptions = {},
 ): Images {
   const source: Source = {
     ...{ name: file, kind: 'parent' },
@@ -34,7 +40,7 @@ export function fileImages(
     },
   }
   return new Images({
-    ...{ dir, maxBytes: null, reserveBytes: 0, hasMachines: true, chance, clock: systemClock, log },
+    ...{ dir, maxBytes: null, reserveBytes, hasMachines: true, chance, clock: systemClock, log },
     fetchList: async () => list,
     findSources: async () => [source],
   })

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { checkImage } from '../../../cluster-agent/host/qemu-img.ts'
+import type { Images } from '../../../cluster-agent/images/images.ts'
 import { LazyImages } from '../../../cluster-agent/images/lazy-images.ts'
 import { type NbdExport, NbdServer } from '../../../cluster-agent/images/nbd-server.ts'
 import { CHUNK_BYTES, ChunkListMaker } from '../../../common/chunk-list.ts'
@@ -125,7 +126,7 @@ describe('images over NBD', () => {
       before: held.before,
     })
     const at = join(dir, 'lazy.sock')
-    const lazy = new LazyImages({ images, socket: at, clock: systemClock, log: silentLog })
+    const lazy = lazyOf(images, at)
     t.after(async () => {
       await lazy.close()
       await images.close()
@@ -164,12 +165,7 @@ describe('images over NBD', () => {
     const list = maker.end()
     const sha256 = createHash('sha256').update(bytes).digest('hex')
     const images = fileImages({ file, list }, join(dir, 'images'))
-    const lazy = new LazyImages({
-      images,
-      socket: join(dir, 'q.sock'),
-      clock: systemClock,
-      log: silentLog,
-    })
+    const lazy = lazyOf(images, join(dir, 'q.sock'))
     t.after(async () => {
       await lazy.close()
       await images.close()
@@ -187,6 +183,10 @@ describe('images over NBD', () => {
     return client
   }
 })
+
+function lazyOf(images: Images, at: string): LazyImages {
+  return new LazyImages({ images, socket: at, starts: true, clock: systemClock, log: silentLog })
+}
 
 function option(number: number, data = Buffer.alloc(0), length = data.length): Buffer {
   const head = Buffer.alloc(16)

@@ -6,8 +6,15 @@ import { create } from '@bufbuild/protobuf'
 import { addPorts, type Switch } from '../../../cluster-agent/host/ovs.ts'
 import { machineFiles } from '../../../cluster-agent/host/qemu.ts'
 import { ensureSwitch } from '../../../cluster-agent/host/switch.ts'
+import type { Images } from '../../../cluster-agent/images/images.ts'
+import { LazyImages } from '../../../cluster-agent/images/lazy-images.ts'
 import { type NcOptions, type NcRole, ncRole } from '../../../cluster-agent/nc/reconcilers.ts'
-import { imagesDir, instanceDir } from '../../../cluster-agent/paths.ts'
+import {
+  imagesDir,
+  instanceDir,
+  lazyImagesSocket,
+  type Paths,
+} from '../../../cluster-agent/paths.ts'
 import { systemClock } from '../../../common/clock.ts'
 import { type Log, silentLog } from '../../../common/log.ts'
 import {
@@ -81,8 +88,7 @@ export async function startGuests(dir: string, other?: GuestImage): Promise<Gues
         host: HOST,
         accelerator: 'tcg',
         switch: sw,
-        images: fileImages(image, imagesDir(paths), { log }),
-        lazy: null,
+        ...lazyParts(fileImages(image, imagesDir(paths), { log }), paths),
         capacity: null,
         clock: systemClock,
         log,
@@ -207,4 +213,15 @@ async function serveNetwork({ exec, paths }: SimulatedHost): Promise<void> {
     ],
     { outputFile: `${paths.runDir}/dnsmasq.log` },
   )
+}
+
+/** Images, and what serves them while they come; machines do not start before, unless they shall. */
+export function lazyParts(
+  images: Images,
+  paths: Paths,
+  starts = false,
+): Pick<NcOptions, 'images' | 'lazy'> {
+  const socket = lazyImagesSocket(paths)
+  const options = { images, socket, starts, clock: systemClock, log: silentLog }
+  return { images, lazy: new LazyImages(options) }
 }

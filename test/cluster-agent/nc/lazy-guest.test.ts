@@ -10,11 +10,9 @@ import { after, before, describe, test } from 'node:test'
 import { machineFiles } from '../../../cluster-agent/host/qemu.ts'
 import { openQmp } from '../../../cluster-agent/host/qmp.ts'
 import type { Images } from '../../../cluster-agent/images/images.ts'
-import { LazyImages } from '../../../cluster-agent/images/lazy-images.ts'
 import type { NcRole } from '../../../cluster-agent/nc/reconcilers.ts'
-import { imagesDir, instanceDir, lazyImagesSocket } from '../../../cluster-agent/paths.ts'
+import { imagesDir, instanceDir } from '../../../cluster-agent/paths.ts'
 import { CHUNK_BYTES, ChunkListMaker } from '../../../common/chunk-list.ts'
-import { systemClock } from '../../../common/clock.ts'
 import { silentLog } from '../../../common/log.ts'
 import { InstanceState } from '../../../proto/gen/mallee/v1/observed_pb.js'
 import { until } from '../../../sandbox/until.ts'
@@ -27,6 +25,7 @@ import {
   guestId,
   guestPid,
   guestShell,
+  lazyParts,
   startGuests,
   statusOf,
 } from './guests.ts'
@@ -101,8 +100,7 @@ describe('a guest whose image still comes', { skip: whyNoHosts() ?? false }, () 
     const { paths } = guests.host
     const held = gate((index) => index >= firstOfTail)
     const images = fileImages(guests.image, imagesDir(paths), { before: held.before })
-    const socket = lazyImagesSocket(paths)
-    const lazy = new LazyImages({ images, socket, clock: systemClock, log: silentLog })
+    const { lazy } = lazyParts(images, paths, true)
     const role = guests.newRole(silentLog, { images, lazy })
     return {
       ...{ role, images, held },

@@ -14,6 +14,7 @@ import { silentLog } from '../../../common/log.ts'
 import { InstanceState } from '../../../proto/gen/mallee/v1/observed_pb.js'
 import { fileImages } from '../../support/file-images.ts'
 import { testImage } from '../images/support.ts'
+import { lazyParts } from './guests.ts'
 
 const IMAGE = testImage(1)
 const QEMU = 'qemu-system-x86_64'
@@ -45,14 +46,15 @@ const brokenHost: Exec = async (argv, options = {}) => {
   throw new Error(`unexpected ${argv.join(' ')}`)
 }
 
-function newMachines(): Machines {
+function newMachines(reserveBytes = 0): Machines {
   const paths = { stateDir: dir, runDir: dir, configFile: '' }
   const clock = { nowMs: () => nowMs, sleep: async () => undefined }
   const file = join(dir, 'image')
   writeFileSync(file, IMAGE.bytes)
-  const images = fileImages({ file, list: IMAGE.list }, join(dir, 'images'))
-  const parts = { exec: brokenHost, paths, images, clock, log: silentLog, bootId: 'boot' }
-  return new Machines({ ...parts, lazy: null, accelerator: 'tcg', offloads: false }, 'node-1')
+  const images = fileImages({ file, list: IMAGE.list }, join(dir, 'images'), { reserveBytes })
+  const parts = { exec: brokenHost, paths, ...lazyParts(images, paths), clock, log: silentLog }
+  const host = { accelerator: 'tcg', offloads: false, bootId: 'boot' } as const
+  return new Machines({ ...parts, ...host }, 'node-1')
 }
 
 const wanted = (n: number, missing: readonly string[] = []): MachineWanted => ({
@@ -102,6 +104,20 @@ test('Machines.pass goes on with the others when one cannot be made', async () =
   assert.equal(starts, 1)
   assert.equal(machines.statuses().length, 2)
   assert.deepEqual([...(machines.imagesInUse() ?? [])], [IMAGE.ref.sha256])
+})
+
+test('Machines ends one whose image has no room, and makes its disk when it is to start', async () => {
+  await assert.rejects(newMachines(2 ** 50).pass([wanted(1)]), { code: 'StoreFull' })
+  const machines = newMachines(2 ** 50)
+  await machines.pass([wanted(1)])
+  assert.deepEqual(told(machines), [['STOPPED', 'Server.InsufficientInstanceCapacity', nowMs]])
+  assert.deepEqual([...(machines.imagesInUse() ?? [])], [], 'it has no disk')
+  const roomy = newMachines()
+  await roomy.pass([wanted(1)])
+  assert.equal(starts, 0, 'not by itself')
+  await assert.rejects(roomy.pass([{ ...wanted(1), startCount: 1 }]), /no memory/)
+  assert.equal(starts, 1)
+  assert.deepEqual([...(roomy.imagesInUse() ?? [])], [IMAGE.ref.sha256])
 })
 
 test('Machines refuses an id that would leave its folder', async () => {
