@@ -215,7 +215,7 @@ async function serveNetwork({ exec, paths }: SimulatedHost): Promise<void> {
   )
 }
 
-/** Images, and what serves them while they come; machines do not start before, unless they shall. */
+/** Images, and what serves them while they come; machines wait for them unless they shall not. */
 export function lazyParts(
   images: Images,
   paths: Paths,
