@@ -4,7 +4,6 @@
 import { join } from 'node:path'
 import { chance, randomHex, systemClock } from '../common/clock.ts'
 import { isThere } from '../common/durable-file.ts'
-import type { Identity } from '../common/identity.ts'
 import type { Log } from '../common/log.ts'
 import { Loop } from '../common/reconcile.ts'
 import { VERSION } from '../common/version.ts'
@@ -18,7 +17,7 @@ import type { HostPass, HostRoles } from './host-roles.ts'
 import { type HostFacts, hostStatus } from './host-status.ts'
 import type { HeldIdentity } from './identity.ts'
 import { startNeighbourServer } from './images/neighbour-server.ts'
-import { admitMember } from './members.ts'
+import { Members } from './members.ts'
 import { isParentOf } from './parent.ts'
 import type { Paths } from './paths.ts'
 import { drainFile, writeProgress } from './progress.ts'
@@ -93,8 +92,8 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
     simulated: config.simulated,
   })
 
-  const admit = (peer: Identity, call: SecuredCall): string =>
-    admitMember(config, state.desired(), peer, call)
+  const members = new Members(config, () => state.desired())
+  const admit = (call: SecuredCall): string => members.admit(call)
   const server = nodes === null ? null : await openNodeServer(nodes)
   const neighbours =
     nodes !== null || roles.images === null

@@ -5,7 +5,6 @@ import { create } from '@bufbuild/protobuf'
 import type * as grpc from '@grpc/grpc-js'
 import { type ChunkList, isChunk, MAX_LIST_BYTES, parseChunkList } from '../common/chunk-list.ts'
 import { MalleeError } from '../common/errors.ts'
-import type { Identity } from '../common/identity.ts'
 import {
   BlobService,
   type ChunkListRequest,
@@ -27,7 +26,7 @@ import {
   type RpcService,
   serviceDefinition,
 } from './service.ts'
-import { peerIdentity, type SecuredCall } from './tls.ts'
+import type { SecuredCall } from './tls.ts'
 
 /** An image file, and the chunk list that its record names. */
 export interface ImageRef {
@@ -38,7 +37,7 @@ export interface ImageRef {
 /** What a member serves; null is `not here`. */
 export interface BlobEnd {
   /** Throws NotAllowed. */
-  readonly admit: (peer: Identity, call: SecuredCall) => void
+  readonly admit: (call: SecuredCall) => void
   /** The whole file from an offset on, for agents that know no chunks. */
   readonly open: (sha256: string, offset: number) => Promise<AsyncIterable<Uint8Array> | null>
   readonly chunkList: (ref: ImageRef) => Promise<Uint8Array | null>
@@ -59,7 +58,7 @@ export function blobService(end: BlobEnd): RpcService {
       const gone = new AbortController()
       call.on('cancelled', () => gone.abort())
       try {
-        end.admit(peerIdentity(call), call)
+        end.admit(call)
         reply(null, await run(call.request, gone.signal))
       } catch (error) {
         reply(errorToStatus(error))
@@ -87,7 +86,7 @@ export function blobService(end: BlobEnd): RpcService {
     call.on('cancelled', () => gone.abort())
     call.on('error', () => gone.abort())
     try {
-      end.admit(peerIdentity(call), call)
+      end.admit(call)
       const { sha256, offset } = call.request
       if (offset > Number.MAX_SAFE_INTEGER) throw new MalleeError('BadMessage', `offset ${offset}`)
       const bytes = await end.open(digest(sha256), Number(offset))

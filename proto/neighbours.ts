@@ -4,7 +4,6 @@
 import { create } from '@bufbuild/protobuf'
 import type * as grpc from '@grpc/grpc-js'
 import { MalleeError } from '../common/errors.ts'
-import type { Identity } from '../common/identity.ts'
 import {
   type AnnounceRequest,
   AnnounceRequestSchema,
@@ -23,7 +22,7 @@ import {
   type RpcService,
   serviceDefinition,
 } from './service.ts'
-import { peerIdentity, type SecuredCall } from './tls.ts'
+import type { SecuredCall } from './tls.ts'
 
 export interface Neighbour {
   readonly host: string
@@ -37,7 +36,7 @@ export type HeldImages = ReadonlyMap<string, boolean>
 
 export interface NeighboursEnd {
   /** The name of the caller. Throws NotAllowed for who is none of the rack's nodes. */
-  readonly admit: (peer: Identity, call: SecuredCall) => string
+  readonly admit: (call: SecuredCall) => string
   readonly announced: (
     host: string,
     said: { readonly address: string; readonly port: number; readonly images: HeldImages },
@@ -52,7 +51,7 @@ export function neighbourService(end: NeighboursEnd): RpcService {
   function unary<Req, Res>(run: (host: string, request: Req, peer: string) => Res) {
     return (call: grpc.ServerUnaryCall<Req, Res>, reply: grpc.sendUnaryData<Res>) => {
       try {
-        const host = end.admit(peerIdentity(call), call)
+        const host = end.admit(call)
         reply(null, run(host, call.request, call.getPeer()))
       } catch (error) {
         reply(errorToStatus(error))

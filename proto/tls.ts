@@ -47,12 +47,12 @@ export function joinClientCredentials(caPem: string, expect: Expect): grpc.Chann
 
 /** Who is calling. Throws NotAllowed when the connection has no certificate of ours. */
 export function peerIdentity(call: SecuredCall): Identity {
-  return identityOfCertificate(peerCertificate(call))
+  return identityOfCertificate(peerCertificate(call).raw)
 }
 
 /** The fingerprint of the key that the caller's certificate is for. */
 export function peerKeyFingerprint(call: SecuredCall): string {
-  return keyFingerprint(peerCertificate(call))
+  return keyFingerprint(peerCertificate(call).raw)
 }
 
 /** What grpc-js says of the connection of a call. */
@@ -60,10 +60,13 @@ export interface SecuredCall {
   getAuthContext(): { sslPeerCertificate?: PeerCertificate }
 }
 
-function peerCertificate(call: SecuredCall): Uint8Array {
-  const raw = call.getAuthContext().sslPeerCertificate?.raw
-  if (raw === undefined) throw new MalleeError('NotAllowed', 'the caller has no certificate')
-  return raw
+/** What the caller showed. Throws NotAllowed for nothing. */
+export function peerCertificate(call: SecuredCall): PeerCertificate {
+  const shown = call.getAuthContext().sslPeerCertificate
+  if (shown?.raw === undefined) {
+    throw new MalleeError('NotAllowed', 'the caller has no certificate')
+  }
+  return shown
 }
 
 function verifyOptions(expect: Expect): grpc.VerifyOptions {

@@ -29,7 +29,7 @@ export interface NodeServerParts {
   readonly identity: () => TlsIdentity
   readonly roles: HostRoles
   /** Who may have images and say what they have; the name. Throws NotAllowed. */
-  readonly admit: (peer: Identity, call: SecuredCall) => string
+  readonly admit: (call: SecuredCall) => string
   readonly nodes: Nodes
   /** Where nodes bring the bytes of serial consoles. */
   readonly desk: SerialDesk

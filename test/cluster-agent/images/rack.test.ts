@@ -12,7 +12,7 @@ import {
   startNeighbourServer,
 } from '../../../cluster-agent/images/neighbour-server.ts'
 import { openRackImages, type RackImages } from '../../../cluster-agent/images/rack-images.ts'
-import { admitMember } from '../../../cluster-agent/members.ts'
+import { Members } from '../../../cluster-agent/members.ts'
 import { imagesDir } from '../../../cluster-agent/paths.ts'
 import { CHUNK_BYTES } from '../../../common/chunk-list.ts'
 import { systemClock } from '../../../common/clock.ts'
@@ -25,7 +25,7 @@ import { neighbourService } from '../../../proto/neighbours.ts'
 import { type Desired, resource } from '../../../proto/resources.ts'
 import type { RpcServer } from '../../../proto/server.ts'
 import type { RpcService } from '../../../proto/service.ts'
-import type { TlsIdentity } from '../../../proto/tls.ts'
+import type { SecuredCall, TlsIdentity } from '../../../proto/tls.ts'
 import { until } from '../../../sandbox/until.ts'
 import { hostOf, makeCloud, startServer } from '../../proto/cloud.ts'
 import { testImage } from './support.ts'
@@ -178,9 +178,9 @@ describe('images in a rack', () => {
     return new Map([['rack', resource('rack', { case: 'rack', value })]])
   }
 
-  function admitTo({ config }: Member) {
-    return (...[peer, call]: Parameters<Parameters<typeof neighbourService>[0]['admit']>) =>
-      admitMember(config, desired(), peer, call)
+  function admitTo({ config }: Member): (call: SecuredCall) => string {
+    const members = new Members(config, desired)
+    return (call) => members.admit(call)
   }
 
   function serverOf(node: Member): NeighbourServer {
