@@ -26,7 +26,7 @@ export class Members {
     this.#desired = desired
   }
 
-  /** The name of the host that calls. Throws NotAllowed for who is none of this rack, or no more. */
+  /** The name of the host that calls. Throws NotAllowed for who is none of this rack. */
   admit(call: SecuredCall): string {
     const { cloud, rack } = this.#config
     const { peer, keyFingerprint: key } = this.#read(call)
