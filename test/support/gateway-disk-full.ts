@@ -56,7 +56,8 @@ async function fill(): Promise<object> {
     .send(new GetConsoleOutputCommand({ InstanceId: ids[0] }))
     .then(({ Output = '' }) => Buffer.from(Output, 'base64').toString().slice(0, 9))
   const importCode = await importLarge(cloud).catch(codeOf)
-  const files = readdirSync(filesOf(stateDir).blobs)
+  // An image's list of chunks lies beside its file.
+  const files = readdirSync(filesOf(stateDir).blobs).map((name) => name.replace(/^[^.]*/, ''))
 
   rmSync(ballast)
   await until('there is room again', () =>
@@ -84,7 +85,7 @@ async function fill(): Promise<object> {
   return {
     ...{ code, status: metadata.httpStatusCode, acknowledged: ids.length - 1 },
     shownWhenFull: same(seen, ids.slice(0, -1)),
-    ...{ console, importCode, files: files.length },
+    ...{ console, importCode, files: files.sort() },
     storedAll: same(stored.instances, ids),
     interfaces: stored.interfaces - ids.length,
     addresses: stored.addresses - ids.length,
