@@ -87,6 +87,13 @@ export function chunkLength({ sizeBytes }: ChunkList, index: number): number {
   return Math.min(CHUNK_BYTES, sizeBytes - index * CHUNK_BYTES)
 }
 
+/** The chunks in which so many bytes from an offset on are; at least one byte. */
+export function chunksOf(offset: number, length: number): number[] {
+  const first = Math.floor(offset / CHUNK_BYTES)
+  const last = Math.floor((offset + length - 1) / CHUNK_BYTES)
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index)
+}
+
 /** Are these the bytes of that chunk? */
 export function isChunk(list: ChunkList, index: number, bytes: Uint8Array): boolean {
   if (bytes.length !== chunkLength(list, index)) return false

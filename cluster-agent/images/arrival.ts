@@ -1,12 +1,12 @@
 // One image on its way to this host: chunks that somebody waits for first, then those that will be
 // read next, then all the others. One transfer, whoever asks for it and how often.
 
-import { CHUNK_BYTES, type ChunkList } from '../../common/chunk-list.ts'
+import { type ChunkList, chunksOf } from '../../common/chunk-list.ts'
 import type { Clock } from '../../common/clock.ts'
 import { MalleeError, messageOf } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import type { ImageRef } from '../../proto/blob.ts'
-import type { PartialFile } from './partial-file.ts'
+import { keepSynced, type PartialFile } from './partial-file.ts'
 import type { Source, Sources } from './sources.ts'
 import { Waiters } from './waiters.ts'
 
@@ -29,11 +29,12 @@ export interface ArrivalOptions {
 const MAX_FLYING = 8
 /** Of those that nobody waits for: who comes next does not have to wait for them. */
 const MAX_FILLING = 5
+/** Nobody had to wait for so long: who boots has line and processors for himself. */
+const QUIET_MS = 1_000
 /** Chunks behind one that is read which are fetched with it. */
 const READ_AHEAD = 4
 const MAX_AHEAD = 64
 const RETRY_MS = 500
-const SYNC_EVERY_MS = 5_000
 /** Without a new chunk for so long, those who wait for the whole hear why. */
 const STALLED_MS = 30_000
 const DISK_PAUSE_MS = 30_000
@@ -53,6 +54,7 @@ export class Arrival {
   #pumping = false
   #again = false
   #progressAtMs: number
+  #missedAtMs = Number.NEGATIVE_INFINITY
   #diskPausedUntilMs = 0
   #saidMissing: number
   #done = false
@@ -63,7 +65,7 @@ export class Arrival {
     this.#cursor = options.firstChunk
     this.#progressAtMs = options.clock.nowMs()
     this.#saidMissing = options.file.missingBytes
-    this.#track(this.#syncNowAndThen())
+    this.#track(keepSynced(options.file, options, this.#stop.signal))
     if (options.file.missing === 0) this.#track(this.#finish())
   }
 
@@ -91,6 +93,7 @@ export class Arrival {
       if (!file.has(next)) this.#ahead.push(next)
     }
     this.#ahead = this.#ahead.slice(-MAX_AHEAD)
+    if (!file.has(index)) this.#missedAtMs = this.#options.clock.nowMs()
     const come = file.has(index)
       ? Promise.resolve()
       : this.#waiting.wait(index, signal, () => this.#late(`chunk ${index}`))
@@ -161,7 +164,10 @@ export class Arrival {
         let rests = false
         while (this.#flying.size < MAX_FLYING) {
           const index = this.#next()
-          if (index === null) break
+          if (index === null) {
+            rests = this.#filling && !this.#mayFill()
+            break
+          }
           const isFull = clock.nowMs() < this.#diskPausedUntilMs
           const source = isFull ? null : sources.pick(index, this.#waiting.has(index))
           rests = source === null
@@ -187,8 +193,7 @@ export class Arrival {
     this.#ahead = this.#ahead.filter(isWanted)
     const ahead = this.#ahead[0]
     if (ahead !== undefined) return ahead
-    // While somebody waits, the line is theirs.
-    if (!this.#filling || this.#waiting.size > 0 || this.#flying.size >= MAX_FILLING) return null
+    if (!this.#mayFill() || this.#flying.size >= MAX_FILLING) return null
     const { count } = file.list
     for (let step = 0; step < count; step++) {
       const index = (this.#cursor + step) % count
@@ -197,6 +202,12 @@ export class Arrival {
       return index
     }
     return null
+  }
+
+  /** While somebody waits, or did so lately, what nobody waits for does not come. */
+  #mayFill(): boolean {
+    const isQuiet = this.#options.clock.nowMs() - this.#missedAtMs >= QUIET_MS
+    return this.#filling && this.#waiting.size === 0 && isQuiet
   }
 
   async #fetch(source: Source, index: number): Promise<void> {
@@ -253,18 +264,6 @@ export class Arrival {
     this.#stop.abort()
   }
 
-  async #syncNowAndThen(): Promise<void> {
-    const { clock, file, log, ref } = this.#options
-    const { signal } = this.#stop
-    while (!signal.aborted && !this.#done) {
-      await clock.sleep(SYNC_EVERY_MS, signal)
-      if (signal.aborted || this.#done) return
-      await file.sync().catch((error: unknown) => {
-        log.error('image is not synced', { sha256: ref.sha256, error: messageOf(error) })
-      })
-    }
-  }
-
   #lookForStall(): void {
     const { clock, sources } = this.#options
     if (clock.nowMs() - this.#progressAtMs < STALLED_MS) return
@@ -289,10 +288,4 @@ export class Arrival {
     const last = sources.lastError === null ? '' : `: ${messageOf(sources.lastError)}`
     return new MalleeError('Unavailable', `${what} of image ${ref.sha256} does not come${last}`)
   }
-}
-
-function chunksOf(offset: number, length: number): number[] {
-  const first = Math.floor(offset / CHUNK_BYTES)
-  const last = Math.floor((offset + length - 1) / CHUNK_BYTES)
-  return Array.from({ length: last - first + 1 }, (_, index) => first + index)
 }

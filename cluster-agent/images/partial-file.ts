@@ -5,12 +5,16 @@ import { createReadStream } from 'node:fs'
 import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { CHUNK_BYTES, type ChunkList, chunkLength, isZeroChunk } from '../../common/chunk-list.ts'
+import type { Clock } from '../../common/clock.ts'
 import { syncFolder, writeDurably } from '../../common/durable-file.ts'
+import { messageOf } from '../../common/errors.ts'
+import type { Log } from '../../common/log.ts'
 
 /** Marked on disk after so many new chunks; whoever takes them asks for it also after a while. */
 export const SYNC_CHUNKS = 64
 
 const DIGEST_BYTES = 32
+const SYNC_EVERY_MS = 5_000
 
 export class PartialFile {
   readonly list: ChunkList
@@ -21,6 +25,8 @@ export class PartialFile {
   #missing: number
   #missingBytes: number
   #unsynced = 0
+  /** Nothing is marked any more: all of it is there. */
+  #isFinishing = false
   #isFinished = false
   #syncing: Promise<void> = Promise.resolve()
 
@@ -102,7 +108,7 @@ export class PartialFile {
   /** Afterwards a crash loses nothing of what is here. */
   sync(): Promise<void> {
     const run = async (): Promise<void> => {
-      if (this.#unsynced === 0) return
+      if (this.#unsynced === 0 || this.#isFinishing) return
       // What comes while the disk works is marked next time.
       const marks = Buffer.concat([Buffer.from(this.list.sha256, 'hex'), this.#have])
       this.#unsynced = 0
@@ -122,11 +128,17 @@ export class PartialFile {
   /** Gives the complete file its name. It stays readable here. */
   async finish(): Promise<void> {
     if (this.#missing > 0) throw new RangeError(`${this.#path} misses ${this.#missing} chunks`)
-    await this.#syncing.catch(() => undefined)
-    await this.#handle.chmod(0o400)
-    await this.#handle.sync()
-    await rename(`${this.#path}.partial`, this.#path)
-    await syncFolder(dirname(this.#path))
+    this.#isFinishing = true
+    try {
+      await this.#syncing.catch(() => undefined)
+      await this.#handle.chmod(0o400)
+      await this.#handle.sync()
+      await rename(`${this.#path}.partial`, this.#path)
+      await syncFolder(dirname(this.#path))
+    } catch (error) {
+      this.#isFinishing = false
+      throw error
+    }
     this.#isFinished = true
     await rm(marksFile(this.#path), { force: true })
     // Reads that are under way end first.
@@ -140,6 +152,21 @@ export class PartialFile {
 
   #mark(index: number): void {
     this.#have[index >> 3] = (this.#have[index >> 3] ?? 0) | (1 << (index & 7))
+  }
+}
+
+/** Syncs every few seconds until the signal aborts. Never rejects. */
+export async function keepSynced(
+  file: PartialFile,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    await clock.sleep(SYNC_EVERY_MS, signal)
+    if (signal.aborted) return
+    await file.sync().catch((error: unknown) => {
+      log.error('image is not synced', { list: file.list.sha256, error: messageOf(error) })
+    })
   }
 }
 

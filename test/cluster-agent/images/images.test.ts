@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { CHUNK_BYTES } from '../../../common/chunk-list.ts'
+import { systemClock } from '../../../common/clock.ts'
 import { MalleeError } from '../../../common/errors.ts'
 import { until } from '../../../sandbox/until.ts'
 import {
@@ -53,6 +54,25 @@ test('what somebody waits for comes first', async (t) => {
   // With what is likely to be read next, and nothing else.
   await until('it has read ahead', () => parent.asked.length === 5)
   assert.deepEqual(parent.asked, [50, 51, 52, 53, 54])
+})
+
+test('while somebody waits now and then, the rest does not come; then it does', async (t) => {
+  const image = testImage(40)
+  const parent = testSource(image, 'parent')
+  let nowMs = 0
+  const clock = { ...systemClock, nowMs: () => nowMs }
+  const images = openImages(t, [image], { sources: [parent], clock, chance: () => 0 })
+  const arrival = await images.arriving(image.ref)
+  const read = arrival.read(30 * CHUNK_BYTES, 10, NEVER)
+  const whole = arrival.fill()
+  await read
+  await until('it has read ahead', () => parent.asked.length === 5)
+  await arrival.read(36 * CHUNK_BYTES, 10, NEVER)
+  await until('and again', () => parent.asked.length === 9)
+  assert.deepEqual(parent.asked, [30, 31, 32, 33, 34, 36, 37, 38, 39])
+  nowMs += 1_000
+  await whole
+  assert.equal(parent.asked.length, 40)
 })
 
 test('a neighbour that sends wrong bytes is asked no more, and the chunk comes from elsewhere', async (t) => {
