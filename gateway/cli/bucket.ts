@@ -1,6 +1,6 @@
 // `mallee bucket …`: buckets of all accounts, and how the storage of their objects is.
 
-import { buildCommand, buildRouteMap } from '@stricli/core'
+import { buildCommand, buildRouteMap, numberParser } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
 import type { BucketShown, ObjectStorageShown } from '../local/objects.ts'
 import { callLocal } from './client.ts'
@@ -8,6 +8,8 @@ import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 import { bucketName } from './names.ts'
 
 const HEADS = ['NAME', 'ACCOUNT', 'VERSIONING', 'STORE', 'OBJECTS', 'OLDER', 'BYTES']
+/** By the power of 1,024. */
+const UNITS = ['', 'KiB', 'MiB', 'GiB', 'TiB']
 const flags = { socket: socketFlag, json: jsonFlag }
 
 const listCommand = buildCommand<LocalFlags>({
@@ -103,7 +105,62 @@ const moveCommand = buildCommand<MoveFlags, [string]>({
     }),
 })
 
+interface QuotaFlags extends LocalFlags {
+  readonly bytes?: number
+  readonly objects?: number
+}
+
+const quotaCommand = buildCommand<QuotaFlags, [string]>({
+  docs: {
+    brief: 'Limit how much a bucket may hold; without a limit, take it away',
+    fullDescription: [
+      'Limit how much a bucket may hold; without a limit, take it away. Older versions and parts',
+      'of uploads count. What is there already stays. That of an account is `mallee quota set`.',
+      '',
+      'Examples:',
+      '  mallee bucket quota photos --bytes 10GiB --objects 100000',
+      '  mallee bucket quota photos',
+    ].join('\n'),
+  },
+  parameters: {
+    flags: {
+      bytes: {
+        ...{ kind: 'parsed', parse: parseBytes, optional: true, placeholder: 'size' },
+        brief: 'Bytes, or with KiB, MiB, GiB or TiB',
+      },
+      objects: {
+        ...{ kind: 'parsed', parse: numberParser, optional: true, placeholder: 'n' },
+        brief: 'Versions of objects',
+      },
+      ...flags,
+    },
+    positional: { kind: 'tuple', parameters: [bucketName] },
+  },
+  func: ({ bytes = null, objects = null, socket, json }, name) =>
+    answering(json, async () => {
+      const path = `/v1/buckets/${encodeURIComponent(name)}/quota`
+      const call = { method: 'PUT', path, body: { bytes, objects } } as const
+      const { quota } = await callLocal<BucketShown>(socket, call)
+      const shown = (most: number | null | undefined): string => String(most ?? 'any number of')
+      const text = `${name}: ${shown(quota?.bytes)} bytes, ${shown(quota?.objects)} objects`
+      print(json, { name, quota }, text)
+    }),
+})
+
+/** `10GiB`. Throws SyntaxError, which the command line says. */
+function parseBytes(text: string): number {
+  const [, digits, unit = ''] = /^(\d{1,15})(KiB|MiB|GiB|TiB)?$/.exec(text) ?? []
+  const bytes = Number(digits) * 1024 ** UNITS.indexOf(unit)
+  if (Number.isSafeInteger(bytes)) return bytes
+  throw new SyntaxError(`${text} is no size like 500MiB or 10GiB`)
+}
+
 export const bucketRoutes = buildRouteMap({
-  routes: { list: listCommand, move: moveCommand, report: reportCommand },
+  routes: {
+    list: listCommand,
+    move: moveCommand,
+    quota: quotaCommand,
+    report: reportCommand,
+  },
   docs: { brief: 'Buckets and where their objects are' },
 })

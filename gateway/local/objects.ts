@@ -28,8 +28,21 @@ interface ObjectParts {
 }
 
 const MAX_NAME = 63
+/** Numbers up to here are exact in everything that reads them. */
+const MAX_QUOTA = Number.MAX_SAFE_INTEGER
 const COUNT = integer({ minimum: 0 })
 
+/** What counts; null: as much as the account may have. */
+const QUOTA = object({
+  bytes: nullable(
+    integer({ minimum: 0, maximum: MAX_QUOTA }),
+    'Of all versions, and of uploads in parts',
+  ),
+  objects: nullable(
+    integer({ minimum: 0, maximum: MAX_QUOTA }),
+    'Versions that are no delete markers',
+  ),
+})
 const BUCKET = named(
   'Bucket',
   object({
@@ -38,6 +51,7 @@ const BUCKET = named(
     versioning: oneOf('off', 'enabled', 'suspended'),
     createdAtMs: time('When it was made'),
     store: nullable(text({}), 'Where its bytes are or go; null: the default of the cloud'),
+    quota: nullable(QUOTA, 'Null: only that of its account'),
     usage: nullable(
       object({
         objects: integer({ minimum: 0, description: 'Current versions, without delete markers' }),
@@ -53,7 +67,7 @@ const BUCKET = named(
 export type BucketShown = Typed<typeof BUCKET>
 const EXAMPLE_BUCKET: BucketShown = {
   ...{ name: 'photos', account: '111111111111', versioning: 'enabled' },
-  ...{ createdAtMs: 1_785_000_000_000, store: null },
+  ...{ createdAtMs: 1_785_000_000_000, store: null, quota: { bytes: 10_000, objects: null } },
   usage: { objects: 3, olderVersions: 1, bytes: 9_000, inlineObjects: 1, inlineBytes: 40 },
 }
 
@@ -136,13 +150,31 @@ export function addObjectRoutes(app: FastifyInstance, parts: ObjectParts): void 
         const there = objectStores.join(', ')
         throw new MalleeError('BadArgument', `${store} is no store of this cloud: ${there}`)
       }
-      const bucket = await state.update(async (tx) => {
-        const found = await tx.get('bucket', name)
-        if (found === null) throw new MalleeError('NotFound', `there is no bucket ${name}`)
-        const moved = { ...found, store }
-        await tx.put('bucket', [name], moved)
-        return moved
-      })
+      const bucket = await changeBucket(state, name, (found) => ({ ...found, store }))
+      return shown(bucket, (await objectReport()).usage)
+    },
+  )
+
+  route(
+    app,
+    {
+      id: 'setBucketQuota',
+      summary: 'How much a bucket may hold; what it holds already stays',
+      method: 'PUT',
+      path: '/v1/buckets/{name}/quota',
+      params: object({ name: text({ minLength: 1, maxLength: MAX_NAME }) }),
+      body: QUOTA,
+      bodyExample: { bytes: 10_000, objects: null },
+      answer: BUCKET,
+      example: EXAMPLE_BUCKET,
+      refusals: ['NotFound'],
+    },
+    async ({ params: { name }, body: { bytes, objects } }) => {
+      const wanted = { ...(bytes !== null && { bytes }), ...(objects !== null && { objects }) }
+      const bucket = await changeBucket(state, name, ({ quota: _, ...found }) => ({
+        ...found,
+        ...(Object.keys(wanted).length > 0 && { quota: wanted }),
+      }))
       return shown(bucket, (await objectReport()).usage)
     },
   )
@@ -191,13 +223,31 @@ export function addObjectRoutes(app: FastifyInstance, parts: ObjectParts): void 
   )
 }
 
+/** Throws NotFound. */
+async function changeBucket(
+  state: State,
+  name: string,
+  change: (bucket: BucketRecord) => BucketRecord,
+): Promise<BucketRecord> {
+  return await state.update(async (tx) => {
+    const found = await tx.get('bucket', name)
+    if (found === null) throw new MalleeError('NotFound', `there is no bucket ${name}`)
+    const changed = change(found)
+    await tx.put('bucket', [name], changed)
+    return changed
+  })
+}
+
 function shown(
-  { id, name, account, versioning, createdAtMs, store }: BucketRecord,
+  { id, name, account, versioning, createdAtMs, store, quota }: BucketRecord,
   usage: ObjectReport['usage'],
 ): BucketShown {
   const none = { objects: 0, olderVersions: 0, bytes: 0, inlineObjects: 0, inlineBytes: 0 }
   const held = usage === null ? null : (usage.get(id) ?? none)
-  return { name, account, versioning, createdAtMs, store: store ?? null, usage: held }
+  return {
+    ...{ name, account, versioning, createdAtMs, store: store ?? null, usage: held },
+    quota: quota === undefined ? null : { bytes: null, objects: null, ...quota },
+  }
 }
 
 function roundOf({ startedAtMs, endedAtMs, blobs, skipped }: Typed<typeof ROUND>) {

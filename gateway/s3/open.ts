@@ -34,7 +34,7 @@ export interface RunningS3 {
   readonly service: S3Service
   readonly storage: ObjectStorage
   /** Where objects are, for what reads them without a call of S3. */
-  readonly where: Pick<ObjectParts, 'index' | 'blobsFor' | 'storeOf' | 'sealing'>
+  readonly where: Pick<ObjectParts, 'index' | 'blobsFor' | 'storeOf' | 'sealing' | 'takeRoom'>
   /** When nobody calls the service any more. */
   readonly close: () => Promise<void>
 }
@@ -56,8 +56,9 @@ export async function openS3(config: GatewayConfig, parts: OpenParts): Promise<R
       if (value === null) metrics.forgetBucket(key.slice(BUCKETS.length))
     }
   })
-  const { index, blobsFor, storeOf } = storage
-  const where = { index, blobsFor, storeOf, sealing: sealingFor(config, sealer, randomHex) }
+  const { index, blobsFor, storeOf, takeRoom } = storage
+  const sealing = sealingFor(config, sealer, randomHex)
+  const where = { index, blobsFor, storeOf, takeRoom, sealing }
   const { lifecycleDayMs, accessLogSeconds } = config
   const accessLogs = keepAccessLogs({
     ...{ ...parts, ...where, dir: filesOf(config.stateDir).accessLogs },

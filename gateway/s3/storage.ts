@@ -20,6 +20,8 @@ import { createObjectIndex } from './index/object-index.ts'
 import type { ObjectIndex } from './index/objects.ts'
 import { type Keeper, keepObjects, type ObjectMetrics } from './keeping/keeper.ts'
 import type { LifecycleParts } from './keeping/lifecycle.ts'
+import { keepQuotas } from './quotas/keeper.ts'
+import type { TakeRoom } from './quotas/tally.ts'
 
 /** The name of the local disks in references to blobs. Never changes. */
 const LOCAL = 'local'
@@ -34,7 +36,7 @@ export interface StorageParts {
   readonly chance: () => number
   readonly log: Log
   readonly metrics: ObjectMetrics & EventMetrics
-  readonly state: Pick<State, 'view' | 'fresh'>
+  readonly state: Pick<State, 'view' | 'fresh' | 'onChange'>
   /** With its secret. */
   readonly openTarget: (target: EventTargetRecord) => EventTarget
   /** Which buckets, by id, are to have their bytes in which store. */
@@ -51,6 +53,7 @@ export interface ObjectStorage {
   readonly names: readonly string[]
   readonly keeper: Keeper
   readonly events: Events
+  readonly takeRoom: TakeRoom
   readonly close: () => Promise<void>
 }
 
@@ -78,7 +81,9 @@ export async function openObjectStorage(
     if (engine !== null) blobs.set(ENGINE, engine)
     const events = deliverEvents({ ...parts, store, open: parts.openTarget })
     const { outbox } = events
-    const index = createObjectIndex({ store, clock, randomHex, outbox })
+    const quotas = keepQuotas({ ...parts, store })
+    const { take, counting } = quotas.tally
+    const index = createObjectIndex({ store, clock, randomHex, outbox, counting })
     const ofObjects = { store, index, blobs, disks: () => local.disks() }
     const keeper = keepObjects({ ...parts, ...ofObjects, ...lifecycleParts(config, parts.state) })
     const storeOf = (name: string): BlobStore => {
@@ -93,8 +98,10 @@ export async function openObjectStorage(
       names: [...blobs.keys()],
       keeper,
       events,
+      takeRoom: take,
       close: async () => {
         await events.stop()
+        await quotas.stop()
         await keeper.stop()
         engine?.close()
         await store.close()

@@ -25,6 +25,8 @@ export interface BucketRecord {
   readonly cors?: readonly CorsRule[]
   /** How it is served as a website; absent when it is none. */
   readonly website?: WebsiteRecord
+  /** What it may hold at most, when the operator said so; at least one of the two. */
+  readonly quota?: { readonly bytes?: number; readonly objects?: number }
   /** Who is told of changes of its objects; absent without any. */
   readonly notifications?: readonly NotificationRule[]
   /** Where requests about it are logged; absent when they are not. */

@@ -3,6 +3,7 @@
 
 import type { RandomHex } from '../../../common/clock.ts'
 import { type Code, codeOf } from '../../../common/errors.ts'
+import { quotaOf } from '../../ec2/quotas.ts'
 import type { BucketRecord } from '../../store/bucket-records.ts'
 import { newBucketAcl } from '../acl/asked.ts'
 import type { S3Call, S3Handlers, S3Inputs } from '../wire/call.ts'
@@ -31,8 +32,6 @@ export interface LifeParts extends BucketParts {
 type Create = S3Call<S3Inputs['CreateBucket']>
 
 const ID_BYTES = 12
-/** Of one account, as AWS has it when nobody asks for more. */
-const MAX_BUCKETS = 10_000
 const MAX_PAGE = 10_000
 /** After these the record is there for sure. Whoever is told otherwise deletes once more. */
 const NOT_WRITTEN: ReadonlySet<Code | null> = new Set(['Conflict', 'StoreFull', 'Unavailable'])
@@ -43,7 +42,8 @@ export function lifeHandlers(parts: LifeParts): S3Handlers {
     async CreateBucket(call) {
       const record = newBucket(parts, call)
       const { name, account } = record
-      if (state.view().by('bucket', 'account', account).length >= MAX_BUCKETS) {
+      const view = state.view()
+      if (view.by('bucket', 'account', account).length >= quotaOf(view, account, 's3-buckets')) {
         const message = 'You have attempted to create more buckets than allowed'
         throw new S3Error('TooManyBuckets', message, 400)
       }

@@ -6,6 +6,7 @@ import { codeOf, MalleeError } from '../../../common/errors.ts'
 import { Lanes } from '../../store/lanes.ts'
 import type { Compare, Entry, Op, Store } from '../../store/store.ts'
 import type { Outbox } from './outbox.ts'
+import { type Counting, type Delta, putDeltas } from './tally.ts'
 
 const MAX_TRIES = 50
 const JITTER_FIRST_MS = 1
@@ -17,6 +18,8 @@ export interface IndexParts {
   readonly randomHex: RandomHex
   /** Absent: nobody is told of anything. */
   readonly outbox?: Outbox
+  /** Absent: nothing is counted. */
+  readonly counting?: Counting
 }
 
 export class Draft {
@@ -26,6 +29,8 @@ export class Draft {
   readonly #writes = new Map<string, string | null>()
   /** Targets for whom it puts something into the outbox. */
   readonly told: string[] = []
+  /** What it adds to buckets and takes from them, by their ids. */
+  readonly deltas = new Map<string, Delta>()
 
   constructor(store: Store) {
     this.#store = store
@@ -56,6 +61,14 @@ export class Draft {
     this.#writes.set(key, null)
   }
 
+  count(bucket: string, bytes: number, objects: number): void {
+    const before = this.deltas.get(bucket)
+    this.deltas.set(bucket, {
+      bytes: (before?.bytes ?? 0) + bytes,
+      objects: (before?.objects ?? 0) + objects,
+    })
+  }
+
   async conditions(): Promise<Compare[]> {
     const all = [...this.#reads].map(async ([key, entry]) => ({
       key,
@@ -74,6 +87,7 @@ export class Draft {
 interface Outcome<T> {
   readonly value: T
   readonly told: readonly string[]
+  readonly deltas: ReadonlyMap<string, Delta>
 }
 
 export class Commits {
@@ -95,8 +109,7 @@ export class Commits {
       const leave = inLane ? await this.#lanes.enter(about) : null
       try {
         const outcome = await this.#try(change)
-        for (const target of outcome?.told ?? []) this.#parts.outbox?.filled(target)
-        if (outcome !== null) return outcome.value
+        if (outcome !== null) return this.#told(outcome)
       } finally {
         leave?.()
       }
@@ -123,11 +136,21 @@ export class Commits {
     // Versions of two epochs must not be compared.
     if ((await store.epoch()) !== epoch) return null
     try {
-      return (await store.txn(when, draft.writes())).ok ? { value, told: draft.told } : null
+      const deltas = putDeltas(draft, this.#parts.counting, this.#parts.randomHex)
+      const { ok } = await store.txn(when, draft.writes())
+      return ok ? { value, told: draft.told, deltas } : null
     } catch (error) {
       if (codeOf(error) === 'Conflict') return null
       throw error
     }
+  }
+
+  /** What is durable, to those who keep account of it. */
+  #told<T>({ value, told, deltas }: Outcome<T>): T {
+    const { outbox, counting } = this.#parts
+    for (const target of told) outbox?.filled(target)
+    for (const [bucket, delta] of deltas) counting?.counted(bucket, delta)
+    return value
   }
 
   #jitterMs(tries: number): number {

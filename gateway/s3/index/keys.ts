@@ -117,6 +117,29 @@ export function outboxTroubleKey(target: string): string {
   return `event-trouble/${target}`
 }
 
+/** What buckets hold, where quotas want it counted. */
+export const COUNTS = 'count/'
+
+export function countKey(bucket: string): string {
+  return `${COUNTS}${bucket}`
+}
+
+/** What transactions added since, and took away. */
+export const DELTAS = 'delta/'
+
+export function deltaPrefix(bucket: string): string {
+  return `${DELTAS}${bucket}/`
+}
+
+export function deltaKey(bucket: string, id: string): string {
+  return `${deltaPrefix(bucket)}${id}`
+}
+
+/** The bucket of such a key. */
+export function deltaBucket(key: string): string {
+  return key.slice(DELTAS.length).split('/')[0] ?? ''
+}
+
 /** Where a round of the scrubber is. */
 export function scrubKey(store: string): string {
   return `scrub/${store}`

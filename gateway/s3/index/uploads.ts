@@ -31,7 +31,7 @@ import { checkKey, checkPieces, mustBeOpen, putObject } from './writing.ts'
 export const MAX_PARTS = 10_000
 
 export function createUploads(parts: IndexParts, commits: Commits): UploadIndex {
-  const { store, clock, randomHex } = parts
+  const { store, clock, randomHex, counting } = parts
   const about = ({ bucket, key }: Place): string => `${bucket}/${key}`
   return {
     create: async (fields) => {
@@ -67,6 +67,7 @@ export function createUploads(parts: IndexParts, commits: Commits): UploadIndex 
         }
         const taken: UploadPart = { ...part, modifiedAtMs: nowMs }
         draft.put(at, taken)
+        draft.count(bucket, part.sizeBytes - (before?.sizeBytes ?? 0), 0)
         return taken
       })
     },
@@ -80,6 +81,9 @@ export function createUploads(parts: IndexParts, commits: Commits): UploadIndex 
         if ((await draft.read<Upload>(at)) === null) return false
         draft.delete(at)
         discard(draft, { upload: { bucket, id: uploadId } }, clock.nowMs(), randomHex)
+        if (counting?.isCounted(bucket) === true) {
+          draft.count(bucket, -bytesIn(await allParts(store, uploadId)), 0)
+        }
         return true
       })
     },
@@ -100,12 +104,14 @@ async function complete(
   const attempt = async (draft: Draft): Promise<ObjectVersion | null> => {
     const upload = await draft.read<Upload>(at)
     if (upload === null) return null
-    const object = options.build(upload, await allParts(store, uploadId))
+    const uploaded = await allParts(store, uploadId)
+    const object = options.build(upload, uploaded)
     checkPieces(object)
     const moment = { nowMs: clock.nowMs(), randomHex }
     const { version } = await putObject(draft, object, options, moment, uploadId)
     draft.delete(at)
     discard(draft, { upload: { bucket, id: uploadId } }, moment.nowMs, randomHex)
+    draft.count(bucket, -bytesIn(uploaded), 0)
     noteDown(draft, outbox, options.note, { entry: version, isMarked: false }, moment)
     return version
   }
@@ -118,6 +124,10 @@ async function cameOf(store: Store, place: Place, uploadId: string): Promise<Obj
   const found = await readVersion(store, place, null, { withBytes: false })
   const stored: StoredVersion | undefined = found?.version
   return stored?.manifestId === uploadId ? (found?.version ?? null) : null
+}
+
+function bytesIn(parts: readonly UploadPart[]): number {
+  return parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
 }
 
 async function listParts(

@@ -102,6 +102,7 @@ export async function makeCurrent(
     if (isNull) draft.put(nullKey(bucket, key), order)
   }
   setCurrent(draft, version, head)
+  if (!isDeleteMarker) draft.count(bucket, version.sizeBytes, 1)
   return { version, replaced }
 }
 
@@ -155,6 +156,7 @@ async function dropNull(draft: Draft, place: Place, moment: Moment): Promise<Sto
 function drop(draft: Draft, version: StoredVersion, moment: Removal): void {
   mustBeFree(version, moment.nowMs, moment.bypassesGovernance)
   const { bucket, key, order, versionId, isKept } = version
+  if (!version.isDeleteMarker) draft.count(bucket, -version.sizeBytes, -1)
   if (isKept === true) {
     draft.delete(versionKey(bucket, key, order))
     if (versionId === NULL_VERSION) draft.delete(nullKey(bucket, key))

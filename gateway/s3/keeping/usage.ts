@@ -22,11 +22,12 @@ export interface Usage {
 
 const NONE: Usage = { objects: 0, olderVersions: 0, bytes: 0, inlineObjects: 0, inlineBytes: 0 }
 
-/** By the ids of buckets. Writes that come meanwhile are in it or not. */
+/** By the ids of buckets: all, or one. Writes that come meanwhile are in it or not. */
 export async function measureUsage(
   store: Store,
   clock: Clock,
   signal: AbortSignal,
+  bucket?: string,
 ): Promise<ReadonlyMap<string, Usage>> {
   const usage = new Map<string, Usage>()
   const add = (version: StoredVersion, step: Partial<Usage>): void => {
@@ -35,12 +36,13 @@ export async function measureUsage(
     const after = names.map((name) => [name, before[name] + (step[name] ?? 0)])
     usage.set(version.bucket, Object.fromEntries(after))
   }
-  for await (const version of walk(store, 'object/', clock, signal)) {
+  const below = bucket === undefined ? '' : `${bucket}/`
+  for await (const version of walk(store, `object/${below}`, clock, signal)) {
     // What is kept is seen once more, among the versions.
     if (version.isKept === true) add(version, { objects: 1, olderVersions: -1 })
     else add(version, { objects: 1, ...bytesOf(version) })
   }
-  for await (const version of walk(store, 'version/', clock, signal)) {
+  for await (const version of walk(store, `version/${below}`, clock, signal)) {
     if (!version.isDeleteMarker) add(version, { olderVersions: 1, ...bytesOf(version) })
   }
   return usage

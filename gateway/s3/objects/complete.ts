@@ -50,6 +50,8 @@ export function completeHandlers(parts: ObjectParts): S3Handlers {
               )),
               ...lockOf(upload, bucket, call.nowMs),
             }
+      // Its bytes are there already, as its parts.
+      using _room = parts.takeRoom(bucket, { bytes: 0, objects: 1 })
       const version = await parts.index.uploads.complete(bucket.id, key, uploadId, {
         versioning: bucket.versioning,
         ...(check !== undefined && { check }),

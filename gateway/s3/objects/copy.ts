@@ -43,6 +43,7 @@ export function copyHandlers(parts: ObjectParts): S3Handlers {
       const asked = algorithmNamed(input.ChecksumAlgorithm) ?? version.checksum?.algorithm
       const algorithm = asked ?? 'CRC64NVME'
       const bytes = bytesOf(parts, source.object, range, source.customer)
+      using _room = parts.takeRoom(bucket, { bytes: version.sizeBytes, objects: 1 })
       const dataKey = dataKeyFor(parts.sealing, ciphering, {
         bucket: bucket.id,
         key,

@@ -6,6 +6,7 @@ import type { BucketRecord } from '../../store/bucket-records.ts'
 import type { State } from '../../store/state.ts'
 import { bucketOf } from '../buckets/bucket.ts'
 import { NULL_VERSION, type ObjectEntry, type ObjectIndex } from '../index/objects.ts'
+import type { TakeRoom } from '../quotas/tally.ts'
 import type { S3Call } from '../wire/call.ts'
 import { S3Error } from '../wire/error.ts'
 import { invalidArgument } from '../wire/values.ts'
@@ -18,6 +19,8 @@ export interface ObjectParts {
   /** The store of that name. Throws StoreUnavailable when there is none. */
   readonly storeOf: (name: string) => BlobStore
   readonly sealing: Sealing
+  /** Room for what is about to be written. Throws QuotaExceeded. */
+  readonly takeRoom: TakeRoom
   /** How long a day of a lifecycle rule takes. */
   readonly lifecycleDayMs: number
   readonly state: Pick<State, 'view' | 'fresh'>

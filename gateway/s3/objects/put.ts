@@ -31,6 +31,7 @@ export function putHandlers(parts: ObjectParts): S3Handlers {
         const current = await parts.index.current(bucket.id, key)
         check(current, current)
       }
+      using room = parts.takeRoom(bucket, { bytes: body.sizeBytes ?? 0, objects: 1 })
       const dataKey = dataKeyFor(parts.sealing, ciphering, {
         bucket: bucket.id,
         key,
@@ -52,9 +53,10 @@ export function putHandlers(parts: ObjectParts): S3Handlers {
         ...(check !== undefined && { check }),
         ...noted(call, call.isForm === true ? 'post' : 'put', key),
       }
-      const { version } = await committed(parts, taken.parts, () =>
-        parts.index.put(object, options),
-      )
+      const { version } = await committed(parts, taken.parts, () => {
+        room.fill(taken.sizeBytes)
+        return parts.index.put(object, options)
+      })
       return {
         output: {
           ETag: quoted(etag),

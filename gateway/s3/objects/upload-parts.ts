@@ -4,6 +4,7 @@ import { canonicalId } from '../buckets/bucket.ts'
 import type { KeyPlace } from '../encryption/data-keys.ts'
 import type { ObjectPart, Upload, UploadPart } from '../index/objects.ts'
 import { MAX_PARTS } from '../index/uploads.ts'
+import type { Room } from '../quotas/tally.ts'
 import type { ChecksumAlgorithm, S3Body, S3Handlers } from '../wire/call.ts'
 import { S3Error } from '../wire/error.ts'
 import { invalidArgument } from '../wire/values.ts'
@@ -33,10 +34,11 @@ export function uploadPartHandlers(parts: ObjectParts): S3Handlers {
       agree(upload, body)
       mustBeSummed('Put Part', call, body, lockOf(upload, asked.bucket, call.nowMs))
       const dataKey = dataKeyFor(parts.sealing, { encryption, customer }, placeOf(asked, number))
+      using room = parts.takeRoom(asked.bucket, { bytes: body.sizeBytes ?? 0, objects: 0 })
       const taken = await takeBlob(parts.blobsFor(asked.bucket), body.bytes, dataKey)
       const { md5Hex, checksum } = body.sums()
       const etag = etagOf(md5Hex, { encryption, customer })
-      await putPart(parts, asked, upload, { ...taken, number, etag, checksum })
+      await putPart(parts, asked, upload, { ...taken, number, etag, checksum }, room)
       const { algorithm, base64 } = checksum
       return {
         output: {
@@ -60,6 +62,8 @@ export function uploadPartHandlers(parts: ObjectParts): S3Handlers {
       const bytes = bytesOf(parts, source.object, range, source.customer)
       const dataKey = dataKeyFor(parts.sealing, { encryption, customer }, placeOf(asked, number))
       const algorithm = upload.checksum?.algorithm ?? DEFAULT_ALGORITHM
+      const sizeBytes = range.end - range.start
+      using room = parts.takeRoom(asked.bucket, { bytes: sizeBytes, objects: 0 })
       const copied = await copyBytes(bytes, algorithm, async (some) => {
         const part = await takeBlob(parts.blobsFor(asked.bucket), some, dataKey)
         return { sizeBytes: part.sizeBytes, parts: [{ number, ...part }] }
@@ -67,7 +71,7 @@ export function uploadPartHandlers(parts: ObjectParts): S3Handlers {
       const { md5Hex, checksum } = copied
       const etag = etagOf(md5Hex, { encryption, customer })
       const part = { ...partIn(copied), number, etag, checksum }
-      const { modifiedAtMs } = await putPart(parts, asked, upload, part)
+      const { modifiedAtMs } = await putPart(parts, asked, upload, part, room)
       const from = versionShown(source.asked.bucket, version)
       return {
         output: {
@@ -135,8 +139,10 @@ async function putPart(
   { bucket, key }: Asked,
   { uploadId }: Upload,
   part: ObjectPart,
+  room: Room,
 ): Promise<UploadPart> {
   return await committed(parts, [part], async () => {
+    room.fill(part.sizeBytes)
     const put = await parts.index.uploads.putPart(bucket.id, key, uploadId, part)
     if (put === null) throw noSuchUpload(uploadId)
     return put

@@ -121,6 +121,8 @@ const LINES: readonly Line[] = [
   ['bucket report', []],
   ['bucket move', ['nobodys', '--to', 'local'], REFUSED],
   ['bucket move', ['nobodys', '--to', 'the-moon'], BAD],
+  ['bucket quota', ['nobodys', '--bytes', '10GiB', '--objects', '5'], REFUSED],
+  ['bucket quota', ['nobodys', '--bytes', 'much'], BAD],
   ['event-target create', ['hook', '--url', 'https://hooks.example.com/s3', '--account', account]],
   ['event-target create', ['hook', '--redis', 'redis://127.0.0.1/0/s3'], REFUSED],
   ['event-target create', ['hook'], BAD],

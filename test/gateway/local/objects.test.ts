@@ -39,7 +39,13 @@ test('buckets are shown with what they hold, and damaged objects with their buck
   })
   const { call } = localApi(t, cloud, { objectReport: async () => REPORT })
   const { body } = await call('GET', '/v1/buckets')
-  const shown = { account: '111111111111', versioning: 'off', createdAtMs: NOW_MS, store: null }
+  const shown = {
+    account: '111111111111',
+    versioning: 'off',
+    createdAtMs: NOW_MS,
+    store: null,
+    quota: null,
+  }
   const none = { objects: 0, olderVersions: 0, bytes: 0, inlineObjects: 0, inlineBytes: 0 }
   assert.deepEqual(body['buckets'], [
     { ...shown, name: 'photos', usage },
@@ -82,4 +88,27 @@ test('a bucket is told where its bytes are to be, and only of stores that there 
   assert.deepEqual([...storeWishes(await cloud.state.fresh())], [['b1', 'engine']])
   assert.equal((await call('PUT', '/v1/buckets/photos', { store: 'moon' })).status, 400)
   assert.equal((await call('PUT', '/v1/buckets/texts', { store: 'local' })).status, 404)
+})
+
+test('a bucket gets a quota, and loses it', async (t) => {
+  const cloud = await openCloud(t, { racks: ['a'] })
+  await cloud.state.update(async (tx) => {
+    const bucket = { name: 'photos', id: 'b1', account: '111111111111', rack: '' }
+    await tx.put('bucket', ['photos'], { ...bucket, createdAtMs: NOW_MS, versioning: 'off' })
+  })
+  const { call } = localApi(t, cloud, { objectReport: async () => REPORT })
+  const path = '/v1/buckets/photos/quota'
+  for (const quota of [
+    { bytes: 5, objects: null },
+    { bytes: null, objects: 0 },
+    { bytes: 5, objects: 6 },
+  ]) {
+    assert.deepEqual((await call('PUT', path, quota)).body['quota'], quota)
+  }
+  const taken = await call('PUT', path, { bytes: null, objects: null })
+  assert.deepEqual([taken.status, taken.body['quota']], [200, null])
+  assert.equal((await call('PUT', path, { bytes: -1, objects: null })).status, 400)
+  assert.equal((await call('PUT', path, { bytes: 1 })).status, 400)
+  const nobodys = '/v1/buckets/texts/quota'
+  assert.equal((await call('PUT', nobodys, { bytes: 1, objects: null })).status, 404)
 })

@@ -20,6 +20,9 @@ const BYTES = Buffer.alloc(100_000, 'x')
 /** There are no targets of events. */
 const NOTHING = { all: () => [], get: () => null } as unknown as View
 
+/** Nothing is listened to, so that nothing ends. */
+const NEVER = () => undefined
+
 function unwanted(): never {
   throw new Error('there are no targets')
 }
@@ -35,7 +38,8 @@ function parts(errors: unknown[] = []) {
   const metrics = createMetrics()
   return {
     ...{ clock: systemClock, randomHex, chance, log, metrics, wishes: () => new Map() },
-    ...{ state: { view: () => NOTHING, fresh: async () => NOTHING }, openTarget: unwanted },
+    ...{ state: { view: () => NOTHING, fresh: async () => NOTHING, onChange: () => NEVER } },
+    openTarget: unwanted,
   }
 }
 
