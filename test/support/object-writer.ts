@@ -28,7 +28,8 @@ async function work(key: string): Promise<never> {
   for (let n = 0; ; n++) {
     // Its length says how it is written: in the index, in a blob, in an upload, or not at all.
     const kind = 'iucbd'[n % 5] ?? ''
-    const content = kind === 'd' ? '-' : `${kind}${round}.${n}.`
+    // Of a length that divides what is written at a time: the bytes are it, again and again.
+    const content = kind === 'd' ? '-' : `${kind}${round}.${String(n).padStart(5, '0')}`
     writeSync(1, `${key} ${content}\n`)
     await step(key, kind, content)
     writeSync(1, `ok ${key}\n`)
