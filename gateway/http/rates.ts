@@ -42,7 +42,7 @@ const WRITE = rate(50, 5)
 /** S3's figures for one prefix of a bucket ("Best practices design patterns" of its user guide). */
 const S3_READ = rate(5_500, 5_500)
 const S3_WRITE = rate(3_500, 3_500)
-const S3_MANAGES = /^(?:Create|Delete|Put)Bucket|PublicAccessBlock$/
+const S3_MANAGES = /^(?:Create|Delete|Put)Bucket|PublicAccessBlock$|^(?:Tag|Untag)Resource$/
 /** All actions of STS together. */
 const STS = rate(600, 600)
 

@@ -6,6 +6,7 @@ import { createCors } from './buckets/cors.ts'
 import { bucketHandlers } from './buckets/index.ts'
 import type { LifeParts } from './buckets/life.ts'
 import type { NotificationParts } from './buckets/notifications.ts'
+import { resourceTagHandlers } from './buckets/tagging.ts'
 import { createSiteOf } from './buckets/website.ts'
 import { objectHandlers } from './objects/index.ts'
 import type { ObjectParts } from './objects/parts.ts'
@@ -31,7 +32,11 @@ export function s3Service(parts: S3Parts): S3Service {
     ...domains.map((name) => `${WEBSITE}.${name}`),
   ]
   return {
-    handlers: { ...bucketHandlers({ ...parts, contents: parts.index }), ...objectHandlers(parts) },
+    handlers: {
+      ...bucketHandlers({ ...parts, contents: parts.index }),
+      ...objectHandlers(parts),
+      ...resourceTagHandlers(parts),
+    },
     guard: createGuard(parts.state, parts.index),
     cors: createCors(parts.state),
     acceptsV2: s3SignatureV2 === 'on',

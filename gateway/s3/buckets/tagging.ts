@@ -1,6 +1,8 @@
-// The tags of a bucket (S3 API reference, "PutBucketTagging").
+// The tags of a bucket (S3 API reference, "PutBucketTagging"): all at once, and by S3 Control one
+// by one.
 
 import type { S3Handlers } from '../wire/call.ts'
+import type { ControlHandlers } from '../wire/control.ts'
 import { S3Error } from '../wire/error.ts'
 import { type BucketParts, bucketOf, changeBucket } from './bucket.ts'
 
@@ -34,6 +36,34 @@ export function taggingHandlers(parts: BucketParts): S3Handlers {
     async DeleteBucketTagging(call) {
       await changeBucket(parts, call, ({ tags: _, ...bucket }) => bucket)
       return { output: {} }
+    },
+  }
+}
+
+/** For whoever knows the bucket by its ARN. No tags are as many as none that were ever put. */
+export function resourceTagHandlers(parts: BucketParts): ControlHandlers {
+  return {
+    async ListTagsForResource(call) {
+      const { tags = {} } = bucketOf(call)
+      return { output: { Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })) } }
+    },
+
+    async TagResource(call) {
+      const given = checkTags(call.input.Tags)
+      await changeBucket(parts, call, ({ tags = {}, ...bucket }) => {
+        const all = Object.entries({ ...tags, ...given })
+        return { ...bucket, tags: checkTags(all.map(([Key, Value]) => ({ Key, Value }))) }
+      })
+      return { output: {}, status: 204 }
+    },
+
+    async UntagResource(call) {
+      const gone = new Set(call.input.TagKeys)
+      await changeBucket(parts, call, ({ tags = {}, ...bucket }) => {
+        const left = Object.entries(tags).filter(([key]) => !gone.has(key))
+        return { ...bucket, ...(left.length > 0 && { tags: Object.fromEntries(left) }) }
+      })
+      return { output: {}, status: 204 }
     },
   }
 }

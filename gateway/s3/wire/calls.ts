@@ -9,6 +9,7 @@ import { type Answer, answerOf, sendAnswer } from './answer.ts'
 import { type Authenticated, authenticate } from './authenticate.ts'
 import { createBody, MAX_BODY_BYTES, rawBody, tooLarge, wholeBody } from './body.ts'
 import type { S3Body } from './call.ts'
+import { createControl, isControl } from './control.ts'
 import { createDecoder, type RequestParts } from './decode.ts'
 import { createEncoder } from './encode.ts'
 import { expectedOf } from './expected.ts'
@@ -43,6 +44,7 @@ export function createS3Calls(options: S3Options): (request: S3Request) => Promi
   }
   const accounting = createAccounting(options)
   const steps = createSteps(options)
+  const control = createControl({ steps, signing, clock })
   const postObject = createPostObject({ decoder, encode, steps, signing, clock })
   const { websites } = options
   const websiteDomains = websites?.domains ?? []
@@ -60,6 +62,9 @@ export function createS3Calls(options: S3Options): (request: S3Request) => Promi
     const query = mark < 0 ? '' : url.slice(mark + 1)
     const host = headers.get('host')?.[0] ?? ''
     const site = bucketOfHost(host, websiteDomains)
+    if (site === null && isControl(path, headers)) {
+      return await control(call, { method, path, query, headers })
+    }
     if (site !== null) call.refusal = async (error) => errorPage(call, error)
     const target = targetOf(host, path, site === null ? options.domains : websiteDomains)
     call.target = target

@@ -16,13 +16,14 @@ import type { SiteOf } from '../buckets/website.ts'
 import type { Answer } from './answer.ts'
 import type { Signature } from './authenticate.ts'
 import type { S3Body, S3Handlers } from './call.ts'
+import type { ControlHandlers } from './control.ts'
 import type { S3Error } from './error.ts'
 import type { Level } from './route.ts'
 import type { Served, Tally } from './served.ts'
 import type { Target } from './target.ts'
 
 export interface S3Options {
-  readonly handlers: S3Handlers
+  readonly handlers: S3Handlers & Partial<ControlHandlers>
   readonly guard: Guard
   readonly cors: Cors
   /** Names under which buckets have hosts of their own, in lower case. */

@@ -5,7 +5,7 @@
 import type { Arrival } from '../../iam/request-keys.ts'
 import type { Allowed } from '../buckets/access.ts'
 import type { Authenticated } from './authenticate.ts'
-import type { S3Answer, S3Body, S3Call, S3Handlers } from './call.ts'
+import type { S3Answer, S3Body, S3Call } from './call.ts'
 import { notImplemented } from './error.ts'
 import type { RunningCall, S3Options } from './running.ts'
 import type { Target } from './target.ts'
@@ -101,7 +101,7 @@ export function createSteps(options: S3Options): Steps {
 }
 
 /** Null for an operation that nobody does here. */
-function handlerOf(handlers: S3Handlers, operation: string): AnyHandler | null {
+function handlerOf(handlers: S3Options['handlers'], operation: string): AnyHandler | null {
   if (!Object.hasOwn(handlers, operation)) return null
-  return handlers[operation as keyof S3Handlers] as unknown as AnyHandler
+  return handlers[operation as keyof S3Options['handlers']] as unknown as AnyHandler
 }

@@ -4,8 +4,10 @@
 from cloud import wish
 
 import balancer
+import bucket
 import machine
 import network
+import objects
 import role
 import ways
 
@@ -19,6 +21,8 @@ LIVES = {
     'aws_iam_role': role.iam_role,
     'aws_lb': balancer.network_lb,
     'aws_autoscaling_group': balancer.autoscaling_group,
+    'aws_s3_bucket': bucket.bucket,
+    'aws_s3_object': objects.aws_s3_object,
 }
 
 LIVES[wish['name']]()

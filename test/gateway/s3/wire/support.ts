@@ -32,7 +32,7 @@ export interface S3Endpoint extends Endpoint {
 /** PutObject keeps, GetObject gives; other operations are what `more` says. */
 export async function startS3(
   t: Ending,
-  more: S3Handlers = {},
+  more: S3Service['handlers'] = {},
   options: Parameters<typeof startEndpoint>[1] = {},
   own: Partial<S3Service> = {},
 ): Promise<S3Endpoint> {
