@@ -46,6 +46,8 @@ export interface World {
   readonly adminUrl: string
   /** The guest image's id, ready for RunInstances. */
   readonly imageId: string
+  /** The guest image's file on this machine. */
+  readonly imageFile: string
   /** The folder of an instance on its host. Throws NotFound when no host has it. */
   readonly instanceDir: (instanceId: string) => string
   /** The name of the host that has an instance. Throws NotFound when none has. */
@@ -116,7 +118,8 @@ async function build(
 
   const target = { endpoint, region: plan.region, credentials: gateway.credentials }
   const aws = awsCli(target)
-  const imageId = await registerImage(gateway, aws, await made.imageBuilt)
+  const imageFile = await made.imageBuilt
+  const imageId = await registerImage(gateway, aws, imageFile)
   say(`the guest image is registered as ${imageId}`)
 
   const instanceDir = (id: string): string =>
@@ -129,6 +132,7 @@ async function build(
     aws,
     adminUrl: `http://127.0.0.1:${admin.port}`,
     imageId,
+    imageFile,
     instanceDir,
     hostOf: (id) => hostWith(made.hosts, id).name,
     rackUplinks: () => plan.racks.flatMap((_, index) => uplinkAddresses(index + 2)),

@@ -2,6 +2,7 @@
 // aws CLI. One world for all tests here, in order; each leaves it whole for the next.
 
 import assert from 'node:assert/strict'
+import { stat } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
 import { systemClock } from '../../common/clock.ts'
 import { silentLog } from '../../common/log.ts'
@@ -25,10 +26,13 @@ import {
 } from '../support/serial-client.ts'
 import { agentPid, pingsDuring, qemuPid, restartAgent, wireguardOnly } from './helpers.ts'
 import { actAsGuest, giveRole } from './role.ts'
+import { uploadImage } from './uploaded-image.ts'
 
 let world: World
 let a: TourInstance
 let b: TourInstance
+/** The image that both run from. */
+let uploaded = ''
 /** The host that rack-join leave took out. */
 let left = ''
 const quiet = (): void => undefined
@@ -36,7 +40,10 @@ const quiet = (): void => undefined
 before(async () => {
   const plan = { ...SANDBOX_PLAN, world: 'e2e', apiPort: 0, adminPort: 0 }
   world = await startWorld(plan, { log: silentLog, progress: (line) => console.error(line) })
-  const instances = await launchEverywhere(world, quiet, new AbortController().signal)
+  // Both boot from what a user uploaded, in parts, as the file is larger than the CLI's threshold.
+  uploaded = await uploadImage(world, 'images')
+  const { signal } = new AbortController()
+  const instances = await launchEverywhere({ ...world, imageId: uploaded }, quiet, signal)
   const [first, second] = instances
   assert.ok(first !== undefined && second !== undefined)
   a = first
@@ -72,6 +79,16 @@ test('the internet sees only WireGuard between the racks while instances talk', 
   })
   assert.ok(seen.wireguard >= 6, `${seen.wireguard} WireGuard packets`)
   assert.deepEqual(seen.others, [])
+})
+
+test('instances boot from an image that was uploaded in parts with aws s3 cp', async () => {
+  const head = ['s3api', 'head-object', '--bucket', 'images', '--key', 'guest.raw']
+  const { ETag, ContentLength } = (await world.aws(head)) as { ETag: string; ContentLength: number }
+  assert.match(ETag, /^"[0-9a-f]{32}-\d+"$/)
+  assert.ok(ContentLength > (await stat(world.imageFile)).size)
+  const instances = ['ec2', 'describe-instances', '--instance-ids', a.id, b.id]
+  const query = 'Reservations[].Instances[].ImageId'
+  assert.deepEqual(await world.aws([...instances, '--query', query]), [uploaded, uploaded])
 })
 
 test('GetConsoleOutput and DescribeInstanceStatus tell of a guest behind its CC', async () => {
