@@ -13,6 +13,7 @@ import { secretOfKey } from './access-keys.ts'
 import { type NewKey, putAccount } from './accounts.ts'
 import { ensureDefaultNetworks } from './ec2/networks.ts'
 import { filesOf } from './files.ts'
+import { DEFAULT_REGION, isRegion } from './region.ts'
 import type { Sealer } from './secrets.ts'
 import type { CloudRecord } from './store/records.ts'
 import type { State, Transaction } from './store/state.ts'
@@ -37,9 +38,8 @@ const FIRST_ACCOUNT = 'admin'
 /** Throws BadArgument for names and pools that do not fit. */
 export function checkInit({ name, region, ipv4Pools }: InitRequest): void {
   if (!isName(name)) throw bad('name', name, 'lower-case letters, digits and inner hyphens')
-  if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(region) || region.length > 32) {
-    throw bad('region', region, 'like mallee-1, at most 32 characters')
-  }
+  if (!isRegion(region))
+    throw bad('region', region, `like ${DEFAULT_REGION}, at most 32 characters`)
   const pools: Cidr[] = []
   for (const pool of ipv4Pools) {
     const cidr = parseCidr(pool)

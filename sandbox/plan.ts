@@ -1,6 +1,7 @@
 // What a world consists of, as data. SANDBOX_PLAN is what `npm start` brings up.
 
 import { ADMIN_PORT, API_PORT } from '../common/ports.ts'
+import { DEFAULT_REGION } from '../gateway/region.ts'
 import { SANDBOX } from './claim.ts'
 
 export interface HostPlan {
@@ -35,7 +36,7 @@ export const OUTSIDE = 'outside'
 
 export const SANDBOX_PLAN: WorldPlan = {
   world: SANDBOX,
-  region: 'mallee-1',
+  region: DEFAULT_REGION,
   apiPort: API_PORT,
   adminPort: ADMIN_PORT,
   mtu: 1500,

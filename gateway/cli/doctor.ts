@@ -1,29 +1,47 @@
-// `mallee doctor`: what this machine has for the roles of a host, and what its stand-ins cost.
+// `mallee doctor`: what this machine has for the roles of a host, what its stand-ins cost, and what
+// tools say to the region of its cloud.
 
 import { buildCommand } from '@stricli/core'
 import { probeAccelerator } from '../../common/accelerator.ts'
 import { answering, print } from '../../common/cli.ts'
 import { exec } from '../../common/exec.ts'
 import { probeMachine } from '../../common/machine.ts'
-import { helped, jsonFlag } from './flags.ts'
+import type { Status } from '../local/status.ts'
+import { regionNote } from '../region.ts'
+import { callLocal } from './client.ts'
+import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 
-export const doctorCommand = buildCommand<{ json: boolean }>({
+export const doctorCommand = buildCommand<LocalFlags>({
   docs: helped(
     'What this machine has: WireGuard, Open vSwitch, KVM, and what stand-ins cost',
     'mallee doctor --json',
   ),
-  parameters: { flags: { json: jsonFlag } },
-  func: ({ json }) =>
+  parameters: { flags: { socket: socketFlag, json: jsonFlag } },
+  func: ({ socket, json }) =>
     answering(json, async () => {
-      const [machine, accelerator] = await Promise.all([probeMachine(exec), probeAccelerator(exec)])
+      const probes = [probeMachine(exec), probeAccelerator(exec), regionAt(socket)] as const
+      const [machine, accelerator, region] = await Promise.all(probes)
+      const note = region === null ? null : regionNote(region)
       const text = [
         `WireGuard     ${machine.wireguard}`,
         `Open vSwitch  ${machine.ovs}`,
         `Accelerator   ${accelerator.kind}`,
+        ...(region === null ? [] : [`Region        ${region}`]),
         '',
         ...machine.details.notes,
         accelerator.sentence,
+        ...(note === null ? [] : [note]),
       ].join('\n')
-      print(json, { ...machine, accelerator }, text)
+      print(json, { ...machine, accelerator, region, regionNote: note }, text)
     }),
 })
+
+/** Of the cloud whose gateway runs here; null when none does. */
+async function regionAt(socket: string): Promise<string | null> {
+  try {
+    const { region } = await callLocal<Status>(socket, { method: 'GET', path: '/v1/status' })
+    return region
+  } catch {
+    return null
+  }
+}

@@ -8,6 +8,7 @@ import { createLog } from '../../common/log.ts'
 import { DEFAULT_STATE_DIR, readConfig } from '../files.ts'
 import { checkInit, initFiles, initState, keyShown } from '../init.ts'
 import { openCloud } from '../main.ts'
+import { DEFAULT_REGION, regionNote } from '../region.ts'
 import { configFlag, jsonFlag } from './flags.ts'
 
 interface Flags {
@@ -29,7 +30,7 @@ export const initCommand = buildCommand<Flags>({
       'kept only sealed. An init that died before it printed it is to be run again.',
       '',
       'Examples:',
-      '  mallee init --name office --region mallee-1',
+      '  mallee init --name office --region au-office-1',
       '  mallee init --name office --store redis://127.0.0.1:6379/0 --ipv4-pool 10.0.0.0/8',
     ].join('\n'),
   },
@@ -41,7 +42,7 @@ export const initCommand = buildCommand<Flags>({
         parse: String,
         brief: 'EC2 region',
         placeholder: 'region',
-        default: 'mallee-1',
+        default: DEFAULT_REGION,
       },
       ipv4Pool: {
         kind: 'parsed',
@@ -98,6 +99,8 @@ async function init(flags: Flags): Promise<void> {
       `Next: mallee gateway`,
     ].join('\n')
     print(flags.json, answer, text)
+    const note = regionNote(region)
+    if (note !== null) process.stderr.write(`Note: ${note}.\n`)
     await keyShown(state)
   } finally {
     await close()

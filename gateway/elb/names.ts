@@ -6,7 +6,7 @@ import type { View } from '../store/state.ts'
 
 const ID = /-([0-9a-f]{16})\.elb\./
 
-/** `web-0123456789abcdef.elb.mallee-1.internal`, in lower case as DNS compares it. */
+/** `web-0123456789abcdef.elb.au-mallee-1.internal`, in lower case as DNS compares it. */
 export function dnsNameOf(
   region: string,
   { name, id }: Pick<LoadBalancerRecord, 'name' | 'id'>,

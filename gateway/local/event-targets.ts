@@ -74,7 +74,7 @@ const TARGET = named(
 export type EventTargetShown = Typed<typeof TARGET>
 const EXAMPLE: EventTargetShown = {
   ...{ name: 'thumbnails', kind: 'webhook', url: 'https://hooks.example.com/s3', account: '' },
-  ...{ maxLength: 0, arn: 'arn:aws:sns:mallee-1:<account>:thumbnails', hasSecret: true },
+  ...{ maxLength: 0, arn: 'arn:aws:sns:au-mallee-1:<account>:thumbnails', hasSecret: true },
   ...{ createdAtMs: 1_785_000_000_000, buckets: ['photos'], pending: 2 },
   trouble: { message: 'the message was not taken: it answered 502', atMs: 1_785_000_100_000 },
 }

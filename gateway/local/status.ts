@@ -44,7 +44,7 @@ export function addStatusRoute(app: FastifyInstance, parts: StatusParts): void {
       path: '/v1/status',
       answer: STATUS,
       example: {
-        ...{ cloud: 'office', region: 'mallee-1', fabric: 'fd12:3456:789a::/48' },
+        ...{ cloud: 'office', region: 'au-mallee-1', fabric: 'fd12:3456:789a::/48' },
         ...{ ipv4Pools: ['10.0.0.0/8'], ipv6Pool: 'fdab:cdef:100::/40' },
         certificates: {
           ca: { notAfterMs: 2_100_000_000_000 },

@@ -10,6 +10,7 @@ import { silentLog } from '../../common/log.ts'
 import { filesOf } from '../../gateway/files.ts'
 import { initFiles, initState, keyShown } from '../../gateway/init.ts'
 import { openCloud, startGateway } from '../../gateway/main.ts'
+import { regionNote } from '../../gateway/region.ts'
 import { startCloud } from '../support/cloud.ts'
 
 const MALLEE = join(import.meta.dirname, '../../gateway/cli/main.ts')
@@ -124,19 +125,32 @@ for (const [when, commits] of [
 test('mallee init that dies with its key unsaid says it when it is run again, and only then', async () => {
   const stateDir = join(cloud.dir, 'unsaid')
   const file = join(stateDir, 'gateway.json')
-  const flags = ['--name', 'unsaid', '--state-dir', stateDir, '--config', file, '--json']
+  const region = 'office'
+  const names = ['--name', 'unsaid', '--region', region]
+  const flags = [...names, '--state-dir', stateDir, '--config', file, '--json']
   const argv = [process.execPath, MALLEE, 'init', ...flags]
   const fresh = { ...config, stateDir, store: `sqlite:${join(stateDir, 'store.db')}` }
   await initFiles({ clock: systemClock }, stateDir, 'unsaid')
   const { state, sealer, close } = await openCloud(fresh, silentLog, { create: true })
   const parts = { state, sealer, clock: systemClock, randomHex }
-  const request = { name: 'unsaid', region: 'mallee-1', ipv4Pools: ['10.0.0.0/8'] }
+  const request = { name: 'unsaid', region, ipv4Pools: ['10.0.0.0/8'] }
   const died = await initState(parts, request).finally(close)
-  const { stdout } = await exec(argv, { timeoutMs: START_MS })
+  const { stdout, stderr } = await exec(argv, { timeoutMs: START_MS })
   assert.deepEqual(JSON.parse(stdout), died)
+  assert.equal(stderr, `Note: ${regionNote(region)}.\n`)
   const again = await exec(argv, { okCodes: [3], timeoutMs: START_MS })
   assert.match(again.stderr, /^Conflict: the store holds a cloud already/)
   assert.ok(!again.stdout.includes(died.secretAccessKey))
+})
+
+test('mallee doctor says which tools want another region than the one of the cloud here', async () => {
+  const flags = ['--socket', config.socket, '--json']
+  const { stdout } = await exec([process.execPath, MALLEE, 'doctor', ...flags], {
+    timeoutMs: START_MS,
+  })
+  const { region } = cloud.init
+  const said = JSON.parse(stdout) as { region: string; regionNote: string | null }
+  assert.deepEqual([said.region, said.regionNote], [region, regionNote(region)])
 })
 
 test('an import that was cut off is gone after the next start', async () => {

@@ -37,7 +37,7 @@ before(async () => {
     const register = 'register-image --name guest --image-location mallee-guest'
     const image = await owner.ec2(register, 'ImageId')
     for (const rack of ['a', 'b']) {
-      const zone = `--placement AvailabilityZone=mallee-1-${rack}`
+      const zone = `--placement AvailabilityZone=${world.plan.region}-${rack}`
       const card = '--network-interfaces DeviceIndex=0,AssociatePublicIpAddress=false'
       const line = `--image-id ${image} --instance-type t3.nano ${zone} ${card}`
       guests = [...guests, { ...(await owner.run(line)), rack, owner }]
@@ -175,7 +175,7 @@ async function stretchedSubnet(): Promise<string> {
   }
   const ipv4 = last('CidrBlock', 24, 15)
   const ipv6 = last('Ipv6CidrBlockAssociationSet.0.Ipv6CidrBlock', 64, 255)
-  const line = `create-subnet --vpc-id ${at(vpcs, 'Vpcs.0.VpcId')} --availability-zone mallee-1-any`
+  const line = `create-subnet --vpc-id ${at(vpcs, 'Vpcs.0.VpcId')} --availability-zone ${world.plan.region}-any`
   return first.ec2(`${line} --cidr-block ${ipv4} --ipv6-cidr-block ${ipv6}`, 'Subnet.SubnetId')
 }
 

@@ -39,7 +39,7 @@ before(async () => {
   const { Vpc } = await ec2.send(new CreateVpcCommand({ CidrBlock: '10.70.0.0/16' }))
   const subnets: string[] = []
   for (let n = 0; n < NETWORKS; n += 1) {
-    const zone = `mallee-1-${n < NETWORKS / 2 ? 'a' : 'b'}`
+    const zone = `${world.plan.region}-${n < NETWORKS / 2 ? 'a' : 'b'}`
     const where = { VpcId: Vpc?.VpcId, AvailabilityZone: zone, CidrBlock: `10.70.${n}.0/24` }
     const { Subnet } = await ec2.send(new CreateSubnetCommand(where))
     subnets.push(Subnet?.SubnetId ?? '')

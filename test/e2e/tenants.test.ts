@@ -56,7 +56,7 @@ before(async () => {
   const account = await world.gateway.mallee(['account', 'create', 'second'])
   second = new Tenant(world, account as Credentials)
   const [launched] = await Promise.all([
-    boto3(second.target, ['launch', 'mallee-1-a']),
+    boto3(second.target, ['launch', `${world.plan.region}-a`]),
     buildNetwork(image),
   ])
   theirs = launched as unknown as typeof theirs
@@ -93,7 +93,7 @@ async function buildNetwork(image: Promise<string>): Promise<void> {
   const ipv6 = at(described, 'Vpcs.0.Ipv6CidrBlockAssociationSet.0.Ipv6CidrBlock')
   const subnet = async (zone: string, n: number): Promise<string> => {
     const v6 = ipv6.replace('00::/56', `${n.toString().padStart(2, '0')}::/64`)
-    const line = `create-subnet --vpc-id ${vpc} --availability-zone mallee-1-${zone}`
+    const line = `create-subnet --vpc-id ${vpc} --availability-zone ${world.plan.region}-${zone}`
     return ec2(`${line} --cidr-block 10.50.${n}.0/24 --ipv6-cidr-block ${v6}`, 'Subnet.SubnetId')
   }
   const anybody = 'IpRanges=[{CidrIp=0.0.0.0/0}],Ipv6Ranges=[{CidrIpv6=::/0}]'
@@ -198,7 +198,7 @@ test('streams get out to where only smaller packets fit, and no card takes large
 
 test('instances know each other by name, in both families', async () => {
   for (const guest of [web, app, spare]) {
-    const zone = `mallee-1-${guest === web ? 'a' : 'b'}.internal`
+    const zone = `${world.plan.region}-${guest === web ? 'a' : 'b'}.internal`
     const name = `ip-${guest.ipv4.replaceAll('.', '-')}.${zone}`
     for (const server of ['169.254.169.253', 'fd00:ec2::253']) {
       const { output } = await inGuest(world, web, `nslookup ${name} ${server}`)
