@@ -17,7 +17,14 @@ import type { Store } from '../../../gateway/store/store.ts'
 import { redisMaker, type StoreMaker, sqliteMaker } from '../store/stores.ts'
 import { BUCKET, indexOver, plain, small } from './index-support.ts'
 import { mortalProcess } from './mortal.ts'
-import { bytesOf, filesIn, type StorageGround, storageOver, written } from './storage-support.ts'
+import {
+  bytesOf,
+  filesIn,
+  type StorageGround,
+  storageOver,
+  written,
+  writtenAt,
+} from './storage-support.ts'
 
 const KEY = 'k'
 const BLOB_BYTES = 200_000
@@ -94,6 +101,8 @@ const ACTS: readonly Act[] = [
     ...{ before: 'b1', after: 'b1', atLeast: 3 },
     prepare: async (on) => {
       await written(on, KEY, whole('b2'))
+      await writtenAt(await filesIn(on.dirs), on.clock.nowMs())
+      on.pass(ORPHAN_AGE_MS + 1)
       return ''
     },
     run: ({ store, clock, randomHex, blobs }) =>
@@ -202,8 +211,9 @@ async function clean(ground: StorageGround, where: string): Promise<void> {
   for (const { uploadId } of (await index.uploads.list(BUCKET, open)).entries) {
     await index.uploads.abort(BUCKET, KEY, uploadId)
   }
+  await writtenAt(await filesIn(dirs), clock.nowMs())
   for (let i = 0; i < 2; i++) {
-    pass(ORPHAN_AGE_MS)
+    pass(ORPHAN_AGE_MS + 1)
     await sweepOrphans({ store, clock, randomHex, log: silentLog }, blobs, never)
     const { trouble } = await workOffGarbage({ store, blobs: stores, clock })
     assert.equal(trouble, null, where)

@@ -2,22 +2,14 @@
 // there at any time, and nothing stays behind.
 
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { openLocalBlobs } from '../../../common/blobs/local.ts'
 import { silentLog } from '../../../common/log.ts'
 import { READERS_GRACE_MS } from '../../../gateway/s3/index/garbage.ts'
-import type {
-  NewObject,
-  ObjectVersion,
-  Upload,
-  UploadPart,
-} from '../../../gateway/s3/index/objects.ts'
 import { workOffGarbage } from '../../../gateway/s3/keeping/garbage.ts'
 import { moveBucket } from '../../../gateway/s3/keeping/move.ts'
 import { sqliteMaker } from '../store/stores.ts'
 import { BUCKET, small } from './index-support.ts'
-import { filesIn, flip, type StorageGround, storageOver, written } from './storage-support.ts'
+import { filesIn, flip, look, twoStores, uploaded, written } from './storage-support.ts'
 
 const BYTES = Buffer.alloc(100_000, 'moved')
 const never = new AbortController().signal
@@ -25,80 +17,22 @@ const never = new AbortController().signal
 const maker = await sqliteMaker()
 after(() => maker.stop())
 
-type Ground = Omit<StorageGround, 'stores'> & {
-  stores: Map<string, StorageGround['blobs']>
-  other: string
-}
-
-async function twoStores(t: Parameters<typeof storageOver>[0]): Promise<Ground> {
-  const ground = await storageOver(t, await maker.make({ keep: 1 }))
-  const { blobs, clock, randomHex, dirs } = ground
-  const other = join(`${dirs[0]}`, '..', 'engine')
-  const engine = await openLocalBlobs({
-    ...{ name: 'engine', dirs: [other], known: `${other}.json` },
-    ...{ clock, randomHex, log: silentLog },
-  })
-  return {
-    ...ground,
-    other,
-    stores: new Map([
-      ['local', blobs],
-      ['engine', engine],
-    ]),
-  }
-}
-
-async function uploaded(ground: Ground, key: string, count: number): Promise<void> {
-  const { uploads } = ground.index
-  const { uploadId } = await uploads.create(small(key, ''))
-  for (let number = 1; number <= count; number++) {
-    const [part] = (await written(ground, key, BYTES)).parts
-    assert.ok(part)
-    await uploads.putPart(BUCKET, key, uploadId, { ...part, number })
-  }
-  const build = (of: Upload, parts: readonly UploadPart[]): NewObject => {
-    const { inline: _, ...object } = small(of.key, 'x')
-    return { ...object, sizeBytes: count * BYTES.length, parts }
-  }
-  await uploads.complete(BUCKET, key, uploadId, { versioning: 'off', build })
-}
-
-/** Everything that the bucket has, with the stores where it is. */
-async function look({ index, stores }: Ground): Promise<{ keys: string[]; where: Set<string> }> {
-  const options = { prefix: '', afterKey: '', afterVersion: null, limit: 1_000 }
-  const where = new Set<string>()
-  const keys: string[] = []
-  for (const { key, versionId } of (await index.listVersions(BUCKET, options)).entries) {
-    const version = (await index.version(BUCKET, key, versionId)) ?? assert.fail()
-    keys.push(`${key} ${versionId}`)
-    for (const { blob } of version.parts) where.add(blob.store)
-    if (version.inlineId === undefined) assert.ok(await isWhole(stores, version), key)
-  }
-  return { keys, where }
-}
-
-async function isWhole(stores: Ground['stores'], version: ObjectVersion): Promise<boolean> {
-  const got: Uint8Array[] = []
-  for (const { blob } of version.parts) {
-    for await (const chunk of stores.get(blob.store)?.read(blob) ?? assert.fail()) got.push(chunk)
-  }
-  return Buffer.alloc(version.sizeBytes, 'moved').equals(Buffer.concat(got))
-}
+const want = ({ sizeBytes }: { sizeBytes: number }) => Buffer.alloc(sizeBytes, 'moved')
 
 test('a bucket moves whole, and back, and what it was is garbage', async (t) => {
-  const ground = await twoStores(t)
+  const ground = await twoStores(t, await maker.make({ keep: 1 }))
   const { index, store, stores, clock, randomHex, dirs, other, pass } = ground
   await index.put(await written(ground, 'plain', BYTES), { versioning: 'off' })
   for (let i = 0; i < 3; i++) {
     await index.put(await written(ground, 'versions', BYTES), { versioning: 'enabled' })
   }
-  await index.put(small('small', 'i'), { versioning: 'off' })
-  await uploaded(ground, 'parts', 25)
+  await index.put(small('small', 'moved'), { versioning: 'off' })
+  await uploaded(ground, 'parts', { bytes: BYTES, count: 25 })
   await index.put(
     { ...(await written(ground, 'k', BYTES)), bucket: 'other' },
     { versioning: 'off' },
   )
-  const before = await look(ground)
+  const before = await look(ground, want)
   const parts = { store, blobs: stores, clock, randomHex, log: silentLog }
   const moved = await moveBucket(parts, BUCKET, 'engine', never)
   assert.deepEqual(moved, { blobs: 29, bytes: 29 * BYTES.length, failed: 0, trouble: null })
@@ -108,26 +42,26 @@ test('a bucket moves whole, and back, and what it was is garbage', async (t) => 
     failed: 0,
     trouble: null,
   })
-  assert.deepEqual(await look(ground), { keys: before.keys, where: new Set(['engine']) })
+  assert.deepEqual(await look(ground, want), { keys: before.keys, where: new Set(['engine']) })
   assert.equal((await filesIn(dirs)).length, 30, 'readers have their time')
   pass(READERS_GRACE_MS)
   assert.equal((await workOffGarbage({ store, blobs: stores, clock })).trouble, null)
   assert.equal((await filesIn(dirs)).length, 1, 'the one of the other bucket')
   assert.equal((await filesIn([other])).length, 29)
   await moveBucket(parts, BUCKET, 'local', never)
-  assert.deepEqual(await look(ground), { keys: before.keys, where: new Set(['local']) })
+  assert.deepEqual(await look(ground, want), { keys: before.keys, where: new Set(['local']) })
   await assert.rejects(moveBucket(parts, BUCKET, 'moon', never), { code: 'StoreUnavailable' })
 })
 
 test('what is locked is locked where it moves to', async (t) => {
-  const ground = await twoStores(t)
+  const ground = await twoStores(t, await maker.make({ keep: 1 }))
   const { index, store, stores, clock, randomHex } = ground
   const retention = { mode: 'COMPLIANCE', untilMs: clock.nowMs() + 60_000 } as const
   const object = { ...(await written(ground, 'k', BYTES)), retention, legalHold: true }
   const { version } = await index.put(object, { versioning: 'enabled' })
   const parts = { store, blobs: stores, clock, randomHex, log: silentLog }
   await moveBucket(parts, BUCKET, 'engine', never)
-  assert.deepEqual((await look(ground)).where, new Set(['engine']))
+  assert.deepEqual((await look(ground, want)).where, new Set(['engine']))
   const { versionId } = version
   const moved = await index.version(BUCKET, 'k', versionId)
   assert.deepEqual([moved?.retention, moved?.legalHold], [retention, true])
@@ -136,7 +70,7 @@ test('what is locked is locked where it moves to', async (t) => {
 })
 
 test('what is written and deleted while a bucket moves is as its writers left it', async (t) => {
-  const ground = await twoStores(t)
+  const ground = await twoStores(t, await maker.make({ keep: 1 }))
   const { index, store, stores, clock, randomHex, dirs, other, pass } = ground
   for (let i = 0; i < 40; i++)
     await index.put(await written(ground, `k${i}`, BYTES), { versioning: 'off' })
@@ -149,7 +83,7 @@ test('what is written and deleted while a bucket moves is as its writers left it
   })
   await Promise.all([moveBucket(parts, BUCKET, 'engine', never), ...rivals])
   await moveBucket(parts, BUCKET, 'engine', never)
-  const { keys, where } = await look(ground)
+  const { keys, where } = await look(ground, want)
   assert.equal(keys.length, 27)
   assert.deepEqual([...where], ['engine'])
   pass(READERS_GRACE_MS)
@@ -158,7 +92,7 @@ test('what is written and deleted while a bucket moves is as its writers left it
 })
 
 test('a damaged object stays where it is, and the others move', async (t) => {
-  const ground = await twoStores(t)
+  const ground = await twoStores(t, await maker.make({ keep: 1 }))
   const { index, store, stores, clock, randomHex, dirs, other } = ground
   for (const key of ['a', 'b'])
     await index.put(await written(ground, key, BYTES), { versioning: 'off' })

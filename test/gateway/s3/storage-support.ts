@@ -1,5 +1,6 @@
 // An index and disks together, with a clock that the test holds, and objects of real bytes.
 
+import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { mkdtemp, open, readdir, rm, utimes } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,9 +10,14 @@ import type { BlobStore } from '../../../common/blobs/blobs.ts'
 import { type LocalBlobs, openLocalBlobs } from '../../../common/blobs/local.ts'
 import { randomHex } from '../../../common/clock.ts'
 import { silentLog } from '../../../common/log.ts'
-import type { NewObject, ObjectVersion } from '../../../gateway/s3/index/objects.ts'
+import type {
+  NewObject,
+  ObjectVersion,
+  Upload,
+  UploadPart,
+} from '../../../gateway/s3/index/objects.ts'
 import type { Store } from '../../../gateway/store/store.ts'
-import { type IndexGround, indexOver, small } from './index-support.ts'
+import { BUCKET, type IndexGround, indexOver, small } from './index-support.ts'
 
 const PIECE_BYTES = 64 << 10
 
@@ -19,6 +25,11 @@ export interface StorageGround extends IndexGround {
   readonly dirs: readonly string[]
   readonly blobs: LocalBlobs
   readonly stores: ReadonlyMap<string, LocalBlobs>
+}
+
+export interface TwoStores extends StorageGround {
+  /** Where the second one is. */
+  readonly other: string
 }
 
 export async function storageOver(
@@ -35,6 +46,43 @@ export async function storageOver(
   const options = { name: 'local', dirs, known, clock, randomHex, log: silentLog }
   const blobs = await openLocalBlobs(options)
   return { ...ground, dirs, blobs, stores: new Map([[blobs.name, blobs]]) }
+}
+
+/** A second store of blobs beside the first, another disk, which is called `engine`. */
+export async function twoStores(
+  t: TestContext,
+  store: Store,
+  options: { below?: string } = {},
+): Promise<TwoStores> {
+  const ground = await storageOver(t, store, options)
+  const { blobs, clock, dirs } = ground
+  const other = join(`${dirs[0]}`, '..', 'engine')
+  const engine = await openLocalBlobs({
+    ...{ name: 'engine', dirs: [other], known: `${other}.json` },
+    ...{ clock, randomHex, log: silentLog },
+  })
+  const stores = new Map([blobs, engine].map((one) => [one.name, one]))
+  return { ...ground, other, stores }
+}
+
+/** An object in so many parts, each of these bytes. */
+export async function uploaded(
+  ground: Pick<StorageGround, 'index' | 'blobs'>,
+  key: string,
+  { bytes, count }: { readonly bytes: Uint8Array; readonly count: number },
+): Promise<void> {
+  const { uploads } = ground.index
+  const { uploadId } = await uploads.create(small(key, ''))
+  for (let number = 1; number <= count; number++) {
+    const [part] = (await written(ground, key, bytes)).parts
+    if (part === undefined) throw new Error('no part')
+    await uploads.putPart(BUCKET, key, uploadId, { ...part, number })
+  }
+  const build = (of: Upload, parts: readonly UploadPart[]): NewObject => {
+    const { inline: _, ...object } = small(of.key, 'x')
+    return { ...object, sizeBytes: count * bytes.length, parts }
+  }
+  await uploads.complete(BUCKET, key, uploadId, { versioning: 'off', build })
 }
 
 export async function* inPieces(
@@ -69,6 +117,27 @@ export async function bytesOf(
     for await (const chunk of blobs.read(blob)) got.push(chunk)
   }
   return Buffer.concat(got)
+}
+
+/** All versions of the bucket, whose bytes must be those wanted, and the stores they are in. */
+export async function look(
+  { index, stores }: TwoStores,
+  want: (version: ObjectVersion) => Buffer,
+): Promise<{ keys: string[]; where: Set<string> }> {
+  const options = { prefix: '', afterKey: '', afterVersion: null, limit: 1_000 }
+  const where = new Set<string>()
+  const keys: string[] = []
+  for (const { key, versionId } of (await index.listVersions(BUCKET, options)).entries) {
+    const { version, inline } = (await index.read(BUCKET, key, versionId)) ?? assert.fail(key)
+    keys.push(`${key} ${versionId}`)
+    const got: Uint8Array[] = inline === null ? [] : [inline]
+    for (const { blob } of version.parts) {
+      where.add(blob.store)
+      for await (const chunk of stores.get(blob.store)?.read(blob) ?? assert.fail()) got.push(chunk)
+    }
+    assert.ok(want(version).equals(Buffer.concat(got)), `${key} ${versionId} has other bytes`)
+  }
+  return { keys, where }
 }
 
 /** The files of blobs on these disks. */
