@@ -22,6 +22,8 @@ import { isParentOf } from './parent.ts'
 import type { Paths } from './paths.ts'
 import { drainFile, writeProgress } from './progress.ts'
 import { startRenewal } from './renewal.ts'
+import { relayOffers } from './sc/relay.ts'
+import { openStorageRole } from './sc/storage.ts'
 import { agentSerial } from './serial.ts'
 import { AgentState } from './state.ts'
 import { StatusBoard, subjectsOf } from './status-board.ts'
@@ -61,13 +63,14 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
     for (const loop of loops) loop.wake()
   }
   const { guests } = roles
+  const connection = () => session.connection()
   const desk = new SerialDesk(clock)
   const serial = agentSerial({
     rack: config.rack,
     host: config.host,
     port: guests === null ? null : (instance) => guests.serialPort(instance),
     nodes: nodes === null ? null : { desk, command: (command) => nodes.command(command) },
-    connection: () => session.connection(),
+    connection,
     clock,
     log,
   })
@@ -94,6 +97,9 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
 
   const members = new Members(config, () => state.desired())
   const admit = (call: SecuredCall): string => members.admit(call)
+  const storage = config.roles.includes('sc')
+    ? await openStorageRole({ ...config, paths, connection, clock, randomHex, log })
+    : null
   const server = nodes === null ? null : await openNodeServer(nodes)
   const neighbours =
     nodes !== null || roles.images === null
@@ -112,6 +118,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
     publish()
     if (!onlyTold) wake()
   })
+  storage?.onChange(publish)
   for (const loop of loops) loop.start()
   session.start()
   await tell()
@@ -130,6 +137,11 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
         admit,
         nodes: served,
         desk,
+        offered: relayOffers({
+          rack: config.rack,
+          isMember: (host, fingerprint) => served.isMember(host, fingerprint),
+          connection,
+        }),
         identity: identity.current,
         log,
       })
@@ -159,6 +171,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
       wireguardEndpoints: roles.wireguardEndpoints(),
       trouble: trouble(),
       draining,
+      disks: storage?.disks() ?? [],
     }
     const own = roles.statuses().filter(({ key }) => isWanted(key))
     board.set([hostStatus(config, facts, now), ...own])
@@ -219,6 +232,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
     offRoles()
     await renewal.stop()
     await serial.close()
+    await storage?.close()
     await session.stop()
     await nodes?.closeAll('the CC stops')
     await server?.close()

@@ -1,6 +1,7 @@
 // An agent's configuration: written by rack-join, checked when the agent starts.
 
 import { isIP } from 'node:net'
+import { isAbsolute } from 'node:path'
 import { readIfThere } from '../common/durable-file.ts'
 import { MalleeError } from '../common/errors.ts'
 import { isName } from '../common/identity.ts'
@@ -30,6 +31,8 @@ export interface AgentConfig {
   /** Where a CC listens for its nodes. */
   readonly listenHost: string
   readonly simulated: boolean
+  /** An SC's disks for objects, one directory each; empty for a folder beside its state. */
+  readonly objectDirs: readonly string[]
   /** What instances may use; null for what the machine has. */
   readonly capacity: Capacity | null
   /** GiB that images may take on this host; null for a quarter of the disk. */
@@ -68,6 +71,7 @@ export const CONFIG_DEFAULTS = {
   joinPort: JOIN_PORT,
   listenHost: '::',
   simulated: false,
+  objectDirs: [],
   capacity: null,
   imageCacheGib: null,
   lazyImages: true,
@@ -113,6 +117,10 @@ export function checkAgentConfig(file: string, config: AgentConfig): AgentConfig
   if (config.public !== null && !isPublicInterface(config.public)) {
     say('public', 'null, or device with ipv4NextHop and ipv6NextHop, each an address or null')
   }
+  const { objectDirs: dirs } = config
+  if (!Array.isArray(dirs) || !dirs.every(isDirectory) || new Set(dirs).size < dirs.length) {
+    say('objectDirs', 'a list of different absolute paths')
+  }
   if (config.capacity !== null) {
     const { vcpus, memoryMib, diskGib } = config.capacity
     if (![vcpus, memoryMib, diskGib].every((n) => isIntegerIn(n, 1, 2 ** 31 - 1))) {
@@ -129,6 +137,10 @@ export function checkAgentConfig(file: string, config: AgentConfig): AgentConfig
 function isPublicInterface({ device, ipv4NextHop, ipv6NextHop }: PublicInterface): boolean {
   const fits = (hop: string | null, family: 4 | 6): boolean => hop === null || isIP(hop) === family
   return isDeviceName(device) && fits(ipv4NextHop, 4) && fits(ipv6NextHop, 6)
+}
+
+function isDirectory(value: unknown): boolean {
+  return typeof value === 'string' && isAbsolute(value)
 }
 
 function isDeviceName(name: unknown): boolean {

@@ -6,6 +6,7 @@ import {
   ImagesStatusSchema,
   type Status,
   StatusSchema,
+  type StorageDisk,
 } from '../proto/gen/mallee/v1/observed_pb.js'
 import type { AgentConfig, Capacity } from './config.ts'
 import type { ImageStats } from './images/images.ts'
@@ -27,6 +28,8 @@ export interface HostNow {
   readonly wireguardEndpoints: readonly string[]
   readonly trouble: string
   readonly draining: boolean
+  /** Empty without the role sc. */
+  readonly disks: readonly StorageDisk[]
 }
 
 /** What it keeps of images. */
@@ -62,6 +65,7 @@ export function hostStatus(config: AgentConfig, facts: HostFacts, now: HostNow):
     connected: true,
     trouble: now.trouble,
     draining: now.draining,
+    disks: [...now.disks],
   })
   return create(StatusSchema, { key: `host/${config.host}`, body: { case: 'host', value } })
 }

@@ -34,6 +34,11 @@ export function lazyImagesSocket(paths: Paths): string {
   return join(paths.runDir, 'images.sock')
 }
 
+/** Bytes of objects, when no disks are named. */
+export function objectsDir(paths: Pick<Paths, 'stateDir'>): string {
+  return join(paths.stateDir, 'objects')
+}
+
 export function identityDir(paths: Paths): string {
   return join(paths.stateDir, 'identity')
 }

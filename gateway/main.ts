@@ -15,6 +15,7 @@ import { SerialDesk, serialService } from '../proto/serial.ts'
 import { address } from '../proto/service.ts'
 import { SESSION_TIMING } from '../proto/session.ts'
 import { sessionService } from '../proto/session-server.ts'
+import { storageService } from '../proto/storage.ts'
 import { secretsOf } from './access-keys.ts'
 import { createAudit } from './audit/audit.ts'
 import { AuditFile } from './audit/file.ts'
@@ -139,9 +140,6 @@ async function openGateway(
   }
   await upgradeRecords({ state, randomHex, log })
   await ensureDefaultVpcs(state, { nowMs: clock.nowMs(), randomHex, log })
-  const our = { state, randomHex, region: cloud.region }
-  const s3 = await openS3(config, { ...our, sealer, clock, chance, log, metrics })
-  onStop(() => s3.close())
   const { stateDir } = config
   const certificate = await GatewayCertificate.open({
     stateDir,
@@ -150,9 +148,16 @@ async function openGateway(
     clock,
     log,
   })
-  const tls = await readTls(config)
+  const identity = certificate.current
   const gateway = `${hostname()}-${randomHex(4)}`
   const sessions = new Sessions()
+  const here = { state, sessions, gateway, cloud: cloud.name, identity, clock, log }
+  const our = { state, randomHex, region: cloud.region }
+  const s3 = await openS3(config, { ...here, ...our, sealer, chance, metrics })
+  onStop(() => s3.close())
+  const { storage, lanes } = s3
+  const { bucketOn } = storage
+  const tls = await readTls(config)
   const openKey = (pair: string, sealed: string): Uint8Array =>
     Buffer.from(sealer.open(sealed, `preshared-key/${pair}`), 'base64')
   const sign = await openIdentitySigner({ state, sealer, clock, cloud: cloud.name })
@@ -160,9 +165,7 @@ async function openGateway(
   const secrets = { openKey, sign, openRole }
   const parent = gatewayParent({ state, sessions, secrets, cloud: cloud.name, clock, log })
   const desk = new SerialDesk(clock)
-  const identity = certificate.current
-  const parties = { state, sessions, desk, gateway, cloud: cloud.name }
-  const lines = serialLines({ ...parties, identity, clock, randomHex, log })
+  const lines = serialLines({ ...here, desk, randomHex })
   const members = { state, ca, clock, log }
   const blobsDir = filesOf(config.stateDir).blobs
   await removePartialBlobs(blobsDir)
@@ -175,9 +178,10 @@ async function openGateway(
     sessionServices: [
       sessionService(parent, { clock, log, heartbeatMs, leaseMs }),
       serialService(desk, lines.openFor),
+      storageService(lanes, clock),
       blobService(gatewayBlobs(blobsDir)),
       memberService({
-        leave: (caller, host) => departHost(state, caller, host),
+        leave: (caller, host) => departHost({ state, clock, bucketOn }, caller, host),
         renew: (caller, request) => renewHost(members, caller, request),
       }),
     ],
@@ -253,8 +257,8 @@ async function openGateway(
   onStop(() => admin.close())
   await admin.listen({ host: config.listenHost, port: config.adminPort })
   const local = await startLocalServer(config.socket, {
-    ...{ objectReport: s3.storage.keeper.report, objectStores: s3.storage.names },
-    targetState: s3.storage.events.stateOf,
+    ...{ objectReport: storage.keeper.report, objectStores: storage.names, bucketOn },
+    targetState: storage.events.stateOf,
     ...{ state, sealer, sessions, clock, randomHex, blobsDir, log },
     caDigest: caDigest(ca.certificatePem),
     certificateEnds: certificate.ends,

@@ -51,6 +51,7 @@ export function watchGauges({
       draining: view.all('host').filter((host) => host.drain !== undefined).length,
       lost: view.all('host').filter((host) => host.lostAtMs !== undefined).length,
     })
+    metrics.setRackDisks(view.all('host').flatMap(({ status }) => status?.disks ?? []))
     metrics.setScaling(scalingIn(view))
     watchBalancers(view, metrics)
     metrics.setImages(imagesOn(sessions))

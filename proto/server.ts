@@ -39,7 +39,8 @@ const JOIN_OPTIONS: grpc.ChannelOptions = {
 }
 const SESSION_OPTIONS: grpc.ChannelOptions = {
   ...CHANNEL_OPTIONS,
-  'grpc.max_concurrent_streams': 64,
+  // A CC brings the streams of storage of its whole rack.
+  'grpc.max_concurrent_streams': 512,
 }
 
 /** Throws Unavailable when an address cannot be listened on. */

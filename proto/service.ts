@@ -108,6 +108,24 @@ export function dial(
 }
 
 /**
+ * Resolves when it is open, until `deadline` (ms since 1970). Throws Unavailable, at once when
+ * nobody listens there; gRPC's own waiting tries again until the deadline.
+ */
+export function connected(connection: grpc.Client, deadline: number): Promise<void> {
+  const channel = connection.getChannel()
+  return new Promise((resolve, reject) => {
+    const look = (late?: Error): void => {
+      const state = channel.getConnectivityState(true)
+      const isGivenUp = state === grpc.connectivityState.TRANSIENT_FAILURE || late !== undefined
+      if (state === grpc.connectivityState.READY) resolve()
+      else if (!isGivenUp) channel.watchConnectivityState(state, deadline, look)
+      else reject(new MalleeError('Unavailable', 'nobody answers there', { cause: late }))
+    }
+    look()
+  })
+}
+
+/**
  * One request and its answer, until `deadline` (ms since 1970) or the signal. Throws the other
  * side's error.
  */

@@ -83,6 +83,8 @@ function summary(world: World, [first]: readonly TourInstance[]): string[] {
     '  aws ec2 describe-instances --output table',
     `  aws ec2 run-instances --image-id ${imageId} --instance-type t3.nano \\`,
     `    --placement AvailabilityZone=${zone}`,
+    `  aws s3api create-bucket --bucket photos \\`,
+    `    --create-bucket-configuration LocationConstraint=${zone}`,
     `  aws ec2 get-console-output --latest --instance-id ${first?.id ?? 'ID'} --output text`,
     '',
     'On the hosts, as root, in this folder (hosts: gateway, a1, a2, a3, b1, internet, outside):',

@@ -46,7 +46,7 @@ export const SANDBOX_PLAN: WorldPlan = {
       joinsOver: 'ipv4',
       hosts: [
         { name: 'a1', roles: ['cc'] },
-        { name: 'a2', roles: ['nc'] },
+        { name: 'a2', roles: ['sc', 'nc'] },
         { name: 'a3', roles: ['nc'] },
       ],
     },

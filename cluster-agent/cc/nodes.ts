@@ -63,6 +63,11 @@ export class Nodes {
     return session.command(command)
   }
 
+  /** Is that the key of a host of this rack? */
+  isMember(host: string, keyFingerprint: string): boolean {
+    return this.#fingerprintOf(host) === keyFingerprint
+  }
+
   /** A node that left: nobody waits for it any more. */
   forget(host: string): void {
     this.#parts.state.forgetNode(host)
@@ -82,7 +87,7 @@ export class Nodes {
     if (state.held() === null) {
       throw new MalleeError('Unavailable', `the CC of rack ${rack} has no desired state yet`)
     }
-    if (this.#fingerprintOf(agent.host) !== keyFingerprint) {
+    if (!this.isMember(agent.host, keyFingerprint)) {
       const sentence = `host ${agent.host} is not in rack ${rack}, or with another key`
       throw new MalleeError('HostNotFound', sentence)
     }

@@ -15,6 +15,7 @@ import { type SerialDesk, serialService } from '../../proto/serial.ts'
 import { address, type RpcService } from '../../proto/service.ts'
 import { SESSION_TIMING } from '../../proto/session.ts'
 import { sessionService } from '../../proto/session-server.ts'
+import { type Offered, storageService } from '../../proto/storage.ts'
 import { clientCredentials, type SecuredCall, type TlsIdentity } from '../../proto/tls.ts'
 import type { AgentConfig } from '../config.ts'
 import type { HostRoles } from '../host-roles.ts'
@@ -33,6 +34,8 @@ export interface NodeServerParts {
   readonly nodes: Nodes
   /** Where nodes bring the bytes of serial consoles. */
   readonly desk: SerialDesk
+  /** Takes streams of storage of the rack's other hosts. */
+  readonly offered: (offered: Offered) => Promise<void>
   readonly log: Log
 }
 
@@ -68,7 +71,7 @@ export async function startNodeServer(parts: NodeServerParts): Promise<NodeServe
 }
 
 function makeServer(parts: NodeServerParts): RenewableServer {
-  const { config, identity, roles, admit, nodes, desk, log } = parts
+  const { config, identity, roles, admit, nodes, desk, offered, log } = parts
   const clock = systemClock
   const isGateway = isParentOf(config)
   const upward: Parents = {
@@ -91,6 +94,7 @@ function makeServer(parts: NodeServerParts): RenewableServer {
       }),
       ...imageServices(),
       serialService(desk, null),
+      storageService({ offered }, clock),
       memberService({
         leave: async (caller, host) => {
           checkCaller(caller, host)

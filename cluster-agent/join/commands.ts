@@ -31,6 +31,7 @@ interface JoinFlags extends PathFlags {
   readonly publicGateway6?: string
   readonly endpoint?: readonly string[]
   readonly capacity?: Capacity
+  readonly objectDir?: readonly string[]
   readonly wireguardPort: number
   readonly sessionPort: number
   readonly joinPort: number
@@ -104,6 +105,14 @@ const joinCommand = buildCommand<JoinFlags, [string]>({
         parse: parseCapacity,
         brief: 'What instances may use; all of the machine when not given',
         placeholder: 'vcpus,MiB,GiB',
+        optional: true,
+      },
+      objectDir: {
+        kind: 'parsed',
+        parse: String,
+        brief: "An SC's disks for objects, one directory each; in the state folder when not given",
+        placeholder: 'path',
+        variadic: ',',
         optional: true,
       },
       wireguardPort: port('UDP port of WireGuard', CONFIG_DEFAULTS.wireguardPort),
@@ -211,6 +220,7 @@ async function run(flags: JoinFlags, invitation: string): Promise<void> {
     public: publicOf(flags),
     endpoints: flags.endpoint ?? [],
     capacity: flags.capacity ?? null,
+    objectDirs: flags.objectDir ?? [],
     wireguardPort: flags.wireguardPort,
     sessionPort: flags.sessionPort,
     joinPort: flags.joinPort,

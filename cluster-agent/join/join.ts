@@ -14,7 +14,7 @@ import { VERSION } from '../../common/version.ts'
 import { check, fetchPinnedCa, type JoinFields, join } from '../../proto/membership-client.ts'
 import { type AgentConfig, CONFIG_DEFAULTS, checkAgentConfig } from '../config.ts'
 import { ensureKey, keepIdentity, readIdentity } from '../identity.ts'
-import type { Paths } from '../paths.ts'
+import { objectsDir, type Paths } from '../paths.ts'
 import type { Role } from '../role.ts'
 import {
   type Check,
@@ -36,6 +36,8 @@ export interface JoinOptions {
   readonly public: AgentConfig['public']
   readonly endpoints: readonly string[]
   readonly capacity: AgentConfig['capacity']
+  /** An SC's; empty for a folder beside its state. */
+  readonly objectDirs: readonly string[]
   readonly wireguardPort: number
   /** Where a CC serves its nodes. */
   readonly sessionPort: number
@@ -124,6 +126,7 @@ export async function joinCloud(
     sessionPort: options.sessionPort,
     joinPort: options.joinPort,
     capacity: options.capacity,
+    objectDirs: options.objectDirs,
     simulated: options.simulated,
   })
   await keepIdentity(paths, { certificatePem: answer.certificatePem, caPem: answer.caPem })
@@ -149,7 +152,9 @@ async function joinFields(options: JoinOptions, keyPem: string): Promise<JoinFie
   }
 }
 
-function changesOf({ roles, trunk, public: side, paths, simulated }: JoinOptions): string[] {
+function changesOf(options: JoinOptions): string[] {
+  const { roles, trunk, public: side, paths, simulated, objectDirs } = options
+  const dirs = objectDirs.length === 0 ? [objectsDir(paths)] : objectDirs
   if (simulated) return [`a simulated host in ${paths.stateDir}, nothing on this machine`]
   const has = (role: Role): boolean => roles.includes(role)
   return [
@@ -162,5 +167,6 @@ function changesOf({ roles, trunk, public: side, paths, simulated }: JoinOptions
       : []),
     ...(side === null ? [] : [`public addresses of tenants on ${side.device}`]),
     ...(has('nc') ? ['a QEMU process and a tap port for each instance'] : []),
+    ...(has('sc') ? [`bytes of objects in ${dirs.join(', ')}`] : []),
   ]
 }

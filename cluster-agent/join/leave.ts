@@ -18,6 +18,7 @@ import { runningPid, stopService } from './service.ts'
 
 const LOOK_EVERY_MS = 500
 const INSTEAD = 'terminate them, or leave with --drain or --force'
+const WITH_FORCE = 'leaving with --force loses what is here'
 
 export interface LeaveOptions {
   readonly paths: Paths
@@ -52,7 +53,7 @@ export async function leaveCloud(
     await sayLeave(parents, config.host).catch((error: unknown) => {
       // The cloud has placed instances here that this host may not even know yet.
       if (codeOf(error) === 'Conflict' && !force) {
-        throw new MalleeError('Conflict', `${messageOf(error)}: ${INSTEAD}`, { cause: error })
+        throw new MalleeError('Conflict', `${messageOf(error)}; ${WITH_FORCE}`, { cause: error })
       }
       refuseHeld(error)
       problems.push(

@@ -136,8 +136,8 @@ export async function* readBlobFile(
   }
 }
 
-/** What is given back of it goes into the pool again. */
-async function readPiece(
+/** What is given back of it goes into the pool again. Throws DataCorrupt where the file ends. */
+export async function readPiece(
   handle: FileHandle,
   id: string,
   at: number,
@@ -160,6 +160,7 @@ async function fill(handle: FileHandle, id: string, at: number, piece: Uint8Arra
   }
 }
 
+/** How many bytes the blob has, and what its footer vouches for: the CRC of each block. */
 async function readEnd(handle: FileHandle, id: string): Promise<{ size: number; sums: Buffer }> {
   const { size: fileBytes } = await handle.stat()
   if (fileBytes < FOOTER_BYTES) throw corrupt(id, `is cut short at ${fileBytes} bytes`)

@@ -9,6 +9,7 @@ import { readIfThere, syncFolder, writeDurably } from '../durable-file.ts'
 import { MalleeError, messageOf } from '../errors.ts'
 import { readBlobFile, writeBlobFile } from './blob-file.ts'
 import type { BlobRef, ByteRange, StoredBlob } from './blobs.ts'
+import { readRawFile } from './raw-file.ts'
 
 const IDENTITY = 'disk.json'
 const DISK_ID = /^[0-9a-f]{8}$/
@@ -94,9 +95,15 @@ export class Disk {
 
   /** Bytes that may still be written; 0 when only the reserve is left. */
   async roomBytes(): Promise<number> {
+    return (await this.space()).roomBytes
+  }
+
+  /** Of the file system, and what of it blobs may still take. */
+  async space(): Promise<{ readonly sizeBytes: number; readonly roomBytes: number }> {
     const { bsize, blocks, bavail } = await statfs(this.dir)
-    const reserve = Math.min(RESERVE_BYTES, bsize * blocks * RESERVE_SHARE)
-    return Math.max(0, bsize * bavail - reserve)
+    const sizeBytes = bsize * blocks
+    const reserve = Math.min(RESERVE_BYTES, sizeBytes * RESERVE_SHARE)
+    return { sizeBytes, roomBytes: Math.max(0, bsize * bavail - reserve) }
   }
 
   /** Is it still there, and still the same one? */
@@ -124,6 +131,11 @@ export class Disk {
     range: ByteRange | null,
   ): AsyncGenerator<Uint8Array> {
     return readBlobFile(this.#fileOf(ref.id), ref, range)
+  }
+
+  /** As it is in its file; see readRawFile. */
+  raw(id: string, range: ByteRange): AsyncGenerator<Uint8Array> {
+    return readRawFile(this.#fileOf(id), id, range)
   }
 
   async delete(id: string): Promise<void> {

@@ -27,9 +27,27 @@ export interface LocalOptions {
 
 export type DiskState = 'ok' | 'full' | 'failing' | 'away'
 
+/** A disk as it was when last looked at. */
+export interface DiskShown {
+  /** Of the ids of its blobs, the first digits; '' when it was never seen. */
+  readonly id: string
+  readonly dir: string
+  readonly state: DiskState
+  /** Of the file system, and what blobs may still take; 0 while it is away. */
+  readonly sizeBytes: number
+  readonly roomBytes: number
+}
+
 export interface LocalBlobs extends BlobStore {
   /** How the disks are, by directory. */
   readonly disks: () => Readonly<Record<string, DiskState>>
+  /** Looks how they are now. */
+  readonly look: () => Promise<readonly DiskShown[]>
+  /**
+   * A blob as it is in its file, not checked: the CRCs and the footer first, then whole blocks.
+   * Throws as `read`.
+   */
+  readonly raw: (id: string, range: ByteRange) => AsyncIterable<Uint8Array>
 }
 
 /** Opens what is there; disks that are away come in when they are back. Throws BadConfig. */
@@ -41,6 +59,8 @@ export async function openLocalBlobs(options: LocalOptions): Promise<LocalBlobs>
 
 interface Place {
   readonly dir: string
+  /** As it was seen there at any time; '' before the first. */
+  id: string
   disk: Disk | null
   state: DiskState
   /** When it got into that state, or was last tried. */
@@ -58,7 +78,7 @@ class Local implements LocalBlobs {
     this.name = options.name
     this.#options = options
     this.#places = options.dirs.map((dir) => ({
-      ...{ dir, disk: null, state: 'away', sinceMs: 0, roomBytes: 0 },
+      ...{ dir, id: '', disk: null, state: 'away', sinceMs: 0, roomBytes: 0 },
     }))
   }
 
@@ -103,6 +123,21 @@ class Local implements LocalBlobs {
     for (const { disk } of this.#places) if (disk !== null) yield* disk.list()
   }
 
+  async look(): Promise<readonly DiskShown[]> {
+    await this.#look()
+    return Promise.all(
+      this.#places.map(async ({ id, disk, dir, state }) => {
+        const none = { sizeBytes: 0, roomBytes: 0 }
+        const space = (await disk?.space().catch(() => none)) ?? none
+        return { id, dir, state, ...space }
+      }),
+    )
+  }
+
+  async *raw(id: string, range: ByteRange): AsyncGenerator<Uint8Array> {
+    yield* this.#from(id, (disk) => disk.raw(id, range))
+  }
+
   async verify(id: string): Promise<number> {
     let bytes = 0
     // Every one is checked on the way.
@@ -110,18 +145,25 @@ class Local implements LocalBlobs {
     return bytes
   }
 
-  async *#readOf(
+  #readOf(
     ref: { readonly id: string; readonly sizeBytes: number | null },
     range: ByteRange | null,
   ): AsyncGenerator<Uint8Array> {
-    const { place, disk } = await this.#find(ref.id)
+    return this.#from(ref.id, (disk) => disk.read(ref, range))
+  }
+
+  async *#from(
+    id: string,
+    read: (disk: Disk) => AsyncGenerator<Uint8Array>,
+  ): AsyncGenerator<Uint8Array> {
+    const { place, disk } = await this.#find(id)
     try {
-      yield* disk.read(ref, range)
+      yield* read(disk)
     } catch (error) {
       if (codeIn(error) === null) throw error
       if (codeIn(error) !== 'ENOENT') throw this.#noted(place, error)
       if (!(await disk.isHere())) throw this.#lost(place)
-      throw new MalleeError('NotFound', `blob ${ref.id} is not in ${place.dir}`)
+      throw new MalleeError('NotFound', `blob ${id} is not in ${place.dir}`)
     }
   }
 
@@ -173,6 +215,7 @@ class Local implements LocalBlobs {
     const { known, randomHex } = this.#options
     const text = await readIfThere(known)
     const ids: Record<string, string> = text === null ? {} : JSON.parse(text)
+    place.id = ids[place.dir] ?? place.id
     try {
       const disk = await openDisk(place.dir, ids[place.dir] ?? null, randomHex)
       if (this.#places.some((other) => other !== place && other.disk?.id === disk.id)) {
@@ -181,6 +224,7 @@ class Local implements LocalBlobs {
       const all = { ...ids, [place.dir]: disk.id }
       if (ids[place.dir] !== disk.id) await writeDurably(known, `${JSON.stringify(all)}\n`)
       place.disk = disk
+      place.id = disk.id
       place.roomBytes = await disk.roomBytes().catch(() => 0)
       this.#turn(place, place.roomBytes > 0 ? 'ok' : 'full', null)
     } catch (error) {

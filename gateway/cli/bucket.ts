@@ -50,7 +50,8 @@ const reportCommand = buildCommand<LocalFlags>({
     }),
 })
 
-function linesOf({ disks, garbage, scrubs, lifecycles, damage }: ObjectStorageShown): string[] {
+function linesOf(report: ObjectStorageShown): string[] {
+  const { disks, rackDisks, garbage, scrubs, lifecycles, damage } = report
   const rounds = Object.entries(scrubs).map(([store, round]) => {
     if (round === null) return `scrubber of ${store}: has not begun`
     return `scrubber of ${store}: ${round.blobs} blobs ${spanOf(round)}, ${round.skipped} skipped`
@@ -61,6 +62,10 @@ function linesOf({ disks, garbage, scrubs, lifecycles, damage }: ObjectStorageSh
   )
   return [
     ...Object.entries(disks).map(([dir, state]) => `disk ${dir}: ${state}`),
+    ...rackDisks.map(({ rack, host, connected, dir, state, roomBytes }) => {
+      const now = connected ? state : 'away'
+      return `disk ${dir} of host ${host} in rack ${rack}: ${now}, room for ${roomBytes} bytes`
+    }),
     `garbage: ${garbage} entries wait`,
     ...rounds,
     ...expired,
@@ -88,11 +93,17 @@ const moveCommand = buildCommand<MoveFlags, [string]>({
       '',
       'Example:',
       '  mallee bucket move photos --to engine',
+      '  mallee bucket move photos --to rack:a',
     ].join('\n'),
   },
   parameters: {
     flags: {
-      to: { kind: 'parsed', parse: String, brief: 'local or engine', placeholder: 'store' },
+      to: {
+        kind: 'parsed',
+        parse: String,
+        brief: 'local, engine or rack:<name>',
+        placeholder: 'store',
+      },
       ...flags,
     },
     positional: { kind: 'tuple', parameters: [bucketName] },

@@ -14,14 +14,26 @@ import type { PublicPoolRecord } from '../store/network-records.ts'
 import type { HostRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import { isAlive } from './desired-routes.ts'
+import { checkNoBuckets, type ObjectHostParts, withoutObjects } from './object-hosts.ts'
 
-/** A host says that it leaves, or its CC says it for a node. Repeating it changes nothing. */
-export async function departHost(state: State, caller: Identity, host: string): Promise<void> {
+/**
+ * A host says that it leaves, or its CC says it for a node. Repeating it changes nothing. Throws
+ * Conflict as withoutHost, and while it keeps bytes of objects.
+ */
+export async function departHost(
+  parts: ObjectHostParts,
+  caller: Identity,
+  host: string,
+): Promise<void> {
   const isCc = caller.kind === 'host' && caller.roles.includes('cc')
   if (caller.kind !== 'host' || (caller.host !== host && !isCc)) {
     throw new MalleeError('NotAllowed', `only ${host} or its CC can say that it leaves`)
   }
-  await state.update((tx) => withoutHost(tx, state, caller.rack, host))
+  const { state } = parts
+  const { rack } = caller
+  await withoutObjects(parts, rack, [host], () =>
+    state.update((tx) => withoutHost(tx, state, rack, host)),
+  )
 }
 
 /** Throws Conflict while instances are placed on it, and for its rack's last one as withoutRack. */
@@ -46,7 +58,7 @@ export async function withoutHost(
 
 /**
  * Throws RackNotFound, or Conflict while it has instances that are not terminated, NAT gateways,
- * nodes of load balancers, interfaces, or a public pool that is announced there alone.
+ * nodes of load balancers, interfaces, buckets, or a public pool that is announced there alone.
  */
 export async function withoutRack(tx: Transaction, state: State, name: string): Promise<void> {
   if ((await tx.get('rack', name)) === null) {
@@ -125,6 +137,7 @@ export function checkRackEmpties(
     .flatMap((subnet) => view.interfacesOf('subnet', subnet.id))
     .filter((one) => !going.has(one.id))
   refuse(name, held, 'network interfaces, delete them first')
+  checkNoBuckets(view, name)
   for (const pool of view.all('public-pool')) {
     if (pool.racks.length === 1 && pool.racks[0] === name) throw announcedAlone(pool, name)
   }

@@ -3,13 +3,29 @@
 
 import type { Clock } from '../../common/clock.ts'
 import type { Log } from '../../common/log.ts'
-import type { HostStatus, InstanceStatus, Status } from '../../proto/gen/mallee/v1/observed_pb.js'
+import {
+  DiskState,
+  type HostStatus,
+  type InstanceStatus,
+  type Status,
+  type StorageDisk,
+} from '../../proto/gen/mallee/v1/observed_pb.js'
 import type { AgentName } from '../control/desired.ts'
 import { nextInstance } from '../control/instance-state.ts'
 import { releaseInterfaces, releaseStopped } from '../ec2/release.ts'
+import type { DiskReport } from '../store/disk-records.ts'
 import type { HostRecord, HostReport } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import { isBalancerNews, recordBalancers } from './balancer-reports.ts'
+
+const MAX_DISKS = 64
+const MAX_DIR_CHARS = 256
+const DISK_ID = /^[0-9a-f]{8}$/
+const DISK_STATES: Readonly<Partial<Record<DiskState, DiskReport['state']>>> = {
+  [DiskState.OK]: 'ok',
+  [DiskState.FULL]: 'full',
+  [DiskState.FAILING]: 'failing',
+}
 
 const BALANCING: ReadonlySet<string> = new Set(['balancer', 'target'])
 
@@ -111,6 +127,17 @@ function hostReport(status: HostStatus): HostReport {
     connected: status.connected,
     trouble: status.trouble.slice(0, 1_000),
     draining: status.draining,
+    ...(status.disks.length > 0 && { disks: status.disks.slice(0, MAX_DISKS).map(diskReport) }),
+  }
+}
+
+function diskReport({ id, directory, state, sizeBytes, roomBytes }: StorageDisk): DiskReport {
+  return {
+    id: DISK_ID.test(id) ? id : '',
+    dir: directory.slice(0, MAX_DIR_CHARS),
+    state: DISK_STATES[state] ?? 'away',
+    sizeBytes: Number(sizeBytes),
+    roomBytes: Number(roomBytes),
   }
 }
 

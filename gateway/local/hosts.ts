@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { MalleeError } from '../../common/errors.ts'
 import { withoutHost } from '../control/departure.ts'
 import { declareLost, finishLost } from '../control/lost.ts'
+import { withoutObjects } from '../control/object-hosts.ts'
 import { LOST_QUERY, type RackParts, REMOVED } from './racks.ts'
 import { unknownHost } from './refusals.ts'
 import { route } from './route.ts'
@@ -93,10 +94,12 @@ export function addHostRoutes(app: FastifyInstance, parts: RackParts): void {
         await declareLost(parts, rack, [host])
         return { removed: host, terminated: await finishLost(parts, { rack, host }) }
       }
-      await state.update(async (tx) => {
-        if ((await tx.get('host', rack, host)) === null) throw unknownHost(rack, host)
-        await withoutHost(tx, state, rack, host)
-      })
+      await withoutObjects(parts, rack, [host], () =>
+        state.update(async (tx) => {
+          if ((await tx.get('host', rack, host)) === null) throw unknownHost(rack, host)
+          await withoutHost(tx, state, rack, host)
+        }),
+      )
       return { removed: host, terminated: [] }
     },
   )
@@ -109,7 +112,7 @@ export function addHostRoutes(app: FastifyInstance, parts: RackParts): void {
         throw new MalleeError('Conflict', `host ${host} was declared lost and is being taken out`)
       }
       // What is to be placed there again is to stay there, too.
-      const { cordoned: _, drain, ...rest } = record
+      const { cordoned: _, storesNothing: __, drain, ...rest } = record
       const kept = { ...rest, cordoned: true, ...(drain && { drain }) } as const
       await tx.put('host', [rack, host], isCordoned ? kept : rest)
     })

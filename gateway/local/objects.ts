@@ -5,11 +5,13 @@ import type { FastifyInstance } from 'fastify'
 import { MalleeError } from '../../common/errors.ts'
 import type { ObjectReport } from '../s3/keeping/keeper.ts'
 import { toldOf } from '../s3/keeping/lifecycle.ts'
+import { rackOfStore } from '../s3/racks/store.ts'
 import type { BucketRecord } from '../store/bucket-records.ts'
-import type { State } from '../store/state.ts'
+import type { State, View } from '../store/state.ts'
 import { route } from './route.ts'
 import {
   dictionary,
+  flag,
   integer,
   list,
   named,
@@ -24,12 +26,14 @@ import {
 interface ObjectParts {
   readonly state: State
   readonly objectReport: () => Promise<ObjectReport>
-  readonly objectStores: readonly string[]
+  /** Names of stores. */
+  readonly objectStores: () => readonly string[]
 }
 
 const MAX_NAME = 63
 /** Numbers up to here are exact in everything that reads them. */
 const MAX_QUOTA = Number.MAX_SAFE_INTEGER
+const MAX_STORE = 80
 const COUNT = integer({ minimum: 0 })
 
 /** What counts; null: as much as the account may have. */
@@ -98,10 +102,21 @@ const LIFECYCLE = object({
   locked: integer({ minimum: 0, description: 'What was due and is locked' }),
 })
 
+const RACK_DISK = object({
+  rack: text({}),
+  host: text({}),
+  connected: flag('The host is'),
+  dir: text({}),
+  state: oneOf('ok', 'full', 'failing', 'away'),
+  sizeBytes: integer({ minimum: 0, description: 'Of the file system' }),
+  roomBytes: integer({ minimum: 0, description: 'What objects may still take; rounded' }),
+})
+
 const REPORT = named(
   'ObjectStorage',
   object({
     disks: dictionary(oneOf('ok', 'full', 'failing', 'away'), 'By directory'),
+    rackDisks: list(RACK_DISK, { description: 'Of racks, as their hosts told last' }),
     garbage: integer({ minimum: 0, description: 'Entries that wait to be worked off' }),
     scrubs: dictionary(nullable(ROUND), 'The last round of the scrubber by store of blobs'),
     lifecycles: list(LIFECYCLE, {
@@ -139,18 +154,23 @@ export function addObjectRoutes(app: FastifyInstance, parts: ObjectParts): void 
       method: 'PUT',
       path: '/v1/buckets/{name}',
       params: object({ name: text({ minLength: 1, maxLength: MAX_NAME }) }),
-      body: object({ store: text({ maxLength: MAX_NAME, description: 'local or engine' }) }),
+      body: object({
+        store: text({ maxLength: MAX_STORE, description: 'local, engine or rack:<name>' }),
+      }),
       bodyExample: { store: 'engine' },
       answer: BUCKET,
       example: EXAMPLE_BUCKET,
       refusals: ['BadArgument', 'NotFound'],
     },
     async ({ params: { name }, body: { store } }) => {
-      if (!objectStores.includes(store)) {
-        const there = objectStores.join(', ')
+      const stores = objectStores()
+      if (!stores.includes(store)) {
+        const there = stores.join(', ')
         throw new MalleeError('BadArgument', `${store} is no store of this cloud: ${there}`)
       }
-      const bucket = await changeBucket(state, name, (found) => ({ ...found, store }))
+      const bucket = await changeBucket(state, name, (found) => {
+        return { ...found, store, rack: rackOfStore(store) ?? '' }
+      })
       return shown(bucket, (await objectReport()).usage)
     },
   )
@@ -189,6 +209,12 @@ export function addObjectRoutes(app: FastifyInstance, parts: ObjectParts): void 
       answer: REPORT,
       example: {
         ...{ disks: { '/srv/disk1': 'ok' }, garbage: 2, scrubs: { local: null } },
+        rackDisks: [
+          {
+            ...{ rack: 'a', host: 'a-sc', connected: true, dir: '/srv/disk1', state: 'ok' },
+            ...{ sizeBytes: 4_000_000_000_000, roomBytes: 3_000_000_000_000 },
+          },
+        ],
         lifecycles: [
           {
             ...{ bucket: 'photos', startedAtMs: 1_785_000_000_000, endedAtMs: 1_785_000_001_000 },
@@ -209,7 +235,7 @@ export function addObjectRoutes(app: FastifyInstance, parts: ObjectParts): void 
       const view = await state.fresh()
       const names = new Map(view.all('bucket').map(({ id, name }) => [id, name]))
       return {
-        ...{ disks, garbage },
+        ...{ disks, garbage, rackDisks: rackDisksIn(view) },
         scrubs: Object.fromEntries(
           Object.entries(scrubs).map(([store, round]) => [store, round && roundOf(round)]),
         ),
@@ -248,6 +274,15 @@ function shown(
     ...{ name, account, versioning, createdAtMs, store: store ?? null, usage: held },
     quota: quota === undefined ? null : { bytes: null, objects: null, ...quota },
   }
+}
+
+function rackDisksIn(view: View): Typed<typeof RACK_DISK>[] {
+  return view.all('host').flatMap(({ rack, host, status }) =>
+    (status?.disks ?? []).map(({ dir, state, sizeBytes, roomBytes }) => ({
+      ...{ rack, host, connected: status?.connected === true },
+      ...{ dir, state, sizeBytes, roomBytes },
+    })),
+  )
 }
 
 function roundOf({ startedAtMs, endedAtMs, blobs, skipped }: Typed<typeof ROUND>) {

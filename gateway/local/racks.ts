@@ -1,19 +1,16 @@
 // The rack registry for operators: list, undrain, remove.
 
 import type { FastifyInstance } from 'fastify'
-import type { Clock } from '../../common/clock.ts'
 import type { Log } from '../../common/log.ts'
 import { withoutRack } from '../control/departure.ts'
 import { declareLost, finishLost } from '../control/lost.ts'
-import type { State } from '../store/state.ts'
+import { type ObjectHostParts, withoutObjects } from '../control/object-hosts.ts'
 import { unknownRack } from './refusals.ts'
 import { route } from './route.ts'
 import { list, named, object, oneOf, rackParam, type Typed, text } from './schema.ts'
 import { EXAMPLE_RACK, MAX_RACKS, RACK, type Rack, shownRack } from './shown-racks.ts'
 
-export interface RackParts {
-  readonly state: State
-  readonly clock: Clock
+export interface RackParts extends ObjectHostParts {
   readonly log: Log
 }
 
@@ -109,7 +106,11 @@ export function addRackRoutes(app: FastifyInstance, parts: RackParts): void {
     },
     async ({ params: { rack }, query: { lost = 'false' } }) => {
       if (lost === 'true') return { removed: rack, terminated: await removeLost(parts, rack) }
-      await state.update((tx) => withoutRack(tx, state, rack))
+      const hosts = (await state.fresh()).withPrefix('host', `${rack}/`)
+      const names = hosts.map(({ host }) => host)
+      await withoutObjects(parts, rack, names, () =>
+        state.update((tx) => withoutRack(tx, state, rack)),
+      )
       return { removed: rack, terminated: [] }
     },
   )

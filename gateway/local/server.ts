@@ -21,7 +21,7 @@ import { addObjectRoutes } from './objects.ts'
 import { addOpenApiRoute } from './openapi.ts'
 import { addPoolRoutes } from './pools.ts'
 import { addQuotaRoutes } from './quotas.ts'
-import { addRackRoutes } from './racks.ts'
+import { addRackRoutes, type RackParts } from './racks.ts'
 import { schemaError, statusOf } from './refusals.ts'
 import { addStatusRoute, type StatusParts } from './status.ts'
 import { addTokenRoutes, type TokenParts } from './tokens.ts'
@@ -37,7 +37,9 @@ export interface LocalParts
   readonly blobsDir: string
   readonly objectReport: () => Promise<ObjectReport>
   /** Stores that a bucket's bytes can be in. */
-  readonly objectStores: readonly string[]
+  readonly objectStores: () => readonly string[]
+  /** The id of a bucket with bytes on a disk of a rack; null when there are none. */
+  readonly bucketOn: RackParts['bucketOn']
   /** Absent: nothing is written down. */
   readonly audit?: OperatorAudit
 }

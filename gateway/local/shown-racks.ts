@@ -36,6 +36,14 @@ const OWN = {
   instances: integer({ description: 'Those that are not terminated' }),
   connected: flag('Its session, or that of a node with its CC, is open'),
 }
+const DISK = object({
+  id: text({ description: 'With which the names of its blobs begin; empty: never seen' }),
+  dir: text({ maxLength: MAX_TEXT }),
+  state: oneOf('ok', 'full', 'failing', 'away'),
+  sizeBytes: integer({ minimum: 0, description: 'Of the file system' }),
+  roomBytes: integer({ minimum: 0, description: 'What objects may still take; rounded' }),
+})
+
 /** What it reported last; absent until it has reported anything. */
 const REPORTED = {
   agentVersion: text({ maxLength: MAX_TEXT }),
@@ -49,6 +57,7 @@ const REPORTED = {
   wireguardEndpoints: list(text({ maxLength: MAX_TEXT })),
   trouble: text({ maxLength: MAX_TEXT, description: 'What it lacks; empty when nothing' }),
   draining: flag('The host itself says that it is about to leave'),
+  disks: list(DISK, { description: 'Where it keeps bytes of objects; absent without the role sc' }),
 }
 
 export const HOST = named('Host', object(OWN, REPORTED))

@@ -1,8 +1,7 @@
 // All of S3 in a gateway that runs: the storage of objects, the operations over it, and what tells
 // of them.
 
-import type { Clock, RandomHex } from '../../common/clock.ts'
-import type { Log } from '../../common/log.ts'
+import type { RandomHex } from '../../common/clock.ts'
 import { filesOf, type GatewayConfig } from '../files.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Sealer } from '../secrets.ts'
@@ -13,26 +12,28 @@ import type { ObjectMetrics } from './keeping/keeper.ts'
 import { keepAccessLogs } from './logging/delivery.ts'
 import { sealingFor } from './objects/encryption.ts'
 import type { ObjectParts } from './objects/parts.ts'
+import { type LanesParts, RackLanes } from './racks/lanes.ts'
+import { rackStores } from './racks/store.ts'
 import { type ObjectStorage, openObjectStorage, storeWishes } from './storage.ts'
 import type { S3Service } from './wire/running.ts'
 
 /** Keys of their records. */
 const BUCKETS = 'bucket/'
 
-export interface OpenParts {
+export interface OpenParts extends Omit<LanesParts, 'state'> {
   readonly state: State
   readonly sealer: Sealer
   readonly region: string
-  readonly clock: Clock
   readonly randomHex: RandomHex
   readonly chance: () => number
-  readonly log: Log
   readonly metrics: Metrics
 }
 
 export interface RunningS3 {
   readonly service: S3Service
   readonly storage: ObjectStorage
+  /** Where racks bring the streams to their disks. */
+  readonly lanes: RackLanes
   /** Where objects are, for what reads them without a call of S3. */
   readonly where: Pick<ObjectParts, 'index' | 'blobsFor' | 'storeOf' | 'sealing' | 'takeRoom'>
   /** When nobody calls the service any more. */
@@ -42,10 +43,12 @@ export interface RunningS3 {
 /** Throws as openObjectStorage. */
 export async function openS3(config: GatewayConfig, parts: OpenParts): Promise<RunningS3> {
   const { state, sealer, randomHex, metrics } = parts
+  const lanes = new RackLanes(parts)
   const setUsage: ObjectMetrics['setUsage'] = (usage) =>
     metrics.setBucketUsage(state.view().all('bucket'), usage)
   const storage = await openObjectStorage(config, {
     ...{ ...parts, metrics: { ...metrics, setUsage } },
+    racks: rackStores({ ...parts, lanes }),
     openTarget: (record) => openTarget(sealer, record),
     wishes: () => storeWishes(state.view()),
   })
@@ -56,6 +59,7 @@ export async function openS3(config: GatewayConfig, parts: OpenParts): Promise<R
       if (value === null) metrics.forgetBucket(key.slice(BUCKETS.length))
     }
   })
+  lanes.onArrival(() => storage.keeper.bucketsChanged())
   const { index, blobsFor, storeOf, takeRoom } = storage
   const sealing = sealingFor(config, sealer, randomHex)
   const where = { index, blobsFor, storeOf, takeRoom, sealing }
@@ -77,11 +81,12 @@ export async function openS3(config: GatewayConfig, parts: OpenParts): Promise<R
         accessLogs.served(bucket, call)
       },
     },
-    ...{ storage, where },
+    ...{ storage, lanes, where },
     close: async () => {
       await accessLogs.stop()
       unwatch()
       await storage.close()
+      lanes.close()
     },
   }
 }

@@ -14,14 +14,17 @@ import { openStore } from '../store/open.ts'
 import type { State, View } from '../store/state.ts'
 import { openEngine } from './blobs/engine.ts'
 import { parseEngineUrl } from './blobs/engine-client.ts'
+import { type MoreStores, storesWith } from './blobs/stores.ts'
 import { deliverEvents, type EventMetrics, type Events } from './events/delivery.ts'
 import type { EventTarget } from './events/targets.ts'
 import { createObjectIndex } from './index/object-index.ts'
 import type { ObjectIndex } from './index/objects.ts'
+import { bucketWith } from './keeping/held.ts'
 import { type Keeper, keepObjects, type ObjectMetrics } from './keeping/keeper.ts'
 import type { LifecycleParts } from './keeping/lifecycle.ts'
 import { keepQuotas } from './quotas/keeper.ts'
 import type { TakeRoom } from './quotas/tally.ts'
+import { rackStore } from './racks/store.ts'
 
 /** The name of the local disks in references to blobs. Never changes. */
 const LOCAL = 'local'
@@ -41,6 +44,8 @@ export interface StorageParts {
   readonly openTarget: (target: EventTargetRecord) => EventTarget
   /** Which buckets, by id, are to have their bytes in which store. */
   readonly wishes: () => ReadonlyMap<string, string>
+  /** Stores in racks. */
+  readonly racks: MoreStores
 }
 
 export interface ObjectStorage {
@@ -50,7 +55,9 @@ export interface ObjectStorage {
   /** The store of that name. Throws StoreUnavailable when there is none. */
   readonly storeOf: (name: string) => BlobStore
   /** Of the stores that there are. */
-  readonly names: readonly string[]
+  readonly names: () => readonly string[]
+  /** The id of a bucket with bytes on a disk of a rack; null when there are none. */
+  readonly bucketOn: (rack: string, disk: string) => Promise<string | null>
   readonly keeper: Keeper
   readonly events: Events
   readonly takeRoom: TakeRoom
@@ -75,10 +82,11 @@ export async function openObjectStorage(
     const { objects, objectDisks: known } = filesOf(config.stateDir)
     const dirs = config.objectDirs.length === 0 ? [objects] : config.objectDirs
     const local = await openLocalBlobs({ name: LOCAL, dirs, known, clock, randomHex, log })
-    const blobs = new Map<string, BlobStore>([[LOCAL, local]])
+    const own = new Map<string, BlobStore>([[LOCAL, local]])
     const isDistributed = config.objectEngine !== ''
     const engine = isDistributed ? openEngineAt(config.objectEngine, parts) : null
-    if (engine !== null) blobs.set(ENGINE, engine)
+    if (engine !== null) own.set(ENGINE, engine)
+    const blobs = storesWith(own, parts.racks)
     const events = deliverEvents({ ...parts, store, open: parts.openTarget })
     const { outbox } = events
     const quotas = keepQuotas({ ...parts, store })
@@ -95,7 +103,8 @@ export async function openObjectStorage(
       index,
       blobsFor: (bucket) => storeOf(bucket.store ?? (isDistributed ? ENGINE : LOCAL)),
       storeOf,
-      names: [...blobs.keys()],
+      names: () => [...blobs.keys()],
+      bucketOn: (rack, disk) => bucketWith(store, rackStore(rack), disk),
       keeper,
       events,
       takeRoom: take,

@@ -2,7 +2,6 @@
 // here or at another gateway. Then that one is dialled, and passes the frames on.
 
 import { create } from '@bufbuild/protobuf'
-import * as grpc from '@grpc/grpc-js'
 import type { Clock, RandomHex } from '../../common/clock.ts'
 import { type Code, codeOf, MalleeError } from '../../common/errors.ts'
 import type { Identity } from '../../common/identity.ts'
@@ -12,11 +11,12 @@ import { CommandSchema, OpenSerialSchema } from '../../proto/gen/mallee/v1/sessi
 import { openAtGateway, type SerialDesk } from '../../proto/serial.ts'
 import type { Frames } from '../../proto/serial-frames.ts'
 import { SerialStream } from '../../proto/serial-stream.ts'
-import { dial } from '../../proto/service.ts'
+import { connected, dial } from '../../proto/service.ts'
 import type { OpenSession } from '../../proto/session.ts'
 import { clientCredentials, type TlsIdentity } from '../../proto/tls.ts'
+import { leasesOf } from '../federation/leases.ts'
 import type { Sessions } from '../federation/sessions.ts'
-import type { InstanceRecord, LeaseRecord } from '../store/records.ts'
+import type { InstanceRecord } from '../store/records.ts'
 import type { State } from '../store/state.ts'
 
 /** For the host to have the port and bring the stream, in milliseconds. */
@@ -101,7 +101,7 @@ export function serialLines(parts: SerialLinesParts): SerialLines {
   }
 
   async function openElsewhere(target: Target): Promise<Frames> {
-    const lease = newestLease((await state.fresh()).withPrefix('lease', `${target.rack}/`))
+    const [lease] = leasesOf(await state.fresh(), target.rack)
     if (lease === undefined || lease.gateway === gateway) {
       throw new MalleeError('RackAway', `rack ${target.rack} is not connected`)
     }
@@ -136,21 +136,6 @@ export function serialLines(parts: SerialLinesParts): SerialLines {
   }
 }
 
-/** At once when nobody listens there; gRPC's own waiting tries again until the deadline. */
-function connected(connection: grpc.Client, deadline: number): Promise<void> {
-  const channel = connection.getChannel()
-  return new Promise((resolve, reject) => {
-    const look = (late?: Error): void => {
-      const state = channel.getConnectivityState(true)
-      const isGivenUp = state === grpc.connectivityState.TRANSIENT_FAILURE || late !== undefined
-      if (state === grpc.connectivityState.READY) resolve()
-      else if (!isGivenUp) channel.watchConnectivityState(state, deadline, look)
-      else reject(new MalleeError('Unavailable', 'nobody answers there', { cause: late }))
-    }
-    look()
-  })
-}
-
 type Target = Pick<SerialTarget, 'rack' | 'host' | 'instanceId'>
 
 /** The same frames; what they went over is closed when they are over. */
@@ -166,10 +151,6 @@ function closing(frames: Frames, close: () => void): Frames {
         },
       }),
   }
-}
-
-function newestLease(leases: readonly LeaseRecord[]): LeaseRecord | undefined {
-  return [...leases].sort((a, b) => b.renewedAtMs - a.renewedAtMs)[0]
 }
 
 /** As the host said it. Its code may be one of a newer version. */

@@ -7,6 +7,7 @@ import type { BalancerRecords } from './balancer-records.ts'
 import type { BucketRecords } from './bucket-records.ts'
 import type { CommandRecords } from './command-records.ts'
 import type { ComputeRecords } from './compute-records.ts'
+import type { DiskReport } from './disk-records.ts'
 import type { EventRecords } from './event-records.ts'
 import type { IamRecords } from './iam-records.ts'
 import type { InstanceRecord, MetadataOptions } from './instance-records.ts'
@@ -84,6 +85,8 @@ export interface HostRecord {
   readonly drain?: DrainRecord
   /** The operator said that it never comes back: its instances end, then it goes. */
   readonly lostAtMs?: number
+  /** It is being taken out: no bytes of objects are to come there. */
+  readonly storesNothing?: true
   readonly status: HostReport | null
   /** Since when it is not connected; absent while it is. */
   readonly awaySinceMs?: number
@@ -105,6 +108,8 @@ export interface HostReport {
   readonly trouble: string
   /** The operator takes the host out: place nothing new there. */
   readonly draining: boolean
+  /** Where it keeps bytes of objects; absent without the role sc. */
+  readonly disks?: readonly DiskReport[]
 }
 
 export interface TokenRecord {

@@ -99,7 +99,10 @@ export async function startCloud(end: Ending, options: CloudOptions = {}): Promi
 /** Another gateway of a cloud whose store is shared, as a program: same keys, other ports. */
 export async function startSecondGateway(end: Ending, first: TestCloud): Promise<TestCloud> {
   const dir = await mkdtemp(join(tmpdir(), 'mallee-cloud-'))
-  const config = await makeConfig(dir, { store: first.config.store })
+  // Both need the same disks, as all gateways of a store.
+  const objectDirs = [filesOf(first.config.stateDir).objects]
+  const { store } = first.config
+  const config = await makeConfig(dir, { store, settings: { objectDirs } })
   const [from, to] = [filesOf(first.config.stateDir), filesOf(config.stateDir)]
   await mkdir(config.stateDir)
   for (const name of ['caCertificate', 'caKey', 'masterKey'] as const) {

@@ -2,7 +2,7 @@
 // there is nothing in them.
 
 import type { RandomHex } from '../../../common/clock.ts'
-import { type Code, codeOf } from '../../../common/errors.ts'
+import { type Code, codeOf, MalleeError } from '../../../common/errors.ts'
 import { quotaOf } from '../../ec2/quotas.ts'
 import type { BucketRecord } from '../../store/bucket-records.ts'
 import { newBucketAcl } from '../acl/asked.ts'
@@ -10,6 +10,7 @@ import type { S3Call, S3Handlers, S3Inputs } from '../wire/call.ts'
 import { notImplemented, S3Error } from '../wire/error.ts'
 import { invalidArgument } from '../wire/values.ts'
 import { type BucketParts, bucketNow, bucketOf, canonicalId } from './bucket.ts'
+import { locationShown, placeOf } from './location.ts'
 import { ALL_BLOCKED } from './public-access.ts'
 import { checkTags } from './tagging.ts'
 
@@ -50,6 +51,10 @@ export function lifeHandlers(parts: LifeParts): S3Handlers {
       await state.update(async (tx) => {
         const holder = await tx.get('bucket', name)
         if (holder !== null) throw alreadyThere(holder, account)
+        // Whoever takes the rack out of the cloud meanwhile writes it: the two conflict.
+        if (record.rack !== '' && (await tx.get('rack', record.rack)) === null) {
+          throw new MalleeError('Conflict', `rack ${record.rack} is gone`)
+        }
         await tx.put('bucket', [name], record)
       })
       return { output: { Location: `/${name}`, BucketArn: `arn:aws:s3:::${name}` } }
@@ -75,9 +80,10 @@ export function lifeHandlers(parts: LifeParts): S3Handlers {
     },
 
     async HeadBucket(call) {
-      const { name } = bucketOf(call)
-      const BucketArn = `arn:aws:s3:::${name}`
-      return { output: { BucketArn, BucketRegion: region, AccessPointAlias: false } }
+      const bucket = bucketOf(call)
+      const BucketArn = `arn:aws:s3:::${bucket.name}`
+      const where = { BucketRegion: region, ...locationShown(parts, bucket) }
+      return { output: { BucketArn, ...where, AccessPointAlias: false } }
     },
 
     async GetBucketLocation() {
@@ -120,14 +126,9 @@ export function lifeHandlers(parts: LifeParts): S3Handlers {
   }
 }
 
-function newBucket({ state, region, randomHex }: LifeParts, { input, caller, nowMs }: Create) {
+function newBucket(parts: LifeParts, { input, caller, nowMs }: Create) {
   const { Bucket: name = '', CreateBucketConfiguration: configuration = {} } = input
   const { LocationConstraint: place, Location, Bucket, Tags } = configuration
-  if (place !== undefined && (place as string) !== '' && (place as string) !== region) {
-    const message = 'The specified location-constraint is not valid'
-    const fields = { LocationConstraint: place }
-    throw new S3Error('InvalidLocationConstraint', message, 400, fields)
-  }
   if (Location !== undefined || Bucket !== undefined) throw notImplemented('directory buckets')
   const hasLocks = input.ObjectLockEnabledForBucket === true
   const { BucketNamespace: namespace = 'global' } = input
@@ -140,9 +141,9 @@ function newBucket({ state, region, randomHex }: LifeParts, { input, caller, now
     publicAccess: ALL_BLOCKED,
     ...(ownership !== undefined && { ownership }),
   }
-  const acl = newBucketAcl(state.view(), owned, input)
+  const acl = newBucketAcl(parts.state.view(), owned, input)
   const record: BucketRecord = {
-    ...{ name, id: randomHex(ID_BYTES), rack: '', ...owned },
+    ...{ name, id: parts.randomHex(ID_BYTES), ...placeOf(parts, place ?? ''), ...owned },
     ...{ createdAtMs: nowMs, versioning: hasLocks ? 'enabled' : 'off' },
     ...(acl !== undefined && { acl }),
     ...(hasLocks && { objectLock: {} }),

@@ -1,10 +1,11 @@
 // Works off the garbage that the index notes: first the bytes, then the rows that speak of them. A
 // crash in between leaves the rows, and the next pass finds no bytes where they say.
 
-import type { BlobRef, BlobStore } from '../../../common/blobs/blobs.ts'
+import type { BlobRef } from '../../../common/blobs/blobs.ts'
 import type { Clock } from '../../../common/clock.ts'
 import { MalleeError } from '../../../common/errors.ts'
 import type { Entry, Op, Store } from '../../store/store.ts'
+import type { BlobStores } from '../blobs/stores.ts'
 import type { Garbage } from '../index/garbage.ts'
 import { blobKey, dueMsOf, GARBAGE, manifestPrefix, partPrefix } from '../index/keys.ts'
 import type { ObjectPart } from '../index/objects.ts'
@@ -16,7 +17,7 @@ const TOGETHER = 16
 
 export interface GarbageParts {
   readonly store: Store
-  readonly blobs: ReadonlyMap<string, BlobStore>
+  readonly blobs: BlobStores
   readonly clock: Clock
 }
 

@@ -4,10 +4,12 @@
 import type { BlobStore } from '../../../common/blobs/blobs.ts'
 import type { DiskState } from '../../../common/blobs/local.ts'
 import type { Clock, RandomHex } from '../../../common/clock.ts'
-import { MalleeError, messageOf } from '../../../common/errors.ts'
+import { codeOf, MalleeError, messageOf } from '../../../common/errors.ts'
 import type { Log } from '../../../common/log.ts'
 import { Loop } from '../../../common/reconcile.ts'
+import type { DiskReport } from '../../store/disk-records.ts'
 import type { Store } from '../../store/store.ts'
+import type { BlobStores } from '../blobs/stores.ts'
 import { countGarbage, workOffGarbage } from './garbage.ts'
 import {
   type LifecycleMetrics,
@@ -18,7 +20,15 @@ import {
 } from './lifecycle.ts'
 import { moveBucket } from './move.ts'
 import { ORPHAN_AGE_MS, type OrphanParts, type Swept, sweepOrphans } from './orphans.ts'
-import { type Damage, damageOf, INDEX, lastRound, type ScrubRound, scrub } from './scrub.ts'
+import {
+  type Damage,
+  damageOf,
+  INDEX,
+  lastRound,
+  type ScrubParts,
+  type ScrubRound,
+  scrub,
+} from './scrub.ts'
 import { scrubIndex } from './scrub-index.ts'
 import { measureUsage, type Usage } from './usage.ts'
 
@@ -44,11 +54,13 @@ export interface ObjectMetrics extends LifecycleMetrics {
   readonly setGarbage: (entries: number) => void
   readonly setDamaged: (blobs: number) => void
   readonly setDisks: (byState: Readonly<Record<string, number>>) => void
+  /** As racks reported them. */
+  readonly setRackDisks: (all: readonly DiskReport[]) => void
 }
 
 export interface KeeperParts extends OrphanParts, Omit<LifecycleParts, 'metrics'> {
   readonly store: Store
-  readonly blobs: ReadonlyMap<string, BlobStore>
+  readonly blobs: BlobStores
   readonly disks: () => Readonly<Record<string, DiskState>>
   readonly clock: Clock
   readonly randomHex: RandomHex
@@ -85,6 +97,8 @@ export function keepObjects(parts: KeeperParts): Keeper {
   const { signal } = ending
   const settled = new Map<string, string>()
   const ruled = new Map<string, string>()
+  /** Rounds under way, by store: a slow one holds up no other. */
+  const scrubbing = new Map<string, Promise<void>>()
   let usage: ReadonlyMap<string, Usage> | null = null
   const loop = (name: string, everyMs: number, pass: () => Promise<void>): Loop =>
     new Loop({ name, everyMs, pass, clock, chance, log })
@@ -102,16 +116,27 @@ export function keepObjects(parts: KeeperParts): Keeper {
       if (signal.aborted) return
       metrics.setObjects(sumOf(usage))
       metrics.setUsage?.(usage)
-      const all = []
+      const all: Swept[] = []
       for (const one of blobs.values()) {
-        all.push(await sweepOrphans(parts, one, signal))
+        const swept = await sweepOrphans(parts, one, signal).catch(unlessAway)
+        if (swept === null) log.warn('store of blobs not swept, it is away', { store: one.name })
+        else all.push(swept)
         await one.abandon?.(clock.nowMs() - ORPHAN_AGE_MS)
       }
       if (signal.aborted) return
       metrics.setBlobs({ blobs: sum(all, 'blobs'), bytes: sum(all, 'bytes') })
       metrics.orphansRemoved(sum(all, 'orphans'))
     }),
-    loop('object-scrub', SCRUB_LOOK_MS, () => tendScrub(parts, signal)),
+    loop('object-scrub', SCRUB_LOOK_MS, async () => {
+      const rounds = [...blobs.values()].map((one) => [one.name, scrubOf(one)] as const)
+      for (const [name, run] of [...rounds, [INDEX, scrubIndex] as const]) {
+        if (scrubbing.has(name)) continue
+        const round = tendScrub(parts, name, run, signal)
+          .catch((error: unknown) => log.error('scrub failed', { store: name, error }))
+          .finally(() => scrubbing.delete(name))
+        scrubbing.set(name, round)
+      }
+    }),
   ]
   for (const one of loops) one.start()
   return {
@@ -134,6 +159,7 @@ export function keepObjects(parts: KeeperParts): Keeper {
     stop: async () => {
       ending.abort()
       await Promise.all(loops.map((one) => one.stop()))
+      await Promise.all(scrubbing.values())
     },
   }
 }
@@ -145,7 +171,9 @@ async function tendGarbage(parts: KeeperParts): Promise<void> {
   const states: Record<string, number> = {}
   for (const state of Object.values(disks())) states[state] = (states[state] ?? 0) + 1
   metrics.setDisks(states)
-  if (trouble !== null) throw new Error(`garbage stays: ${messageOf(trouble)}`, { cause: trouble })
+  // What is in a rack that is away waits for the next pass like what is not due.
+  if (trouble === null || codeOf(trouble) === 'RackAway') return
+  throw new Error(`garbage stays: ${messageOf(trouble)}`, { cause: trouble })
 }
 
 /** `settled`: where the last pass over a bucket found nothing that was to move. */
@@ -154,42 +182,59 @@ async function tendMoves(
   settled: Map<string, string>,
   signal: AbortSignal,
 ): Promise<void> {
+  let failed: MalleeError | null = null
   for (const [bucket, name] of parts.wishes()) {
-    if (signal.aborted) return
+    if (signal.aborted) break
     if (settled.get(bucket) === name) continue
+    // Or it would be taken for done when it is to go back.
+    settled.delete(bucket)
     const { trouble, ...moved } = await moveBucket(parts, bucket, name, signal)
     if (moved.blobs > 0) parts.log.info('objects moved', { bucket, store: name, ...moved })
     if (trouble !== null) {
       const sentence = `bucket ${bucket} does not get to ${name}: ${messageOf(trouble)}`
-      throw new MalleeError('StoreUnavailable', sentence, { cause: trouble })
+      // A rack that is away is looked for with the next pass, and holds up no other bucket.
+      if (codeOf(trouble) === 'RackAway') parts.log.warn(sentence)
+      else failed ??= new MalleeError('StoreUnavailable', sentence, { cause: trouble })
+      continue
     }
     // What is damaged is tried again with the next sweep.
     if (moved.blobs === 0 && !signal.aborted) settled.set(bucket, name)
   }
+  if (failed !== null) throw failed
 }
 
-async function tendScrub(parts: KeeperParts, signal: AbortSignal): Promise<void> {
-  const { store, blobs, clock, metrics } = parts
+type Scrub = (parts: ScrubParts) => Promise<unknown>
+
+function scrubOf(one: BlobStore): Scrub {
+  return (parts) => scrub(parts, one)
+}
+
+async function tendScrub(
+  parts: KeeperParts,
+  name: string,
+  run: Scrub,
+  signal: AbortSignal,
+): Promise<void> {
+  const { store, clock, metrics } = parts
   const ended = new Error('the gateway stops')
   const pace = async (sizeBytes: number): Promise<void> => {
     await clock.sleep((sizeBytes / SCRUB_BYTES_PER_S) * 1000, signal)
     if (signal.aborted) throw ended
   }
-  const rounds: [name: string, run: () => Promise<unknown>][] = [...blobs.values()].map((one) => [
-    one.name,
-    () => scrub({ ...parts, pace }, one),
-  ])
-  for (const [name, run] of [...rounds, [INDEX, () => scrubIndex({ ...parts, pace })] as const]) {
-    const last = await lastRound(store, name)
-    const isDue = last === null || clock.nowMs() - last.startedAtMs >= SCRUB_EVERY_MS
-    if (last?.endedAtMs !== null && !isDue) continue
-    try {
-      await run()
-    } catch (error) {
+  const last = await lastRound(store, name)
+  const isDue = last === null || clock.nowMs() - last.startedAtMs >= SCRUB_EVERY_MS
+  if (last?.endedAtMs === null || isDue) {
+    await run({ ...parts, pace }).catch((error: unknown) => {
       if (error !== ended) throw error
-    }
+    })
   }
-  metrics.setDamaged((await damageIn(parts)).length)
+  if (!signal.aborted) metrics.setDamaged((await damageIn(parts)).length)
+}
+
+/** Null when the store is a rack's that is away. */
+function unlessAway(error: unknown): null {
+  if (codeOf(error) !== 'RackAway') throw error
+  return null
 }
 
 async function damageIn({ store, blobs }: KeeperParts): Promise<readonly Damage[]> {

@@ -16,6 +16,10 @@ export function objectMetrics(registers: Registry[]): ObjectMetrics {
   const garbage = gauge('mallee_object_garbage', 'Entries of garbage that wait')
   const damaged = gauge('mallee_blobs_damaged', 'Blobs that the scrubber found damaged or gone')
   const disks = gauge('mallee_object_disks', 'Disks of objects by state', ['state'])
+  const rackDisks = gauge('mallee_rack_object_disks', "Racks' disks of objects by state", ['state'])
+  const rackBytes = gauge('mallee_rack_object_disk_bytes', 'Their size, and the room left', [
+    'what',
+  ])
   const orphans = new Counter({
     name: 'mallee_orphaned_blobs_total',
     help: "Blobs that were nobody's and were removed",
@@ -47,6 +51,19 @@ export function objectMetrics(registers: Registry[]): ObjectMetrics {
     orphansRemoved: (count) => orphans.inc(count),
     setGarbage: (entries) => garbage.set(entries),
     setDamaged: (count) => damaged.set(count),
+    setRackDisks: (all) => {
+      for (const state of DISK_STATES) {
+        rackDisks.set({ state }, all.filter((one) => one.state === state).length)
+      }
+      rackBytes.set(
+        { what: 'size' },
+        all.reduce((sum, one) => sum + one.sizeBytes, 0),
+      )
+      rackBytes.set(
+        { what: 'room' },
+        all.reduce((sum, one) => sum + one.roomBytes, 0),
+      )
+    },
     setDisks: (byState) => {
       for (const state of DISK_STATES) disks.set({ state }, byState[state] ?? 0)
     },

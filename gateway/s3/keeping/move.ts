@@ -3,18 +3,22 @@
 
 import type { BlobRef, BlobStore } from '../../../common/blobs/blobs.ts'
 import type { Clock, RandomHex } from '../../../common/clock.ts'
-import { codeOf, MalleeError } from '../../../common/errors.ts'
+import { type Code, codeOf, MalleeError } from '../../../common/errors.ts'
 import type { Log } from '../../../common/log.ts'
 import type { Store } from '../../store/store.ts'
+import type { BlobStores } from '../blobs/stores.ts'
 import { Commits } from '../index/commits.ts'
 import { type Placed, placesOf, relocate } from '../index/relocate.ts'
+import { rackOfStore } from '../racks/store.ts'
 
+/** Another pass may help. */
+const PASSING: ReadonlySet<Code | null> = new Set(['RackAway', 'StoreFull', 'StoreUnavailable'])
 /** Blobs of one object that are copied before the index hears of them. */
 const TOGETHER = 20
 
 export interface MoveParts {
   readonly store: Store
-  readonly blobs: ReadonlyMap<string, BlobStore>
+  readonly blobs: BlobStores
   readonly clock: Clock
   readonly randomHex: RandomHex
   readonly log: Log
@@ -39,9 +43,13 @@ export async function moveBucket(
   const to = parts.blobs.get(name)
   if (to === undefined) throw new MalleeError('StoreUnavailable', `no store is called ${name}`)
   const commits = new Commits(parts)
+  /** Stores that were not reached in this pass. */
+  const away = new Set<string>()
   let [blobs, bytes, failed, trouble] = [0, 0, 0, null as unknown]
   for await (const placed of placesOf(parts.store, bucket)) {
-    const elsewhere = placed.parts.filter(({ blob }) => blob.store !== name)
+    const elsewhere = placed.parts.filter(
+      ({ blob }) => blob.store !== name && !away.has(blob.store),
+    )
     for (let at = 0; at < elsewhere.length && !signal.aborted; at += TOGETHER) {
       const some = elsewhere.slice(at, at + TOGETHER).map(({ blob }) => blob)
       try {
@@ -49,7 +57,13 @@ export async function moveBucket(
         blobs += some.length
       } catch (error) {
         failed += some.length
-        if (['StoreUnavailable', 'StoreFull'].includes(codeOf(error) ?? '')) trouble ??= error
+        if (PASSING.has(codeOf(error))) trouble ??= error
+        if (codeOf(error) === 'RackAway') {
+          // Every other blob there would say the same.
+          for (const { store } of some) away.add(store)
+          if (rackOfStore(name) !== null) return { blobs, bytes, failed, trouble }
+          break
+        }
         const { key } = placed.version
         parts.log.error('object not moved', { bucket, key, store: name, error })
       }

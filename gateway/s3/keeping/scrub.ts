@@ -112,7 +112,7 @@ async function look(
   } catch (error) {
     const code = codeOf(error)
     if (code !== 'DataCorrupt' && code !== 'NotFound' && !isOfMedium(error)) {
-      if (code === 'StoreUnavailable') return false
+      if (code === 'StoreUnavailable' || code === 'RackAway') return false
       throw error
     }
     const row = blobKey(blobs.name, id)

@@ -113,6 +113,17 @@ export async function committed<T>(
 }
 
 /**
+/**
+ * The same bytes once the first of them are there: what cannot be read at all is an error, and not
+ * an answer that breaks off. Throws as BlobStore.read.
+ */
+export async function begun(bytes: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
+  const rest = bytes[Symbol.asyncIterator]()
+  const first = await rest.next()
+  return joined(first.done === true ? [] : [first.value], rest)
+}
+
+/**
  * Bytes of an object, part after part; those that a customer encrypted need the very key. Throws as
  * BlobStore.read, and DataCorrupt for what does not decrypt, before it gives a byte of that.
  */

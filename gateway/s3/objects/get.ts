@@ -4,7 +4,7 @@ import type { ByteRange } from '../../../common/blobs/blobs.ts'
 import type { ObjectVersion, ReadObject } from '../index/objects.ts'
 import type { S3Answer, S3Call, S3Handlers, S3Inputs, S3Outputs } from '../wire/call.ts'
 import { S3Error } from '../wire/error.ts'
-import { bytesOf } from './bytes.ts'
+import { begun, bytesOf } from './bytes.ts'
 import { mayRead, notModifiedHeaders } from './conditions.ts'
 import { keyToRead, shownEncryption } from './encryption.ts'
 import { expirationOf } from './expiration.ts'
@@ -37,7 +37,7 @@ export function getHandlers(parts: ObjectParts): S3Handlers {
   return {
     GetObject: async (call) => {
       const { answer, body } = await read(parts, call)
-      return { ...answer, ...(body !== null && { body }) }
+      return { ...answer, ...(body !== null && { body: await begun(body) }) }
     },
 
     HeadObject: async (call) => (await read(parts, call)).answer,

@@ -1,7 +1,10 @@
 // The errors of S3: a code, a sentence, a status, and what some codes tell beside that.
 
-import { codeOf } from '../../../common/errors.ts'
+import { codeOf, messageOf } from '../../../common/errors.ts'
 import { ApiError } from '../../aws/api-error.ts'
+
+/** When bytes in a rack that is away, or has too much to do, may be asked for again, in seconds. */
+const RACK_RETRY_S = '5'
 
 type Texts = Readonly<Record<string, string>>
 
@@ -53,6 +56,11 @@ export function s3ErrorOf(error: unknown): S3Error {
     // Only locks of objects are in the way of who was let in.
     case 'NotAllowed':
       return objectProtected()
+    case 'RackAway': {
+      // Without a full stop, as all of our sentences.
+      const message = `Please reduce your request rate: ${messageOf(error)}.`
+      return new S3Error('SlowDown', message, 503, {}, { 'retry-after': RACK_RETRY_S })
+    }
     default: {
       const message = 'We encountered an internal error. Please try again.'
       return new S3Error('InternalError', message, 500)

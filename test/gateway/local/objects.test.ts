@@ -54,7 +54,7 @@ test('buckets are shown with what they hold, and damaged objects with their buck
   const report = (await call('GET', '/v1/object-storage')).body
   const { after: _, ...told } = round
   assert.deepEqual(report, {
-    ...{ disks: REPORT.disks, garbage: 4, scrubs: { local: told } },
+    ...{ disks: REPORT.disks, rackDisks: [], garbage: 4, scrubs: { local: told } },
     lifecycles: [{ bucket: 'photos', ...lifecycle }],
     damage: [
       { ...damage, bucket: 'photos', key: 'a' },

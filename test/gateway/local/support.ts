@@ -37,7 +37,8 @@ export function localParts(cloud: Cloud, more: Partial<LocalParts> = {}): LocalP
     ...{ blobsDir: '/nonexistent', caDigest: DIGEST },
     sealer: { seal: notNeeded, open: notNeeded, derive: notNeeded },
     ...{ certificateEnds: () => ({ ca: 0, gateway: 0 }), log: silentLog },
-    ...{ objectReport: async () => NO_OBJECTS, objectStores: ['local', 'engine'] },
+    ...{ objectReport: async () => NO_OBJECTS, objectStores: () => ['local', 'engine'] },
+    bucketOn: async () => null,
     targetState: async () => ({ pending: 0, trouble: null }),
     ...more,
   }

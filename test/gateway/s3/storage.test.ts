@@ -40,6 +40,7 @@ function parts(errors: unknown[] = []) {
     ...{ clock: systemClock, randomHex, chance, log, metrics, wishes: () => new Map() },
     ...{ state: { view: () => NOTHING, fresh: async () => NOTHING, onChange: () => NEVER } },
     openTarget: unwanted,
+    racks: { names: () => [], open: () => null },
   }
 }
 

@@ -175,6 +175,13 @@ export declare type HostStatus = Message<"mallee.v1.HostStatus"> & {
    * @generated from field: bool draining = 17;
    */
   draining: boolean;
+
+  /**
+   * With the role sc: where it keeps bytes of objects.
+   *
+   * @generated from field: repeated mallee.v1.StorageDisk disks = 18;
+   */
+  disks: StorageDisk[];
 };
 
 /**
@@ -182,6 +189,46 @@ export declare type HostStatus = Message<"mallee.v1.HostStatus"> & {
  * Use `create(HostStatusSchema)` to create a new message.
  */
 export declare const HostStatusSchema: GenMessage<HostStatus>;
+
+/**
+ * @generated from message mallee.v1.StorageDisk
+ */
+export declare type StorageDisk = Message<"mallee.v1.StorageDisk"> & {
+  /**
+   * Eight hex digits, with which the ids of its blobs begin; empty when it was never seen.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string directory = 2;
+   */
+  directory: string;
+
+  /**
+   * @generated from field: mallee.v1.DiskState state = 3;
+   */
+  state: DiskState;
+
+  /**
+   * Of the file system, and what blobs may still take. Rounded, as every change is a report.
+   *
+   * @generated from field: uint64 size_bytes = 4;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * @generated from field: uint64 room_bytes = 5;
+   */
+  roomBytes: bigint;
+};
+
+/**
+ * Describes the message mallee.v1.StorageDisk.
+ * Use `create(StorageDiskSchema)` to create a new message.
+ */
+export declare const StorageDiskSchema: GenMessage<StorageDisk>;
 
 /**
  * @generated from message mallee.v1.InstanceStatus
@@ -341,6 +388,41 @@ export declare type ImagesStatus = Message<"mallee.v1.ImagesStatus"> & {
  * Use `create(ImagesStatusSchema)` to create a new message.
  */
 export declare const ImagesStatusSchema: GenMessage<ImagesStatus>;
+
+/**
+ * @generated from enum mallee.v1.DiskState
+ */
+export enum DiskState {
+  /**
+   * @generated from enum value: DISK_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: DISK_STATE_OK = 1;
+   */
+  OK = 1,
+
+  /**
+   * @generated from enum value: DISK_STATE_FULL = 2;
+   */
+  FULL = 2,
+
+  /**
+   * @generated from enum value: DISK_STATE_FAILING = 3;
+   */
+  FAILING = 3,
+
+  /**
+   * @generated from enum value: DISK_STATE_AWAY = 4;
+   */
+  AWAY = 4,
+}
+
+/**
+ * Describes the enum mallee.v1.DiskState.
+ */
+export declare const DiskStateSchema: GenEnum<DiskState>;
 
 /**
  * @generated from enum mallee.v1.InstanceState
