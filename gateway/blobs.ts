@@ -7,12 +7,12 @@ import { join } from 'node:path'
 import { type ChunkList, ChunkListMaker } from '../common/chunk-list.ts'
 import { isThere, syncFolder, writeDurably } from '../common/durable-file.ts'
 import { MalleeError } from '../common/errors.ts'
+import { diskFormatOf } from './disk-formats.ts'
 import type { BlobRecord } from './store/records.ts'
 
 /** Larger files are refused, in bytes. */
 export const MAX_BLOB_BYTES = 256 * 2 ** 30
 const HEAD_BYTES = 104
-const QCOW2_MAGIC = 'QFI\xfb'
 const READ_BYTES = 256 << 10
 const PARTIAL = '.partial'
 
@@ -198,7 +198,7 @@ function formatOf(
   head: Buffer,
   sizeBytes: number,
 ): { format: 'raw' | 'qcow2'; virtualSizeBytes: number } {
-  if (head.toString('latin1', 0, 4) !== QCOW2_MAGIC) {
+  if (diskFormatOf(head) === 'raw') {
     if (sizeBytes % 512 !== 0) {
       throw new MalleeError(
         'BadArgument',

@@ -27,6 +27,7 @@ import { askHost, serveCommands } from './control/commands.ts'
 import { departHost } from './control/departure.ts'
 import type { OpenRole } from './control/desired-metadata.ts'
 import { startHousekeeping } from './control/housekeeping.ts'
+import { startImports } from './control/imports.ts'
 import { openCredentials } from './control/role-credentials.ts'
 import { startScaling } from './control/scaling.ts'
 import { upgradeRecords } from './control/upgrade.ts'
@@ -47,7 +48,7 @@ import { openIdentitySigner } from './identity-signer.ts'
 import { startLocalServer } from './local/server.ts'
 import { createMetrics } from './metrics.ts'
 import { measured, watchGauges } from './observe.ts'
-import { takeObjects } from './s3/image-objects.ts'
+import { findObjects, takeObjects, takeSources } from './s3/image-objects.ts'
 import { openS3 } from './s3/open.ts'
 import { openSealer, type Sealer } from './secrets.ts'
 import { serialConsoles } from './serial/consoles.ts'
@@ -215,6 +216,9 @@ async function openGateway(
     startedAtMs: clock.nowMs(),
   })
   onStop(() => scaling.stop())
+  const objects = { ...our, ...s3.where, guard: s3.service.guard, clock, blobsDir }
+  const imports = startImports({ ...our, clock, chance, log, takeSource: takeSources(objects) })
+  onStop(() => imports.stop())
   onStop(watchGauges({ state, sessions, metrics, clock, certificateEnds: certificate.ends }))
   const { auditFileBytes: maxBytes, auditFiles: files, apiRateFactor: factor } = config
   const file = new AuditFile({ path: filesOf(stateDir).audit, maxBytes, files, log, metrics })
@@ -242,7 +246,8 @@ async function openGateway(
     ...door,
     ...serviceHandlers({
       ...{ ...our, sealer },
-      takeObject: takeObjects({ ...our, ...s3.where, guard: s3.service.guard, clock, blobsDir }),
+      takeObject: takeObjects(objects),
+      findObject: findObjects(objects),
       consoleOutput: (id, rack, host) =>
         askHost({ state, sessions, clock, randomHex }, 'console-output', { id, rack, host }),
       askGuest: (kind, instance) => askHost({ state, sessions, clock, randomHex }, kind, instance),

@@ -30,9 +30,10 @@ export const DEVIATIONS: { readonly [K in keyof Ec2Handlers]: string } = {
   EnableSerialConsoleAccess: 'the console is a WebSocket of the gateway, not SSH',
   EnableImageDeprecation: 'a deprecated image is found by its owner unasked',
   GetConsoleOutput: 'as of now, always',
+  ImportImage: 'of one disk, raw or qcow2, which is not converted; `RoleName` has no effect',
   ModifyImageAttribute: 'organizations are refused',
   ModifyInstanceEventStartTime: 'no event has a deadline, so none can be moved',
-  RegisterImage: 'of a file that `mallee image import` brought in',
+  RegisterImage: 'of an object, or of a file that `mallee image import` brought in',
   RunInstances: 'without a zone, instances of one request may go to several',
   TerminateInstances: 'a host that left the cloud ends its instances at once',
 }

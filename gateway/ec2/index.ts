@@ -23,6 +23,8 @@ import { groupRuleQueryHandlers } from './group-rule-queries.ts'
 import { type AskGuest, guestHandlers, noGuest } from './guest-actions.ts'
 import { imageAttributeHandlers } from './image-attributes.ts'
 import { imageHandlers } from './images.ts'
+import { type FindObject, importImageHandler } from './import-image.ts'
+import { importTaskHandlers } from './import-tasks.ts'
 import { insightsAnalysisHandlers } from './insights-analyses.ts'
 import { insightsPathHandlers } from './insights-paths.ts'
 import { type ConsoleOutput, instanceActionHandlers } from './instance-actions.ts'
@@ -77,6 +79,7 @@ export interface Ec2Parts {
   readonly consoleOutput: ConsoleOutput
   /** Absent: there are no objects. */
   readonly takeObject?: TakeObject
+  readonly findObject?: FindObject
   /** Absent: no guest can be asked. */
   readonly askGuest?: AskGuest
 }
@@ -89,6 +92,7 @@ export function ec2Handlers({
   consoleOutput,
   askGuest = noGuest,
   takeObject = async () => null,
+  findObject = async () => null,
 }: Ec2Parts): Ec2Handlers {
   return {
     ...zoneHandlers({ state, region, endpoint }),
@@ -100,6 +104,8 @@ export function ec2Handlers({
     ...copyImageHandler({ state, randomHex, region }),
     ...imageHandlers({ state }),
     ...registerImageHandler({ state, randomHex, takeObject }),
+    ...importImageHandler({ state, randomHex, findObject }),
+    ...importTaskHandlers({ state }),
     ...insightsAnalysisHandlers({ state, randomHex, region }),
     ...insightsPathHandlers({ state, randomHex, region }),
     ...ipamHandlers({ state, region }),

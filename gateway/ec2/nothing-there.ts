@@ -103,12 +103,6 @@ export const NOTHING_THERE = {
     ],
     tagged: true,
   },
-  DescribeImportImageTasks: {
-    list: 'ImportImageTasks',
-    ids: ['ImportTaskIds', 'InvalidConversionTaskId'],
-    filters: ['task-state'],
-    tagged: true,
-  },
   DescribeImportSnapshotTasks: {
     list: 'ImportSnapshotTasks',
     ids: ['ImportTaskIds', 'InvalidConversionTaskId'],

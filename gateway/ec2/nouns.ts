@@ -22,6 +22,7 @@ export type OwnedKind =
   | 'placement-group'
   | 'insights-path'
   | 'insights-analysis'
+  | 'import-task'
 
 /** What tags may be on, also what is a part of a record or has two owners. */
 export type TaggedKind = OwnedKind | 'security-group-rule' | 'peering'
@@ -166,5 +167,12 @@ export const NOUNS: Readonly<Record<TaggedKind, Noun>> = {
     'network insights analysis ID',
     'network-insights-analysis',
     'InvalidNetworkInsightsAnalysisId.NotFound',
+  ),
+  'import-task': noun(
+    'import-ami',
+    'import task ID',
+    'import-image-task',
+    'InvalidConversionTaskId',
+    'InvalidConversionTaskId.Malformed',
   ),
 }

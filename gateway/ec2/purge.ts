@@ -1,5 +1,6 @@
 // What fades after a while: instances that were terminated an hour ago, client tokens of yesterday,
-// deleted fleets, deregistered images that nothing runs from, private addresses that have rested,
+// deleted fleets, deregistered images that nothing runs from, imports that ended, private addresses
+// that have rested,
 // tags of rules that are in no security group any more, announcements of removals that nobody
 // finished.
 
@@ -8,6 +9,7 @@ import type { ImageRecord, InstanceRecord } from '../store/records.ts'
 import type { State, View } from '../store/state.ts'
 import { forgetToken, TOKEN_MS } from './client-tokens.ts'
 import { resourceTypeOf } from './ids.ts'
+import { isOldImport } from './import-tasks.ts'
 import { isFree } from './private-addresses.ts'
 import { releaseInterfaces } from './release.ts'
 
@@ -67,6 +69,14 @@ export async function purgeTerminated(state: State, nowMs: number): Promise<void
   for (const batch of batches(removals)) {
     await state.update(async (tx) => {
       for (const { kind, id } of batch) await tx.delete('removal', kind, id)
+    })
+  }
+  for (const batch of batches(view.all('import-task').filter((one) => isOldImport(one, nowMs)))) {
+    await state.update(async (tx) => {
+      for (const { id } of batch) {
+        await tx.delete('import-task', id)
+        await tx.delete('tags', id)
+      }
     })
   }
   for (const batch of batches(images)) {

@@ -26,6 +26,7 @@ const PATHS: Readonly<Record<string, readonly string[]>> = {
   'network-acl': ['NetworkAclId', 'NetworkAclIds'],
   'network-insights-path': ['NetworkInsightsPathId', 'NetworkInsightsPathIds'],
   'network-insights-analysis': ['NetworkInsightsAnalysisId', 'NetworkInsightsAnalysisIds'],
+  'import-image-task': ['ImportTaskId', 'ImportTaskIds'],
   'launch-template': [
     ...['LaunchTemplateId', 'LaunchTemplate.LaunchTemplateId'],
     'LaunchTemplateConfigs.LaunchTemplateSpecification.LaunchTemplateId',

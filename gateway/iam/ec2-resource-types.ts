@@ -57,8 +57,12 @@ const TABLE = `
     EnableFastLaunch
   image* snapshot:
     RegisterImage
+  image* import-image-task* snapshot:
+    ImportImage
   image* snapshot*:
     CopyImage
+  import-image-task:
+    CancelImportTask
   instance:
     DisableApplicationStatusCheckSuppression EnableApplicationStatusCheckSuppression
   instance internet-gateway network-insights-path* network-interface vpc-peering-connection:

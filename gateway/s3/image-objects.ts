@@ -2,14 +2,18 @@
 // could use.
 
 import type { Clock, RandomHex } from '../../common/clock.ts'
-import { codeOf } from '../../common/errors.ts'
+import { codeOf, MalleeError } from '../../common/errors.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { CallContext } from '../aws/handlers.ts'
 import { type TakenBlob, takeBlob } from '../blobs.ts'
+import { diskFormatOf, FORMAT_BYTES, foreignFormatOf } from '../disk-formats.ts'
+import { keepImageFile } from '../ec2/image-files.ts'
+import type { FindObject, ReasonedRefusal } from '../ec2/import-image.ts'
 import type { TakeObject } from '../ec2/register-image.ts'
-import type { BlobRecord } from '../store/records.ts'
+import type { ImageSource } from '../store/image-records.ts'
 import type { State } from '../store/state.ts'
 import type { Guard } from './buckets/access.ts'
+import type { ReadObject } from './index/objects.ts'
 import { bytesOf } from './objects/bytes.ts'
 import type { ObjectParts } from './objects/parts.ts'
 
@@ -23,31 +27,68 @@ export interface ImageObjectParts extends Pick<ObjectParts, 'index' | 'storeOf' 
   readonly blobsDir: string
 }
 
+interface TakeOptions {
+  /** What it must be; absent: whatever it is. */
+  readonly format?: 'raw' | 'qcow2'
+  /** Called with the share of the bytes that is there; they wait for it, and end if it throws. */
+  readonly progress?: (share: number) => Promise<void>
+}
+
+/**
+ * Makes an image file of an object's very version. Throws BadArgument for what no guest can boot
+ * from and for a version that is gone, StoreFull when the disk is, and what `progress` throws.
+ */
+export type TakeSource = (source: ImageSource, options?: TakeOptions) => Promise<TakenBlob>
+
 const LOCATION = /^(?:s3:\/\/)?([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/(.+)$/s
 const UNIQUE_BYTES = 8
 
-export function takeObjects(parts: ImageObjectParts): TakeObject {
-  const { state, index, clock, randomHex, blobsDir } = parts
-  return async (context, location, isDry) => {
+export function findObjects(parts: ImageObjectParts): FindObject {
+  const { state, index } = parts
+  return async (context, location, refused) => {
     const [, bucket = '', key = ''] = LOCATION.exec(location) ?? []
     if (bucket === '') return null
-    await mayRead(parts, context, bucket, key)
+    await mayRead(parts, context, { bucket, key }, refused)
     const { id } = (await state.fresh()).get('bucket', bucket) ?? { id: '' }
-    const found = await index.read(id, key, null)
-    if (found === null || found.version.isDeleteMarker) {
-      throw refused(location, 'NoSuchKey: The specified key does not exist.')
+    const version = await index.current(id, key)
+    if (version === null || version.isDeleteMarker) {
+      throw refused('NoSuchKey: The specified key does not exist.')
     }
-    if (found.version.encryption?.by === 'customer') {
-      throw refused(location, 'It is encrypted with a key of its own, which this cloud lacks.')
+    if (version.encryption?.by === 'customer') {
+      throw refused('It is encrypted with a key of its own, which this cloud lacks.')
     }
-    if (isDry) return 'dry'
-    const bytes = bytesOf(parts, found, { start: 0, end: found.version.sizeBytes }, null)
+    const { versionId, etag, sizeBytes } = version
+    return { bucket, bucketId: id, key, versionId, etag, sizeBytes }
+  }
+}
+
+export function takeSources(parts: ImageObjectParts): TakeSource {
+  const { index, clock, randomHex, blobsDir } = parts
+  return async (source, { format, progress = async () => undefined } = {}) => {
+    const { bucket, bucketId, key, versionId, etag } = source
+    const found = await index.read(bucketId, key, versionId)
+    if (found === null || found.version.etag !== etag) {
+      throw new MalleeError('BadArgument', `the object ${bucket}/${key} is gone or another one`)
+    }
+    const bytes = checked(watched(parts, found, progress), format)
     const about = { nowMs: clock.nowMs(), unique: randomHex(UNIQUE_BYTES) }
-    const blob = await takeBlob(blobsDir, location, bytes, about).catch((error: unknown) => {
+    return { ...(await takeBlob(blobsDir, `${bucket}/${key}`, bytes, about)), names: [] }
+  }
+}
+
+export function takeObjects(parts: ImageObjectParts): TakeObject {
+  const [find, take] = [findObjects(parts), takeSources(parts)]
+  return async (context, location, isDry) => {
+    const refused: ReasonedRefusal = (why) =>
+      new ApiError('InvalidManifest', `The object ${location} cannot be an image. ${why}`)
+    const source = await find(context, location, refused)
+    if (source === null) return null
+    if (isDry) return 'dry'
+    const blob = await take(source).catch((error: unknown) => {
       if (codeOf(error) !== 'BadArgument') throw error
-      throw refused(location, (error as Error).message)
+      throw refused((error as Error).message)
     })
-    return await keep(state, { ...blob, names: [] })
+    return await parts.state.update((tx) => keepImageFile(tx, blob))
   }
 }
 
@@ -55,29 +96,59 @@ export function takeObjects(parts: ImageObjectParts): TakeObject {
 async function mayRead(
   { guard, region }: ImageObjectParts,
   { caller, arrival, nowMs }: CallContext,
-  bucket: string,
-  key: string,
+  { bucket, key }: Pick<ImageSource, 'bucket' | 'key'>,
+  refused: ReasonedRefusal,
 ): Promise<void> {
   const from = arrival ?? { sourceIp: '', userAgent: '', secure: false, region, nowMs }
   try {
     await guard({ operation: 'GetObject', bucket, key, input: {}, caller, arrival: from })
   } catch (error) {
     if (!(error instanceof ApiError) || error.status >= 500) throw error
-    throw refused(`${bucket}/${key}`, `${error.code}: ${error.message}`)
+    throw refused(`${error.code}: ${error.message}`)
   }
 }
 
-async function keep(state: State, blob: TakenBlob): Promise<BlobRecord> {
-  return await state.update(async (tx) => {
-    const known = await tx.get('blob', blob.sha256)
-    if (known?.chunkListSha256 !== undefined) return known
-    const { chunkListSha256 } = blob
-    const next = known === null ? blob : { ...known, chunkListSha256 }
-    await tx.put('blob', [blob.sha256], next)
-    return next
-  })
+async function* watched(
+  parts: ImageObjectParts,
+  object: ReadObject,
+  progress: NonNullable<TakeOptions['progress']>,
+): AsyncGenerator<Uint8Array> {
+  const { sizeBytes } = object.version
+  let doneBytes = 0
+  for await (const bytes of bytesOf(parts, object, { start: 0, end: sizeBytes }, null)) {
+    yield bytes
+    doneBytes += bytes.length
+    await progress(doneBytes / sizeBytes)
+  }
 }
 
-function refused(location: string, why: string): ApiError {
-  return new ApiError('InvalidManifest', `The object ${location} cannot be an image. ${why}`)
+/** Looks at the first bytes before it passes on any. */
+async function* checked(
+  bytes: AsyncIterable<Uint8Array>,
+  format: TakeOptions['format'],
+): AsyncGenerator<Uint8Array> {
+  let head: Uint8Array | null = new Uint8Array()
+  for await (const chunk of bytes) {
+    if (head !== null) {
+      head = Buffer.concat([head, chunk])
+      if (head.length < FORMAT_BYTES) continue
+      checkFormat(head, format)
+      yield head
+      head = null
+    } else yield chunk
+  }
+  if (head === null) return
+  checkFormat(head, format)
+  yield head
+}
+
+function checkFormat(head: Uint8Array, wanted: TakeOptions['format']): void {
+  const foreign = foreignFormatOf(head)
+  if (foreign !== null) {
+    const why = `it is a disk of the format ${foreign}: convert it to raw or qcow2 first (qemu-img convert)`
+    throw new MalleeError('BadArgument', why)
+  }
+  const format = diskFormatOf(head)
+  if (wanted === undefined || wanted === format) return
+  throw new MalleeError('BadArgument', `it is a disk of the format ${format}, not ${wanted}`)
 }

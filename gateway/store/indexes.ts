@@ -43,6 +43,7 @@ export const INDEXED = {
   target: ['group', 'instance'],
   'insights-path': ['account'],
   'insights-analysis': ['account', 'path'],
+  'import-task': ['account'],
 } as const satisfies { readonly [K in Kind]?: readonly string[] }
 
 export type IndexedKind = keyof typeof INDEXED

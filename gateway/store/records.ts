@@ -1,7 +1,7 @@
 // Every kind of record in the store: its key and its shape. A record is JSON; keys are
 // `<kind>/<id>`. Times are milliseconds since 1970. Instances: instance-records.ts; tenants'
 // networks: network-records.ts; users and roles: iam-records.ts; groups that scale:
-// scaling-records.ts.
+// scaling-records.ts; imports of images: image-records.ts.
 
 import type { BalancerRecords } from './balancer-records.ts'
 import type { BucketRecords } from './bucket-records.ts'
@@ -10,6 +10,7 @@ import type { ComputeRecords } from './compute-records.ts'
 import type { DiskReport } from './disk-records.ts'
 import type { EventRecords } from './event-records.ts'
 import type { IamRecords } from './iam-records.ts'
+import type { ImageRecords } from './image-records.ts'
 import type { InstanceRecord, MetadataOptions } from './instance-records.ts'
 import type * as network from './network-records.ts'
 import type * as number from './number-records.ts'
@@ -243,6 +244,7 @@ export interface Records
     ComputeRecords,
     EventRecords,
     IamRecords,
+    ImageRecords,
     ScalingRecords {
   cloud: CloudRecord
   rack: RackRecord

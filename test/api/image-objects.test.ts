@@ -3,9 +3,17 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, test } from 'node:test'
-import { DescribeImagesCommand, EC2Client, RegisterImageCommand } from '@aws-sdk/client-ec2'
+import {
+  DescribeImagesCommand,
+  DescribeImportImageTasksCommand,
+  EC2Client,
+  ImportImageCommand,
+  type ImportImageTask,
+  RegisterImageCommand,
+} from '@aws-sdk/client-ec2'
 import { S3 } from '@aws-sdk/client-s3'
 import { callLocal } from '../../gateway/cli/client.ts'
+import { until } from '../../sandbox/until.ts'
 import { lastFirst, startCloud } from '../support/cloud.ts'
 import { addHost, connected } from '../support/simulated-rack.ts'
 import { idsOf, reach, refusal, run } from './support.ts'
@@ -20,6 +28,12 @@ const ec2 = cloud.ec2()
 
 const Bucket = 'images'
 await s3.createBucket({ Bucket })
+
+const other = await callLocal<typeof credentials>(cloud.config.socket, {
+  ...{ method: 'POST', path: '/v1/accounts', body: { name: 'other' } },
+})
+const theirs = new EC2Client({ endpoint, region, credentials: other, maxAttempts: 1 })
+after(() => theirs.destroy())
 
 function register(client: EC2Client, Name: string, ImageLocation: string, DryRun = false) {
   return client.send(new RegisterImageCommand({ Name, ImageLocation, DryRun }))
@@ -46,11 +60,57 @@ test('what is no disk, not there, or not theirs is no image', async () => {
   for (const location of ['images/odd', 'images/nobody', 'nobody/x', 'nobody', 's3://images/odd']) {
     assert.equal(await refusal(register(ec2, 'other', location)), 'InvalidManifest', location)
   }
-  const other = await callLocal<typeof credentials>(cloud.config.socket, {
-    ...{ method: 'POST', path: '/v1/accounts', body: { name: 'other' } },
-  })
-  const theirs = new EC2Client({ endpoint, region, credentials: other, maxAttempts: 1 })
-  after(() => theirs.destroy())
   await assert.rejects(register(theirs, 'theirs', 'images/fine'), /InvalidManifest|AccessDenied/)
   assert.equal(await refusal(register(ec2, 'other', 'images/fine')), 'accepted')
 })
+
+test('an instance runs from an image that the aws CLI imported while the gateway restarted', async () => {
+  const Body = randomBytes(1 << 20)
+  await s3.putObject({ Bucket, Key: 'more.raw', Body })
+  const disk = { Format: 'RAW', UserBucket: { S3Bucket: Bucket, S3Key: 'more.raw' } }
+  const disks = ['--disk-containers', JSON.stringify([disk])]
+  const answer = await cloud.aws(['ec2', 'import-image', '--description', 'mine', ...disks])
+  const { ImportTaskId } = answer as { ImportTaskId: string }
+  await cloud.stop()
+  await cloud.start()
+  const task = await imported(ImportTaskId, 'completed')
+  const { Images } = await ec2.send(new DescribeImagesCommand({ ImageIds: [task.ImageId ?? ''] }))
+  const [image] = Images ?? []
+  assert.deepEqual(
+    [image?.Name, image?.Description, image?.ImageLocation],
+    [ImportTaskId, 'mine', 'images/more.raw'],
+  )
+  await reach(ec2, idsOf(await run(ec2, { ImageId: task.ImageId })), 'running')
+})
+
+test('a task says why an object is no image, and a foreign one begins none', async () => {
+  const begin = async (S3Key: string, Format?: string, by = ec2) => {
+    const disk = { UserBucket: { S3Bucket: Bucket, S3Key }, ...(Format && { Format }) }
+    const { ImportTaskId = '' } = await by.send(new ImportImageCommand({ DiskContainers: [disk] }))
+    return ImportTaskId
+  }
+  await s3.putObject({ Bucket, Key: 'vmdk', Body: Buffer.from(`KDMV${'\0'.repeat(1020)}`) })
+  await s3.putObject({ Bucket, Key: 'short', Body: Buffer.alloc(700) })
+  for (const [key, format, text] of [
+    ['vmdk', undefined, /VMDK: convert it to raw or qcow2/],
+    ['short', 'raw', /multiple of 512 bytes/],
+    ['fine', 'qcow2', /it is a disk of the format raw, not qcow2/],
+  ] as const) {
+    const { StatusMessage } = await imported(await begin(key, format), 'deleted')
+    assert.match(StatusMessage ?? '', /^ClientError: Disk validation failed \[/)
+    assert.match(StatusMessage ?? '', text)
+  }
+  assert.match(await refusal(begin('fine', 'raw', theirs)), /InvalidParameter|AccessDenied/)
+  assert.equal(await refusal(begin('nobody')), 'InvalidParameter')
+})
+
+async function imported(id: string, state: 'completed' | 'deleted'): Promise<ImportImageTask> {
+  let task: ImportImageTask = {}
+  await until(`${id} is ${state}`, async () => {
+    const ask = new DescribeImportImageTasksCommand({ ImportTaskIds: [id] })
+    task = (await ec2.send(ask)).ImportImageTasks?.[0] ?? {}
+    return task.Status === 'completed' || task.Status === 'deleted'
+  })
+  assert.equal(task.Status, state, task.StatusMessage)
+  return task
+}

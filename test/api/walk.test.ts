@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { delimiter, join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { S3 } from '@aws-sdk/client-s3'
 import { MalleeError } from '../../common/errors.ts'
 import { exec } from '../../common/exec.ts'
 import { SERVICES } from '../../gateway/aws/model.ts'
@@ -122,7 +123,9 @@ describe('stock clients', { concurrency: true }, () => {
       t.after(client.end)
       const { account, keys } = await newAccount(`walker-${n}`)
       const { publicKey } = generateKeyPairSync('ed25519')
+      const bucket = await newBucket(`walk-${n}`, keys)
       const names = new Map([
+        ['bucket', bucket],
         ...Object.entries({ account, friend: cloud.init.account, blob: IMAGE_NAME }),
         ...Object.entries({
           net: `${100 + 3 * n}`,
@@ -151,6 +154,17 @@ async function newAccount(name: string): Promise<{ account: string; keys: readon
     },
   )
   return { account: made.account, keys: [made.accessKeyId, made.secretAccessKey] }
+}
+
+/** With an image in it. */
+async function newBucket(Bucket: string, keys: readonly string[]): Promise<string> {
+  const [accessKeyId = '', secretAccessKey = ''] = keys
+  const credentials = { accessKeyId, secretAccessKey }
+  const s3 = new S3({ endpoint, region: 'mallee-1', credentials, forcePathStyle: true })
+  await s3.createBucket({ Bucket })
+  await s3.putObject({ Bucket, Key: 'disk.raw', Body: Buffer.alloc(4_096, Bucket) })
+  s3.destroy()
+  return Bucket
 }
 
 /** A folder without Python; one that is slow to answer is no reason to skip a walk. */

@@ -59,6 +59,25 @@ export const IMAGE_ROWS: readonly Row[] = [
   ],
   ['DeregisterImage', { ImageId: '<copy>' }],
   [
+    'ImportImage',
+    {
+      DiskContainers: [{ Format: 'raw', UserBucket: { S3Bucket: '<bucket>', S3Key: 'disk.raw' } }],
+    },
+    { keep: { importTask: 'ImportTaskId' }, want: { Status: 'active' } },
+  ],
+  [
+    'DescribeImportImageTasks',
+    { ImportTaskIds: ['<importTask>'] },
+    {
+      until: true,
+      want: { 'ImportImageTasks.0.Status': 'completed' },
+      keep: { imported: 'ImportImageTasks.0.ImageId' },
+    },
+  ],
+  ['DescribeImportImageTasks', {}, { want: { 'ImportImageTasks.0.ImageId': '<imported>' } }],
+  ['CancelImportTask', { ImportTaskId: '<importTask>' }, { refused: 'IncorrectState' }],
+  ['DeregisterImage', { ImageId: '<imported>' }],
+  [
     'CreateKeyPair',
     { KeyName: 'walk', KeyType: 'ed25519' },
     { want: { KeyMaterial: '~PRIVATE KEY' }, keep: { key: 'KeyPairId' } },

@@ -32,6 +32,7 @@ const NAMED: Readonly<Record<string, keyof Things>> = {
     AssociationId: 'association',
     KeyPairId: 'key',
     FleetId: 'fleet',
+    ImportTaskId: 'importTask',
     EgressOnlyInternetGatewayId: 'egressOnly',
     NetworkInsightsPathId: 'path',
     NetworkInsightsAnalysisId: 'analysis',
@@ -69,7 +70,7 @@ const LEFT_OUT: readonly RegExp[] = [
 /** Names of members for what nobody can have here, for what is nobody's, and for accounts. */
 const OTHERS = [
   'BundleId CapacityReservationId CarrierGatewayId ClientVpnEndpointId ConversionTaskId',
-  'CustomerGatewayId ExportImageTaskId ExportTaskId FlowLogId HostId ImportTaskId',
+  'CustomerGatewayId ExportImageTaskId ExportTaskId FlowLogId HostId',
   'InstanceConnectEndpointId InstanceEventId InstanceEventWindowId KernelId KmsKeyId',
   'LocalGatewayId RamDiskId RamdiskId ReservedInstancesId SnapshotId SpotInstanceRequestId',
   'TransitGatewayAttachmentId TransitGatewayId TransitGatewayRouteTableId VolumeId VpcEndpointId',
@@ -87,7 +88,7 @@ const QUIET = new Set(['DeleteKeyPair KeyPairId'])
 const NO_RULE = 'InvalidPermission.NotFound'
 
 const NOT_FOUND =
-  /NotFound(?:Exception)?$|^InvalidPlacementGroup\.Unknown$|^NoSuchAssociation$|DoesNotExist$/
+  /(?:NotFound(?:Exception)?|DoesNotExist|PlacementGroup\.Unknown|ConversionTaskId)$|^NoSuchAssoc/
 
 interface Case {
   readonly action: string

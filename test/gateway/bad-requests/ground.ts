@@ -184,10 +184,25 @@ async function start(
     key: id(key.KeyPairId),
     fleet: id(fleet.FleetId),
     placement: id(near.PlacementGroup?.GroupId),
+    importTask: await importTask(world, image),
     natGateway: id(nat.NatGateway?.NatGatewayId),
     policyArn: id(policy.Policy?.Arn),
     roleArn: id(role.Role?.Arn),
   }
+}
+
+/** Of the image's account, under way. */
+async function importTask({ state }: World, image: string): Promise<string> {
+  const account = id(state.view().get('image', image)?.account)
+  const made = image.replace('ami', 'import-ami')
+  const object = { bucket: 'images', bucketId: 'images', key: 'disk', versionId: 'null', etag: 'e' }
+  await state.update((tx) =>
+    tx.put('import-task', [made], {
+      ...{ id: made, account, description: '', source: { ...object, sizeBytes: 512 } },
+      ...{ state: 'active', progress: 0, message: 'pending', failures: 0, createdAtMs: START_MS },
+    }),
+  )
+  return made
 }
 
 /** An internal load balancer with a group behind it, and a group that nothing uses. */

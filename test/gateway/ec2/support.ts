@@ -15,9 +15,7 @@ import type {
   Ec2Inputs,
   Ec2Outputs,
 } from '../../../gateway/aws/handlers.ts'
-import type { AskGuest } from '../../../gateway/ec2/guest-actions.ts'
-import { ec2Handlers } from '../../../gateway/ec2/index.ts'
-import type { ConsoleOutput } from '../../../gateway/ec2/instance-actions.ts'
+import { type Ec2Parts, ec2Handlers } from '../../../gateway/ec2/index.ts'
 import { ensureDefaultNetworks, ensureDefaultSubnets } from '../../../gateway/ec2/networks.ts'
 import { releaseInterfaces, releaseStopped } from '../../../gateway/ec2/release.ts'
 import { hostIndexPool, RACK_INDEX_POOL } from '../../../gateway/pools.ts'
@@ -53,13 +51,12 @@ export type Call = <K extends keyof Ec2Handlers & keyof Ec2Inputs>(
   as?: { account?: string; nowMs?: number; authorized?: Authorized | undefined },
 ) => Promise<Ec2Outputs[K]>
 
-export interface CloudOptions {
+export interface CloudOptions
+  extends Partial<Pick<Ec2Parts, 'askGuest' | 'consoleOutput' | 'findObject'>> {
   readonly racks?: readonly string[]
   /** Of every nc host; there are two in a rack. */
   readonly vcpus?: number
   readonly pools?: readonly string[]
-  readonly consoleOutput?: ConsoleOutput
-  readonly askGuest?: AskGuest
   /** A store of the test's own, opened again at each restart; SQLite when not given. */
   readonly openStore?: (file: string) => Promise<Store>
   readonly clock?: Clock
@@ -94,8 +91,9 @@ export async function openCloud(t: Ending, options: CloudOptions = {}): Promise<
         state: stateNow(),
         randomHex,
         region: REGION,
-        consoleOutput: options.consoleOutput ?? noConsole,
         ...(options.askGuest === undefined ? {} : { askGuest: options.askGuest }),
+        ...(options.findObject === undefined ? {} : { findObject: options.findObject }),
+        consoleOutput: options.consoleOutput ?? noConsole,
       })
       const handler = handlers[action] as
         | ((context: CallContext, input: unknown) => unknown)
