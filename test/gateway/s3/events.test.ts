@@ -215,8 +215,9 @@ describe('a target that takes nothing', () => {
       const { index, counts, events } = ground.gateway()
       ground.hook.status = status
       await index.put(small('a', '1'), TOLD)
-      await until('it was tried', () => counts.failed > 0)
+      await until('it was tried', async () => (await events.stateOf(TARGET)).trouble !== null)
       const { pending, trouble } = await events.stateOf(TARGET)
+      assert.ok(counts.failed > 0)
       assert.equal(pending, 1)
       assert.match(trouble?.message ?? '', status === 0 ? /closed/ : new RegExp(` ${status}`))
       ground.hook.status = 200
