@@ -22,7 +22,22 @@ interface LockAsked {
   readonly ObjectLockLegalHoldStatus?: string | undefined
 }
 
+/** How a request was signed. */
+export interface HowSigned {
+  readonly version: 'SigV2' | 'SigV4'
+  /** `POST`: in a form. */
+  readonly authType: 'AuthHeader' | 'QueryString' | 'POST'
+  /** Since when it is signed, of what others may have been given: forms, and what is in a query. */
+  readonly ageMs: number | null
+  /** What the header says of the body that is signed; null without. */
+  readonly payload: string | null
+}
+
 const DAY_MS = 24 * 60 * 60_000
+const VERSIONS = { SigV2: 'AWS', SigV4: 'AWS4-HMAC-SHA256' } as const
+const AUTH_TYPES = {
+  ...{ AuthHeader: 'REST-HEADER', QueryString: 'REST-QUERY-STRING', POST: 'POST' },
+} as const
 
 /** Operations whose action is not `s3:` and their name. */
 const ACTIONS: Readonly<Record<string, string>> = {
@@ -179,6 +194,20 @@ export function tagKeys(tags: Iterable<readonly [key: string, value: string]>): 
   const keys: Keys = new Map()
   for (const [key, value] of all) keys.set(`s3:requestobjecttag/${key.toLowerCase()}`, [value])
   if (all.length > 0) keys.set('s3:requestobjecttagkeys', [...new Set(all.map(([key]) => key))])
+  return keys
+}
+
+/**
+ * What conditions may ask of a signature (S3 API reference, "Signature Version 4 Authentication
+ * Specific Policy Keys"). The age of version 2 is always 0: it does not say when it was made.
+ */
+export function signatureKeys({ version, authType, ageMs, payload }: HowSigned): Keys {
+  const keys: Keys = new Map([
+    ['s3:signatureversion', [VERSIONS[version]]],
+    ['s3:authtype', [AUTH_TYPES[authType]]],
+  ])
+  if (ageMs !== null) keys.set('s3:signatureage', [String(Math.max(0, ageMs))])
+  if (payload !== null) keys.set('s3:x-amz-content-sha256', [payload])
   return keys
 }
 

@@ -109,6 +109,24 @@ test('boto3 turns logging on, and each request is a line in AWS’s format', asy
   }
 })
 
+test('a line says when only a list of grants let somebody in', async () => {
+  await s3.putBucketOwnershipControls({
+    ...{ Bucket: from },
+    OwnershipControls: { Rules: [{ ObjectOwnership: 'ObjectWriter' }] },
+  })
+  await s3.deletePublicAccessBlock({ Bucket: from })
+  await s3.putObject({ Bucket: from, Key: 'open', Body: 'x', ACL: 'public-read' })
+  await s3.headObject({ Bucket: from, Key: 'open' })
+  assert.equal((await fetch(`${endpoint}/${from}/open`)).status, 200)
+  const isThere = ({ operation, key }: LogFields) =>
+    operation === 'REST.GET.OBJECT' && key === 'open'
+  await until('it is there', async () => (await linesOf('in/')).some(isThere))
+  const lines = (await linesOf('in/')).filter(({ key }) => key === 'open')
+  const told = lines.map(({ operation, acl }) => `${operation} ${acl}`)
+  const expected = ['REST.GET.OBJECT Yes', 'REST.HEAD.OBJECT -', 'REST.PUT.OBJECT -']
+  assert.deepEqual(told.toSorted(), expected)
+})
+
 test('the spool is delivered by the next gateway when this one is killed', async () => {
   for (let n = 0; n < 5; n++) await s3.headBucket({ Bucket: from })
   const before = (await linesOf('in/')).filter(isHead).length

@@ -156,3 +156,68 @@ test('a page of another origin may read the answer to its form', async () => {
     [403, ORIGIN],
   )
 })
+
+const CONDITIONS = `
+import boto3, datetime, json, requests
+from unittest import mock
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+new, old = [boto3.client('s3', endpoint_url='${endpoint}', config=Config(signature_version=version))
+    for version in ('s3v4', 's3')]
+at = {'Bucket': 'signed', 'Key': 'key'}
+new.create_bucket(Bucket='signed')
+new.put_object(**at, Body=b'x')
+def got(url):
+    return requests.get(url).status_code
+def url(client):
+    return client.generate_presigned_url('get_object', Params=at)
+request = AWSRequest(method='GET', url='${endpoint}/signed/key')
+with mock.patch('botocore.auth.datetime') as clock:
+    clock.datetime.utcnow.return_value = datetime.datetime.utcnow() - datetime.timedelta(minutes=20)
+    S3SigV4QueryAuth(boto3.Session().get_credentials(), 's3', '${region}').add_auth(request)
+aged = request.url
+form = new.generate_presigned_post('signed', 'key')
+WAYS = {
+    'header': lambda: got_by(new),
+    'query': lambda: got(url(new)),
+    'aged query': lambda: got(aged),
+    'form': lambda: requests.post(
+        form['url'], data=form['fields'], files={'file': ('f', b'x')}).status_code,
+    'old header': lambda: got_by(old),
+    'old query': lambda: got(url(old)),
+}
+def got_by(client):
+    try:
+        return client.get_object(**at)['ResponseMetadata']['HTTPStatusCode']
+    except client.exceptions.ClientError as error:
+        return error.response['ResponseMetadata']['HTTPStatusCode']
+found = []
+for condition in json.loads('''CONDITIONS_HERE'''):
+    new.put_bucket_policy(Bucket='signed', Policy=json.dumps({
+        'Version': '2012-10-17', 'Statement': [{
+            'Effect': 'Deny', 'Principal': '*', 'Action': ['s3:GetObject', 's3:PutObject'],
+            'Resource': 'arn:aws:s3:::signed/*', 'Condition': condition}]}))
+    found.append([name for name, way in WAYS.items() if way() == 403])
+print(json.dumps(found))
+`
+
+test('policies of buckets see how a request is signed, with what, and how old that is', async () => {
+  const cases: readonly (readonly [condition: object, refused: readonly string[]])[] = [
+    [
+      { StringNotEquals: { 's3:authType': 'REST-HEADER' } },
+      ['query', 'aged query', 'form', 'old query'],
+    ],
+    [{ StringEquals: { 's3:authType': 'POST' } }, ['form']],
+    [{ StringEquals: { 's3:signatureversion': 'AWS' } }, ['old header', 'old query']],
+    [{ NumericGreaterThan: { 's3:signatureAge': '600000' } }, ['aged query']],
+  ]
+  const conditions = JSON.stringify(cases.map(([condition]) => condition))
+  const input = CONDITIONS.replace('CONDITIONS_HERE', conditions)
+  const options = { input, env: clientEnv(cloud), timeoutMs: LONG_MS }
+  const { stdout } = await exec(['/usr/bin/python3', '-'], options)
+  assert.deepEqual(
+    JSON.parse(stdout),
+    cases.map(([, refused]) => refused),
+  )
+})

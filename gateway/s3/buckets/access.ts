@@ -3,6 +3,7 @@
 
 import { ApiError } from '../../aws/api-error.ts'
 import type { Caller } from '../../aws/handlers.ts'
+import type { Keys } from '../../iam/ec2-keys.ts'
 import type { Ask } from '../../iam/ec2-requests.ts'
 import { evaluate, evaluateShared } from '../../iam/evaluate.ts'
 import { type Access, accessOf, asMeant } from '../../iam/principals.ts'
@@ -23,6 +24,10 @@ import { isPublic } from './public-access.ts'
 export interface GuardedCall extends S3Asked {
   readonly caller: Caller | null
   readonly arrival: Arrival
+  /** What conditions may ask of the signature; nothing when absent. */
+  readonly signatureKeys?: Keys
+  /** Is told when a list of grants allowed what no policy did. */
+  readonly onlyByAcl?: () => void
 }
 
 export interface Allowed {
@@ -129,10 +134,11 @@ type Judge = (
   object: ObjectEntry | null | undefined,
 ) => 'allowed' | 'unknown'
 
-function createJudge(view: View, { caller, arrival, operation }: GuardedCall): Judge {
+function createJudge(view: View, call: GuardedCall): Judge {
+  const { caller, arrival, operation, signatureKeys = [] } = call
   let arrived: Context | null = null
   const ofCall = (): Context => {
-    arrived ??= arrivalKeys(arrival)
+    arrived ??= new Map([...arrivalKeys(arrival), ...signatureKeys])
     return arrived
   }
   const who = caller?.account ?? null
@@ -168,7 +174,10 @@ function createJudge(view: View, { caller, arrival, operation }: GuardedCall): J
     const isOthers = acls !== null && isForeign(acls, object ?? null, question)
     if (decision.allowed && !isClosed && !isOthers) return 'allowed'
     const mayAsk = decision.refusal !== 'explicit' && evaluate(policies, request).allowed
-    if (acls !== null && mayAsk && isGranted(acls, object ?? null, question)) return 'allowed'
+    if (acls !== null && mayAsk && isGranted(acls, object ?? null, question)) {
+      call.onlyByAcl?.()
+      return 'allowed'
+    }
     // Strangers are told nothing of what it hangs on.
     if (!isOwn || caller === null || decision.allowed) throw denied()
     const conditions = new Map([...ofCall(), ...ofCaller, ...keys, ...ofBucket])

@@ -5,7 +5,9 @@
 import { hash, type KeyObject, timingSafeEqual } from 'node:crypto'
 import type { Caller } from '../../aws/handlers.ts'
 import { canonicalRequest, type SignedRequest } from '../../http/canonical-request.ts'
-import { ALGORITHM, hmac, type SecretOf, type SigningKeys } from '../../http/sigv4.ts'
+import { ALGORITHM, hmac, type SecretOf, type SigningKeys, timeOf } from '../../http/sigv4.ts'
+import type { Keys } from '../../iam/ec2-keys.ts'
+import { type HowSigned, signatureKeys } from '../../iam/s3-requests.ts'
 import { type Claim, readClaim } from './claim.ts'
 import { S3Error } from './error.ts'
 import { hexOf, identify, signatureMismatch } from './identity.ts'
@@ -34,11 +36,7 @@ export interface ChunkChain {
 }
 
 /** How a request was signed, in the words of access logs. */
-export interface Signature {
-  readonly version: 'SigV2' | 'SigV4'
-  /** `POST`: in a form. */
-  readonly authType: 'AuthHeader' | 'QueryString' | 'POST'
-}
+export type Signature = Pick<HowSigned, 'version' | 'authType'>
 
 export interface Authenticated {
   /** Null: nobody signed. */
@@ -47,6 +45,8 @@ export interface Authenticated {
   readonly signature: Signature | null
   readonly accessKeyId: string
   readonly proof: BodyProof
+  /** What conditions of policies may ask of the signature. */
+  readonly keys: Keys
 }
 
 export interface AuthenticateParts {
@@ -82,7 +82,8 @@ export async function authenticate(
   const claim = readClaim(request, { region, nowMs })
   const payload = payloadOf(request, claim)
   if (claim === null) {
-    return { caller: null, signature: null, accessKeyId: '', proof: proofOf(payload, null) }
+    const proof = proofOf(payload, null)
+    return { caller: null, signature: null, accessKeyId: '', proof, keys: new Map() }
   }
   const { accessKeyId, signature, date, timestamp } = claim
   const scope = `${date}/${claim.region}/${claim.service}/aws4_request`
@@ -102,7 +103,13 @@ export async function authenticate(
   const caller = await identify(secretOf, claim, sent, nowMs)
   const authType = claim.expires === null ? 'AuthHeader' : 'QueryString'
   const how = { version: 'SigV4', authType } as const
-  return { caller, signature: how, accessKeyId, proof: proofOf(payload, chain) }
+  const isPresigned = claim.expires !== null
+  const conditions = signatureKeys({
+    ...how,
+    ageMs: isPresigned ? nowMs - (timeOf(timestamp) ?? nowMs) : null,
+    payload: isPresigned ? null : payload,
+  })
+  return { caller, signature: how, accessKeyId, proof: proofOf(payload, chain), keys: conditions }
 }
 
 async function authenticateV2(
@@ -116,7 +123,9 @@ async function authenticateV2(
   const caller = await identify(secretOf, claim, signatureV2(claim, request, inHost), nowMs)
   const payload = request.headers.get('x-amz-content-sha256')?.[0] ?? UNSIGNED
   const signature = { version: 'SigV2', authType } as const
-  return { caller, signature, accessKeyId, proof: proofOf(payload, null) }
+  const ageMs = authType === 'QueryString' ? 0 : null
+  const keys = signatureKeys({ ...signature, ageMs, payload: null })
+  return { caller, signature, accessKeyId, proof: proofOf(payload, null), keys }
 }
 
 /** What the request says of its body: the last line of what is signed. */

@@ -161,7 +161,8 @@ function newCall(
     ...{ requestId: requestId(), startedAtMs, request },
     tally: startTally(served !== undefined, startedAtMs),
     ...{ operation: UNKNOWN, level: 'service', target: { bucket: null, key: null } },
-    ...{ signature: null, accessKeyId: '', userAgent: '', caller: null },
+    ...{ signature: null, signatureKeys: new Map(), aclRequired: false },
+    ...{ accessKeyId: '', userAgent: '', caller: null },
     ...{ input: null, body: null, output: null, forBrowsers: {}, cameToNothing: () => undefined },
     refusal: async (error) => errorAnswer(call, error),
   }

@@ -8,6 +8,7 @@ import type { Audit } from '../../audit/audit.ts'
 import type { Caller } from '../../aws/handlers.ts'
 import type { SecretOf } from '../../http/sigv4.ts'
 import type { Throttle } from '../../http/throttle.ts'
+import type { Keys } from '../../iam/ec2-keys.ts'
 import type { KeyUse } from '../../iam/key-uses.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { Guard } from '../buckets/access.ts'
@@ -80,6 +81,10 @@ export interface RunningCall {
   level: Level
   target: Target
   signature: Signature | null
+  /** What conditions of policies may ask of it. */
+  signatureKeys: Keys
+  /** Whether anything was allowed by a list of grants alone. */
+  aclRequired: boolean
   accessKeyId: string
   userAgent: string
   caller: Caller | null

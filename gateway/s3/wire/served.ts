@@ -47,7 +47,7 @@ export interface Served {
   readonly host: string | null
   /** Null without TLS. */
   readonly tls: { readonly version: string; readonly cipher: string } | null
-  /** Whether only an ACL allowed it. */
+  /** Whether a list of grants allowed what policies did not. */
   readonly aclRequired: boolean
 }
 
@@ -118,7 +118,7 @@ export function servedOf(
     userAgent: message.headers['user-agent'] ?? null,
     host: message.headers.host ?? null,
     tls: tlsOf(message.socket as Partial<TLSSocket>),
-    aclRequired: false,
+    aclRequired: call.aclRequired,
   }
 }
 

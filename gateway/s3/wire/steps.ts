@@ -62,10 +62,11 @@ export function createSteps(options: S3Options): Steps {
   }
 
   return {
-    signed(call, { caller, accessKeyId, signature }) {
+    signed(call, { caller, accessKeyId, signature, keys }) {
       call.caller = caller
       call.accessKeyId = accessKeyId
       call.signature = signature
+      call.signatureKeys = keys
       if (caller === null) return
       options.keyUsed?.({ caller, service: 's3', region, nowMs: call.startedAtMs })
     },
@@ -76,7 +77,12 @@ export function createSteps(options: S3Options): Steps {
       call.input = input
       if (caller !== null) admit(call, wanted, caller.account)
       const arrival = arrivalOf(call)
-      const allowed = await options.guard({ operation, bucket, key, input, caller, arrival })
+      const allowed = await options.guard({
+        ...{ operation, bucket, key, input, caller, arrival, signatureKeys: call.signatureKeys },
+        onlyByAcl: () => {
+          call.aclRequired = true
+        },
+      })
       // Who signs nothing takes from another budget than the account that owns the bucket.
       if (caller === null) admit(call, wanted, `nobody at ${allowed.bucket?.account ?? ''}`)
       const handler = handlerOf(options.handlers, operation)

@@ -10,6 +10,7 @@ import {
   MAX_SKEW_MS,
   timeOf,
 } from '../../../http/sigv4.ts'
+import { type HowSigned, signatureKeys } from '../../../iam/s3-requests.ts'
 import type { Authenticated, AuthenticateParts } from '../authenticate.ts'
 import { S3Error } from '../error.ts'
 import { identify, signatureMismatch } from '../identity.ts'
@@ -33,7 +34,7 @@ export async function authenticateForm(
   const has = (name: string): boolean => name !== 'Policy' && fields.has(name.toLowerCase())
   if (NEEDED.some(has)) return await version4(parts, fields, nowMs)
   if (NEEDED_V2.some(has)) return await version2(parts, fields, nowMs)
-  return { caller: null, signature: null, accessKeyId: '', proof: UNSIGNED }
+  return { caller: null, signature: null, accessKeyId: '', proof: UNSIGNED, keys: new Map() }
 }
 
 async function version4(
@@ -65,7 +66,7 @@ async function version4(
     const why = `incorrect service "${service}". This endpoint belongs to "s3".`
     throw wrong('X-Amz-Credential', credential, why)
   }
-  checkDate(timestamp, date, nowMs)
+  const signedAtMs = checkDate(timestamp, date, nowMs)
   const text = policy
   const sent = {
     isRight: (secret: string) => {
@@ -76,7 +77,7 @@ async function version4(
   }
   const key = { accessKeyId, sessionToken: fields.get('x-amz-security-token') ?? '' }
   const caller = await identify(secretOf, key, sent, nowMs)
-  return { caller, accessKeyId, signature: { version: 'SigV4', authType: 'POST' }, proof: UNSIGNED }
+  return signedBy('SigV4', { caller, accessKeyId, ageMs: nowMs - signedAtMs })
 }
 
 async function version2(
@@ -96,11 +97,20 @@ async function version2(
   }
   const key = { accessKeyId, sessionToken: fields.get('x-amz-security-token') ?? '' }
   const caller = await identify(secretOf, key, sent, nowMs)
-  return { caller, accessKeyId, signature: { version: 'SigV2', authType: 'POST' }, proof: UNSIGNED }
+  return signedBy('SigV2', { caller, accessKeyId, ageMs: 0 })
 }
 
-/** A signing key is good for a week, whatever the policy says. */
-function checkDate(timestamp: string, date: string, nowMs: number): void {
+function signedBy(
+  version: HowSigned['version'],
+  { caller, accessKeyId, ageMs }: Pick<Authenticated, 'caller' | 'accessKeyId'> & { ageMs: number },
+): Authenticated {
+  const signature = { version, authType: 'POST' } as const
+  const keys = signatureKeys({ ...signature, ageMs, payload: null })
+  return { caller, accessKeyId, signature, proof: UNSIGNED, keys }
+}
+
+/** When it was signed. A signing key is good for a week, whatever the policy says. */
+function checkDate(timestamp: string, date: string, nowMs: number): number {
   const atMs = timeOf(timestamp)
   if (atMs === null) {
     const why = 'X-Amz-Date must be formated via ISO8601 Long format'
@@ -111,7 +121,7 @@ function checkDate(timestamp: string, date: string, nowMs: number): void {
     const why = `Invalid credential date "${date}". This date is not the same as X-Amz-Date: "${other}".`
     throw invalidArgument('X-Amz-Date', timestamp, why)
   }
-  if (nowMs <= atMs + MAX_LIFETIME_SECONDS * 1000 && atMs <= nowMs + MAX_SKEW_MS) return
+  if (nowMs <= atMs + MAX_LIFETIME_SECONDS * 1000 && atMs <= nowMs + MAX_SKEW_MS) return atMs
   throw new S3Error('AccessDenied', 'Invalid according to Policy: Policy expired.', 403)
 }
 
