@@ -1,6 +1,7 @@
 // npm start: two racks, one EC2 endpoint, an instance in each, on this machine alone. Ends with
 // Ctrl-C or SIGTERM and removes all it made.
 
+import { basename } from 'node:path'
 import { systemClock } from '../common/clock.ts'
 import { codeOf, messageOf } from '../common/errors.ts'
 import { createLog } from '../common/log.ts'
@@ -72,11 +73,11 @@ async function follow(world: World, signal: AbortSignal): Promise<void> {
 }
 
 function summary(world: World, [first]: readonly TourInstance[]): string[] {
-  const { plan, target, adminUrl, imageId } = world
+  const { plan, target, adminUrl, imageId, imageFile } = world
   const zone = `${plan.region}-${plan.racks.at(-1)?.name}`
   return [
     '',
-    `The cloud runs. EC2 and STS: ${target.endpoint}   Health and metrics: ${adminUrl}/metrics`,
+    `The cloud runs. EC2, S3, IAM: ${target.endpoint}   Health and metrics: ${adminUrl}/metrics`,
     '',
     'In another shell, as any user of this machine:',
     ...shellLines(target).map((line) => `  ${line}`),
@@ -86,6 +87,9 @@ function summary(world: World, [first]: readonly TourInstance[]): string[] {
     `  aws s3api create-bucket --bucket photos \\`,
     `    --create-bucket-configuration LocationConstraint=${zone}`,
     `  aws ec2 get-console-output --latest --instance-id ${first?.id ?? 'ID'} --output text`,
+    '  aws s3 mb s3://images',
+    `  aws s3 cp ${imageFile} s3://images/`,
+    `  aws ec2 register-image --name mine --image-location images/${basename(imageFile)}`,
     '',
     'On the hosts, as root, in this folder (hosts: gateway, a1, a2, a3, b1, internet, outside):',
     '  npm run -s enter -- gateway mallee status',
