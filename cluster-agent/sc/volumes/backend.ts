@@ -1,0 +1,52 @@
+// What owns the bytes of volumes: files now; LVM's thin pools or Ceph's RBD would be others.
+
+import type { Brand } from '../../../topology/ids.ts'
+import { no, ok, type Result } from '../../../topology/result.ts'
+
+/** `vol-` and 17 hexadecimal digits, as EC2's. */
+export type VolumeId = Brand<string, 'VolumeId'>
+/** `snap-` and 17 hexadecimal digits. */
+export type SnapshotId = Brand<string, 'SnapshotId'>
+
+/** Every size is a multiple of it. */
+export const SIZE_UNIT_BYTES = 1 << 20
+
+export interface VolumeBytes {
+  readonly sizeBytes: number
+  /** What it really takes. */
+  readonly usedBytes: number
+}
+
+/** Every method throws BadArgument for a size that is no multiple of SIZE_UNIT_BYTES. */
+export interface VolumeBackend {
+  /** Null when there is none. */
+  readonly look: (id: VolumeId) => Promise<VolumeBytes | null>
+  /** All zeroes, durable when this returns. Throws NameTaken when there is one, StoreFull. */
+  readonly create: (id: VolumeId, sizeBytes: number) => Promise<void>
+  /**
+   * What the snapshot has, and zeroes up to `sizeBytes`. Throws NotSupported where bytes cannot be
+   * shared, NotFound, NameTaken, and BadArgument for less than the snapshot has.
+   */
+  readonly clone: (id: VolumeId, from: SnapshotId, sizeBytes: number) => Promise<void>
+  /** Throws NotFound, and Conflict for less than it has. */
+  readonly grow: (id: VolumeId, sizeBytes: number) => Promise<void>
+  /** Also when there is none. */
+  readonly remove: (id: VolumeId) => Promise<void>
+  /**
+   * The volume as it is at one moment, also while it is written: what its user had flushed is in it.
+   * Throws NotSupported where bytes cannot be shared, NotFound, NameTaken.
+   */
+  readonly snapshot: (id: VolumeId, snapshot: SnapshotId) => Promise<void>
+  /** Also when there is none. */
+  readonly removeSnapshot: (snapshot: SnapshotId) => Promise<void>
+  /** What an iSCSI target can serve: a file or a block device. */
+  readonly path: (id: VolumeId) => string
+}
+
+export function parseVolumeId(text: string): Result<VolumeId, 'BadVolumeId'> {
+  return /^vol-[0-9a-f]{17}$/.test(text) ? ok(text as VolumeId) : no('BadVolumeId')
+}
+
+export function parseSnapshotId(text: string): Result<SnapshotId, 'BadSnapshotId'> {
+  return /^snap-[0-9a-f]{17}$/.test(text) ? ok(text as SnapshotId) : no('BadSnapshotId')
+}

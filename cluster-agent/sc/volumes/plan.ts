@@ -1,0 +1,227 @@
+// What is to be done about volumes: their bytes, their targets, and who may log in. Pure.
+// A target lives from the first grant to the end of any: a grant that ends takes the target with it
+// and those that stay get a new one, with another number. So a login that was half done when its
+// grant ended has nowhere to go on. Its clients see a broken connection and log in again.
+
+import { shownMegabytes, type TgtTarget } from '../../host/tgt-targets.ts'
+import type { VolumeBytes, VolumeId } from './backend.ts'
+import { type InForce, isSame, isSameLedger, type Ledger, NO_GRANTS, nextLedger } from './ledger.ts'
+import type { Grant, WantedVolume } from './wanted.ts'
+
+export interface SeenVolume {
+  readonly bytes: VolumeBytes | null
+  /** Null when the volume was never here. */
+  readonly ledger: Ledger | null
+  /** Where its bytes are, or would be. */
+  readonly file: string
+}
+
+export interface Seen {
+  /** Of every volume that is wanted. */
+  readonly volumes: ReadonlyMap<VolumeId, SeenVolume>
+  readonly targets: readonly TgtTarget[]
+  readonly accounts: readonly string[]
+  /** The first of a row of target numbers that were never used. */
+  readonly nextTid: number
+}
+
+export interface Export {
+  readonly tid: number
+  readonly iqn: string
+  readonly lun: number
+  readonly serial: string
+  readonly file: string
+}
+
+export type VolumeStep =
+  | { readonly kind: 'create'; readonly sizeBytes: number }
+  | { readonly kind: 'grow'; readonly sizeBytes: number }
+  /** Before what it allows is granted. */
+  | { readonly kind: 'record'; readonly ledger: Ledger }
+  /** No new logins, no sessions, no commands under way, no accounts, no target. */
+  | { readonly kind: 'withdraw'; readonly target: TgtTarget }
+  | { readonly kind: 'export'; readonly export: Export }
+  | { readonly kind: 'grant'; readonly tid: number; readonly grant: Grant }
+  | { readonly kind: 'delete' }
+
+export interface VolumePlan {
+  readonly id: VolumeId
+  /** In order; a failure ends those of this volume. */
+  readonly steps: readonly VolumeStep[]
+  /** What is wrong with it that no step mends. */
+  readonly trouble: string | null
+}
+
+export interface Plan {
+  /** Accounts that no target has: what a start before left half done. They go first. */
+  readonly forgotten: readonly string[]
+  readonly volumes: readonly VolumePlan[]
+}
+
+/** The one logical unit of a target. */
+export const LUN = 1
+
+/** What is not wanted is left alone, whatever it is: silence neither deletes nor revokes. */
+export function planVolumes(wanted: readonly WantedVolume[], seen: Seen): Plan {
+  const bound = new Set(seen.targets.flatMap(({ accounts }) => accounts))
+  const taken = new Set(seen.targets.map(({ tid }) => tid))
+  const users = usersOf(wanted)
+  let tid = seen.nextTid
+  const volumes = wanted.map((volume) => {
+    while (taken.has(tid)) tid += 1
+    const of = seen.volumes.get(volume.id)
+    if (of === undefined) throw new RangeError(`${volume.id} was not looked at`)
+    const targets = seen.targets.filter((target) => isOf(target, volume, of.file))
+    const shared = volume.grants.find(({ chapUser }) => (users.get(chapUser) ?? 0) > 1)
+    if (shared !== undefined) {
+      const why = `${volume.id} shares the CHAP user ${shared.chapUser} with another volume`
+      return { id: volume.id, steps: [], trouble: why }
+    }
+    const plan = planVolume(volume, { ...of, targets, tid })
+    if (plan.steps.some(({ kind }) => kind === 'export')) tid += 1
+    return plan
+  })
+  return { forgotten: seen.accounts.filter((user) => !bound.has(user)), volumes }
+}
+
+/** The grants that a client can use: what the ledger has and the target lets in. */
+export function grantsInForce(
+  { grants, targetIqn }: WantedVolume,
+  { ledger, file }: SeenVolume,
+  targets: readonly TgtTarget[],
+): InForce[] {
+  const target = targets.find(({ iqn, luns }) => iqn === targetIqn && luns[0]?.file === file)
+  if (target === undefined || ledger === null) return []
+  const open = grants.filter((grant) => isGranted(grant, target))
+  return ledger.inForce.filter((one) => open.some((grant) => isSame(grant, one)))
+}
+
+interface Facts extends SeenVolume {
+  readonly targets: readonly TgtTarget[]
+  readonly tid: number
+}
+
+function planVolume(wanted: WantedVolume, seen: Facts): VolumePlan {
+  const { id } = wanted
+  const before = seen.ledger ?? NO_GRANTS
+  if (before.deleted && !wanted.deleted) {
+    return { id, steps: withdraw(seen.targets), trouble: `${id} was deleted` }
+  }
+  if (wanted.deleted) return planEnd(wanted, seen, before)
+  if (seen.bytes === null && seen.ledger !== null) {
+    // Never a new, empty one in its place: the disk may come back.
+    return { id, steps: [], trouble: `the bytes of ${id} are missing at ${seen.file}` }
+  }
+
+  const sizeBytes = Math.max(wanted.sizeBytes, seen.bytes?.sizeBytes ?? 0)
+  const { ledger, refused } = nextLedger(before, wanted)
+  const steps: VolumeStep[] = []
+  if (seen.bytes === null) steps.push({ kind: 'create', sizeBytes })
+  else if (seen.bytes.sizeBytes < sizeBytes) steps.push({ kind: 'grow', sizeBytes })
+  if (seen.ledger === null || !isSameLedger(ledger, before)) steps.push({ kind: 'record', ledger })
+  const grants = ledger.inForce.flatMap(
+    (one) => wanted.grants.find((grant) => isSame(grant, one)) ?? [],
+  )
+  // An old wish says nothing of a newer grant, its secret included: it stays as it is.
+  if (grants.length === ledger.inForce.length) {
+    steps.push(...planTarget(wanted, seen, { grants, sizeBytes }))
+  }
+  return { id, steps, trouble: troubleOf(wanted, sizeBytes, refused) }
+}
+
+function planEnd(wanted: WantedVolume, seen: Facts, before: Ledger): VolumePlan {
+  const { id, grants } = wanted
+  if (grants.length > 0 && !before.deleted) {
+    const why = `${id} is to be deleted and is granted to ${grants[0]?.attachment}`
+    return { id, steps: [], trouble: why }
+  }
+  const ledger: Ledger = { ...before, inForce: [], deleted: true }
+  const steps: VolumeStep[] = []
+  if (!before.deleted) steps.push({ kind: 'record', ledger })
+  steps.push(...withdraw(seen.targets))
+  if (seen.bytes !== null) steps.push({ kind: 'delete' })
+  return { id, steps, trouble: null }
+}
+
+function planTarget(
+  { id, targetIqn }: WantedVolume,
+  { file, targets, tid }: Facts,
+  { grants, sizeBytes }: { readonly grants: readonly Grant[]; readonly sizeBytes: number },
+): VolumeStep[] {
+  if (grants.length === 0) return withdraw(targets)
+  const serial = serialOf(id)
+  const kept = targets.find((target) => {
+    const [lun, ...others] = target.luns
+    return (
+      target.iqn === targetIqn &&
+      others.length === 0 &&
+      lun?.lun === LUN &&
+      lun.file === file &&
+      lun.serial === serial &&
+      lun.thin &&
+      lun.megabytes === shownMegabytes(sizeBytes) &&
+      holdsOnly(target, grants)
+    )
+  })
+  const old = withdraw(targets.filter((target) => target !== kept))
+  if (kept !== undefined) {
+    const missing = grants.filter((grant) => !isGranted(grant, kept))
+    return [...old, ...missing.map((grant) => ({ kind: 'grant', tid: kept.tid, grant }) as const)]
+  }
+  const target: Export = { tid, iqn: targetIqn, lun: LUN, serial, file }
+  return [
+    ...old,
+    { kind: 'export', export: target },
+    ...grants.map((grant) => ({ kind: 'grant', tid, grant }) as const),
+  ]
+}
+
+/** Nobody who is not granted, no session of such a one, and nobody who is so by half. */
+function holdsOnly(target: TgtTarget, grants: readonly Grant[]): boolean {
+  const whole = grants.filter((grant) => isGranted(grant, target))
+  const users = whole.map(({ chapUser }) => chapUser)
+  const initiators = whole.map(({ initiatorIqn }) => initiatorIqn)
+  return (
+    target.accounts.every((user) => users.includes(user)) &&
+    target.initiators.every((iqn) => initiators.includes(iqn)) &&
+    target.sessions.every(({ initiator }) => initiators.includes(initiator))
+  )
+}
+
+function isGranted({ chapUser, initiatorIqn }: Grant, target: TgtTarget): boolean {
+  return target.accounts.includes(chapUser) && target.initiators.includes(initiatorIqn)
+}
+
+/** By its name, whatever stands before the id, or by what it serves. */
+function isOf(target: TgtTarget, { id }: WantedVolume, file: string): boolean {
+  return target.iqn.endsWith(`:${id}`) || target.luns.some((lun) => lun.file === file)
+}
+
+function withdraw(targets: readonly TgtTarget[]): VolumeStep[] {
+  return targets.map((target) => ({ kind: 'withdraw', target }))
+}
+
+/** Exactly the 20 characters that guests see of it. */
+function serialOf(id: VolumeId): string {
+  return id.replace('-', '')
+}
+
+function usersOf(wanted: readonly WantedVolume[]): Map<string, number> {
+  const users = new Map<string, number>()
+  for (const { grants } of wanted) {
+    for (const { chapUser } of grants) users.set(chapUser, (users.get(chapUser) ?? 0) + 1)
+  }
+  return users
+}
+
+function troubleOf(
+  { id, sizeBytes }: WantedVolume,
+  hasBytes: number,
+  refused: readonly InForce[],
+): string | null {
+  if (sizeBytes < hasBytes) return `${id} has ${hasBytes} bytes and does not shrink to ${sizeBytes}`
+  const [old] = refused
+  return old === undefined
+    ? null
+    : `${id} is not granted to ${old.attachment} any more: its generation ${old.generation} is past`
+}

@@ -1,0 +1,213 @@
+// Makes the volumes of this host true: observe, plan, apply. What one volume cannot have keeps no
+// other from what it shall have.
+
+import { mkdir } from 'node:fs/promises'
+import type { Clock, RandomHex } from '../../../common/clock.ts'
+import { type Code, codeOf, MalleeError, messageOf } from '../../../common/errors.ts'
+import type { Exec } from '../../../common/exec.ts'
+import type { Log } from '../../../common/log.ts'
+import { never } from '../../../topology/result.ts'
+import * as tgt from '../../host/tgt.ts'
+import type { TgtTarget } from '../../host/tgt-targets.ts'
+import type { VolumeBackend, VolumeId } from './backend.ts'
+import { type InForce, readLedger, writeLedger } from './ledger.ts'
+import {
+  grantsInForce,
+  LUN,
+  planVolumes,
+  type Seen,
+  type SeenVolume,
+  type VolumeStep,
+} from './plan.ts'
+import type { Grant, WantedVolume } from './wanted.ts'
+
+export interface VolumesParts {
+  readonly exec: Exec
+  readonly clock: Clock
+  readonly randomHex: RandomHex
+  readonly log: Log
+  readonly backend: VolumeBackend
+  /** Folder of the ledgers: lost, every volume looks new, and what was taken back may return. */
+  readonly ledgers: string
+  readonly tgtd: tgt.TgtdFiles
+  /** Where tgtd listens: an address of the storage network (IPv6 in brackets), colon, port. */
+  readonly portal: string
+}
+
+export interface VolumeStatus {
+  readonly id: VolumeId
+  /** `error`: it has no bytes. */
+  readonly state: 'ready' | 'deleted' | 'error'
+  /** What is wrong, of a volume that is ready too; empty when nothing is. */
+  readonly reason: string
+  /** Who can log in now. */
+  readonly grants: readonly InForce[]
+  readonly sizeBytes: number
+  readonly usedBytes: number
+}
+
+export interface VolumesPass {
+  readonly statuses: readonly VolumeStatus[]
+  readonly steps: number
+  /** Volumes with a step that failed: another pass may mend it. */
+  readonly failed: number
+}
+
+interface Observed extends Seen {
+  /** Volumes that could not be looked at, and why. */
+  readonly unseen: ReadonlyMap<VolumeId, string>
+}
+
+/** Until the last command of a session has ended. */
+const FENCE_MS = 10_000
+const POLL_MS = 10
+
+/** One pass. Throws when tgtd neither answers nor starts. */
+export async function reconcileVolumes(
+  parts: VolumesParts,
+  wanted: readonly WantedVolume[],
+): Promise<VolumesPass> {
+  await mkdir(parts.ledgers, { recursive: true, mode: 0o700 })
+  let seen = await observe(parts, wanted)
+  const visible = wanted.filter(({ id }) => !seen.unseen.has(id))
+  const plan = planVolumes(visible, seen)
+  const reasons = new Map(seen.unseen)
+  let failed = 0
+  let steps = 0
+  for (const user of plan.forgotten) await allowing('NotFound', tgt.removeAccount(parts.tgtd, user))
+  for (const volume of plan.volumes) {
+    if (volume.trouble !== null) reasons.set(volume.id, volume.trouble)
+    try {
+      for (const step of volume.steps) {
+        steps += 1
+        await apply(parts, volume.id, step)
+      }
+    } catch (error) {
+      failed += 1
+      reasons.set(volume.id, messageOf(error))
+      parts.log.error('volume', { volume: volume.id, error })
+    }
+  }
+  if (steps > 0) {
+    parts.log.info('reconcile', { name: 'volumes', steps })
+    seen = await observe(parts, wanted)
+  }
+  const statuses = wanted.map((volume) => statusOf(volume, seen, reasons.get(volume.id) ?? ''))
+  return { statuses, steps, failed }
+}
+
+async function observe(
+  { tgtd, exec, clock, portal, backend, ledgers, randomHex }: VolumesParts,
+  wanted: readonly WantedVolume[],
+): Promise<Observed> {
+  const volumes = new Map<VolumeId, SeenVolume>()
+  const unseen = new Map<VolumeId, string>()
+  for (const { id } of wanted) {
+    try {
+      const [bytes, ledger] = [await backend.look(id), await readLedger(ledgers, id)]
+      volumes.set(id, { bytes, ledger, file: backend.path(id) })
+    } catch (error) {
+      unseen.set(id, messageOf(error))
+    }
+  }
+  let runs = await tgt.tgtdRuns(tgtd)
+  if (!runs && wanted.some(({ grants }) => grants.length > 0)) {
+    await tgt.startTgtd({ exec, clock }, tgtd, portal)
+    runs = true
+  }
+  return {
+    volumes,
+    unseen,
+    targets: runs ? await tgt.listTargets(tgtd) : [],
+    accounts: runs ? await tgt.listAccounts(tgtd) : [],
+    nextTid: newTid(randomHex),
+  }
+}
+
+/** tgtd has signed numbers of 32 bits; by chance, so that none comes back soon. */
+function newTid(randomHex: RandomHex): number {
+  return (Number.parseInt(randomHex(4), 16) & 0x3fff_ffff) + 1
+}
+
+function statusOf({ id, ...wanted }: WantedVolume, seen: Observed, reason: string): VolumeStatus {
+  const volume = seen.volumes.get(id)
+  const bytes = volume?.bytes ?? null
+  const isGone = bytes === null && volume?.ledger?.deleted === true
+  return {
+    id,
+    state: isGone ? 'deleted' : bytes === null ? 'error' : 'ready',
+    reason,
+    grants: volume === undefined ? [] : grantsInForce({ id, ...wanted }, volume, seen.targets),
+    sizeBytes: bytes?.sizeBytes ?? 0,
+    usedBytes: bytes?.usedBytes ?? 0,
+  }
+}
+
+async function apply(parts: VolumesParts, id: VolumeId, step: VolumeStep): Promise<void> {
+  const { backend, ledgers, tgtd } = parts
+  switch (step.kind) {
+    case 'create':
+      return backend.create(id, step.sizeBytes)
+    case 'grow':
+      return backend.grow(id, step.sizeBytes)
+    case 'record':
+      return writeLedger(ledgers, id, step.ledger)
+    case 'withdraw':
+      return withdraw(parts, step.target)
+    case 'export': {
+      const { tid, iqn, file, serial } = step.export
+      await tgt.createTarget(tgtd, { tid, iqn })
+      return tgt.addLun(tgtd, tid, { lun: LUN, file, serial })
+    }
+    case 'grant':
+      return grant(parts, step.tid, step.grant)
+    case 'delete':
+      return backend.remove(id)
+    default:
+      return never(step)
+  }
+}
+
+async function grant({ tgtd }: VolumesParts, tid: number, one: Grant): Promise<void> {
+  const { chapUser: user, chapSecret: secret, initiatorIqn } = one
+  await allowing('NotFound', tgt.removeAccount(tgtd, user))
+  await tgt.addAccount(tgtd, { user, secret })
+  await tgt.bindAccount(tgtd, tid, user)
+  // Last: a target with initiators and no account asks for no secret.
+  await allowing('NameTaken', tgt.allowInitiator(tgtd, tid, initiatorIqn))
+}
+
+/** When it returns, nothing that came through the target will be written any more. */
+async function withdraw({ tgtd, clock }: VolumesParts, target: TgtTarget): Promise<void> {
+  const { tid, iqn, initiators, accounts } = target
+  for (const one of initiators) await allowing('NotFound', tgt.denyInitiator(tgtd, tid, one))
+  // The last one first: listing a target that has a hole in its row of accounts kills tgtd.
+  for (const user of accounts.toReversed()) {
+    await allowing('NotFound', tgt.removeAccount(tgtd, user))
+  }
+  const deadlineMs = clock.nowMs() + FENCE_MS
+  for (;;) {
+    const now = (await tgt.listTargets(tgtd)).find((one) => one.tid === tid)
+    if (now === undefined) return
+    if (now.sessions.length === 0) break
+    if (clock.nowMs() > deadlineMs) {
+      const late = `${now.sessions.length} sessions of ${iqn} do not end`
+      throw new MalleeError('Unavailable', late)
+    }
+    for (const { sid, cids } of now.sessions) {
+      for (const cid of cids) {
+        await allowing('NotFound', tgt.closeConnection(tgtd, tid, { sid, cid }))
+      }
+    }
+    await clock.sleep(POLL_MS)
+  }
+  await allowing('NotFound', tgt.deleteTarget(tgtd, tid))
+}
+
+async function allowing(code: Code, done: Promise<void>): Promise<void> {
+  try {
+    await done
+  } catch (error) {
+    if (codeOf(error) !== code) throw error
+  }
+}

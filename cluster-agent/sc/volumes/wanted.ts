@@ -1,0 +1,86 @@
+// What is wanted of a volume, and the door through which it comes.
+
+import { no, ok, type Result } from '../../../topology/result.ts'
+import { parseVolumeId, SIZE_UNIT_BYTES, type VolumeId } from './backend.ts'
+
+export interface WantedVolume {
+  readonly id: VolumeId
+  readonly sizeBytes: number
+  /** Ends with `:` and the volume's id. */
+  readonly targetIqn: string
+  /** May several attachments write at a time? */
+  readonly multiAttach: boolean
+  /** Who may log in. A volume without multiAttach has one writer: the newest of these. */
+  readonly grants: readonly Grant[]
+  /** The one thing that deletes: a volume that is not mentioned is left alone. */
+  readonly deleted: boolean
+}
+
+/** An attachment's right to log in to the volume's target. */
+export interface Grant {
+  readonly attachment: string
+  /** From 1; grows with every attachment of the volume. */
+  readonly generation: number
+  readonly initiatorIqn: string
+  /** Of this attachment alone, in all of the rack. */
+  readonly chapUser: string
+  /** A secret: compare it, never print it. */
+  readonly chapSecret: string
+}
+
+type Fields = Omit<WantedVolume, 'id'> & { readonly id: string }
+
+/** EBS's largest volume (io2 Block Express). */
+const MAX_BYTES = 64 * 2 ** 40
+/** Of a volume: EC2 attaches an io2 volume to at most 16 instances. */
+const MAX_GRANTS = 16
+const ATTACHMENT = /^[A-Za-z0-9-]{1,64}$/
+/** RFC 3720, section 3.2.6.3.1, in the letters that tgtd takes; at most 223 bytes. */
+const IQN = /^iqn\.\d{4}-\d{2}\.[a-z0-9.-]+(:[a-z0-9.:-]+)?$/
+const MAX_IQN_CHARS = 223
+const CHAP_USER = /^[A-Za-z0-9-]{1,64}$/
+/** RFC 3720, section 8.2.1, asks for 96 bits at least. */
+const CHAP_SECRET = /^[A-Za-z0-9+/=_-]{16,128}$/
+
+/** Says what is wrong in words that hold no secret. */
+export function parseWantedVolume(fields: Fields): Result<WantedVolume> {
+  const { id: text, sizeBytes, targetIqn, grants } = fields
+  const id = parseVolumeId(text)
+  if (!id.ok) return no(`${text} is no volume id`)
+  if (!isSize(sizeBytes)) return no(`${text} is to have ${sizeBytes} bytes`)
+  if (!isIqn(targetIqn) || !targetIqn.endsWith(`:${text}`)) {
+    return no(`${text} has the target name ${targetIqn}`)
+  }
+  if (grants.length > MAX_GRANTS) {
+    return no(`${text} has ${grants.length} grants; the most is ${MAX_GRANTS}`)
+  }
+  for (const grant of grants) {
+    const wrong = wrongIn(grant)
+    if (wrong !== null) return no(`${text} is granted to an attachment with ${wrong}`)
+  }
+  for (const field of ['attachment', 'generation', 'chapUser'] as const) {
+    if (new Set(grants.map((grant) => grant[field])).size < grants.length) {
+      return no(`${text} has two grants with the same ${field}`)
+    }
+  }
+  return ok({ ...fields, id: id.value })
+}
+
+function wrongIn(grant: Grant): string | null {
+  const { attachment, generation, initiatorIqn, chapUser, chapSecret } = grant
+  if (!ATTACHMENT.test(attachment)) return `the id ${attachment}`
+  if (!Number.isSafeInteger(generation) || generation < 1) return `the generation ${generation}`
+  if (!isIqn(initiatorIqn)) return `the initiator name ${initiatorIqn}`
+  if (!CHAP_USER.test(chapUser)) return `the CHAP user ${chapUser}`
+  return CHAP_SECRET.test(chapSecret) ? null : 'a CHAP secret of the wrong form'
+}
+
+function isSize(bytes: number): boolean {
+  return Number.isSafeInteger(bytes) && bytes >= SIZE_UNIT_BYTES && bytes <= MAX_BYTES
+    ? bytes % SIZE_UNIT_BYTES === 0
+    : false
+}
+
+function isIqn(text: string): boolean {
+  return text.length <= MAX_IQN_CHARS && IQN.test(text)
+}
