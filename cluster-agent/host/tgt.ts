@@ -1,5 +1,5 @@
-// tgtd(8), the iSCSI target in user space, as a daemon that outlives us: one of our own with its own
-// management socket and address. It keeps nothing over a restart; what it shows is all there is.
+// tgtd(8), the iSCSI target in user space, as a daemon that outlives us: one of our own with its
+// own management socket and address. It keeps nothing over a restart: what it shows is all.
 
 import { rm } from 'node:fs/promises'
 import type { Clock } from '../../common/clock.ts'

@@ -33,8 +33,8 @@ export interface VolumeBackend {
   /** Also when there is none. */
   readonly remove: (id: VolumeId) => Promise<void>
   /**
-   * The volume as it is at one moment, also while it is written: what its user had flushed is in it.
-   * Throws NotSupported where bytes cannot be shared, NotFound, NameTaken.
+   * The volume as it is at one moment, also while it is written: what its user had flushed is in
+   * it. Throws NotSupported where bytes cannot be shared, NotFound, NameTaken.
    */
   readonly snapshot: (id: VolumeId, snapshot: SnapshotId) => Promise<void>
   /** Also when there is none. */

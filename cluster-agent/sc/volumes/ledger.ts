@@ -1,12 +1,12 @@
-// The ledger of a volume: a small file that remembers which grants were given, so that what was once
-// taken back is refused for ever, by every later agent. Written before anything is granted.
+// The ledger of a volume: a small file that remembers which grants were given, so that what was
+// once taken back is refused for ever, by every later agent. Written before anything is granted.
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readIfThere, writeDurably } from '../../../common/durable-file.ts'
 import { MalleeError } from '../../../common/errors.ts'
 import type { VolumeId } from './backend.ts'
-import type { WantedVolume } from './wanted.ts'
+import type { Grant, WantedVolume } from './wanted.ts'
 
 export interface Ledger {
   readonly version: 1
@@ -18,10 +18,8 @@ export interface Ledger {
   readonly deleted: boolean
 }
 
-export interface InForce {
-  readonly attachment: string
-  readonly generation: number
-}
+/** A grant without its secret. */
+export type InForce = Omit<Grant, 'chapSecret'>
 
 export const NO_GRANTS: Ledger = { version: 1, generation: 0, inForce: [], deleted: false }
 
@@ -35,9 +33,7 @@ export function nextLedger(
   { grants, multiAttach }: Pick<WantedVolume, 'grants' | 'multiAttach'>,
 ): { readonly ledger: Ledger; readonly refused: readonly InForce[] } {
   const isKept = (one: InForce) => ledger.inForce.some((kept) => isSame(kept, one))
-  const sorted = grants
-    .map(({ attachment, generation }) => ({ attachment, generation }))
-    .sort((a, b) => a.generation - b.generation)
+  const sorted = grants.map(withoutSecret).sort((a, b) => a.generation - b.generation)
   const fitting = sorted.filter((one) => isKept(one) || one.generation > ledger.generation)
   const refused = sorted.filter((one) => !fitting.includes(one))
   const isOld = !multiAttach && fitting.length === 0 && refused.length > 0
@@ -47,20 +43,11 @@ export function nextLedger(
   return { ledger: { ...ledger, generation, inForce }, refused }
 }
 
-export function isSameLedger(a: Ledger, b: Ledger): boolean {
-  return (
-    a.generation === b.generation &&
-    a.deleted === b.deleted &&
-    a.inForce.length === b.inForce.length &&
-    a.inForce.every((one, i) => isSame(one, b.inForce[i] as InForce))
-  )
-}
-
 export function isSame(a: InForce, b: InForce): boolean {
   return a.attachment === b.attachment && a.generation === b.generation
 }
 
-/** Null for a volume that was never here. Throws DataCorrupt: guessing could give it two writers. */
+/** Null for a volume that was never here. Throws DataCorrupt: a guess could let two in. */
 export async function readLedger(folder: string, id: VolumeId): Promise<Ledger | null> {
   const file = ledgerFile(folder, id)
   const text = await readIfThere(file)
@@ -76,6 +63,10 @@ export async function writeLedger(folder: string, id: VolumeId, ledger: Ledger):
   await writeDurably(ledgerFile(folder, id), `${JSON.stringify(ledger)}\n`)
 }
 
+function withoutSecret({ attachment, generation, initiatorIqn, chapUser }: Grant): InForce {
+  return { attachment, generation, initiatorIqn, chapUser }
+}
+
 function ledgerFile(folder: string, id: VolumeId): string {
   return join(folder, `${id}.json`)
 }
@@ -88,8 +79,9 @@ function parse(text: string): Ledger | null {
       Number.isSafeInteger(ledger.generation) &&
       typeof ledger.deleted === 'boolean' &&
       ledger.inForce.every(
-        ({ attachment, generation }) =>
-          typeof attachment === 'string' && Number.isSafeInteger(generation),
+        ({ attachment, generation, chapUser, initiatorIqn }) =>
+          [attachment, chapUser, initiatorIqn].every((text) => typeof text === 'string') &&
+          Number.isSafeInteger(generation),
       )
     return isWhole ? ledger : null
   } catch {

@@ -3,9 +3,10 @@
 // and those that stay get a new one, with another number. So a login that was half done when its
 // grant ended has nowhere to go on. Its clients see a broken connection and log in again.
 
+import { isDeepStrictEqual } from 'node:util'
 import { shownMegabytes, type TgtTarget } from '../../host/tgt-targets.ts'
 import type { VolumeBytes, VolumeId } from './backend.ts'
-import { type InForce, isSame, isSameLedger, type Ledger, NO_GRANTS, nextLedger } from './ledger.ts'
+import { type InForce, isSame, type Ledger, NO_GRANTS, nextLedger } from './ledger.ts'
 import type { Grant, WantedVolume } from './wanted.ts'
 
 export interface SeenVolume {
@@ -86,14 +87,13 @@ export function planVolumes(wanted: readonly WantedVolume[], seen: Seen): Plan {
 
 /** The grants that a client can use: what the ledger has and the target lets in. */
 export function grantsInForce(
-  { grants, targetIqn }: WantedVolume,
+  { targetIqn }: WantedVolume,
   { ledger, file }: SeenVolume,
   targets: readonly TgtTarget[],
-): InForce[] {
+): readonly InForce[] {
   const target = targets.find(({ iqn, luns }) => iqn === targetIqn && luns[0]?.file === file)
   if (target === undefined || ledger === null) return []
-  const open = grants.filter((grant) => isGranted(grant, target))
-  return ledger.inForce.filter((one) => open.some((grant) => isSame(grant, one)))
+  return ledger.inForce.filter((one) => isGranted(one, target))
 }
 
 interface Facts extends SeenVolume {
@@ -118,13 +118,16 @@ function planVolume(wanted: WantedVolume, seen: Facts): VolumePlan {
   const steps: VolumeStep[] = []
   if (seen.bytes === null) steps.push({ kind: 'create', sizeBytes })
   else if (seen.bytes.sizeBytes < sizeBytes) steps.push({ kind: 'grow', sizeBytes })
-  if (seen.ledger === null || !isSameLedger(ledger, before)) steps.push({ kind: 'record', ledger })
+  if (seen.ledger === null || !isDeepStrictEqual(ledger, before))
+    steps.push({ kind: 'record', ledger })
   const grants = ledger.inForce.flatMap(
     (one) => wanted.grants.find((grant) => isSame(grant, one)) ?? [],
   )
-  // An old wish says nothing of a newer grant, its secret included: it stays as it is.
   if (grants.length === ledger.inForce.length) {
     steps.push(...planTarget(wanted, seen, { grants, sizeBytes }))
+  } else {
+    // An old wish does not know the secrets of newer grants: they stay, and nobody else does.
+    steps.push(...withdraw(seen.targets.filter((one) => !holdsOnly(one, ledger.inForce))))
   }
   return { id, steps, trouble: troubleOf(wanted, sizeBytes, refused) }
 }
@@ -177,7 +180,7 @@ function planTarget(
 }
 
 /** Nobody who is not granted, no session of such a one, and nobody who is so by half. */
-function holdsOnly(target: TgtTarget, grants: readonly Grant[]): boolean {
+function holdsOnly(target: TgtTarget, grants: readonly InForce[]): boolean {
   const whole = grants.filter((grant) => isGranted(grant, target))
   const users = whole.map(({ chapUser }) => chapUser)
   const initiators = whole.map(({ initiatorIqn }) => initiatorIqn)
@@ -188,7 +191,7 @@ function holdsOnly(target: TgtTarget, grants: readonly Grant[]): boolean {
   )
 }
 
-function isGranted({ chapUser, initiatorIqn }: Grant, target: TgtTarget): boolean {
+function isGranted({ chapUser, initiatorIqn }: InForce, target: TgtTarget): boolean {
   return target.accounts.includes(chapUser) && target.initiators.includes(initiatorIqn)
 }
 

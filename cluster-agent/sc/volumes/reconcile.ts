@@ -41,7 +41,7 @@ export interface VolumeStatus {
   /** What is wrong, of a volume that is ready too; empty when nothing is. */
   readonly reason: string
   /** Who can log in now. */
-  readonly grants: readonly InForce[]
+  readonly grants: readonly Pick<InForce, 'attachment' | 'generation'>[]
   readonly sizeBytes: number
   readonly usedBytes: number
 }
@@ -129,15 +129,17 @@ function newTid(randomHex: RandomHex): number {
   return (Number.parseInt(randomHex(4), 16) & 0x3fff_ffff) + 1
 }
 
-function statusOf({ id, ...wanted }: WantedVolume, seen: Observed, reason: string): VolumeStatus {
+function statusOf(wanted: WantedVolume, seen: Observed, reason: string): VolumeStatus {
+  const { id } = wanted
   const volume = seen.volumes.get(id)
+  const granted = volume === undefined ? [] : grantsInForce(wanted, volume, seen.targets)
   const bytes = volume?.bytes ?? null
   const isGone = bytes === null && volume?.ledger?.deleted === true
   return {
     id,
     state: isGone ? 'deleted' : bytes === null ? 'error' : 'ready',
     reason,
-    grants: volume === undefined ? [] : grantsInForce({ id, ...wanted }, volume, seen.targets),
+    grants: granted.map(({ attachment, generation }) => ({ attachment, generation })),
     sizeBytes: bytes?.sizeBytes ?? 0,
     usedBytes: bytes?.usedBytes ?? 0,
   }

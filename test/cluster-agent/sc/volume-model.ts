@@ -1,0 +1,252 @@
+// A storage host as a model: files, ledgers and tgtd, changed by the steps of a plan, one small
+// effect at a time. It refuses what tgtd or the disk would refuse, and checks after each effect
+// what must always hold.
+
+import assert from 'node:assert/strict'
+import {
+  shownMegabytes,
+  type TgtSession,
+  type TgtTarget,
+} from '../../../cluster-agent/host/tgt-targets.ts'
+import type { VolumeId } from '../../../cluster-agent/sc/volumes/backend.ts'
+import { isSame, type Ledger } from '../../../cluster-agent/sc/volumes/ledger.ts'
+import {
+  type Plan,
+  planVolumes,
+  type Seen,
+  type VolumeStep,
+} from '../../../cluster-agent/sc/volumes/plan.ts'
+import type { Grant, WantedVolume } from '../../../cluster-agent/sc/volumes/wanted.ts'
+
+type Target = { -readonly [Field in keyof TgtTarget]: TgtTarget[Field] }
+type Effect = () => void
+
+export class Model {
+  readonly files = new Map<VolumeId, number>()
+  readonly #ledgers = new Map<VolumeId, Ledger>()
+  #targets: Target[] = []
+  #accounts: string[] = []
+  /** The CHAP user of each session, by its number: tgtd shows just the initiator. */
+  readonly #users: string[] = []
+  /** The newest generation that could log in, of each volume. */
+  readonly #newest = new Map<VolumeId, number>()
+  #wanted: readonly WantedVolume[] = []
+  /** Every grant that ever was wished for. */
+  readonly #known = new Map<string, { id: VolumeId; grant: Grant }>()
+
+  plan(wanted: readonly WantedVolume[]): Plan {
+    this.#wanted = wanted
+    for (const { id, grants } of wanted) {
+      for (const grant of grants) this.#known.set(grant.chapUser, { id, grant })
+    }
+    const volumes: Seen['volumes'] = new Map(
+      wanted.map(({ id }) => {
+        const sizeBytes = this.files.get(id)
+        const bytes = sizeBytes === undefined ? null : { sizeBytes, usedBytes: 0 }
+        return [id, { bytes, ledger: this.#ledgers.get(id) ?? null, file: fileOf(id) }]
+      }),
+    )
+    const [targets, accounts] = structuredClone([this.#targets, this.#accounts] as const)
+    return planVolumes(wanted, { volumes, targets, accounts, nextTid: 1 })
+  }
+
+  /** Does what is planned; a crash comes after so many effects. */
+  apply({ forgotten, volumes }: Plan, crashAfter = Number.POSITIVE_INFINITY): void {
+    const effects = [
+      ...forgotten.map((user) => () => this.#removeAccount(user)),
+      ...volumes.flatMap(({ id, steps }) => steps.flatMap((step) => this.#effects(id, step))),
+    ]
+    for (const effect of effects.slice(0, crashAfter)) {
+      effect()
+      this.#check()
+    }
+  }
+
+  /** tgtd ends and forgets everything. */
+  restartTgtd(): void {
+    this.#targets = []
+    this.#accounts = []
+  }
+
+  /** Everybody who can logs in. */
+  login(): void {
+    for (const target of this.#targets) {
+      for (const { grant } of this.#known.values()) {
+        if (target.luns.length > 0 && canLogin(target, grant)) this.#addSession(target, grant)
+      }
+    }
+    this.#check()
+  }
+
+  #addSession(target: Target, { initiatorIqn: initiator, chapUser }: Grant): void {
+    const sid = this.#users.push(chapUser) - 1
+    const session: TgtSession = { sid, initiator, cids: [0] }
+    target.sessions = [...target.sessions, session]
+  }
+
+  #effects(id: VolumeId, step: VolumeStep): Effect[] {
+    switch (step.kind) {
+      case 'create':
+        return [() => this.#create(id, step.sizeBytes)]
+      case 'grow':
+        return [() => this.#grow(id, step.sizeBytes)]
+      case 'record':
+        return [() => this.#ledgers.set(id, step.ledger)]
+      case 'withdraw':
+        return this.#withdraw(step.target)
+      case 'export': {
+        const { tid, iqn, lun, serial, file } = step.export
+        const add = () => {
+          const thin = true
+          const megabytes = shownMegabytes(this.files.get(id) ?? assert.fail('no file'))
+          this.#target(tid).luns = [{ lun, serial, file, megabytes, thin }]
+        }
+        return [() => this.#createTarget(tid, iqn), add]
+      }
+      case 'grant':
+        return this.#grant(id, step.tid, step.grant)
+      case 'delete':
+        return [() => this.#delete(id)]
+    }
+  }
+
+  #create(id: VolumeId, sizeBytes: number): void {
+    assert.ok(!this.files.has(id), 'made twice')
+    this.files.set(id, sizeBytes)
+  }
+
+  #grow(id: VolumeId, sizeBytes: number): void {
+    assert.ok(sizeBytes > (this.files.get(id) ?? assert.fail('no file')), 'shrunk')
+    this.files.set(id, sizeBytes)
+  }
+
+  #delete(id: VolumeId): void {
+    const wish = this.#wanted.find((one) => one.id === id)
+    assert.ok(wish?.deleted, 'deleted without a wish')
+    if (this.#ledgers.get(id)?.deleted !== true) assert.deepEqual(wish.grants, [])
+    assert.ok(!this.#targets.some(({ luns }) => luns[0]?.file === fileOf(id)), 'deleted in use')
+    this.files.delete(id)
+  }
+
+  #withdraw({ tid, initiators, accounts }: TgtTarget): Effect[] {
+    return [
+      ...initiators.map((iqn) => () => {
+        const target = this.#target(tid)
+        target.initiators = target.initiators.filter((one) => one !== iqn)
+      }),
+      ...accounts.toReversed().map((user) => () => this.#removeAccount(user)),
+      () => {
+        this.#target(tid).sessions = []
+      },
+      () => {
+        assert.deepEqual(this.#target(tid).sessions, [])
+        this.#targets = this.#targets.filter((one) => one.tid !== tid)
+      },
+    ]
+  }
+
+  #createTarget(tid: number, iqn: string): void {
+    assert.ok(!this.#targets.some((one) => one.tid === tid || one.iqn === iqn), 'target exists')
+    const none = { luns: [], accounts: [], initiators: [], sessions: [] }
+    this.#targets.push({ tid, iqn, ...none })
+  }
+
+  #grant(id: VolumeId, tid: number, grant: Grant): Effect[] {
+    const { chapUser, initiatorIqn } = grant
+    const target = () => this.#target(tid)
+    return [
+      () => this.#removeAccount(chapUser),
+      () => {
+        const ledger = this.#ledgers.get(id) ?? assert.fail('nothing is written down')
+        assert.ok(ledger.inForce.some((one) => isSame(one, grant)) && !ledger.deleted)
+        this.#accounts.push(chapUser)
+      },
+      () => {
+        target().accounts = [...target().accounts, chapUser]
+      },
+      () => {
+        target().initiators = [...new Set([...target().initiators, initiatorIqn])]
+      },
+    ]
+  }
+
+  #removeAccount(user: string): void {
+    this.#accounts = this.#accounts.filter((one) => one !== user)
+    for (const target of this.#targets) {
+      const at = target.accounts.indexOf(user)
+      // Listing a target that has a hole in its row of accounts kills tgtd.
+      assert.ok(at === -1 || at === target.accounts.length - 1, 'a hole')
+      target.accounts = target.accounts.filter((one) => one !== user)
+    }
+  }
+
+  #target(tid: number): Target {
+    return this.#targets.find((one) => one.tid === tid) ?? assert.fail(`no target ${tid}`)
+  }
+
+  /** One writer; nobody who is not in the ledger; nobody older than one before; no open door. */
+  #check(): void {
+    for (const target of this.#targets) {
+      if (target.initiators.length > 0) assert.notDeepEqual(target.accounts, [], 'no CHAP')
+    }
+    for (const { id, multiAttach } of this.#wanted) {
+      const targets = this.#targets.filter(({ luns }) => luns[0]?.file === fileOf(id))
+      const writers = [...this.#known.values()].filter(
+        (one) =>
+          one.id === id &&
+          targets.some(
+            (target) => canLogin(target, one.grant) || this.#hasSession(target, one.grant),
+          ),
+      )
+      const able = writers.filter(({ grant }) => targets.some((one) => canLogin(one, grant)))
+      const ledger = this.#ledgers.get(id)
+      if (multiAttach) continue
+      assert.ok(writers.length <= 1, `writers ${writers.map(({ grant }) => grant.attachment)}`)
+      for (const { grant } of able) {
+        const newest = this.#newest.get(id) ?? 0
+        assert.ok(grant.generation >= newest, `${grant.generation} after ${newest}`)
+        this.#newest.set(id, grant.generation)
+        assert.ok((ledger?.generation ?? 0) >= grant.generation, 'not written down')
+      }
+    }
+  }
+
+  #hasSession({ sessions }: Target, { chapUser }: Grant): boolean {
+    return sessions.some(({ sid }) => this.#users[sid] === chapUser)
+  }
+
+  /** Lets somebody in to all targets behind the agent's back. */
+  intrude({ chapUser, initiatorIqn }: Grant): void {
+    this.#accounts.push(chapUser)
+    for (const target of this.#targets) {
+      target.accounts = [...target.accounts, chapUser]
+      target.initiators = [...target.initiators, initiatorIqn]
+    }
+  }
+
+  /** When all is done: who can log in is who the ledger has. */
+  checkDone(): void {
+    for (const { id, grants } of this.#wanted) {
+      const target = this.#targets.find(({ luns }) => luns[0]?.file === fileOf(id))
+      const able = grants.filter((grant) => target !== undefined && canLogin(target, grant))
+      const inForce = this.#ledgers.get(id)?.inForce ?? []
+      const due = grants.filter((grant) => inForce.some((one) => isSame(one, grant)))
+      if (inForce.length === 0) assert.equal(target, undefined)
+      const shown = shownMegabytes(this.files.get(id) ?? 0)
+      if (due.length > 0) assert.equal(target?.luns[0]?.megabytes, shown)
+      assert.deepEqual(able.map(({ attachment }) => attachment).sort(), names(due))
+    }
+  }
+}
+
+function names(grants: readonly Grant[]): string[] {
+  return grants.map(({ attachment }) => attachment).sort()
+}
+
+function canLogin({ accounts, initiators }: TgtTarget, grant: Grant): boolean {
+  return accounts.includes(grant.chapUser) && initiators.includes(grant.initiatorIqn)
+}
+
+function fileOf(id: VolumeId): string {
+  return `/volumes/${id}.raw`
+}
