@@ -22,7 +22,7 @@ const MAX_BORROWED = 32
 const MAX_WAITING = 256
 const WAIT_MS = 10_000
 /** For a connection to another gateway, at each of its addresses. */
-const DIAL_MS = 2_000
+const DIAL_MS = 5_000
 
 export interface LanesParts {
   readonly state: Pick<State, 'view'>
