@@ -21,6 +21,7 @@ import { createAudit } from './audit/audit.ts'
 import { AuditFile } from './audit/file.ts'
 import { createOperatorAudit } from './audit/operator.ts'
 import { removePartialBlobs } from './blobs.ts'
+import { bundlePrivateKey } from './bundles/bundle-key.ts'
 import { GatewayCertificate, keepCertificate, readCa, readTls } from './certificate.ts'
 import { startChunkLists } from './chunk-lists.ts'
 import { askHost, serveCommands } from './control/commands.ts'
@@ -216,7 +217,8 @@ async function openGateway(
     startedAtMs: clock.nowMs(),
   })
   onStop(() => scaling.stop())
-  const objects = { ...our, ...s3.where, guard: s3.service.guard, clock, blobsDir }
+  const bundleKey = () => bundlePrivateKey({ state, sealer, clock })
+  const objects = { ...our, ...s3.where, guard: s3.service.guard, clock, blobsDir, bundleKey }
   const imports = startImports({ ...our, clock, chance, log, takeSource: takeSources(objects) })
   onStop(() => imports.stop())
   onStop(watchGauges({ state, sessions, metrics, clock, certificateEnds: certificate.ends }))

@@ -84,8 +84,27 @@ const removeCommand = buildCommand<LocalFlags, [string]>({
     }),
 })
 
+const bundleCertificateCommand = buildCommand<LocalFlags>({
+  docs: helped(
+    'The certificate that users encrypt bundles of images for, as PEM',
+    'mallee image bundle-certificate > cloud.pem',
+  ),
+  parameters: { flags: { socket: socketFlag, json: jsonFlag } },
+  func: ({ socket, json }) =>
+    answering(json, async () => {
+      const call = { method: 'GET', path: '/v1/bundle-certificate' } as const
+      const answer = await callLocal<{ certificate: string }>(socket, call)
+      print(json, answer, answer.certificate.trimEnd())
+    }),
+})
+
 export const imageRoutes = buildRouteMap({
-  routes: { import: importCommand, list: listCommand, remove: removeCommand },
+  routes: {
+    import: importCommand,
+    list: listCommand,
+    remove: removeCommand,
+    bundleCertificate: bundleCertificateCommand,
+  },
   docs: { brief: 'Image files' },
 })
 

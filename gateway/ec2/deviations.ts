@@ -33,7 +33,8 @@ export const DEVIATIONS: { readonly [K in keyof Ec2Handlers]: string } = {
   ImportImage: 'of one disk, raw or qcow2, which is not converted; `RoleName` has no effect',
   ModifyImageAttribute: 'organizations are refused',
   ModifyInstanceEventStartTime: 'no event has a deadline, so none can be moved',
-  RegisterImage: 'of an object, or of a file that `mallee image import` brought in',
+  RegisterImage:
+    'of an object, a bundle of a whole disk, or a file that `mallee image import` brought in',
   RunInstances: 'without a zone, instances of one request may go to several',
   TerminateInstances: 'a host that left the cloud ends its instances at once',
 }

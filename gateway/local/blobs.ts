@@ -1,18 +1,16 @@
 // Image files come in here, as a stream: the size of the file is no size of memory.
 
 import type { FastifyInstance } from 'fastify'
-import type { Clock, RandomHex } from '../../common/clock.ts'
+import type { RandomHex } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import { takeBlob } from '../blobs.ts'
+import { type BundleKeyParts, bundleCertificate } from '../bundles/bundle-key.ts'
 import { removeImageFile } from '../image-files.ts'
 import type { BlobRecord } from '../store/records.ts'
-import type { State } from '../store/state.ts'
 import { route } from './route.ts'
 import { integer, list, named, object, oneOf, type Typed, text, time } from './schema.ts'
 
-interface BlobParts {
-  readonly state: State
-  readonly clock: Clock
+interface BlobParts extends BundleKeyParts {
   readonly randomHex: RandomHex
   readonly blobsDir: string
 }
@@ -65,6 +63,19 @@ export function addBlobRoutes(app: FastifyInstance, parts: BlobParts): void {
       refusals: ['NotFound', 'Conflict'],
     },
     async ({ params: { sha256 } }) => shown(await removeImageFile(parts, sha256)),
+  )
+
+  route(
+    app,
+    {
+      id: 'getBundleCertificate',
+      summary: 'The certificate that users encrypt bundles of images for',
+      method: 'GET',
+      path: '/v1/bundle-certificate',
+      answer: object({ certificate: text({ description: 'PEM' }) }),
+      example: { certificate: '-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----\n' },
+    },
+    async () => ({ certificate: await bundleCertificate(parts) }),
   )
 
   app.register(async (streams) => {

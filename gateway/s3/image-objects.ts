@@ -1,5 +1,5 @@
-// Images that users bring: the bytes of an object become an image file, under no name that others
-// could use.
+// Images that users bring: the bytes of an object, or those that a bundle's manifest names, become
+// an image file, under no name that others could use.
 
 import type { Clock, RandomHex } from '../../common/clock.ts'
 import { codeOf, MalleeError } from '../../common/errors.ts'
@@ -13,11 +13,11 @@ import type { TakeObject } from '../ec2/register-image.ts'
 import type { ImageSource } from '../store/image-records.ts'
 import type { State } from '../store/state.ts'
 import type { Guard } from './buckets/access.ts'
+import { type BundleParts, bundledImage, isManifest, manifestIn, partKey } from './image-bundles.ts'
 import type { ReadObject } from './index/objects.ts'
 import { bytesOf } from './objects/bytes.ts'
-import type { ObjectParts } from './objects/parts.ts'
 
-export interface ImageObjectParts extends Pick<ObjectParts, 'index' | 'storeOf' | 'sealing'> {
+export interface ImageObjectParts extends BundleParts {
   readonly state: State
   readonly guard: Guard
   readonly region: string
@@ -58,19 +58,21 @@ export function findObjects(parts: ImageObjectParts): FindObject {
       throw refused('It is encrypted with a key of its own, which this cloud lacks.')
     }
     const { versionId, etag, sizeBytes } = version
-    return { bucket, bucketId: id, key, versionId, etag, sizeBytes }
+    const source = { bucket, bucketId: id, key, versionId, etag, sizeBytes }
+    if (!isManifest(key)) return source
+    return { ...source, sizeBytes: await checkBundle(parts, context, source, refused) }
   }
 }
 
 export function takeSources(parts: ImageObjectParts): TakeSource {
-  const { index, clock, randomHex, blobsDir } = parts
+  const { clock, randomHex, blobsDir } = parts
   return async (source, { format, progress = async () => undefined } = {}) => {
-    const { bucket, bucketId, key, versionId, etag } = source
-    const found = await index.read(bucketId, key, versionId)
-    if (found === null || found.version.etag !== etag) {
-      throw new MalleeError('BadArgument', `the object ${bucket}/${key} is gone or another one`)
-    }
-    const bytes = checked(watched(parts, found, progress), format)
+    const { bucket, key } = source
+    const found = await read(parts, source)
+    const image = isManifest(key)
+      ? await bundleOf(parts, found)
+      : { sizeBytes: found.version.sizeBytes, bytes: wholeOf(parts, found) }
+    const bytes = checked(watched(image, progress), format)
     const about = { nowMs: clock.nowMs(), unique: randomHex(UNIQUE_BYTES) }
     return { ...(await takeBlob(blobsDir, `${bucket}/${key}`, bytes, about)), names: [] }
   }
@@ -108,14 +110,58 @@ async function mayRead(
   }
 }
 
-async function* watched(
+/** Of the image in it. Its parts are read for the caller: that they may is asked of each. */
+async function checkBundle(
   parts: ImageObjectParts,
-  object: ReadObject,
+  context: CallContext,
+  source: ImageSource,
+  refused: ReasonedRefusal,
+): Promise<number> {
+  const { bucket, key } = source
+  const found = await read(parts, source)
+  const manifest = await manifestIn(parts, found).catch((error: unknown) => {
+    throw codeOf(error) === 'BadArgument' ? refused((error as Error).message) : error
+  })
+  const { account } = context.caller
+  if (manifest.account !== account) {
+    throw refused(`It was bundled for the account ${manifest.account}, not for ${account}.`)
+  }
+  for (const { name } of manifest.parts) {
+    await mayRead(parts, context, { bucket, key: partKey(key, name) }, refused)
+  }
+  return manifest.sizeBytes
+}
+
+async function read(
+  { index }: ImageObjectParts,
+  { bucket, bucketId, key, versionId, etag }: ImageSource,
+): Promise<ReadObject> {
+  const found = await index.read(bucketId, key, versionId)
+  if (found !== null && found.version.etag === etag) return found
+  throw new MalleeError('BadArgument', `the object ${bucket}/${key} is gone or another one`)
+}
+
+interface ImageBytes {
+  readonly sizeBytes: number
+  readonly bytes: AsyncIterable<Uint8Array>
+}
+
+function wholeOf(parts: ImageObjectParts, found: ReadObject): AsyncIterable<Uint8Array> {
+  return bytesOf(parts, found, { start: 0, end: found.version.sizeBytes }, null)
+}
+
+async function bundleOf(parts: ImageObjectParts, found: ReadObject): Promise<ImageBytes> {
+  const manifest = await manifestIn(parts, found)
+  const { sizeBytes } = manifest
+  return { sizeBytes, bytes: bundledImage(parts, found.version, manifest) }
+}
+
+async function* watched(
+  { sizeBytes, bytes: image }: ImageBytes,
   progress: NonNullable<TakeOptions['progress']>,
 ): AsyncGenerator<Uint8Array> {
-  const { sizeBytes } = object.version
   let doneBytes = 0
-  for await (const bytes of bytesOf(parts, object, { start: 0, end: sizeBytes }, null)) {
+  for await (const bytes of image) {
     yield bytes
     doneBytes += bytes.length
     await progress(doneBytes / sizeBytes)

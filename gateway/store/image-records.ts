@@ -1,4 +1,4 @@
-// Records of images on their way in: the tasks of ImportImage.
+// Records of images on their way in: the tasks of ImportImage, the key of bundles.
 
 /** The very version of an object that an image is made of, whatever the bucket has later. */
 export interface ImageSource {
@@ -36,6 +36,13 @@ export interface ImportTaskRecord {
   readonly endedAtMs?: number
 }
 
+/** What bundles are encrypted for. The key is sealed like an access key's secret. */
+export interface BundleKeyRecord {
+  readonly certificatePem: string
+  readonly sealedKey: string
+}
+
 export interface ImageRecords {
+  'bundle-key': BundleKeyRecord
   'import-task': ImportTaskRecord
 }

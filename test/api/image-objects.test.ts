@@ -1,7 +1,7 @@
 // An image that a user uploads as an object: it runs, and what is none, or not theirs, is refused.
 
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { after, test } from 'node:test'
 import {
   DescribeImagesCommand,
@@ -14,6 +14,7 @@ import {
 import { S3 } from '@aws-sdk/client-s3'
 import { callLocal } from '../../gateway/cli/client.ts'
 import { until } from '../../sandbox/until.ts'
+import { type Bundle, makeBundle } from '../support/bundle.ts'
 import { lastFirst, startCloud } from '../support/cloud.ts'
 import { addHost, connected } from '../support/simulated-rack.ts'
 import { idsOf, reach, refusal, run } from './support.ts'
@@ -29,7 +30,7 @@ const ec2 = cloud.ec2()
 const Bucket = 'images'
 await s3.createBucket({ Bucket })
 
-const other = await callLocal<typeof credentials>(cloud.config.socket, {
+const other = await callLocal<typeof credentials & { account: string }>(cloud.config.socket, {
   ...{ method: 'POST', path: '/v1/accounts', body: { name: 'other' } },
 })
 const theirs = new EC2Client({ endpoint, region, credentials: other, maxAttempts: 1 })
@@ -102,6 +103,47 @@ test('a task says why an object is no image, and a foreign one begins none', asy
   }
   assert.match(await refusal(begin('fine', 'raw', theirs)), /InvalidParameter|AccessDenied/)
   assert.equal(await refusal(begin('nobody')), 'InvalidParameter')
+})
+
+test('images are made of bundles, for the account that they were bundled for', async () => {
+  const call = { method: 'GET', path: '/v1/bundle-certificate' } as const
+  const { certificate } = await cloud.local<{ certificate: string }>(call)
+  const wish = { image: randomBytes(3 << 20), certificatePem: certificate, partBytes: 1 << 20 }
+  const upload = async (at: string, { manifest, parts }: Bundle): Promise<string> => {
+    for (const [name, Body] of parts) await s3.putObject({ Bucket, Key: `${at}/${name}`, Body })
+    await s3.putObject({ Bucket, Key: `${at}/image.manifest.xml`, Body: manifest })
+    return `${Bucket}/${at}/image.manifest.xml`
+  }
+  const { account } = cloud.init
+  const place = await upload('own', await makeBundle({ ...wish, account }))
+  assert.equal(await refusal(register(ec2, 'bundled', place, true)), 'DryRunOperation')
+  const { ImageId } = await register(ec2, 'bundled', place)
+  await reach(ec2, idsOf(await run(ec2, { ImageId })), 'running')
+  const { blobs } = await cloud.local<{ blobs: { sha256: string }[] }>({
+    ...{ method: 'GET', path: '/v1/blobs' },
+  })
+  const sha256 = createHash('sha256').update(wish.image).digest('hex')
+  assert.ok(blobs.some((blob) => blob.sha256 === sha256))
+  const disk = { Url: `s3://${place}`, Format: 'raw' }
+  const { ImportTaskId = '' } = await ec2.send(new ImportImageCommand({ DiskContainers: [disk] }))
+  const { SnapshotDetails } = await imported(ImportTaskId, 'completed')
+  assert.equal(SnapshotDetails?.[0]?.DiskImageSize, wish.image.length / 2 ** 30)
+
+  const foreign = await upload('foreign', await makeBundle({ ...wish, account: other.account }))
+  await assert.rejects(register(ec2, 'foreign', foreign), /bundled for the account/)
+  // They may read the manifest alone.
+  const allow = async (path: string): Promise<void> => {
+    const what = { Action: 's3:GetObject', Resource: `arn:aws:s3:::${path}` }
+    const Statement = [{ Effect: 'Allow', Principal: { AWS: other.account }, ...what }]
+    const Policy = JSON.stringify({ Version: '2012-10-17', Statement })
+    await s3.putBucketPolicy({ Bucket, Policy })
+  }
+  await allow(foreign)
+  await assert.rejects(register(theirs, 'foreign', foreign), /AccessDenied/)
+  await allow(`${Bucket}/foreign/*`)
+  assert.equal(await refusal(register(theirs, 'foreign', foreign)), 'accepted')
+  await s3.deleteObject({ Bucket, Key: 'own/image.part.1' })
+  await assert.rejects(register(ec2, 'again', place), /InvalidManifest|NoSuchKey|no part/)
 })
 
 async function imported(id: string, state: 'completed' | 'deleted'): Promise<ImportImageTask> {

@@ -12,7 +12,7 @@ const COMPARED: Readonly<Record<Kind, boolean>> = {
   ...{ 'public-pool': true, 'public-address': true, peering: true, 'key-pair': true },
   ...{ block: true, 'block-space': true, 'resting-tag': true, 'private-address': true },
   ...{ 'insights-path': true, 'insights-analysis': true, image: true, blob: true },
-  ...{ 'import-task': true },
+  ...{ 'import-task': true, 'bundle-key': true },
   ...{ instance: true, interface: true, tags: true, 'client-token': true, 'preshared-key': true },
   ...{ command: true, 'command-result': true, name: true, 'placement-group': true },
   ...{ 'instance-type': true, placed: true, 'launch-template': true },

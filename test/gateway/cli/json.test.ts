@@ -115,6 +115,7 @@ const LINES: readonly Line[] = [
   ['image import', [image, '--name', 'little']],
   ['image import', ['/nonexistent'], BAD],
   ['image list', []],
+  ['image bundle-certificate', []],
   ['image remove', ['little']],
   ['image remove', ['little'], REFUSED],
   ['bucket list', []],
