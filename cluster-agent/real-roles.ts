@@ -18,6 +18,9 @@ import type { HostParts } from './main-parts.ts'
 import { type NcRole, ncRole } from './nc/reconcilers.ts'
 import { lazyImagesSocket } from './paths.ts'
 
+/** So long a guest that boots from an arriving image has its host's line and processors alone. */
+const FILL_AFTER_MS = 30_000
+
 /** Finds out what this machine has, starts or adopts its switch, and puts the roles together. */
 export async function openRealRoles(
   parts: HostParts,
@@ -33,6 +36,7 @@ export async function openRealRoles(
   const images = openRackImages(parts)
   const lazy = new LazyImages({
     ...{ images: images.images, socket: lazyImagesSocket(paths), starts: config.lazyImages },
+    fillAfterMs: FILL_AFTER_MS,
     ...{ clock: systemClock, log },
   })
   const nc =

@@ -30,7 +30,7 @@ const MAX_FLYING = 8
 /** Of those that nobody waits for: who comes next does not have to wait for them. */
 const MAX_FILLING = 5
 /** Nobody had to wait for so long: who boots has line and processors for himself. */
-const QUIET_MS = 1_000
+const QUIET_MS = 5_000
 /** Chunks behind one that is read which are fetched with it. */
 const READ_AHEAD = 4
 const MAX_AHEAD = 64

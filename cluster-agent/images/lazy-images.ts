@@ -6,6 +6,7 @@ import type { Clock } from '../../common/clock.ts'
 import { codeOf, messageOf } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import type { ImageRef } from '../../proto/blob.ts'
+import type { Arrival } from './arrival.ts'
 import type { Images } from './images.ts'
 import { type NbdExport, NbdServer } from './nbd-server.ts'
 import { readPart } from './partial-file.ts'
@@ -15,6 +16,8 @@ export interface LazyImagesOptions {
   readonly socket: string
   /** Do machines start before their image is whole? Those that run so are served anyway. */
   readonly starts: boolean
+  /** ms until what nobody reads begins to come: a guest boots first. */
+  readonly fillAfterMs: number
   readonly clock: Clock
   readonly log: Log
 }
@@ -30,6 +33,7 @@ const NEVER = new AbortController().signal
 export class LazyImages {
   readonly #options: LazyImagesOptions
   readonly #exports = new Map<string, NbdExport>()
+  readonly #end = new AbortController()
   #server: Promise<NbdServer> | null = null
 
   constructor(options: LazyImagesOptions) {
@@ -71,6 +75,7 @@ export class LazyImages {
 
   /** Guests wait from now on, until the next agent serves. */
   async close(): Promise<void> {
+    this.#end.abort()
     const server = await this.#server?.catch(() => null)
     this.#server = null
     this.#exports.clear()
@@ -93,16 +98,14 @@ export class LazyImages {
   }
 
   async #export(ref: ImageRef): Promise<NbdExport> {
-    const { images, clock, log } = this.#options
+    const { images, clock } = this.#options
     if (await images.isWhole(ref.sha256)) {
       const path = images.path(ref.sha256)
       const { size: sizeBytes } = await stat(path)
       return { sizeBytes, read: (offset, length) => readPart(path, offset, length) }
     }
     const arrival = await images.arriving(ref)
-    arrival.fill().catch((error: unknown) => {
-      log.warn('image does not come, guests wait', { ...ref, error: messageOf(error) })
-    })
+    void this.#fill(ref, arrival)
     return {
       sizeBytes: arrival.list.sizeBytes,
       read: (offset, length, gone) =>
@@ -119,6 +122,15 @@ export class LazyImages {
           }
         }),
     }
+  }
+
+  async #fill({ sha256 }: ImageRef, arrival: Arrival): Promise<void> {
+    const { clock, fillAfterMs, log } = this.#options
+    await clock.sleep(fillAfterMs, this.#end.signal)
+    if (this.#end.signal.aborted || !this.isServed(sha256)) return
+    await arrival.fill().catch((error: unknown) => {
+      log.warn('image does not come, guests wait', { sha256, error: messageOf(error) })
+    })
   }
 }
 

@@ -20,6 +20,7 @@ import { until } from '../../../sandbox/until.ts'
 import { fileImages, gate } from '../../support/file-images.ts'
 import { testImage } from './support.ts'
 
+const OPTIONS = { starts: true, fillAfterMs: 0, clock: systemClock, log: silentLog }
 const GOOD = Buffer.alloc(4096, 7)
 
 describe('images over NBD', () => {
@@ -185,7 +186,7 @@ describe('images over NBD', () => {
 })
 
 function lazyOf(images: Images, at: string): LazyImages {
-  return new LazyImages({ images, socket: at, starts: true, clock: systemClock, log: silentLog })
+  return new LazyImages({ images, socket: at, ...OPTIONS })
 }
 
 function option(number: number, data = Buffer.alloc(0), length = data.length): Buffer {

@@ -222,6 +222,6 @@ export function lazyParts(
   starts = false,
 ): Pick<NcOptions, 'images' | 'lazy'> {
   const socket = lazyImagesSocket(paths)
-  const options = { images, socket, starts, clock: systemClock, log: silentLog }
+  const options = { images, socket, starts, fillAfterMs: 0, clock: systemClock, log: silentLog }
   return { images, lazy: new LazyImages(options) }
 }
