@@ -26,13 +26,39 @@ export function answerOf(encoded: Encoded, answer: S3Answer<object>): Answer {
 }
 
 /**
+ * The same, once the first bytes of its stream are there: until then it can still be refused.
+ * Throws what the stream throws.
+ */
+export async function begun({ message }: S3Request, answer: Answer): Promise<Answer> {
+  const { body } = answer
+  const isStream = body !== null && typeof body !== 'string'
+  if (!isStream || !takesBody(message, answer)) return answer
+  const stream = body[Symbol.asyncIterator]()
+  let first: IteratorResult<Uint8Array> | null = await stream.next()
+  const whole: AsyncIterableIterator<Uint8Array> = {
+    next: async () => {
+      const one = first ?? (await stream.next())
+      first = null
+      return one
+    },
+    return: async () => (await stream.return?.()) ?? { done: true, value: undefined },
+    [Symbol.asyncIterator]: () => whole,
+  }
+  return { ...answer, body: whole }
+}
+
+function takesBody({ method }: S3Request['message'], { status }: Answer): boolean {
+  return method !== 'HEAD' && !BODYLESS.has(status)
+}
+
+/**
  * Resolves when all is sent. Throws, with the connection ended, when the stream does or the client
  * does not take it.
  */
 export async function sendAnswer(request: S3Request, answer: Answer): Promise<void> {
   const { message, response, waits } = request
   const { status, headers } = answer
-  const body = message.method === 'HEAD' || BODYLESS.has(status) ? null : (answer.body ?? '')
+  const body = takesBody(message, answer) ? (answer.body ?? '') : null
   const isLate = message.complete || message.readableEnded
   // A client that waits was not asked for its body, or it may be on its way: both end here.
   if (!isLate) response.setHeader('connection', 'close')

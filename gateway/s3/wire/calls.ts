@@ -5,7 +5,7 @@ import { loadModel, type Model } from '../../aws/model.ts'
 import { headersOf } from '../../http/canonical-request.ts'
 import { SigningKeys } from '../../http/sigv4.ts'
 import { createAccounting, errorAnswer, UNKNOWN } from './accounting.ts'
-import { type Answer, answerOf, sendAnswer } from './answer.ts'
+import { type Answer, answerOf, begun, sendAnswer } from './answer.ts'
 import { type Authenticated, authenticate } from './authenticate.ts'
 import { createBody, MAX_BODY_BYTES, rawBody, tooLarge, wholeBody } from './body.ts'
 import type { S3Body } from './call.ts'
@@ -128,7 +128,7 @@ export function createS3Calls(options: S3Options): (request: S3Request) => Promi
   /** The answer, and S3's code when it is a refusal. */
   async function answered(call: RunningCall): Promise<readonly [Answer, string | null]> {
     try {
-      const answer = await run(call)
+      const answer = await begun(call.request, await run(call))
       await accounting.succeeded(call, answer.status)
       return [answer, null]
     } catch (thrown) {

@@ -7,6 +7,7 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import { MalleeError } from '../../../../common/errors.ts'
 import { createThrottle } from '../../../../gateway/http/throttle.ts'
 import { answerInTime, call, elementIn, rawHead, send, signed, startS3 } from './support.ts'
 
@@ -49,6 +50,31 @@ test('a stream that breaks ends the connection before the length that was said',
   await assert.rejects(send(port, { method: 'GET' }, headers))
   const line = lines.find(({ event }) => event === 'answer was not sent whole')
   assert.match(String(line?.fields['error']), /a disk broke/)
+})
+
+test('a stream that breaks before its first bytes is refused as any other call', async (t) => {
+  const codes = ['StoreUnavailable', 'DataCorrupt'] as const
+  let [code, ended] = [codes[0] as (typeof codes)[number], 0]
+  const { port } = await startS3(t, {
+    async GetObject() {
+      const body = (async function* () {
+        try {
+          yield* []
+          throw new MalleeError(code, 'a disk broke')
+        } finally {
+          ended += 1
+        }
+      })()
+      return { output: { ContentLength: 7 }, body }
+    },
+  })
+  const away = await call(port, { method: 'GET' })
+  assert.deepEqual([away.status, elementIn(away)], [503, 'ServiceUnavailable'])
+  assert.equal(away.headers['retry-after'], '1')
+  code = codes[1]
+  const damaged = await call(port, { method: 'GET' })
+  assert.deepEqual([damaged.status, elementIn(damaged)], [500, 'InternalError'])
+  assert.equal(ended, 2)
 })
 
 test('an answer without a body says so', async (t) => {
