@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import fs, { type FileHandle, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -19,6 +19,7 @@ import { ORPHAN_AGE_MS, sweepOrphans } from '../../../gateway/s3/keeping/orphans
 import { damageOf, scrub } from '../../../gateway/s3/keeping/scrub.ts'
 import { openSqlite } from '../../../gateway/store/sqlite.ts'
 import { sqliteMaker } from '../store/stores.ts'
+import { breakDisk } from './broken-disk.ts'
 import { BUCKET } from './index-support.ts'
 import { bytesOf, filesIn, type StorageGround, storageOver, written } from './storage-support.ts'
 
@@ -103,7 +104,7 @@ test('EIO on one disk harms no object on another, and is reported by the scrubbe
     const object = await written(ground, `k${i}`, BYTES)
     await index.put(object, { versioning: 'off' })
   }
-  const broken = await breakDisk(t, bad)
+  const broken = await breakDisk(t, bad, { code: 'EIO', calls: ['read', 'writev'] })
   for (let i = 0; i < 20; i++) {
     const version = (await index.current(BUCKET, `k${i}`)) ?? assert.fail()
     const dir = (await filesIn([bad])).some((file) => file.endsWith(blobOf(version)))
@@ -139,28 +140,6 @@ function blobOf(version: { parts: readonly { blob: { id: string } }[] }): string
 
 async function* pieces(): AsyncGenerator<Uint8Array> {
   yield BYTES
-}
-
-/** All reads and writes of files in that directory fail as a broken disk's do. */
-async function breakDisk(t: TestContext, dir: string): Promise<{ mend: () => void }> {
-  const handle = await fs.open(dir, 'r')
-  const prototype: FileHandle = Object.getPrototypeOf(handle)
-  await handle.close()
-  const { readlink } = fs
-  const mocks = (['read', 'writev'] as const).map((name) => {
-    const real = prototype[name] as (...values: unknown[]) => Promise<unknown>
-    return t.mock.method(prototype, name, async function (this: FileHandle, ...values: unknown[]) {
-      const path = await readlink(`/proc/self/fd/${this.fd}`)
-      if (!path.startsWith(`${dir}/`)) return await real.apply(this, values)
-      const error = new Error(`EIO: i/o error, ${name}`)
-      throw Object.assign(error, { code: 'EIO', syscall: name })
-    } as never)
-  })
-  return {
-    mend: () => {
-      for (const { mock } of mocks) mock.restore()
-    },
-  }
 }
 
 async function openIn(
