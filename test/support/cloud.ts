@@ -3,7 +3,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -46,6 +46,8 @@ export function lastFirst({ after }: Ending): Ending {
 export interface CloudOptions {
   /** A program of its own instead of a part of this one. */
   readonly child?: boolean
+  /** A module that the program loads before its own, and which answers to `tell`. */
+  readonly preload?: string
   /** SQLite in the cloud's folder when not given. */
   readonly store?: string
   /** Of AWS's rates; calls are not counted when not given. */
@@ -67,20 +69,26 @@ export interface TestCloud {
   readonly ec2: () => EC2Client
   readonly local: <T>(call: LocalCall) => Promise<T>
   readonly status: () => Promise<CloudStatus>
-  /** Once more, on the same ports. */
-  readonly start: () => Promise<void>
+  /** Once more, on the same ports; `env` is for a child. */
+  readonly start: (env?: Readonly<Record<string, string>>) => Promise<void>
   readonly stop: () => Promise<void>
   /** SIGKILL, for a child. */
   readonly kill: () => Promise<void>
+  /** Has the preloaded module do something; resolves with its answer. */
+  readonly tell: (message: object) => Promise<unknown>
+  /** Resolves when the child has ended by itself. */
+  readonly ended: () => Promise<void>
   /** Looks into the store, or changes it, while no gateway runs. */
   readonly withState: <T>(look: (state: State) => Promise<T>) => Promise<T>
   /** Run before the folder is removed, last one first. */
   readonly onEnd: (step: () => Promise<void>) => void
 }
 
-interface Running {
-  readonly stop: () => Promise<void>
-  readonly kill: () => Promise<void>
+interface Running extends Pick<TestCloud, 'stop' | 'kill' | 'tell' | 'ended'> {}
+
+interface Program {
+  readonly preload: string | null
+  readonly env: Readonly<Record<string, string>>
 }
 
 /** A new cloud whose gateway answers. */
@@ -93,7 +101,8 @@ export async function startCloud(end: Ending, options: CloudOptions = {}): Promi
   const request = { name: 'test', region: REGION, ipv4Pools: ['10.0.0.0/8'] }
   const parts = { state, sealer, clock: systemClock, randomHex }
   const init = await initState(parts, request).finally(close)
-  return runCloud(end, { dir, config, init, child: options.child === true })
+  const { child = false, preload = null } = options
+  return runCloud(end, { dir, config, init, child, preload })
 }
 
 /** Another gateway of a cloud whose store is shared, as a program: same keys, other ports. */
@@ -108,7 +117,7 @@ export async function startSecondGateway(end: Ending, first: TestCloud): Promise
   for (const name of ['caCertificate', 'caKey', 'masterKey'] as const) {
     await copyFile(from[name], to[name])
   }
-  return runCloud(end, { dir, config, init: first.init, child: true })
+  return runCloud(end, { dir, config, init: first.init, child: true, preload: null })
 }
 
 async function makeConfig(
@@ -133,9 +142,9 @@ async function makeConfig(
 
 async function runCloud(
   end: Ending,
-  made: { dir: string; config: GatewayConfig; init: InitAnswer; child: boolean },
+  made: Pick<TestCloud, 'dir' | 'config' | 'init'> & { child: boolean; preload: string | null },
 ): Promise<TestCloud> {
-  const { dir, config, init, child } = made
+  const { dir, config, init, child, preload } = made
   const endpoint = `http://127.0.0.1:${config.apiPort}`
   const endings: (() => Promise<void>)[] = []
   let running: Running | null = null
@@ -154,8 +163,8 @@ async function runCloud(
     },
     local: (call) => checkedCall(config.socket, call),
     status: () => callLocal(config.socket, { method: 'GET', path: '/v1/status' }),
-    start: async () => {
-      running = child ? await startChild(dir, config) : await startHere(config)
+    start: async (env = {}) => {
+      running = child ? await startChild(dir, config, { preload, env }) : await startHere(config)
     },
     stop: async () => {
       await running?.stop()
@@ -165,6 +174,8 @@ async function runCloud(
       await running?.kill()
       running = null
     },
+    tell: async (message) => await running?.tell(message),
+    ended: async () => await running?.ended(),
     withState: async (look) => {
       const { state, close } = await openCloud(config, silentLog, { create: false })
       return await look(state).finally(close)
@@ -192,17 +203,24 @@ async function checkedCall<T>(socket: string, call: LocalCall): Promise<T> {
 
 async function startHere(config: GatewayConfig): Promise<Running> {
   const gateway = await startGateway(config, silentLog, TIMING)
-  return {
-    stop: gateway.stop,
-    kill: () => Promise.reject(new Error('a gateway in this process cannot be killed')),
-  }
+  const refuse = () => Promise.reject(new Error('the gateway is in this process'))
+  return { stop: gateway.stop, kill: refuse, tell: refuse, ended: refuse }
 }
 
-async function startChild(dir: string, config: GatewayConfig): Promise<Running> {
+async function startChild(
+  dir: string,
+  config: GatewayConfig,
+  { preload, env }: Program,
+): Promise<Running> {
   const logFile = join(dir, 'gateway.log')
   const log = openSync(logFile, 'a', 0o600)
-  const argv = [MALLEE, 'gateway', '--config', join(dir, 'gateway.json')]
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', log, log] })
+  const more = preload === null ? [] : ['--import', preload]
+  const argv = [...more, MALLEE, 'gateway', '--config', join(dir, 'gateway.json')]
+  const child = spawn(process.execPath, argv, {
+    stdio: ['ignore', log, log, ...(preload === null ? [] : ['ipc' as const])],
+    env: { ...process.env, ...env },
+  })
+  closeSync(log)
   const gone = once(child, 'exit')
   const ended = (): boolean => child.exitCode !== null || child.signalCode !== null
   await until(
@@ -217,7 +235,12 @@ async function startChild(dir: string, config: GatewayConfig): Promise<Running> 
     { timeoutMs: 20_000 },
   )
   const end = (signal: NodeJS.Signals) => async (): Promise<void> => endChild(child, gone, signal)
-  return { stop: end('SIGTERM'), kill: end('SIGKILL') }
+  const tell = async (message: object): Promise<unknown> => {
+    const answered = once(child, 'message')
+    child.send(message)
+    return (await answered)[0]
+  }
+  return { stop: end('SIGTERM'), kill: end('SIGKILL'), tell, ended: async () => void (await gone) }
 }
 
 async function endChild(
