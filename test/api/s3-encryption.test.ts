@@ -10,7 +10,7 @@ import { after, test } from 'node:test'
 import { S3 } from '@aws-sdk/client-s3'
 import { lastFirst, startCloud, type TestCloud } from '../support/cloud.ts'
 import { tlsCertificate } from '../support/tls-certificate.ts'
-import { refusal } from './support.ts'
+import { refusal, writesNoBlob } from './support.ts'
 
 const MIB = 1 << 20
 const ending = lastFirst({ after })
@@ -114,14 +114,21 @@ test('the cloud encrypts what asks for it, and nothing of it is on a disk', asyn
   const copy = await s3.copyObject({ Bucket, Key: 'copy', CopySource, ServerSideEncryption })
   assert.equal(copy.ServerSideEncryption, 'AES256')
   assert.deepEqual(await whole(s3, 'copy'), large)
+  const again = { Bucket, Key: 'again', CopySource: `${Bucket}/copy` }
+  await writesNoBlob(cloud, () => s3.copyObject({ ...again, ServerSideEncryption }))
+  await s3.deleteObject({ Bucket, Key: 'copy' })
+  assert.deepEqual(await whole(s3, 'again', { Range }), large.subarray(MIB - 3, 3 * MIB + 1))
   assert.equal(await isOnDisk(cloud, SIGHT), false)
+  const opened = { Bucket, Key: 'opened', CopySource: `${Bucket}/again` }
+  assert.equal((await s3.copyObject(opened)).ServerSideEncryption, undefined)
+  assert.deepEqual(await whole(s3, 'opened'), large)
   await s3.putObject({ Bucket, Key: 'plain', Body: small })
   assert.equal((await s3.headObject({ Bucket, Key: 'plain' })).ServerSideEncryption, undefined)
   assert.equal(await isOnDisk(cloud, SIGHT), true)
   // As AWS has it: the way to encrypt what is there already.
-  const again = { Bucket, Key: 'plain', CopySource: `${Bucket}/plain` }
-  assert.equal(await refusal(s3.copyObject(again)), 'InvalidRequest')
-  await s3.copyObject({ ...again, ServerSideEncryption })
+  const itself = { Bucket, Key: 'plain', CopySource: `${Bucket}/plain` }
+  assert.equal(await refusal(s3.copyObject(itself)), 'InvalidRequest')
+  await s3.copyObject({ ...itself, ServerSideEncryption })
   assert.equal((await s3.headObject({ Bucket, Key: 'plain' })).ServerSideEncryption, 'AES256')
 })
 

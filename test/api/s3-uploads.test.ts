@@ -8,9 +8,17 @@ import { after, test } from 'node:test'
 import { S3 } from '@aws-sdk/client-s3'
 import { exec } from '../../common/exec.ts'
 import { lastFirst, startCloud } from '../support/cloud.ts'
-import { refusal } from './support.ts'
+import { refusal, writesNoBlob } from './support.ts'
 
 const MIB = 1 << 20
+
+interface Part {
+  readonly Bucket: string
+  readonly Key: string
+  readonly UploadId: string | undefined
+  readonly PartNumber: number
+}
+
 const cloud = await startCloud(lastFirst({ after }))
 const { accessKeyId, secretAccessKey, region } = cloud.init
 const endpoint = `http://127.0.0.1:${cloud.config.apiPort}`
@@ -114,8 +122,13 @@ test('copies have the bytes of their source, and its properties or their own', a
   const CopySource = `${Bucket}/${Key}`
   const self = s3.copyObject({ Bucket, Key, CopySource })
   assert.equal(await refusal(self), 'InvalidRequest')
-  await s3.copyObject({ Bucket, Key: 'copy', CopySource })
+  await writesNoBlob(cloud, () => s3.copyObject({ Bucket, Key: 'copy', CopySource }))
   assert.deepEqual(await whole('copy'), bytes)
+  const summed = { Bucket, Key: 'summed', CopySource, ChecksumAlgorithm: 'SHA256' } as const
+  const { CopyObjectResult: sums } = await writesNoBlob(cloud, () => s3.copyObject(summed))
+  assert.equal(sums?.ChecksumSHA256, createHash('sha256').update(bytes).digest('base64'))
+  assert.equal(sums?.ETag, `"${md5(bytes).toString('hex')}"`)
+  assert.deepEqual(await whole('summed'), bytes)
   const head = await s3.headObject({ Bucket, Key: 'copy' })
   assert.equal(head.ContentType, 'text/a')
   const replaced = { MetadataDirective: 'REPLACE', ContentType: 'text/b' } as const
@@ -147,6 +160,36 @@ test('copies have the bytes of their source, and its properties or their own', a
   assert.deepEqual(await whole('pieced'), bytes.subarray(1, 1_001))
 })
 
+test('parts that are copied whole are not written again, and outlive their source', async () => {
+  const uploaded = async (Key: string, put: (about: Part, at: number) => Promise<string>) => {
+    const { UploadId } = await s3.createMultipartUpload({ Bucket, Key })
+    const Parts = []
+    for (const at of pieces.keys()) {
+      const PartNumber = at + 1
+      Parts.push({ PartNumber, ETag: await put({ Bucket, Key, UploadId, PartNumber }, at) })
+    }
+    const MultipartUpload = { Parts }
+    return await s3.completeMultipartUpload({ Bucket, Key, UploadId, MultipartUpload })
+  }
+  const made = await uploaded('whole', async (about, at) => {
+    const { ETag = '' } = await s3.uploadPart({ ...about, Body: pieces[at] ?? '' })
+    return ETag
+  })
+  const copied = await writesNoBlob(cloud, () =>
+    uploaded('again', async (about, at) => {
+      const start = at * 5 * MIB
+      const { length = 0 } = pieces[at] ?? []
+      const CopySourceRange = `bytes=${start}-${start + length - 1}`
+      const CopySource = `${Bucket}/whole`
+      const { CopyPartResult } = await s3.uploadPartCopy({ ...about, CopySource, CopySourceRange })
+      return CopyPartResult?.ETag ?? ''
+    }),
+  )
+  assert.equal(copied.ETag, made.ETag)
+  await s3.deleteObject({ Bucket, Key: 'whole' })
+  assert.deepEqual(await whole('again'), bytes)
+})
+
 test('aws s3 syncs a tree with odd names there and back, and moves and removes', async () => {
   const tree = join(cloud.dir, 'tree')
   const names = ['a', 'dir/b', 'dir/ü ñ', "it's+50%&more", 'big']
@@ -168,7 +211,7 @@ test('aws s3 syncs a tree with odd names there and back, and moves and removes',
     assert.deepEqual(await readFile(join(back, name)), await readFile(join(tree, name)), name)
   }
   assert.equal(await aws('sync', tree, 's3://tree/x'), '', 'nothing has changed')
-  await aws('mv', 's3://tree/x/big', 's3://tree/y/big')
+  await writesNoBlob(cloud, () => aws('mv', 's3://tree/x/big', 's3://tree/y/big'))
   const listed = await aws('ls', '--recursive', 's3://tree')
   assert.match(listed, /y\/big/)
   assert.doesNotMatch(listed, /x\/big/)

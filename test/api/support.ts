@@ -1,5 +1,6 @@
 // What the tests of the API have in common: an image, waiting for instances, what agents hold.
 
+import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -12,7 +13,9 @@ import {
   RunInstancesCommand,
   type RunInstancesCommandInput,
 } from '@aws-sdk/client-ec2'
+import { filesOf } from '../../gateway/files.ts'
 import { until } from '../../sandbox/until.ts'
+import { filesIn } from '../gateway/s3/storage-support.ts'
 import type { TestCloud } from '../support/cloud.ts'
 import type { RackHost } from '../support/simulated-rack.ts'
 
@@ -24,6 +27,20 @@ export async function importImage(cloud: TestCloud): Promise<void> {
   await writeFile(path, Buffer.alloc(64 << 10, 7))
   const file = { path, onProgress: () => undefined }
   await cloud.local({ method: 'PUT', path: `/v1/blobs?name=${IMAGE_NAME}`, file })
+}
+
+/** Runs what must not write bytes of objects to the disks. */
+export async function writesNoBlob<T>(
+  { config }: Pick<TestCloud, 'config'>,
+  run: () => Promise<T>,
+): Promise<T> {
+  const { objects } = filesOf(config.stateDir)
+  const before = new Set(await filesIn([objects]))
+  const result = await run()
+  const fresh = (await filesIn([objects])).filter((file) => !before.has(file))
+  assert.deepEqual(fresh, [])
+  assert.ok(before.size > 0)
+  return result
 }
 
 /** An image that instances can be run from. */

@@ -60,34 +60,45 @@ export interface DataKeys {
    * of a customer's, or under a master key that is not here.
    */
   readonly open: (sealed: string, place: KeyPlace, customer: CustomerKey | null) => KeyObject
+  /** One of the cloud's, sealed for another place. Throws as open. */
+  readonly moved: (sealed: string, from: KeyPlace, to: KeyPlace) => string
   readonly proofOf: (customer: CustomerKey) => KeyProof
 }
 
 /** `cloud`: what seals the keys of objects for which nobody brings one. */
 export function createDataKeys(cloud: DerivedKey, randomHex: RandomHex): DataKeys {
+  const wrap = (bytes: Buffer, place: KeyPlace, customer: CustomerKey | null): string => {
+    const cipher = createCipheriv(WRAP, sealingKey(customer?.key ?? cloud.key, place), WRAP_START)
+    const sealed = Buffer.concat([cipher.update(bytes), cipher.final()]).toString('base64url')
+    return `${customer === null ? cloud.id : OF_CUSTOMER}.${sealed}`
+  }
+  const unwrap = (sealed: string, place: KeyPlace, customer: CustomerKey | null): Buffer => {
+    const [id, text = ''] = sealed.split('.')
+    if (id !== (customer === null ? cloud.id : OF_CUSTOMER)) {
+      throw refused(place, `is sealed with the key ${id}, which is not here`)
+    }
+    const sealing = sealingKey(customer?.key ?? cloud.key, place)
+    const wrapped = Buffer.from(text, 'base64url')
+    if (wrapped.length !== WRAPPED_BYTES) throw refused(place, 'is not whole')
+    try {
+      const decipher = createDecipheriv(WRAP, sealing, WRAP_START)
+      return Buffer.concat([decipher.update(wrapped), decipher.final()])
+    } catch {
+      throw refused(place, 'was changed or is of something else')
+    }
+  }
   return {
     fresh: (place, customer) => {
       const bytes = Buffer.from(randomHex(KEY_BYTES), 'hex')
-      const sealing = sealingKey(customer?.key ?? cloud.key, place)
-      const cipher = createCipheriv(WRAP, sealing, WRAP_START)
-      const sealed = Buffer.concat([cipher.update(bytes), cipher.final()]).toString('base64url')
-      const key = taken(bytes)
-      return { key, sealed: `${customer === null ? cloud.id : OF_CUSTOMER}.${sealed}` }
+      const sealed = wrap(bytes, place, customer)
+      return { key: taken(bytes), sealed }
     },
-    open: (sealed, place, customer) => {
-      const [id, text = ''] = sealed.split('.')
-      if (id !== (customer === null ? cloud.id : OF_CUSTOMER)) {
-        throw refused(place, `is sealed with the key ${id}, which is not here`)
-      }
-      const sealing = sealingKey(customer?.key ?? cloud.key, place)
-      const wrapped = Buffer.from(text, 'base64url')
-      if (wrapped.length !== WRAPPED_BYTES) throw refused(place, 'is not whole')
-      try {
-        const decipher = createDecipheriv(WRAP, sealing, WRAP_START)
-        return taken(Buffer.concat([decipher.update(wrapped), decipher.final()]))
-      } catch {
-        throw refused(place, 'was changed or is of something else')
-      }
+    open: (sealed, place, customer) => taken(unwrap(sealed, place, customer)),
+    moved: (sealed, from, to) => {
+      const bytes = unwrap(sealed, from, null)
+      const again = wrap(bytes, to, null)
+      bytes.fill(0)
+      return again
     },
     proofOf: (customer) => {
       const salt = randomHex(SALT_BYTES)

@@ -58,6 +58,15 @@ export function blobKey(store: string, id: string): string {
   return `blob/${store}/${id}`
 }
 
+/** Those who refer to a blob besides the one in its row: they were copied from others. */
+export function sharePrefix(store: string, id: string): string {
+  return `share/${store}/${id}/`
+}
+
+export function shareKey(store: string, id: string, share: string): string {
+  return `${sharePrefix(store, id)}${share}`
+}
+
 export function uploadKey(bucket: string, key: string, uploadId: string): string {
   return `upload/${bucket}/${ended(key)}${uploadId}`
 }

@@ -4,6 +4,7 @@
 import type { BlobRef } from '../../../common/blobs/blobs.ts'
 import type { AclGrant } from '../../store/bucket-records.ts'
 import type { KeyProof } from '../encryption/data-keys.ts'
+import type { NewPart } from './sharing.ts'
 
 /** Of the bucket's record: whether versions are kept. */
 export type Versioning = 'off' | 'enabled' | 'suspended'
@@ -36,6 +37,8 @@ export interface ObjectPart {
   readonly checksum?: { readonly algorithm: Checksum['algorithm']; readonly base64: string }
   /** Of a blob that is encrypted: its key, sealed. `sizeBytes` is what it was before. */
   readonly sealedKey?: string
+  /** Belongs to the index: which of those who share the blob; absent: who had it first. */
+  readonly share?: string
 }
 
 /** Until when nobody removes a version, in milliseconds since 1970, and whether some may still. */
@@ -96,7 +99,7 @@ export interface ObjectVersion extends ObjectEntry {
 }
 
 export interface NewObject extends ObjectFields {
-  readonly parts: readonly ObjectPart[]
+  readonly parts: readonly NewPart[]
   /** The bytes themselves instead of parts: at most MAX_INLINE_BYTES. */
   readonly inline?: Uint8Array
 }
@@ -186,7 +189,8 @@ export interface ObjectIndex {
   read(bucket: string, key: string, versionId: string | null): Promise<ReadObject | null>
   /**
    * Makes the current version. `replaced` is gone for good; its blobs are garbage that the index
-   * keeps for readers for a while and then has deleted.
+   * keeps for readers for a while and then has deleted, but for those that others refer to. Throws
+   * Conflict as well when a part is from a version that is gone or has other blobs meanwhile.
    */
   put(
     object: NewObject,
@@ -267,13 +271,11 @@ export interface UploadListOptions {
 export interface UploadIndex {
   create(upload: NewUpload): Promise<Upload>
   get(bucket: string, key: string, uploadId: string): Promise<Upload | null>
-  /** Takes a part in, in the place of the one of its number. Null: no such upload any more. */
-  putPart(
-    bucket: string,
-    key: string,
-    uploadId: string,
-    part: ObjectPart,
-  ): Promise<UploadPart | null>
+  /**
+   * Takes a part in, in the place of the one of its number. Null: no such upload any more. Throws
+   * Conflict as put.
+   */
+  putPart(bucket: string, key: string, uploadId: string, part: NewPart): Promise<UploadPart | null>
   /** Parts in order of their numbers, after one; a page has 1 to 1,000. */
   parts(uploadId: string, options: { after: number; limit: number }): Promise<Listed<UploadPart>>
   /**

@@ -4,9 +4,10 @@
 import type { BlobRef } from '../../../common/blobs/blobs.ts'
 import type { Store } from '../../store/store.ts'
 import type { Commits, Draft, IndexParts } from './commits.ts'
-import { claim, discard, READERS_GRACE_MS, type StoredVersion } from './garbage.ts'
+import { discard, nameOf, READERS_GRACE_MS, referenceOf, type StoredVersion } from './garbage.ts'
 import { manifestPrefix, markerKey, objectKey, versionKey, versionPrefix } from './keys.ts'
 import type { ObjectPart } from './objects.ts'
+import { claim } from './sharing.ts'
 import { findVersion, headOf } from './versions.ts'
 
 const PAGE = 100
@@ -46,8 +47,9 @@ async function* placesIn(store: Store, version: StoredVersion): AsyncGenerator<P
 }
 
 /**
- * Has parts refer to other blobs, by the ids of the old ones. False when the version is gone or has
- * other parts meanwhile: nothing refers to the new blobs then. Throws as ObjectIndex.put.
+ * Has parts refer to other blobs, by the names of their references to the old ones; what was shared
+ * is each one's own then. False when the version is gone or has other parts meanwhile: nothing
+ * refers to the new blobs then. Throws as ObjectIndex.put.
  */
 export async function relocate(
   { clock, randomHex }: IndexParts,
@@ -58,14 +60,19 @@ export async function relocate(
   const { bucket, key } = version
   return await commits.commit(`${bucket}/${key}`, async (draft) => {
     const now = row === null ? await partsNow(draft, version) : await draft.read<ObjectPart[]>(row)
-    const had = now?.filter(({ blob }) => moved.has(blob.id)) ?? []
+    const movedTo = (part: ObjectPart) => moved.get(nameOf(referenceOf(part)))
+    const had = now?.filter((part) => movedTo(part) !== undefined) ?? []
     if (now === null || had.length < moved.size) return false
-    const parts = now.map((one) => ({ ...one, blob: moved.get(one.blob.id) ?? one.blob }))
+    const claims = now.map((part) => {
+      const blob = movedTo(part)
+      if (blob === undefined) return part
+      const { share: _, ...rest } = part
+      return claim(draft, { ...rest, blob }, { bucket, key }, randomHex)
+    })
+    const parts = await Promise.all(claims)
     if (row === null) await putParts(draft, version, parts)
     else draft.put(row, parts)
-    for (const blob of moved.values()) await claim(draft, blob, { bucket, key })
-    const blobs = had.map(({ blob: { store, id } }) => ({ store, id }))
-    discard(draft, { blobs }, clock.nowMs() + READERS_GRACE_MS, randomHex)
+    discard(draft, { blobs: had.map(referenceOf) }, clock.nowMs() + READERS_GRACE_MS, randomHex)
     return true
   })
 }

@@ -3,7 +3,7 @@
 
 import type { Store } from '../../store/store.ts'
 import type { Commits, Draft, IndexParts } from './commits.ts'
-import { claim, discard, type StoredVersion } from './garbage.ts'
+import { discard, referenceOf, type StoredVersion } from './garbage.ts'
 import {
   isUploadId,
   partKey,
@@ -24,6 +24,7 @@ import type {
 } from './objects.ts'
 import { noteDown } from './outbox.ts'
 import { readVersion } from './reading.ts'
+import { claim } from './sharing.ts'
 import type { Place } from './versions.ts'
 import { checkKey, checkPieces, mustBeOpen, putObject } from './writing.ts'
 
@@ -59,13 +60,12 @@ export function createUploads(parts: IndexParts, commits: Commits): UploadIndex 
         const nowMs = clock.nowMs()
         const at = partKey(uploadId, part.number)
         const before = await draft.read<UploadPart>(at)
-        await claim(draft, part.blob, { bucket, key })
+        const claimed = await claim(draft, part, { bucket, key }, randomHex)
         if (before !== null) {
-          const { store: name, id } = before.blob
-          discard(draft, { blobs: [{ store: name, id }] }, nowMs, randomHex)
+          discard(draft, { blobs: [referenceOf(before)] }, nowMs, randomHex)
           draft.put(uploadKey(bucket, key, uploadId), upload)
         }
-        const taken: UploadPart = { ...part, modifiedAtMs: nowMs }
+        const taken: UploadPart = { ...claimed, modifiedAtMs: nowMs }
         draft.put(at, taken)
         draft.count(bucket, part.sizeBytes - (before?.sizeBytes ?? 0), 0)
         return taken

@@ -2,7 +2,7 @@
 
 import { MalleeError } from '../../../common/errors.ts'
 import type { Draft } from './commits.ts'
-import { claim, type Moment, type StoredVersion } from './garbage.ts'
+import type { Moment, StoredVersion } from './garbage.ts'
 import { inlineRow } from './inline.ts'
 import { closedKey, inlineKey, manifestKey } from './keys.ts'
 import {
@@ -11,12 +11,11 @@ import {
   type ObjectVersion,
   type PutOptions,
 } from './objects.ts'
+import { claim, PARTS_PER_ROW } from './sharing.ts'
 import { headOf, makeCurrent } from './versions.ts'
 
 /** Bytes of an object that may be in the index instead of in a blob. */
 export const MAX_INLINE_BYTES = 16 << 10
-/** A row of 1,000 parts has at most 300 KB, and a store's value at most 1 MiB. */
-const PARTS_PER_ROW = 1_000
 const ID_BYTES = 8
 /** A bucket that somebody began to retire and did not end is open again after that. */
 const RETIRE_MS = 60_000
@@ -54,8 +53,8 @@ export async function putObject(
   moment: Moment,
   uploadId: string | null,
 ): Promise<{ version: ObjectVersion; replaced: StoredVersion | null }> {
-  const { parts, inline, ...fields } = object
-  const { bucket, key } = object
+  const { parts: given, inline, ...fields } = object
+  const { bucket } = object
   await mustBeOpen(draft, bucket, moment.nowMs)
   const { live, marker } = await headOf(draft, object)
   check?.(live ?? marker, live ?? marker)
@@ -64,10 +63,11 @@ export async function putObject(
   if (inline !== undefined && inlineId !== undefined) {
     draft.putText(inlineKey(bucket, inlineId), inlineRow(inlineId, inline))
   }
-  if (uploadId === null) {
-    const owner = { bucket, key }
-    await Promise.all(parts.map((part) => claim(draft, part.blob, owner)))
-  } else {
+  const parts =
+    uploadId === null
+      ? await Promise.all(given.map((part) => claim(draft, part, object, moment.randomHex)))
+      : given
+  if (uploadId !== null) {
     for (let row = 0; row * PARTS_PER_ROW < parts.length; row++) {
       const first = row * PARTS_PER_ROW
       draft.put(manifestKey(bucket, uploadId, row), parts.slice(first, first + PARTS_PER_ROW))

@@ -1,14 +1,16 @@
-// Works off the garbage that the index notes: first the bytes, then the rows that speak of them. A
-// crash in between leaves the rows, and the next pass finds no bytes where they say.
+// Works off the garbage that the index notes: first the bytes that nobody else refers to, then the
+// rows that speak of them. A crash in between leaves the rows, and the next pass finds no bytes
+// where they say.
 
-import type { BlobRef } from '../../../common/blobs/blobs.ts'
-import type { Clock } from '../../../common/clock.ts'
+import type { Clock, RandomHex } from '../../../common/clock.ts'
 import { MalleeError } from '../../../common/errors.ts'
 import type { Entry, Op, Store } from '../../store/store.ts'
 import type { BlobStores } from '../blobs/stores.ts'
-import type { Garbage } from '../index/garbage.ts'
-import { blobKey, dueMsOf, GARBAGE, manifestPrefix, partPrefix } from '../index/keys.ts'
+import { Commits } from '../index/commits.ts'
+import { type Garbage, nameOf, type Reference, referenceOf } from '../index/garbage.ts'
+import { dueMsOf, GARBAGE, manifestPrefix, partPrefix } from '../index/keys.ts'
 import type { ObjectPart } from '../index/objects.ts'
+import { leave, rowsOf } from '../index/sharing.ts'
 
 /** Entries that are worked off at a time. */
 const PAGE = 50
@@ -19,6 +21,7 @@ export interface GarbageParts {
   readonly store: Store
   readonly blobs: BlobStores
   readonly clock: Clock
+  readonly randomHex: RandomHex
 }
 
 export interface Worked {
@@ -70,8 +73,8 @@ async function deleteManifest(
   parts: GarbageParts,
   { bucket, id }: NonNullable<Garbage['manifest']>,
 ): Promise<number> {
-  const rows = await rowsOf(parts.store, manifestPrefix(bucket, id))
-  const blobs = rows.flatMap(({ value }) => blobsIn(JSON.parse(value)))
+  const rows = await listed(parts.store, manifestPrefix(bucket, id))
+  const blobs = rows.flatMap(({ value }) => referencesIn(JSON.parse(value)))
   const count = await deleteBlobs(parts, blobs)
   await deleteRows(
     parts.store,
@@ -85,13 +88,13 @@ async function deleteParts(
   parts: GarbageParts,
   { bucket, id }: NonNullable<Garbage['upload']>,
 ): Promise<number> {
-  const kept = await rowsOf(parts.store, manifestPrefix(bucket, id))
-  const used = new Set(kept.flatMap(({ value }) => blobsIn(JSON.parse(value))).map((one) => one.id))
-  const rows = await rowsOf(parts.store, partPrefix(id))
-  const blobs = rows.flatMap(({ value }) => blobsIn([JSON.parse(value)]))
+  const kept = await listed(parts.store, manifestPrefix(bucket, id))
+  const used = new Set(kept.flatMap(({ value }) => referencesIn(JSON.parse(value))).map(nameOf))
+  const rows = await listed(parts.store, partPrefix(id))
+  const blobs = rows.flatMap(({ value }) => referencesIn([JSON.parse(value)]))
   const count = await deleteBlobs(
     parts,
-    blobs.filter((one) => !used.has(one.id)),
+    blobs.filter((one) => !used.has(nameOf(one))),
   )
   await deleteRows(
     parts.store,
@@ -100,11 +103,11 @@ async function deleteParts(
   return count
 }
 
-function blobsIn(parts: readonly ObjectPart[]): BlobRef[] {
-  return parts.map(({ blob }) => blob)
+function referencesIn(parts: readonly ObjectPart[]): Reference[] {
+  return parts.map(referenceOf)
 }
 
-async function rowsOf(store: Store, prefix: string): Promise<readonly Entry[]> {
+async function listed(store: Store, prefix: string): Promise<readonly Entry[]> {
   const rows: Entry[] = []
   for (;;) {
     const last = rows.at(-1)?.key
@@ -114,24 +117,24 @@ async function rowsOf(store: Store, prefix: string): Promise<readonly Entry[]> {
   }
 }
 
-async function deleteBlobs(
-  { store, blobs }: GarbageParts,
-  refs: readonly Pick<BlobRef, 'store' | 'id'>[],
-): Promise<number> {
-  for (let at = 0; at < refs.length; at += TOGETHER) {
+/** How many of them nobody else referred to. */
+async function deleteBlobs(parts: GarbageParts, references: readonly Reference[]): Promise<number> {
+  const { store, blobs } = parts
+  const commits = new Commits(parts)
+  const gone: Reference[] = []
+  for (let at = 0; at < references.length; at += TOGETHER) {
     await Promise.all(
-      refs.slice(at, at + TOGETHER).map(async ({ store: name, id }) => {
-        const from = blobs.get(name)
-        if (from === undefined) throw new MalleeError('StoreUnavailable', `no store ${name}`)
-        await from.delete(id)
+      references.slice(at, at + TOGETHER).map(async (one) => {
+        if (!(await leave(store, commits, one))) return
+        const from = blobs.get(one.store)
+        if (from === undefined) throw new MalleeError('StoreUnavailable', `no store ${one.store}`)
+        await from.delete(one.id)
+        gone.push(one)
       }),
     )
   }
-  await deleteRows(
-    store,
-    refs.map(({ store: name, id }) => blobKey(name, id)),
-  )
-  return refs.length
+  await deleteRows(store, gone.flatMap(rowsOf))
+  return gone.length
 }
 
 async function deleteRows(store: Store, keys: readonly string[]): Promise<void> {

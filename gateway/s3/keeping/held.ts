@@ -1,8 +1,8 @@
 // Whose bytes are on a disk, as the index knows it.
 
 import type { Store } from '../../store/store.ts'
-import type { BlobOwner } from '../index/garbage.ts'
 import { blobKey } from '../index/keys.ts'
+import { ownersOf } from '../index/sharing.ts'
 
 const PAGE = 1_000
 
@@ -18,9 +18,10 @@ export async function bucketWith(
   const first = blobKey(name, prefix)
   for (let after = first; ; ) {
     const page = await store.list(first, { after, limit: PAGE })
-    for (const { value } of page.entries) {
-      const owner = JSON.parse(value) as BlobOwner
-      if ('bucket' in owner) return owner.bucket
+    for (const { key, value } of page.entries) {
+      const id = key.slice(blobKey(name, '').length)
+      const [owner] = await ownersOf(store, { store: name, id }, JSON.parse(value))
+      if (owner !== undefined) return owner.bucket
     }
     after = page.entries.at(-1)?.key ?? after
     if (!page.more) return null

@@ -228,7 +228,9 @@ async function tendScrub(
       if (error !== ended) throw error
     })
   }
-  if (!signal.aborted) metrics.setDamaged((await damageIn(parts)).length)
+  if (signal.aborted) return
+  const damaged = (await damageIn(parts)).map(({ store: of, blob }) => `${of}/${blob}`)
+  metrics.setDamaged(new Set(damaged).size)
 }
 
 /** Null when the store is a rack's that is away. */

@@ -8,6 +8,8 @@ import type { Log } from '../../../common/log.ts'
 import type { Store } from '../../store/store.ts'
 import type { BlobStores } from '../blobs/stores.ts'
 import { Commits } from '../index/commits.ts'
+import { nameOf, referenceOf } from '../index/garbage.ts'
+import type { ObjectPart } from '../index/objects.ts'
 import { type Placed, placesOf, relocate } from '../index/relocate.ts'
 import { rackOfStore } from '../racks/store.ts'
 
@@ -51,7 +53,7 @@ export async function moveBucket(
       ({ blob }) => blob.store !== name && !away.has(blob.store),
     )
     for (let at = 0; at < elsewhere.length && !signal.aborted; at += TOGETHER) {
-      const some = elsewhere.slice(at, at + TOGETHER).map(({ blob }) => blob)
+      const some = elsewhere.slice(at, at + TOGETHER)
       try {
         bytes += await move(parts, commits, placed, some, to)
         blobs += some.length
@@ -60,7 +62,7 @@ export async function moveBucket(
         if (PASSING.has(codeOf(error))) trouble ??= error
         if (codeOf(error) === 'RackAway') {
           // Every other blob there would say the same.
-          for (const { store } of some) away.add(store)
+          for (const { blob } of some) away.add(blob.store)
           if (rackOfStore(name) !== null) return { blobs, bytes, failed, trouble }
           break
         }
@@ -78,26 +80,27 @@ async function move(
   parts: MoveParts,
   commits: Commits,
   placed: Placed,
-  refs: readonly BlobRef[],
+  some: readonly ObjectPart[],
   to: BlobStore,
 ): Promise<number> {
   const copies = new Map<string, BlobRef>()
   let isUsed = false
   try {
-    for (const ref of refs) {
-      const from = parts.blobs.get(ref.store)
-      if (from === undefined) throw new MalleeError('StoreUnavailable', `no store ${ref.store}`)
-      copies.set(ref.id, await to.write(from.read(ref)))
+    for (const part of some) {
+      const { blob } = part
+      const from = parts.blobs.get(blob.store)
+      if (from === undefined) throw new MalleeError('StoreUnavailable', `no store ${blob.store}`)
+      copies.set(nameOf(referenceOf(part)), await to.write(from.read(blob)))
     }
     isUsed = await relocate(parts, commits, placed, copies)
   } catch (error) {
     // Nobody knows whether the index has them now: then they are the sweep's.
-    isUsed = copies.size === refs.length
+    isUsed = copies.size === some.length
     throw error
   } finally {
     if (!isUsed) {
       for (const { id } of copies.values()) await to.delete(id).catch(() => undefined)
     }
   }
-  return isUsed ? refs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) : 0
+  return isUsed ? some.reduce((sum, { blob }) => sum + blob.sizeBytes, 0) : 0
 }

@@ -5,8 +5,9 @@ import type { BlobStore, StoredBlob } from '../../../common/blobs/blobs.ts'
 import type { Clock, RandomHex } from '../../../common/clock.ts'
 import type { Log } from '../../../common/log.ts'
 import type { Store } from '../../store/store.ts'
-import type { BlobOwner, Garbage } from '../index/garbage.ts'
+import type { Garbage } from '../index/garbage.ts'
 import { blobKey, garbageKey } from '../index/keys.ts'
+import type { BlobOwner } from '../index/sharing.ts'
 
 /** How long a writer may take from the last byte to its commit. */
 export const ORPHAN_AGE_MS = 24 * 60 * 60_000

@@ -6,8 +6,8 @@ import type { Clock } from '../../../common/clock.ts'
 import { codeOf, messageOf } from '../../../common/errors.ts'
 import type { Log } from '../../../common/log.ts'
 import type { Store } from '../../store/store.ts'
-import type { BlobOwner } from '../index/garbage.ts'
 import { blobKey, damageKey, inlineKey, scrubKey } from '../index/keys.ts'
+import { type BlobOwner, ownersOf } from '../index/sharing.ts'
 
 /** Blobs between two notes of where a round is: what a restart may read again. */
 const PAGE = 100
@@ -58,7 +58,7 @@ export async function scrub(parts: ScrubParts, blobs: BlobStore): Promise<ScrubR
     for (const { key, value } of page.entries) {
       const id = key.slice(prefix.length)
       const owner = JSON.parse(value) as BlobOwner
-      if ('key' in owner && !(await look(parts, blobs, id, owner))) skipped += 1
+      if (!('condemnedAtMs' in owner) && !(await look(parts, blobs, id))) skipped += 1
     }
     const after = page.entries.at(-1)?.key.slice(prefix.length) ?? round.after
     const endedAtMs = page.more ? null : clock.nowMs()
@@ -80,21 +80,30 @@ export async function lastRound(store: Store, name: string): Promise<ScrubRound 
   return row === null ? null : (JSON.parse(row.value) as ScrubRound)
 }
 
-/** What was found damaged and has not been deleted or read well since; 1,000 at most. */
+/**
+ * What was found damaged and has not been deleted or read well since, object by object; of 1,000
+ * blobs at most, and of 1,000 copies of one.
+ */
 export async function damageOf(store: Store, name: string): Promise<readonly Damage[]> {
   const page = await store.list(damageKey(name, ''), { limit: PAGE_OF_DAMAGE })
   const found = page.entries.map(({ key, value }) => ({ key, damage: JSON.parse(value) as Damage }))
   const gone: string[] = []
+  const damaged: Damage[] = []
   for (const { key, damage } of found) {
     const { bucket, blob } = damage
-    const row = name === INDEX ? inlineKey(bucket, blob) : blobKey(name, blob)
-    if ((await store.get(row)) === null) gone.push(key)
+    const row = await store.get(name === INDEX ? inlineKey(bucket, blob) : blobKey(name, blob))
+    if (row === null) gone.push(key)
+    else if (name === INDEX) damaged.push(damage)
+    else {
+      const owners = await ownersOf(store, { store: name, id: blob }, JSON.parse(row.value))
+      damaged.push(...owners.map((place) => ({ ...damage, ...place })))
+    }
   }
   await store.txn(
     [],
     gone.map((key) => ({ del: key })),
   )
-  return found.filter(({ key }) => !gone.includes(key)).map(({ damage }) => damage)
+  return damaged
 }
 
 /** False when it could not be read for a reason that says nothing about it. */
@@ -102,7 +111,6 @@ async function look(
   { store, clock, log, pace }: ScrubParts,
   blobs: BlobStore,
   id: string,
-  { bucket, key }: { readonly bucket: string; readonly key: string },
 ): Promise<boolean> {
   const at = damageKey(blobs.name, id)
   try {
@@ -119,13 +127,17 @@ async function look(
     const entry = await store.get(row)
     // Deleted while it was read.
     if (entry === null) return true
+    const reference = { store: blobs.name, id }
+    const [first, ...others] = await ownersOf(store, reference, JSON.parse(entry.value))
+    if (first === undefined) return true
     const what = messageOf(error)
-    const found = { store: blobs.name, blob: id, bucket, key, what, foundAtMs: clock.nowMs() }
+    const found = { store: blobs.name, blob: id, ...first, what, foundAtMs: clock.nowMs() }
     await store.txn(
       [{ key: row, version: entry.version }],
       [{ put: at, value: JSON.stringify(found) }],
     )
-    log.error('object damaged', { ...found, error })
+    const copies = others.length > 0 && { copies: others.length }
+    log.error('object damaged', { ...found, ...copies, error })
     return true
   }
 }

@@ -6,13 +6,14 @@ import { codeOf, MalleeError } from '../../../common/errors.ts'
 import { openBytes, openWhole, plainSize, sealBytes, sealWhole } from '../encryption/chunks.ts'
 import type { CustomerKey, DataKey, KeyPlace } from '../encryption/data-keys.ts'
 import type { ObjectPart, ReadObject } from '../index/objects.ts'
+import type { NewPart } from '../index/sharing.ts'
 import { MAX_INLINE_BYTES } from '../index/writing.ts'
 import type { ObjectParts } from './parts.ts'
 
 export interface Taken {
   readonly sizeBytes: number
   /** At most one. */
-  readonly parts: readonly ObjectPart[]
+  readonly parts: readonly NewPart[]
   readonly inline?: Uint8Array
   readonly inlineKey?: string
 }
@@ -91,18 +92,19 @@ async function* joined(
 
 /**
  * Runs a commit that refers to bytes just taken in. When it fails for sure they go at once; when
- * nobody can say, they are the sweep's.
+ * nobody can say, they are the sweep's. What is of others stays.
  */
 export async function committed<T>(
   { storeOf }: Pick<ObjectParts, 'storeOf'>,
-  parts: readonly ObjectPart[],
+  parts: readonly NewPart[],
   commit: () => Promise<T>,
 ): Promise<T> {
   try {
     return await commit()
   } catch (error) {
     if (codeOf(error) !== 'StoreUnavailable') {
-      for (const { blob } of parts) {
+      for (const { blob, from } of parts) {
+        if (from !== undefined) continue
         await storeOf(blob.store)
           .delete(blob.id)
           .catch(() => undefined)

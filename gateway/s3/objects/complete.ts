@@ -206,7 +206,9 @@ function unchanged(object: NewObject | null, now: readonly UploadPart[]): NewObj
   const isSame =
     object !== null &&
     object.parts.length === now.length &&
-    object.parts.every(({ blob }, at) => blob.id === now[at]?.blob.id)
+    object.parts.every(
+      ({ blob, share }, at) => blob.id === now[at]?.blob.id && share === now[at]?.share,
+    )
   if (object !== null && isSame) return object
   const message = 'A conflicting operation is in progress against this resource. Please try again.'
   throw new S3Error('OperationAborted', message, 409)

@@ -1,29 +1,22 @@
 // CopyObject: another object of the same bytes, with its own properties or those of its source.
 
-import { createHash } from 'node:crypto'
 import { noted } from '../events/notes.ts'
-import type { Checksum, ObjectFields } from '../index/objects.ts'
-import type { ChecksumAlgorithm, S3Call, S3Handlers, S3Inputs } from '../wire/call.ts'
-import { startSum } from '../wire/checksums.ts'
+import type { ObjectFields } from '../index/objects.ts'
+import type { S3Call, S3Handlers, S3Inputs } from '../wire/call.ts'
 import { S3Error } from '../wire/error.ts'
 import { invalidArgument, REDIRECT } from '../wire/values.ts'
 import { ownerOf } from './acl.ts'
-import { bytesOf, committed, type Taken, takeBytes, WHOLE } from './bytes.ts'
+import { WHOLE } from './bytes.ts'
 import { writeCheck } from './conditions.ts'
-import { dataKeyFor, etagOf, newEncryption, shownEncryption } from './encryption.ts'
+import { etagOf, newEncryption, shownEncryption } from './encryption.ts'
 import { expirationOf } from './expiration.ts'
 import { lockAsked, lockOf } from './lock.ts'
 import { askedOf, type ObjectParts, quoted, versionShown } from './parts.ts'
 import { algorithmNamed, propertiesOf, refuseWishes, shownChecksum } from './properties.ts'
 import { type Source, sourceOf, sourceRange } from './source.ts'
+import { type CopyOrder, commitCopy } from './take-copy.ts'
 
 type Input = S3Inputs['CopyObject']
-
-/** Bytes that were taken in, and what they sum up to. */
-export interface Copied extends Taken {
-  readonly md5Hex: string
-  readonly checksum: { readonly algorithm: ChecksumAlgorithm; readonly base64: string }
-}
 
 export function copyHandlers(parts: ObjectParts): S3Handlers {
   return {
@@ -41,43 +34,36 @@ export function copyHandlers(parts: ObjectParts): S3Handlers {
       const check = writeCheck(key, input)
       const range = sourceRange(undefined, version.sizeBytes)
       const asked = algorithmNamed(input.ChecksumAlgorithm) ?? version.checksum?.algorithm
-      const algorithm = asked ?? 'CRC64NVME'
-      const bytes = bytesOf(parts, source.object, range, source.customer)
       using _room = parts.takeRoom(bucket, { bytes: version.sizeBytes, objects: 1 })
-      const dataKey = dataKeyFor(parts.sealing, ciphering, {
-        bucket: bucket.id,
-        key,
-        number: WHOLE,
-      })
-      const {
-        md5Hex,
-        checksum: sum,
-        ...taken
-      } = await copyBytes(bytes, algorithm, (some) =>
-        takeBytes(parts.blobsFor(bucket), some, dataKey),
-      )
-      const etag = etagOf(md5Hex, ciphering)
-      const checksum: Checksum = { ...sum, type: 'FULL_OBJECT' }
-      const object = {
-        ...{ bucket: bucket.id, key, ...owned, etag, checksum },
-        ...properties,
-        ...lock,
-        ...(ciphering.encryption !== undefined && { encryption: ciphering.encryption }),
-        ...taken,
+      const order: CopyOrder = {
+        ...{ source, range, ciphering, algorithm: asked ?? 'CRC64NVME' },
+        blobs: parts.blobsFor(bucket),
+        place: { bucket: bucket.id, key, number: WHOLE },
+        isPart: false,
       }
       const options = {
         versioning: bucket.versioning,
         ...(check !== undefined && { check }),
         ...noted(call, 'copy', key),
       }
-      const put = await committed(parts, taken.parts, () => parts.index.put(object, options))
+      const put = await commitCopy(parts, order, ({ md5Hex, checksum: sum, ...taken }) => {
+        const object = {
+          ...{ bucket: bucket.id, key, ...owned, etag: etagOf(md5Hex, ciphering) },
+          checksum: { ...sum, type: 'FULL_OBJECT' as const },
+          ...properties,
+          ...lock,
+          ...(ciphering.encryption !== undefined && { encryption: ciphering.encryption }),
+          ...taken,
+        }
+        return parts.index.put(object, options)
+      })
       const from = versionShown(source.asked.bucket, version)
       return {
         output: {
           CopyObjectResult: {
-            ETag: quoted(etag),
+            ETag: quoted(put.version.etag),
             LastModified: new Date(put.version.modifiedAtMs),
-            ...shownChecksum(checksum),
+            ...shownChecksum(put.version.checksum),
           },
           ...(from !== undefined && { CopySourceVersionId: from }),
           ...shownEncryption(ciphering.encryption, ciphering.customer),
@@ -86,32 +72,6 @@ export function copyHandlers(parts: ObjectParts): S3Handlers {
         },
       }
     },
-  }
-}
-
-/** Takes bytes in once more. Throws as takeBytes. */
-export async function copyBytes(
-  bytes: AsyncIterable<Uint8Array>,
-  algorithm: ChecksumAlgorithm,
-  take: (bytes: AsyncIterable<Uint8Array>) => Promise<Taken>,
-): Promise<Copied> {
-  const md5 = createHash('md5')
-  const sum = await startSum(algorithm)
-  let isSummed = false
-  try {
-    const taken = await take(
-      (async function* summed(): AsyncGenerator<Uint8Array> {
-        for await (const chunk of bytes) {
-          md5.update(chunk)
-          sum.update(chunk)
-          yield chunk
-        }
-      })(),
-    )
-    isSummed = true
-    return { ...taken, md5Hex: md5.digest('hex'), checksum: { algorithm, base64: sum.base64() } }
-  } finally {
-    if (!isSummed) sum.drop()
   }
 }
 

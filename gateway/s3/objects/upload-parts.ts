@@ -2,20 +2,21 @@
 
 import { canonicalId } from '../buckets/bucket.ts'
 import type { KeyPlace } from '../encryption/data-keys.ts'
-import type { ObjectPart, Upload, UploadPart } from '../index/objects.ts'
+import type { Upload, UploadPart } from '../index/objects.ts'
+import type { NewPart } from '../index/sharing.ts'
 import { MAX_PARTS } from '../index/uploads.ts'
 import type { Room } from '../quotas/tally.ts'
 import type { ChecksumAlgorithm, S3Body, S3Handlers } from '../wire/call.ts'
 import { S3Error } from '../wire/error.ts'
 import { invalidArgument } from '../wire/values.ts'
-import { bytesOf, committed, type Taken, takeBlob } from './bytes.ts'
-import { copyBytes } from './copy.ts'
+import { committed, type Taken, takeBlob } from './bytes.ts'
 import { checkKeyOfUpload, dataKeyFor, etagOf, keyOfUpload, shownEncryption } from './encryption.ts'
 import { abortOf } from './expiration.ts'
 import { lockOf, mustBeSummed } from './lock.ts'
 import { type Asked, askedOf, type ObjectParts, quoted, versionShown } from './parts.ts'
 import { bodyOf } from './put.ts'
 import { sourceOf, sourceRange } from './source.ts'
+import { type CopyOrder, commitCopy } from './take-copy.ts'
 import { noSuchUpload, uploadNamed } from './uploads.ts'
 
 const MAX_LISTED = 1_000
@@ -38,7 +39,8 @@ export function uploadPartHandlers(parts: ObjectParts): S3Handlers {
       const taken = await takeBlob(parts.blobsFor(asked.bucket), body.bytes, dataKey)
       const { md5Hex, checksum } = body.sums()
       const etag = etagOf(md5Hex, { encryption, customer })
-      await putPart(parts, asked, upload, { ...taken, number, etag, checksum }, room)
+      const part = { ...taken, number, etag, checksum }
+      await committed(parts, [part], () => putPart(parts, asked, upload, part, room))
       const { algorithm, base64 } = checksum
       return {
         output: {
@@ -59,19 +61,21 @@ export function uploadPartHandlers(parts: ObjectParts): S3Handlers {
       const source = await sourceOf(parts, call)
       const { version } = source.object
       const range = sourceRange(CopySourceRange, version.sizeBytes)
-      const bytes = bytesOf(parts, source.object, range, source.customer)
-      const dataKey = dataKeyFor(parts.sealing, { encryption, customer }, placeOf(asked, number))
-      const algorithm = upload.checksum?.algorithm ?? DEFAULT_ALGORITHM
       const sizeBytes = range.end - range.start
       using room = parts.takeRoom(asked.bucket, { bytes: sizeBytes, objects: 0 })
-      const copied = await copyBytes(bytes, algorithm, async (some) => {
-        const part = await takeBlob(parts.blobsFor(asked.bucket), some, dataKey)
-        return { sizeBytes: part.sizeBytes, parts: [{ number, ...part }] }
+      const ciphering = { encryption, customer }
+      const order: CopyOrder = {
+        ...{ source, range, ciphering, isPart: true },
+        algorithm: upload.checksum?.algorithm ?? DEFAULT_ALGORITHM,
+        blobs: parts.blobsFor(asked.bucket),
+        place: placeOf(asked, number),
+      }
+      const put = await commitCopy(parts, order, async ({ md5Hex, checksum, ...copied }) => {
+        const etag = etagOf(md5Hex, ciphering)
+        const part = { ...partIn(copied), number, etag, checksum }
+        return await putPart(parts, asked, upload, part, room)
       })
-      const { md5Hex, checksum } = copied
-      const etag = etagOf(md5Hex, { encryption, customer })
-      const part = { ...partIn(copied), number, etag, checksum }
-      const { modifiedAtMs } = await putPart(parts, asked, upload, part, room)
+      const { etag = '', checksum, modifiedAtMs } = put
       const from = versionShown(source.asked.bucket, version)
       return {
         output: {
@@ -80,7 +84,7 @@ export function uploadPartHandlers(parts: ObjectParts): S3Handlers {
           CopyPartResult: {
             ETag: quoted(etag),
             LastModified: new Date(modifiedAtMs),
-            [`Checksum${checksum.algorithm}`]: checksum.base64,
+            ...(checksum !== undefined && { [`Checksum${checksum.algorithm}`]: checksum.base64 }),
           },
         },
       }
@@ -123,7 +127,7 @@ export function uploadPartHandlers(parts: ObjectParts): S3Handlers {
   }
 }
 
-function partIn({ parts }: Pick<Taken, 'parts'>): Omit<ObjectPart, 'number'> {
+function partIn({ parts }: Pick<Taken, 'parts'>): Omit<NewPart, 'number'> {
   const [part] = parts
   if (part === undefined) throw new RangeError('a part has bytes of its own')
   return part
@@ -138,15 +142,13 @@ async function putPart(
   parts: ObjectParts,
   { bucket, key }: Asked,
   { uploadId }: Upload,
-  part: ObjectPart,
+  part: NewPart,
   room: Room,
 ): Promise<UploadPart> {
-  return await committed(parts, [part], async () => {
-    room.fill(part.sizeBytes)
-    const put = await parts.index.uploads.putPart(bucket.id, key, uploadId, part)
-    if (put === null) throw noSuchUpload(uploadId)
-    return put
-  })
+  room.fill(part.sizeBytes)
+  const put = await parts.index.uploads.putPart(bucket.id, key, uploadId, part)
+  if (put === null) throw noSuchUpload(uploadId)
+  return put
 }
 
 /** A part has the checksum that its upload was begun with. Throws InvalidRequest. */

@@ -15,7 +15,7 @@ import { workOffGarbage } from '../../../gateway/s3/keeping/garbage.ts'
 import { ORPHAN_AGE_MS, sweepOrphans } from '../../../gateway/s3/keeping/orphans.ts'
 import type { Store } from '../../../gateway/store/store.ts'
 import { redisMaker, type StoreMaker, sqliteMaker } from '../store/stores.ts'
-import { BUCKET, indexOver, plain, small } from './index-support.ts'
+import { all, BUCKET, copyOf, indexOver, plain, small } from './index-support.ts'
 import { mortalProcess } from './mortal.ts'
 import {
   bytesOf,
@@ -27,6 +27,7 @@ import {
 } from './storage-support.ts'
 
 const KEY = 'k'
+const OTHER = 'other'
 const BLOB_BYTES = 200_000
 /** Steps that nothing of these has more of. */
 const MAX_STEPS = 100
@@ -43,7 +44,7 @@ interface Act {
   readonly after: Content
   /** What a write over a blob cannot do with fewer steps. */
   readonly atLeast: number
-  readonly prepare?: (ground: StorageGround) => Promise<string>
+  readonly prepare?: (ground: StorageGround) => Promise<unknown>
   readonly run: (ground: StorageGround, prepared: string) => Promise<unknown>
 }
 
@@ -91,10 +92,61 @@ const ACTS: readonly Act[] = [
       on.pass(READERS_GRACE_MS)
       return uploadId
     },
-    run: async ({ store, stores: blobs, clock }) => {
-      const { trouble } = await workOffGarbage({ store, blobs, clock })
-      if (trouble !== null) throw trouble
+    run: workOff,
+  },
+  {
+    name: 'a copy',
+    ...{ before: 'b1', after: 'b2', atLeast: 2 },
+    prepare: (on) => put(on, 'b2', OTHER),
+    run: (on) => copy(on, OTHER, KEY),
+  },
+  {
+    name: 'a copy over its source',
+    ...{ before: 'b1', after: 'b1', atLeast: 2 },
+    run: (on) => copy(on, KEY, KEY),
+  },
+  {
+    name: 'a copied part',
+    ...{ before: 'i1', after: 'i1', atLeast: 2 },
+    prepare: async (on) => {
+      await put(on, 'b2', OTHER)
+      return await upload(on)
     },
+    run: async ({ index }, uploadId) => {
+      const version = (await index.current(BUCKET, OTHER)) ?? assert.fail()
+      const [part] = copyOf(version, KEY).parts
+      await index.uploads.putPart(BUCKET, KEY, uploadId, { ...(part ?? assert.fail()), number: 3 })
+    },
+  },
+  {
+    name: 'a delete of who had a blob first',
+    ...{ before: 'b1', after: null, atLeast: 6 },
+    prepare: (on) => copy(on, KEY, OTHER),
+    run: removeAndWorkOff,
+  },
+  {
+    name: 'a delete of a copy',
+    ...{ before: 'b1', after: null, atLeast: 6 },
+    prepare: async (on) => {
+      await put(on, 'b1', OTHER)
+      await copy(on, OTHER, KEY)
+      on.pass(READERS_GRACE_MS)
+      await workOff(on)
+    },
+    run: removeAndWorkOff,
+  },
+  {
+    name: 'a delete of the last one that has a blob',
+    ...{ before: 'b1', after: null, atLeast: 7 },
+    prepare: async (on) => {
+      await put(on, 'b1', OTHER)
+      await copy(on, OTHER, KEY)
+      await copy(on, KEY, KEY)
+      await on.index.remove(BUCKET, OTHER, plain('off'))
+      on.pass(READERS_GRACE_MS)
+      await workOff(on)
+    },
+    run: removeAndWorkOff,
   },
   {
     name: 'a sweep of orphans',
@@ -137,7 +189,7 @@ for (const [name, makerOf, powerCuts] of [
           let steps = 0
           for (; steps < MAX_STEPS; steps++) {
             await put(ground, act.before)
-            const prepared = (await act.prepare?.(ground)) ?? ''
+            const prepared = `${await act.prepare?.(ground)}`
             process.dieAt(steps)
             const dying = over(ground, mortalStore)
             const acknowledged = await act.run(dying, prepared).then(
@@ -166,12 +218,28 @@ function over(ground: StorageGround, store: Store): StorageGround {
   return { ...ground, index: indexOver(store).index, store }
 }
 
-async function put(ground: StorageGround, content: Content): Promise<void> {
+async function put(ground: StorageGround, content: Content, key = KEY): Promise<void> {
   if (content === null) return
   const object = content.startsWith('i')
-    ? small(KEY, content)
-    : await written(ground, KEY, whole(content))
+    ? small(key, content)
+    : await written(ground, key, whole(content))
   await ground.index.put({ ...object, etag: content }, { versioning: 'off' })
+}
+
+async function copy({ index }: StorageGround, from: string, to: string): Promise<void> {
+  const version = (await index.current(BUCKET, from)) ?? assert.fail()
+  await index.put(copyOf(version, to), { versioning: 'off' })
+}
+
+async function removeAndWorkOff(ground: StorageGround): Promise<void> {
+  await ground.index.remove(BUCKET, KEY, plain('off'))
+  ground.pass(READERS_GRACE_MS)
+  await workOff(ground)
+}
+
+async function workOff({ store, stores, clock, randomHex }: StorageGround): Promise<void> {
+  const { trouble } = await workOffGarbage({ store, blobs: stores, clock, randomHex })
+  if (trouble !== null) throw trouble
 }
 
 async function upload(ground: StorageGround): Promise<string> {
@@ -199,14 +267,16 @@ async function check(
   const version = await ground.index.current(BUCKET, KEY)
   const content = version?.etag ?? null
   assert.ok(allowed.includes(content), `${where}: ${content}`)
-  if (version === null || content === null) return
-  assert.ok(whole(content).equals(await bytesOf(ground, version)), `${where}: other bytes`)
+  for (const entry of (await ground.index.list(BUCKET, all())).entries) {
+    const bytes = await bytesOf(ground, entry)
+    assert.ok(whole(entry.etag).equals(bytes), `${where}: other bytes of ${entry.key}`)
+  }
 }
 
 /** Deletes all that is there; then nothing is there. */
 async function clean(ground: StorageGround, where: string): Promise<void> {
-  const { index, store, stores, clock, randomHex, blobs, dirs, pass } = ground
-  await index.remove(BUCKET, KEY, plain('off'))
+  const { index, store, clock, randomHex, blobs, dirs, pass } = ground
+  for (const key of [KEY, OTHER]) await index.remove(BUCKET, key, plain('off'))
   const open = { prefix: '', afterKey: '', afterUpload: null, limit: 10 }
   for (const { uploadId } of (await index.uploads.list(BUCKET, open)).entries) {
     await index.uploads.abort(BUCKET, KEY, uploadId)
@@ -215,8 +285,7 @@ async function clean(ground: StorageGround, where: string): Promise<void> {
   for (let i = 0; i < 2; i++) {
     pass(ORPHAN_AGE_MS + 1)
     await sweepOrphans({ store, clock, randomHex, log: silentLog }, blobs, never)
-    const { trouble } = await workOffGarbage({ store, blobs: stores, clock })
-    assert.equal(trouble, null, where)
+    await workOff(ground)
   }
   assert.deepEqual(await filesIn(dirs), [], where)
   const rows = (await store.list('')).entries.map(({ key }) => key)

@@ -65,7 +65,7 @@ test('kill -9 loses no object that was acknowledged, and leaves none by half', a
   }
   await sweepOrphans({ store, clock, randomHex: hex, log: silentLog }, blobs, never)
   const stores = new Map([['local', blobs]])
-  assert.equal((await workOffGarbage({ store, blobs: stores, clock })).trouble, null)
+  assert.equal((await workOffGarbage({ store, blobs: stores, clock, randomHex })).trouble, null)
   const used: string[] = []
   for (const key of held.keys()) {
     const version = await index.current('b', key)

@@ -1,5 +1,6 @@
-// The index against a model of what S3 says: random puts, deletes and changes of versioning, after
-// which both have the same versions in the same order, and nothing is left when all are removed.
+// The index against a model of what S3 says: random puts, copies, deletes and changes of
+// versioning, after which both have the same versions in the same order. No blob of any of them
+// goes, and nothing is left when all are removed.
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
@@ -12,6 +13,7 @@ import { sqliteMaker } from '../store/stores.ts'
 import {
   all,
   BUCKET,
+  copyOf,
   type IndexGround,
   indexOver,
   large,
@@ -29,11 +31,13 @@ type Model = Map<string, { id: string; etag: string; marker: boolean }[]>
 
 type Step =
   | { readonly kind: 'put'; readonly key: string; readonly large: boolean }
+  | { readonly kind: 'copy'; readonly key: string; readonly to: string; readonly nth: number }
   | { readonly kind: 'delete'; readonly key: string }
   | { readonly kind: 'remove'; readonly key: string; readonly nth: number }
   | { readonly kind: 'tag'; readonly key: string; readonly nth: number }
   | { readonly kind: 'versioning'; readonly to: 'enabled' | 'suspended' }
   | { readonly kind: 'clock'; readonly ms: number }
+  | { readonly kind: 'garbage' }
 
 const key = fc.constantFrom(...KEYS)
 const nth = fc.nat(5)
@@ -41,6 +45,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({ kind: fc.constant('put' as const), key, large: fc.boolean() }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('copy' as const), key, nth, to: key }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('delete' as const), key }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('remove' as const), key, nth }) },
@@ -59,10 +67,19 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       ms: fc.integer({ min: -9, max: 9 }),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('garbage' as const) }) },
 )
 
-/** Blobs that nobody wrote. */
-const nowhere: Pick<BlobStore, 'delete'> = { delete: async () => undefined }
+/** Blobs that nobody wrote; knows which of them were deleted. */
+function nowhere(): { readonly gone: Set<string>; readonly blobs: ReadonlyMap<string, BlobStore> } {
+  const gone = new Set<string>()
+  const local: Pick<BlobStore, 'delete'> = {
+    delete: async (id) => {
+      gone.add(id)
+    },
+  }
+  return { gone, blobs: new Map([['local', local as BlobStore]]) }
+}
 
 const maker = await sqliteMaker()
 after(() => maker.stop())
@@ -73,14 +90,16 @@ test('random lives of keys leave what the model has', async () => {
     fc.asyncProperty(steps, async (life) => {
       const ground = indexOver(await maker.make({ keep: 1 }))
       const model: Model = new Map(KEYS.map((each) => [each, []]))
+      const { gone, blobs } = nowhere()
       let versioning: Versioning = 'off'
       for (const [n, one] of life.entries()) {
         if (one.kind === 'versioning') versioning = one.to
         else if (one.kind === 'clock') ground.pass(one.ms)
+        else if (one.kind === 'garbage') await workOff(ground, blobs)
         else await take(ground, model, versioning, one, n)
-        await compare(ground, model)
+        await compare(ground, model, gone)
       }
-      await removeAll(ground, model)
+      await removeAll(ground, model, blobs)
     }),
     { numRuns: RUNS },
   )
@@ -90,7 +109,7 @@ async function take(
   { index }: IndexGround,
   model: Model,
   versioning: Versioning,
-  one: Exclude<Step, { kind: 'versioning' } | { kind: 'clock' }>,
+  one: Exclude<Step, { kind: 'versioning' | 'clock' | 'garbage' }>,
   n: number,
 ): Promise<void> {
   const versions = model.get(one.key) ?? []
@@ -107,6 +126,16 @@ async function take(
     if (isNull) dropNull()
     versions.unshift({ id: made.versionId, etag: `e${n}`, marker: false })
     assert.equal(made.versionId === 'null', isNull)
+  } else if (one.kind === 'copy') {
+    const source = version && (await index.version(BUCKET, one.key, version.id))
+    if (!source || source.parts.length === 0) return
+    const copy = copyOf(source, one.to, `e${n}`)
+    const { version: made } = await index.put(copy, { versioning })
+    assert.equal(made.parts[0]?.blob.id, source.parts[0]?.blob.id)
+    const copies = model.get(one.to) ?? []
+    const replaced = isNull ? copies.findIndex(({ id }) => id === 'null') : -1
+    if (replaced >= 0) copies.splice(replaced, 1)
+    copies.unshift({ id: made.versionId, etag: `e${n}`, marker: false })
   } else if (one.kind === 'delete') {
     const { marker } = await index.remove(BUCKET, one.key, plain(versioning))
     if (isNull) dropNull()
@@ -124,7 +153,11 @@ async function take(
   }
 }
 
-async function compare({ index }: IndexGround, model: Model): Promise<void> {
+async function compare(
+  { index }: IndexGround,
+  model: Model,
+  gone: ReadonlySet<string>,
+): Promise<void> {
   const want = KEYS.flatMap((each) =>
     (model.get(each) ?? []).map(({ id, etag, marker }, i) => [each, id, etag, marker, i === 0]),
   )
@@ -150,19 +183,31 @@ async function compare({ index }: IndexGround, model: Model): Promise<void> {
       assert.equal(found?.version.etag, etag)
       const pieces = (found?.version.parts.length ?? 0) + (found?.inline === null ? 0 : 1)
       assert.equal(pieces, marker ? 0 : 1)
+      for (const { blob } of found?.version.parts ?? []) assert.ok(!gone.has(blob.id))
     }
   }
 }
 
-async function removeAll({ index, store, clock, pass }: IndexGround, model: Model): Promise<void> {
+async function removeAll(
+  ground: IndexGround,
+  model: Model,
+  blobs: ReadonlyMap<string, BlobStore>,
+): Promise<void> {
+  const { index, store } = ground
   for (const [each, versions] of model) {
     for (const { id } of versions) {
       await index.remove(BUCKET, each, { ...plain('enabled'), versionId: id })
     }
   }
   assert.equal(await index.isEmpty(BUCKET), true)
-  pass(READERS_GRACE_MS + 1_000)
-  const blobs = new Map([['local', nowhere as BlobStore]])
-  await workOffGarbage({ store, blobs, clock })
+  await workOff(ground, blobs)
   assert.deepEqual((await store.list('')).entries, [])
+}
+
+async function workOff(
+  { store, clock, randomHex, pass }: IndexGround,
+  blobs: ReadonlyMap<string, BlobStore>,
+): Promise<void> {
+  pass(READERS_GRACE_MS + 1_000)
+  assert.equal((await workOffGarbage({ store, blobs, clock, randomHex })).trouble, null)
 }

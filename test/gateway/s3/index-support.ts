@@ -8,6 +8,7 @@ import type {
   ListedVersion,
   NewObject,
   ObjectIndex,
+  ObjectVersion,
   Versioning,
 } from '../../../gateway/s3/index/objects.ts'
 import type { Store } from '../../../gateway/store/store.ts'
@@ -55,6 +56,16 @@ export function small(key: string, etag: string, more: Partial<NewObject> = {}):
 export function large(key: string, etag: string, sizeBytes = 1 << 20): NewObject {
   const { inline: _, ...object } = small(key, etag)
   return { ...object, sizeBytes, parts: [{ number: 1, blob: blobOf(sizeBytes), sizeBytes }] }
+}
+
+/** An object of that key that refers to the blobs of another one. */
+export function copyOf(version: ObjectVersion, key: string, etag = version.etag): NewObject {
+  const { inline: _, ...object } = small(key, etag)
+  const parts = version.parts.map(({ share: _, ...part }, position) => ({
+    ...part,
+    from: { version, position },
+  }))
+  return { ...object, sizeBytes: version.sizeBytes, parts }
 }
 
 export function blobOf(sizeBytes: number): BlobRef {

@@ -13,7 +13,7 @@ import { damageOf, INDEX, lastRound, scrub } from '../../../gateway/s3/keeping/s
 import { scrubIndex } from '../../../gateway/s3/keeping/scrub-index.ts'
 import { measureUsage } from '../../../gateway/s3/keeping/usage.ts'
 import { redisMaker, type StoreMaker, sqliteMaker } from '../store/stores.ts'
-import { BUCKET, plain, small } from './index-support.ts'
+import { BUCKET, copyOf, plain, small } from './index-support.ts'
 import {
   bytesOf,
   filesIn,
@@ -43,8 +43,8 @@ for (const [name, makerOf] of [
 
     test('bytes of a replaced object stay for its readers, and then go', async (t) => {
       const ground = await fresh(t)
-      const { index, dirs, pass, stores, store, clock } = ground
-      const parts = { store, blobs: stores, clock }
+      const { index, dirs, pass, stores, store, clock, randomHex } = ground
+      const parts = { store, blobs: stores, clock, randomHex }
       const old = await index.put(await written(ground, 'a', BYTES), { versioning: 'off' })
       const reading = ground.blobs.read(old.version.parts[0]?.blob ?? assert.fail())
       await index.put(await written(ground, 'a', BYTES), { versioning: 'off' })
@@ -65,7 +65,7 @@ for (const [name, makerOf] of [
 
     test('all parts of uploads go when they are given up, replaced, not chosen, or deleted', async (t) => {
       const ground = await fresh(t)
-      const { index, dirs, pass, stores, store, clock } = ground
+      const { index, dirs, pass, stores, store, clock, randomHex } = ground
       const { uploads } = index
       const begin = async (key: string, numbers: readonly number[]): Promise<string> => {
         const { uploadId } = await uploads.create(small(key, ''))
@@ -86,7 +86,7 @@ for (const [name, makerOf] of [
       }
       const version = await uploads.complete(BUCKET, 'done', done, { versioning: 'off', build })
       assert.ok(version)
-      const parts = { store, blobs: stores, clock }
+      const parts = { store, blobs: stores, clock, randomHex }
       for (let pass = 0; pass < 2; pass++) {
         assert.equal((await workOffGarbage(parts)).trouble, null)
         assert.equal((await filesIn(dirs)).length, 2)
@@ -101,7 +101,7 @@ for (const [name, makerOf] of [
 
     test('garbage on a disk that is away waits for it, and other garbage does not', async (t) => {
       const ground = await fresh(t, 2)
-      const { index, dirs, pass, stores, store, clock } = ground
+      const { index, dirs, pass, stores, store, clock, randomHex } = ground
       const [first = ''] = dirs
       for (let i = 0; i < 30; i++) {
         const object = await written(ground, `${i}`, BYTES.subarray(0, 20_000))
@@ -112,7 +112,7 @@ for (const [name, makerOf] of [
       assert.ok(on > 0 && on < 30)
       pass(READERS_GRACE_MS)
       await rename(first, `${first}-away`)
-      const parts = { store, blobs: stores, clock }
+      const parts = { store, blobs: stores, clock, randomHex }
       const worked = await workOffGarbage(parts)
       assert.match(String(worked.trouble), /gone|away/)
       assert.equal(await countGarbage(store, 1_000), on)
@@ -138,15 +138,15 @@ for (const [name, makerOf] of [
       assert.equal(await index.current(BUCKET, 'late'), null)
       assert.ok(BYTES.equals(await bytesOf(ground, kept.version)))
       pass(ORPHAN_AGE_MS)
-      await workOffGarbage({ store, blobs: stores, clock })
+      await workOffGarbage({ store, blobs: stores, clock, randomHex })
       assert.equal((await store.list('blob/')).entries.length, 1, 'the row of the other one')
     })
 
     test('the scrubber finds what is damaged or gone, and forgets what is well again', async (t) => {
       const ground = await fresh(t)
-      const { index, dirs, store, clock, blobs } = ground
+      const { index, dirs, store, clock, randomHex, blobs } = ground
       const pace = async (): Promise<void> => undefined
-      const parts = { store, clock, log: silentLog, pace }
+      const parts = { store, clock, randomHex, log: silentLog, pace }
       const refs = new Map<string, string>()
       for (const key of ['well', 'rotten', 'gone', 'old']) {
         const object = await written(ground, key, BYTES)
@@ -155,6 +155,8 @@ for (const [name, makerOf] of [
       }
       const fileOf = async (key: string): Promise<string> =>
         (await filesIn(dirs)).find((one) => one.endsWith(refs.get(key) ?? '-')) ?? assert.fail()
+      const rotten = (await index.current(BUCKET, 'rotten')) ?? assert.fail()
+      await index.put(copyOf(rotten, 'its copy'), { versioning: 'off' })
       await flip(await fileOf('rotten'), 100_000)
       await rm(await fileOf('gone'))
       const round = await scrub(parts, blobs)
@@ -163,9 +165,9 @@ for (const [name, makerOf] of [
         [4, 0, [...refs.values()].sort()[3]],
       )
       const damage = await damageOf(store, 'local')
-      assert.deepEqual(damage.map(({ key }) => key).sort(), ['gone', 'rotten'])
+      assert.deepEqual(damage.map(({ key }) => key).sort(), ['gone', 'its copy', 'rotten'])
       for (const { key, bucket, blob, what } of damage) {
-        assert.deepEqual([bucket, blob], [BUCKET, refs.get(key)])
+        assert.deepEqual([bucket, blob], [BUCKET, refs.get(key) ?? refs.get('rotten')])
         assert.match(what, key === 'gone' ? /is not in/ : /damaged in block 1 /)
       }
       await flip(await fileOf('rotten'), 100_000)

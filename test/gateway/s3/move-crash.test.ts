@@ -139,7 +139,7 @@ async function clean(ground: TwoStores): Promise<void> {
   for (const blobs of stores.values()) {
     await sweepOrphans({ store, clock, randomHex, log: silentLog }, blobs, never)
   }
-  assert.equal((await workOffGarbage({ store, blobs: stores, clock })).trouble, null)
+  assert.equal((await workOffGarbage({ store, blobs: stores, clock, randomHex })).trouble, null)
 }
 
 async function empty(ground: TwoStores): Promise<void> {

@@ -5,11 +5,12 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { silentLog } from '../../../common/log.ts'
 import { READERS_GRACE_MS } from '../../../gateway/s3/index/garbage.ts'
+import type { NewObject, Upload, UploadPart } from '../../../gateway/s3/index/objects.ts'
 import { workOffGarbage } from '../../../gateway/s3/keeping/garbage.ts'
 import { moveBucket } from '../../../gateway/s3/keeping/move.ts'
 import { sqliteMaker } from '../store/stores.ts'
-import { BUCKET, small } from './index-support.ts'
-import { filesIn, flip, look, twoStores, uploaded, written } from './storage-support.ts'
+import { BUCKET, copyOf, small } from './index-support.ts'
+import { bytesOf, filesIn, flip, look, twoStores, uploaded, written } from './storage-support.ts'
 
 const BYTES = Buffer.alloc(100_000, 'moved')
 const never = new AbortController().signal
@@ -45,12 +46,55 @@ test('a bucket moves whole, and back, and what it was is garbage', async (t) => 
   assert.deepEqual(await look(ground, want), { keys: before.keys, where: new Set(['engine']) })
   assert.equal((await filesIn(dirs)).length, 30, 'readers have their time')
   pass(READERS_GRACE_MS)
-  assert.equal((await workOffGarbage({ store, blobs: stores, clock })).trouble, null)
+  assert.equal((await workOffGarbage({ store, blobs: stores, clock, randomHex })).trouble, null)
   assert.equal((await filesIn(dirs)).length, 1, 'the one of the other bucket')
   assert.equal((await filesIn([other])).length, 29)
   await moveBucket(parts, BUCKET, 'local', never)
   assert.deepEqual(await look(ground, want), { keys: before.keys, where: new Set(['local']) })
   await assert.rejects(moveBucket(parts, BUCKET, 'moon', never), { code: 'StoreUnavailable' })
+})
+
+test('copies move each to a blob of its own, and what others share stays', async (t) => {
+  const ground = await twoStores(t, await maker.make({ keep: 1 }))
+  const { index, store, stores, clock, randomHex, dirs, other, pass } = ground
+  const { version } = await index.put(await written(ground, 'k', BYTES), { versioning: 'off' })
+  await index.put(copyOf(version, 'copy'), { versioning: 'off' })
+  const away = { ...copyOf(version, 'k'), bucket: 'other' }
+  await index.put(away, { versioning: 'off' })
+  const { uploadId } = await index.uploads.create(small('twice', ''))
+  const [part] = copyOf(version, 'twice').parts
+  for (const number of [1, 2]) {
+    await index.uploads.putPart(BUCKET, 'twice', uploadId, { ...(part ?? assert.fail()), number })
+  }
+  const build = (of: Upload, parts: readonly UploadPart[]): NewObject => {
+    const { inline: _, ...object } = small(of.key, 'x')
+    return { ...object, sizeBytes: 2 * BYTES.length, parts }
+  }
+  await index.uploads.complete(BUCKET, 'twice', uploadId, { versioning: 'off', build })
+  assert.equal((await filesIn(dirs)).length, 1)
+  const parts = { store, blobs: stores, clock, randomHex, log: silentLog }
+  const moved = await moveBucket(parts, BUCKET, 'engine', never)
+  assert.deepEqual([moved.blobs, moved.trouble], [4, null])
+  // What was read before the move cannot be copied after it.
+  await assert.rejects(index.put(copyOf(version, 'late'), { versioning: 'off' }), {
+    code: 'Conflict',
+  })
+  const { keys, where } = await look(ground, want)
+  assert.deepEqual([keys.length, ...where], [3, 'engine'])
+  pass(READERS_GRACE_MS)
+  const garbage = { store, blobs: stores, clock, randomHex }
+  assert.equal((await workOffGarbage(garbage)).trouble, null)
+  assert.deepEqual([(await filesIn(dirs)).length, (await filesIn([other])).length], [1, 4])
+  const left = (await index.current('other', 'k')) ?? assert.fail()
+  assert.ok(BYTES.equals(await bytesOf(ground, left)))
+  for (const one of ['k', 'copy', 'twice', 'late']) {
+    await index.remove(BUCKET, one, { versioning: 'off', versionId: null, owner: '' })
+  }
+  await index.remove('other', 'k', { versioning: 'off', versionId: null, owner: '' })
+  pass(READERS_GRACE_MS)
+  assert.equal((await workOffGarbage(garbage)).trouble, null)
+  assert.deepEqual(await filesIn([...dirs, other]), [])
+  assert.deepEqual((await store.list('')).entries, [])
 })
 
 test('what is locked is locked where it moves to', async (t) => {
@@ -87,7 +131,7 @@ test('what is written and deleted while a bucket moves is as its writers left it
   assert.equal(keys.length, 27)
   assert.deepEqual([...where], ['engine'])
   pass(READERS_GRACE_MS)
-  await workOffGarbage({ store, blobs: stores, clock })
+  await workOffGarbage({ store, blobs: stores, clock, randomHex })
   assert.deepEqual([(await filesIn(dirs)).length, (await filesIn([other])).length], [0, 27])
 })
 
