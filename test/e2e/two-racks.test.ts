@@ -4,9 +4,11 @@
 import assert from 'node:assert/strict'
 import { stat } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
+import { objectsDir } from '../../cluster-agent/paths.ts'
 import { systemClock } from '../../common/clock.ts'
+import { exec } from '../../common/exec.ts'
 import { silentLog } from '../../common/log.ts'
-import { lanAddress, SANDBOX_PLAN } from '../../sandbox/plan.ts'
+import { lanAddress, type RackPlan, SANDBOX_PLAN } from '../../sandbox/plan.ts'
 import { createToken, RACK_JOIN, rackJoin } from '../../sandbox/racks.ts'
 import {
   describeInstances,
@@ -31,8 +33,8 @@ import { uploadImage } from './uploaded-image.ts'
 let world: World
 let a: TourInstance
 let b: TourInstance
-/** The image that both run from. */
-let uploaded = ''
+/** The images that they run from. */
+let uploaded: readonly string[] = []
 /** The host that rack-join leave took out. */
 let left = ''
 const quiet = (): void => undefined
@@ -41,10 +43,19 @@ before(async () => {
   const plan = { ...SANDBOX_PLAN, world: 'e2e', apiPort: 0, adminPort: 0 }
   world = await startWorld(plan, { log: silentLog, progress: (line) => console.error(line) })
   // Both boot from what a user uploaded, in parts, as the file is larger than the CLI's threshold.
-  uploaded = await uploadImage(world, 'images')
-  const { signal } = new AbortController()
-  const instances = await launchEverywhere({ ...world, imageId: uploaded }, quiet, signal)
-  const [first, second] = instances
+  const [rackA, rackB] = world.plan.racks
+  assert.ok(rackA !== undefined && rackB !== undefined)
+  const zone = `${world.plan.region}-${rackB.name}`
+  uploaded = [
+    await uploadImage(world, { name: 'images', paddingMib: 1 }),
+    await uploadImage(world, { name: 'images-of-rack', paddingMib: 2, zone }),
+  ]
+  const launch = (rack: RackPlan, imageId = ''): Promise<TourInstance[]> => {
+    const inOne = { ...world, imageId, plan: { ...world.plan, racks: [rack] } }
+    return launchEverywhere(inOne, quiet, new AbortController().signal)
+  }
+  const launched = [launch(rackA, uploaded[0]), launch(rackB, uploaded[1])]
+  const [first, second] = (await Promise.all(launched)).flat()
   assert.ok(first !== undefined && second !== undefined)
   a = first
   b = second
@@ -81,14 +92,25 @@ test('the internet sees only WireGuard between the racks while instances talk', 
   assert.deepEqual(seen.others, [])
 })
 
-test('instances boot from an image that was uploaded in parts with aws s3 cp', async () => {
-  const head = ['s3api', 'head-object', '--bucket', 'images', '--key', 'guest.raw']
-  const { ETag, ContentLength } = (await world.aws(head)) as { ETag: string; ContentLength: number }
-  assert.match(ETag, /^"[0-9a-f]{32}-\d+"$/)
-  assert.ok(ContentLength > (await stat(world.imageFile)).size)
+test('instances boot from images uploaded in parts with aws s3 cp, of a rack’s bucket too', async () => {
+  for (const bucket of ['images', 'images-of-rack']) {
+    const head = ['s3api', 'head-object', '--bucket', bucket, '--key', 'guest.raw']
+    const { ETag } = (await world.aws(head)) as { ETag: string }
+    assert.match(ETag, /^"[0-9a-f]{32}-\d+"$/)
+  }
   const instances = ['ec2', 'describe-instances', '--instance-ids', a.id, b.id]
-  const query = 'Reservations[].Instances[].ImageId'
-  assert.deepEqual(await world.aws([...instances, '--query', query]), [uploaded, uploaded])
+  const query = 'Reservations[].Instances[].[InstanceId,ImageId]'
+  const ran = (await world.aws([...instances, '--query', query])) as [string, string][]
+  assert.deepEqual(
+    new Map(ran),
+    new Map([
+      [a.id, uploaded[0]],
+      [b.id, uploaded[1]],
+    ]),
+  )
+  const objects = objectsDir(world.host('b1'))
+  const { stdout } = await exec(['du', '--bytes', '--summarize', objects])
+  assert.ok(Number.parseInt(stdout, 10) > (await stat(world.imageFile)).size, stdout)
 })
 
 test('GetConsoleOutput and DescribeInstanceStatus tell of a guest behind its CC', async () => {

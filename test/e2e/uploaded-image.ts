@@ -6,16 +6,28 @@ import { join } from 'node:path'
 import type { World } from '../../sandbox/world.ts'
 import { at } from './tenant.ts'
 
-/** Longer by this than the world's own image: other bytes, so nobody has them yet. */
-const PADDING_BYTES = 1 << 20
+const MIB = 1 << 20
+export interface Upload {
+  /** Of the bucket, which is made, and of the image. */
+  readonly name: string
+  /** What comes behind the world's own image: other bytes, so nobody has them yet. */
+  readonly paddingMib: number
+  /** Where the bucket is when not in the cloud's default store. */
+  readonly zone?: string
+}
 
-/** Its id. The bucket, which is made, and the image have the same name. */
-export async function uploadImage(world: World, name: string): Promise<string> {
+/** The image's id. */
+export async function uploadImage(
+  world: World,
+  { name, paddingMib, zone }: Upload,
+): Promise<string> {
   const file = join(tmpdir(), `${world.plan.world}-${name}.raw`)
-  await world.aws(['s3api', 'create-bucket', '--bucket', name])
+  const where = ['--create-bucket-configuration', `LocationConstraint=${zone}`]
+  const create = ['s3api', 'create-bucket', '--bucket', name, ...(zone === undefined ? [] : where)]
+  await world.aws(create)
   try {
     await copyFile(world.imageFile, file)
-    await truncate(file, (await stat(file)).size + PADDING_BYTES)
+    await truncate(file, (await stat(file)).size + paddingMib * MIB)
     await world.aws(['s3', 'cp', file, `s3://${name}/guest.raw`, '--only-show-errors'])
   } finally {
     await rm(file, { force: true })
