@@ -51,7 +51,8 @@ const NAMESPACE = 'http://awss3control.amazonaws.com/doc/2018-08-20/'
 const XML = { 'content-type': 'application/xml' }
 /** Of 50 tags at most. */
 const MAX_DOCUMENT_BYTES = 256 << 10
-const OPERATIONS: ReadonlyMap<string, keyof ControlHandlers> = new Map([
+/** By the request's method. They are not in the model of S3 itself. */
+export const CONTROL_OPERATIONS: ReadonlyMap<string, keyof ControlHandlers> = new Map([
   ['GET', 'ListTagsForResource'],
   ['POST', 'TagResource'],
   ['DELETE', 'UntagResource'],
@@ -76,7 +77,7 @@ export function createControl(
   return async (call, request) => {
     const { method, path, query, headers } = request
     call.refusal = async (error) => errorAnswer(call, error)
-    const operation = OPERATIONS.get(method)
+    const operation = CONTROL_OPERATIONS.get(method)
     if (operation !== undefined) call.operation = operation
     const signed = await authenticate(signing, request, call.startedAtMs)
     steps.signed(call, signed)
