@@ -32,6 +32,10 @@ export interface TestCeph {
   /** Of the gateway, on loopback. It takes every region in a signature. */
   readonly port: number
   readonly makeUser: (name: string) => Promise<CephUser>
+  /** SIGKILL for the gateway, and waits until it is gone. */
+  readonly killGateway: () => Promise<void>
+  /** Once more; resolves when it answers. */
+  readonly startGateway: () => Promise<void>
   /** Ends all of it and removes the folder. */
   readonly stop: () => Promise<void>
 }
@@ -66,15 +70,20 @@ export async function startCeph(): Promise<TestCeph> {
       },
       { timeoutMs: START_MS, everyMs: 200 },
     )
-    const gateway = await begin('radosgw', '-n', 'client.rgw.a')
-    await until(
-      'the RADOS gateway answers',
-      async () => {
-        gateway.mustRun()
-        return await answers(port)
-      },
-      { timeoutMs: START_MS, everyMs: 200 },
-    )
+    let gateway: Daemon | null = null
+    const startGateway = async (): Promise<void> => {
+      const daemon = await begin('radosgw', '-n', 'client.rgw.a')
+      gateway = daemon
+      await until(
+        'the RADOS gateway answers',
+        async () => {
+          daemon.mustRun()
+          return await answers(port)
+        },
+        { timeoutMs: START_MS, everyMs: 200 },
+      )
+    }
+    await startGateway()
     const makeUser = async (name: string): Promise<CephUser> => {
       const user = { accessKeyId: randomHex(KEY_BYTES), secretAccessKey: randomHex(KEY_BYTES) }
       const keys = ['--access-key', user.accessKeyId, '--secret-key', user.secretAccessKey]
@@ -82,7 +91,8 @@ export async function startCeph(): Promise<TestCeph> {
       await run('radosgw-admin', 'user', 'create', '-n', 'client.rgw.a', ...who)
       return user
     }
-    return { port, makeUser, stop }
+    const killGateway = async (): Promise<void> => await gateway?.kill()
+    return { port, makeUser, killGateway, startGateway, stop }
   } catch (error) {
     await stop()
     throw error
@@ -166,6 +176,7 @@ interface Daemon {
   /** Throws with the end of its log when it has ended. */
   readonly mustRun: () => void
   readonly stop: () => Promise<void>
+  readonly kill: () => Promise<void>
 }
 
 /** In the foreground, as a child that ends with its parent's word. Throws ENOENT. */
@@ -188,6 +199,11 @@ async function startDaemon(dir: string, argv: readonly string[]): Promise<Daemon
       const patience = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
       await gone
       clearTimeout(patience)
+    },
+    kill: async () => {
+      if (isOver(child)) return
+      child.kill('SIGKILL')
+      await gone
     },
   }
 }
