@@ -33,6 +33,7 @@ export interface GuardedCall extends S3Asked {
 export interface Allowed {
   readonly bucket: BucketRecord | null
   readonly allows: S3Call<never>['allows']
+  readonly mayStill?: (object: ObjectEntry) => void
 }
 
 /** Throws AccessDenied, NoSuchBucket, InvalidBucketName. */
@@ -75,13 +76,19 @@ export function createGuard(
     if (name !== null && bucket === null && operation !== MAKES_BUCKET) throw noSuchBucket(name)
     checkExpectedOwner(bucket, input)
     const judge = createJudge(view, call)
+    const hanging: Ask[] = []
     for (const ask of s3Asks(call)) {
       if (judge(ask, bucket, undefined) !== 'unknown') continue
       if (bucket === null || key === null) throw denied()
       judge(ask, bucket, await aboutIn(index, bucket, key, input['VersionId']))
+      hanging.push(ask)
+    }
+    const mayStill = (object: ObjectEntry): void => {
+      for (const ask of hanging) judge(ask, bucket, object)
     }
     return {
       bucket: found,
+      ...(hanging.length > 0 && { mayStill }),
       allows: (action, of, ofKey, keys, object) => {
         try {
           const ask = { action, resource: s3Arn(of.name, ofKey), keys: new Map(keys) }

@@ -21,7 +21,7 @@ export function objectAclHandlers(parts: ObjectParts): S3Handlers {
     GetObjectAcl: async (call) => {
       const asked = askedOf(call)
       const { bucket } = asked
-      const { version } = await findObject(parts, asked, call.input.VersionId, call.allows)
+      const { version } = await findObject(parts, asked, call.input.VersionId, call)
       const owner = hasAcls(bucket) ? version.owner : bucket.account
       const acl = hasAcls(bucket) ? objectAcl(version) : ownersAcl(owner)
       return { output: { Owner: { ID: canonicalId(owner) }, Grants: shownGrants(acl) } }
@@ -36,6 +36,7 @@ export function objectAclHandlers(parts: ObjectParts): S3Handlers {
         missing({ bucket, key }, VersionId, marker, call.allows)
       const change = (version: ObjectEntry): ObjectEntry => {
         if (version.isDeleteMarker) throw refuse(version)
+        call.mayStill?.(version)
         const owner = hasAcls(bucket) ? version.owner : bucket.account
         const acl = aclIn({ view, owner, bucketOwner: bucket.account }, bucket, call.input)
         // What owners had set counts again when the bucket lets it.

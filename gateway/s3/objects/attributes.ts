@@ -20,7 +20,7 @@ export function attributeHandlers(parts: ObjectParts): S3Handlers {
       const { input } = call
       const wanted = new Set<string>(wantedIn(input))
       const asked = askedOf(call)
-      const { version } = await findObject(parts, asked, input.VersionId, call.allows)
+      const { version } = await findObject(parts, asked, input.VersionId, call)
       keyToRead(parts.sealing, version, call)
       const id = versionShown(asked.bucket, version)
       const isInParts = version.partsCount !== undefined

@@ -12,17 +12,21 @@ type Allows = S3Call<unknown>['allows']
 
 /**
  * Throws NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker that is asked for by its
- * id, InvalidArgument for what is no version id. Who may not list the bucket is told AccessDenied.
+ * id, InvalidArgument for what is no version id. Who may not list the bucket is told AccessDenied,
+ * and so is who may not have what has come in place of the object that leave was asked for.
  */
 export async function findObject(
   { index }: Pick<ObjectParts, 'index'>,
   { bucket, key }: Asked,
   versionId: string | undefined,
-  allows: Allows,
+  { allows, mayStill }: Pick<S3Call<unknown>, 'allows' | 'mayStill'>,
 ): Promise<ReadObject> {
   if (versionId !== undefined) checkVersionId(versionId)
   const found = await index.read(bucket.id, key, versionId ?? null)
-  if (found !== null && !found.version.isDeleteMarker) return found
+  if (found !== null && !found.version.isDeleteMarker) {
+    mayStill?.(found.version)
+    return found
+  }
   throw missing({ bucket, key }, versionId, found?.version ?? null, allows)
 }
 

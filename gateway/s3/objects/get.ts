@@ -47,7 +47,7 @@ export function getHandlers(parts: ObjectParts): S3Handlers {
 async function read(parts: ObjectParts, call: Call): Promise<Read> {
   const { input } = call
   const asked = askedOf(call)
-  const object = await findObject(parts, asked, input.VersionId, call.allows)
+  const object = await findObject(parts, asked, input.VersionId, call)
   const { version } = object
   const customer = keyToRead(parts.sealing, version, call)
   const VersionId = versionShown(asked.bucket, version)

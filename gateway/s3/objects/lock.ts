@@ -57,7 +57,7 @@ export function lockHandlers(parts: ObjectParts): S3Handlers {
 
     GetObjectRetention: async (call) => {
       mustHaveLocks(bucketOf(call))
-      const { version } = await findObject(parts, askedOf(call), call.input.VersionId, call.allows)
+      const { version } = await findObject(parts, askedOf(call), call.input.VersionId, call)
       const { retention } = version
       if (retention === undefined) throw noLock()
       const { mode: Mode, untilMs } = retention
@@ -77,7 +77,7 @@ export function lockHandlers(parts: ObjectParts): S3Handlers {
 
     GetObjectLegalHold: async (call) => {
       mustHaveLocks(bucketOf(call))
-      const { version } = await findObject(parts, askedOf(call), call.input.VersionId, call.allows)
+      const { version } = await findObject(parts, askedOf(call), call.input.VersionId, call)
       if (version.legalHold === undefined) throw noLock()
       return { output: { LegalHold: { Status: statusOf(version.legalHold) } } }
     },

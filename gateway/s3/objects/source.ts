@@ -53,7 +53,7 @@ export async function sourceOf(
   const isCurrent = versionId === ''
   const action = isCurrent ? 's3:GetObject' : 's3:GetObjectVersion'
   const named = isCurrent ? undefined : versionId
-  const object = await findObject(parts, asked, named, call.allows)
+  const object = await findObject(parts, asked, named, { allows: call.allows })
   if (!call.allows(action, bucket, key, new Map(), object.version)) throw denied()
   checkSource(
     {

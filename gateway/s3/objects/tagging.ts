@@ -18,7 +18,7 @@ export function objectTaggingHandlers(parts: ObjectParts): S3Handlers {
   return {
     GetObjectTagging: async (call) => {
       const asked = askedOf(call)
-      const { version } = await findObject(parts, asked, call.input.VersionId, call.allows)
+      const { version } = await findObject(parts, asked, call.input.VersionId, call)
       const TagSet = Object.entries(version.tags ?? {}).map(([Key, Value]) => ({ Key, Value }))
       return { output: { TagSet, ...shownId(call, version) } }
     },
@@ -46,7 +46,7 @@ async function mayTag(
   const action = `s3:PutObject${VersionId === undefined ? '' : 'Version'}Tagging`
   const keys = tagKeys(Object.entries(tags ?? {}))
   if (VersionId !== undefined) keys.set('s3:versionid', [VersionId])
-  const { version } = await findObject(parts, asked, VersionId, call.allows)
+  const { version } = await findObject(parts, asked, VersionId, call)
   if (!call.allows(action, asked.bucket, asked.key, keys, version)) throw denied()
 }
 
@@ -62,6 +62,7 @@ async function tag(
   const { note } = noted(call, tags === undefined ? 'untag' : 'tag', asked.key)
   const change = (version: ObjectEntry): ObjectEntry => {
     if (version.isDeleteMarker) throw refuse(version)
+    call.mayStill?.(version)
     const { tags: _, ...rest } = version
     return { ...rest, ...(tags !== undefined && { tags }) }
   }

@@ -67,6 +67,11 @@ export interface S3Call<Input> {
     /** What it is about, when that was read: it may have a list of grants, and tags. */
     object?: ObjectEntry,
   ) => boolean
+  /**
+   * There when the call's own leave hung on the object as it was then. Throws AccessDenied when it
+   * has become one that this caller may not do this to.
+   */
+  readonly mayStill?: (object: ObjectEntry) => void
 }
 
 export interface S3Answer<Output> {

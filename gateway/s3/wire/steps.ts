@@ -92,10 +92,11 @@ export function createSteps(options: S3Options): Steps {
 
     async perform(call, { operation, input }, { leave, body, headers }) {
       const { caller, requestId, startedAtMs: nowMs } = call
-      const { bucket, allows } = leave
+      const { bucket, allows, mayStill } = leave
       call.body = body
       const answer = await leave.handler({
         ...{ input, caller, requestId, nowMs, arrival: arrivalOf(call), bucket, allows, body },
+        ...(mayStill !== undefined && { mayStill }),
         log: log.with({ requestId, action: operation }),
         isForm: call.operation === POST_OBJECT,
         header: (name) => headers.get(name)?.join(',') ?? null,
