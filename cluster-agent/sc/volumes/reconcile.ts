@@ -115,6 +115,7 @@ async function observe(
     await tgt.startTgtd({ exec, clock }, tgtd, portal)
     runs = true
   }
+  if (runs) await tgt.trimTgtdLog(tgtd)
   return {
     volumes,
     unseen,

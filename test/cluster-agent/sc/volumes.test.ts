@@ -1,7 +1,7 @@
 // Volumes with the real tgtd and QEMU's initiator: who gets in, who is thrown out, what survives.
 
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, truncate } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -24,7 +24,7 @@ import { silentLog } from '../../../common/log.ts'
 import { type SimulatedHost, startHost, whyNoHosts } from '../../support/netns.ts'
 import { Client, type Login, qemuIo } from './initiator.ts'
 
-const PORTAL = '127.0.0.1:3260'
+const PORTAL = '[::1]:3260'
 const MIB = 1 << 20
 const SIZE_BYTES = 64 * MIB
 const BUSY_WRITES = 300
@@ -173,8 +173,7 @@ describe('volumes with the real tgtd', { skip }, () => {
     assert.match(await qemuIo(host, loginOf(newer), 'read -P 2 0 4k'), /read 4096\/4096/)
 
     await want(volume, { grants: [] })
-    await want(volume)
-    assert.deepEqual((await statusOf(volume)).grants, [])
+    assert.deepEqual((await statusOf(await want(volume))).grants, [])
     assert.match(await qemuIo(host, old, 'read 0 4k'), /Failed to log in/)
     wanted.delete(volume.id)
   })
@@ -255,6 +254,16 @@ describe('volumes with the real tgtd', { skip }, () => {
     await truncate(join(parts.ledgers, `${lost.id}.json`), 3)
     assert.match((await statusOf(lost)).reason, /is not understood/)
     wanted.delete(lost.id)
+  })
+
+  test('tgtd listens at its portal alone, and its log does not grow for ever', async () => {
+    await have()
+    const { stdout } = await host.exec(['ss', '-Hltn'])
+    const listening = stdout.split('\n').flatMap((line) => line.split(/ +/)[3] ?? [])
+    assert.deepEqual(listening, [PORTAL])
+    await truncate(parts.tgtd.log, 2 * MIB)
+    await have()
+    assert.ok((await stat(parts.tgtd.log)).size < MIB)
   })
 
   test('accounts that nobody has are forgotten', async () => {
