@@ -136,7 +136,10 @@ function planEnd(wanted: WantedVolume, seen: Facts, before: Ledger): VolumePlan 
   const { id, grants } = wanted
   if (grants.length > 0 && !before.deleted) {
     const why = `${id} is to be deleted and is granted to ${grants[0]?.attachment}`
-    return { id, steps: [], trouble: why }
+    // Who has it keeps it until that is settled; what is left of others goes.
+    const { inForce } = before
+    const others = seen.targets.filter((one) => inForce.length === 0 || !holdsOnly(one, inForce))
+    return { id, steps: withdraw(others), trouble: why }
   }
   const ledger: Ledger = { ...before, inForce: [], deleted: true }
   const steps: VolumeStep[] = []

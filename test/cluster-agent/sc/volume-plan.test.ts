@@ -132,6 +132,17 @@ describe('planVolumes', () => {
     assert.deepEqual(kinds, ['withdraw'])
   })
 
+  test('a wish that contradicts itself takes what is left of others along, and no more', () => {
+    const { model, wish } = oneAttached()
+    const torn = { ...wish, deleted: true }
+    assert.deepEqual(model.plan([torn]).volumes[0]?.steps, [])
+    // It is written down that nobody has it, and no more.
+    model.apply(model.plan([{ ...wish, grants: [] }]), 1)
+    const kinds = model.plan([torn]).volumes[0]?.steps.map(({ kind }) => kind)
+    assert.deepEqual(kinds, ['withdraw'])
+    assert.ok(model.files.has(wish.id))
+  })
+
   test('bytes that are missing are not made again', () => {
     const { model, wish } = oneAttached()
     model.files.delete(wish.id)
