@@ -7,12 +7,15 @@ import { join } from 'node:path'
 import { type ChunkList, ChunkListMaker } from '../common/chunk-list.ts'
 import { isThere, syncFolder, writeDurably } from '../common/durable-file.ts'
 import { MalleeError } from '../common/errors.ts'
+import { BOOT_BYTES, checkBootFile, maxBootBytes } from './boot-files.ts'
 import { diskFormatOf } from './disk-formats.ts'
+import type { FileFormat, ImageKind } from './store/image-records.ts'
 import type { BlobRecord } from './store/records.ts'
 
 /** Larger files are refused, in bytes. */
 export const MAX_BLOB_BYTES = 256 * 2 ** 30
 const HEAD_BYTES = 104
+const KEPT_BYTES = Math.max(HEAD_BYTES, BOOT_BYTES)
 const READ_BYTES = 256 << 10
 const PARTIAL = '.partial'
 
@@ -27,13 +30,13 @@ export async function takeBlob(
   dir: string,
   name: string,
   bytes: AsyncIterable<Uint8Array>,
-  { nowMs, unique }: { nowMs: number; unique: string },
+  { nowMs, unique, kind = 'machine' }: { nowMs: number; unique: string; kind?: ImageKind },
 ): Promise<TakenBlob> {
   await mkdir(dir, { recursive: true, mode: 0o700 })
   const partial = join(dir, `.${unique}${PARTIAL}`)
   try {
-    const { sha256, sizeBytes, head, list } = await writeHashed(partial, bytes)
-    const { format, virtualSizeBytes } = formatOf(head, sizeBytes)
+    const { sha256, sizeBytes, head, list } = await writeHashed(partial, bytes, maxBytesOf(kind))
+    const { format, virtualSizeBytes } = formatOf(kind, head, sizeBytes)
     await writeDurably(listFile(dir, sha256), list.bytes)
     await rename(partial, join(dir, sha256))
     await syncFolder(dir)
@@ -164,6 +167,7 @@ function listFile(dir: string, sha256: string): string {
 async function writeHashed(
   file: string,
   bytes: AsyncIterable<Uint8Array>,
+  maxBytes: number,
 ): Promise<{ sha256: string; sizeBytes: number; head: Buffer; list: ChunkList }> {
   const hash = createHash('sha256')
   const maker = new ChunkListMaker()
@@ -172,10 +176,10 @@ async function writeHashed(
   let head: Buffer = Buffer.alloc(0)
   try {
     for await (const chunk of bytes) {
-      if (head.length < HEAD_BYTES) head = Buffer.concat([head, chunk]).subarray(0, HEAD_BYTES)
+      if (head.length < KEPT_BYTES) head = Buffer.concat([head, chunk]).subarray(0, KEPT_BYTES)
       sizeBytes += chunk.length
-      if (sizeBytes > MAX_BLOB_BYTES) {
-        throw new MalleeError('BadArgument', `the file has more than ${MAX_BLOB_BYTES} bytes`)
+      if (sizeBytes > maxBytes) {
+        throw new MalleeError('BadArgument', `the file has more than ${maxBytes} bytes`)
       }
       hash.update(chunk)
       maker.add(chunk)
@@ -190,14 +194,23 @@ async function writeHashed(
   return { sha256: hash.digest('hex'), sizeBytes, head, list: maker.end() }
 }
 
+function maxBytesOf(kind: ImageKind): number {
+  return kind === 'machine' ? MAX_BLOB_BYTES : maxBootBytes(kind)
+}
+
 /**
  * Raw, or qcow2 by its magic (QEMU docs/interop/qcow2.txt). A backing or data file would be read
  * from the disk of whichever host runs it: such images are refused.
  */
 function formatOf(
+  kind: ImageKind,
   head: Buffer,
   sizeBytes: number,
-): { format: 'raw' | 'qcow2'; virtualSizeBytes: number } {
+): { format: FileFormat; virtualSizeBytes: number } {
+  if (kind !== 'machine') {
+    checkBootFile(kind, head)
+    return { format: kind, virtualSizeBytes: sizeBytes }
+  }
   if (diskFormatOf(head) === 'raw') {
     if (sizeBytes % 512 !== 0) {
       throw new MalleeError(

@@ -47,6 +47,13 @@ export interface ArrivingBase {
   readonly format: ImageFormat
 }
 
+/** Booted instead of what the disk has: paths, and what the kernel is told. */
+export interface KernelFiles {
+  readonly kernel: string
+  readonly ramdisk: string | null
+  readonly commandLine: string
+}
+
 export interface QemuMachine {
   readonly id: string
   /** ec2…: how cloud-init knows EC2; the serial is the same text in lower case. */
@@ -62,6 +69,7 @@ export interface QemuMachine {
   readonly offloads: boolean
   /** Null when what the disk names as its backing file is whole. */
   readonly base: ArrivingBase | null
+  readonly kernel: KernelFiles | null
 }
 
 /** The files of a machine's folder. */
@@ -174,7 +182,15 @@ export function qemuArgv(machine: QemuMachine, dir: string): string[] {
     ...['-device', 'virtio-rng-pci,id=rng'],
     // Last: devices that a guest knows keep their places. Enough for 1280 by 800 in full colour.
     ...['-device', `VGA,id=screen,vgamem_mb=${SCREEN_MIB}`],
+    ...kernelArgv(machine),
   ]
+}
+
+function kernelArgv({ kernel: files }: QemuMachine): string[] {
+  if (files === null) return []
+  const { kernel, ramdisk, commandLine } = files
+  const rest = ramdisk === null ? [] : ['-initrd', ramdisk]
+  return ['-kernel', kernel, ...rest, '-append', commandLine]
 }
 
 function baseArgv({ base }: QemuMachine): string[] {

@@ -1,15 +1,15 @@
 // What a machine's disk lies on: an image that is whole, or one that still comes and is read
-// through this agent meanwhile.
+// through this agent meanwhile. And the kernel that it boots, when its disk has none.
 
 import { rm } from 'node:fs/promises'
 import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
 import type { Exec } from '../../common/exec.ts'
-import { type ArrivingBase, machineFiles } from '../host/qemu.ts'
+import { type ArrivingBase, type KernelFiles, machineFiles } from '../host/qemu.ts'
 import { createOverlay } from '../host/qemu-img.ts'
 import type { Images } from '../images/images.ts'
 import type { LazyImages } from '../images/lazy-images.ts'
 import type { Ended, MachineFile } from './machine-file.ts'
-import type { ImageWanted } from './wanted.ts'
+import type { FileWanted, ImageWanted, KernelWanted } from './wanted.ts'
 
 export interface DiskParts {
   readonly exec: Exec
@@ -51,6 +51,21 @@ export async function baseOf(
   }
   await lazy.serve({ sha256, listSha256 })
   return { socket: lazy.socket, exportName: sha256, format }
+}
+
+/** The files of a kernel, all of them here. Throws Unavailable, StoreFull, ImageCorrupt. */
+export async function kernelOf(
+  { images }: DiskParts,
+  wanted: KernelWanted | null,
+): Promise<KernelFiles | null> {
+  if (wanted === null) return null
+  const fileOf = ({ sha256, listSha256 }: FileWanted) => images.whole(sha256, listSha256)
+  const { kernel, ramdisk, commandLine } = wanted
+  return {
+    kernel: await fileOf(kernel),
+    ramdisk: ramdisk === null ? null : await fileOf(ramdisk),
+    commandLine,
+  }
 }
 
 /** How a machine ends whose image has no room here; null for another failure. */

@@ -11,7 +11,15 @@ import { listNics, type PluggedNic, plugNic, unplugNic } from '../host/qemu-nics
 import { openQmp, type Qmp } from '../host/qmp.ts'
 import { instanceDir, type Paths } from '../paths.ts'
 import { capLogs } from './console.ts'
-import { baseOf, type DiskParts, lacks, lazyImageOf, makeDisk, noRoom } from './machine-disk.ts'
+import {
+  baseOf,
+  type DiskParts,
+  kernelOf,
+  lacks,
+  lazyImageOf,
+  makeDisk,
+  noRoom,
+} from './machine-disk.ts'
 import { type Ended, type MachineFile, readMachineFile, writeMachineFile } from './machine-file.ts'
 import {
   guestPoweredOff,
@@ -195,8 +203,8 @@ export class Machine {
   async #start(wanted: MachineWanted): Promise<void> {
     const { exec, clock, accelerator, offloads, bootId } = this.#options
     // Its disk has all of the image that it needs; an interface that is not known yet is not gone.
-    const missing = wanted.missing.filter((key) => !key.startsWith('image/'))
-    if (missing.length > 0) throw lacks(this.id, missing)
+    const { missingToStart } = wanted
+    if (missingToStart.length > 0) throw lacks(this.id, missingToStart)
     const file = await this.#file()
     const { machineType } = file
     const isNew = isNewStart(wanted, file)
@@ -204,14 +212,16 @@ export class Machine {
     // Written first: what comes of it is about this start.
     if (isNew) await this.#record({ ...NOT_STARTED, startCount: wanted.startCount })
     const { id, uuid, vcpus, memoryMib, nics } = wanted
-    const base = await baseOf(this.#options, file).catch(async (error: unknown) => {
+    const noRoomForIt = async (error: unknown): Promise<never> => {
       const ended = noRoom(error)
       if (ended !== null) await this.#record({ ended: { ...ended, atMs: clock.nowMs() } })
       throw error
-    })
+    }
+    const kernel = await kernelOf(this.#options, wanted.kernel).catch(noRoomForIt)
+    const base = await baseOf(this.#options, file).catch(noRoomForIt)
     // Written first: a QEMU that reads through us must be found again.
     if (base !== null || file.lazy) await this.#record({ lazy: base !== null })
-    const host = { machineType, accelerator, offloads, base }
+    const host = { machineType, accelerator, offloads, base, kernel }
     const machine = { id, uuid, vcpus, memoryMib, nics, ...host }
     try {
       this.#watch(await startQemu({ exec, clock }, machine, this.dir))

@@ -120,11 +120,13 @@ export class Machines {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Digests of the images below the disks that are here; null when not all are known. */
+  /** Digests of what disks here lie on and of what boots them; null when not all are known. */
   imagesInUse(): Set<string> | null {
-    const images = [...this.#entries.values()].map(({ image }) => image)
+    const entries = [...this.#entries.values()]
+    const images = entries.map(({ image }) => image)
     if (images.includes(undefined)) return null
-    return new Set(images.filter((image) => typeof image === 'string'))
+    const kernels = entries.flatMap(({ wanted }) => kernelDigests(wanted))
+    return new Set([...images.filter((image) => typeof image === 'string'), ...kernels])
   }
 
   /** MACs of all interfaces that guests have now, wanted or not. */
@@ -201,6 +203,12 @@ export class Machines {
     const names = await readdir(instancesDir(this.#options.paths)).catch(() => [])
     return names.filter((name) => name.startsWith('i-'))
   }
+}
+
+function kernelDigests(wanted: MachineWanted | null): string[] {
+  if (wanted?.kernel == null || wanted.power === 'terminated') return []
+  const { kernel, ramdisk } = wanted.kernel
+  return [kernel.sha256, ...(ramdisk === null ? [] : [ramdisk.sha256])]
 }
 
 function viewOf(wanted: MachineWanted | null, seen: MachineSeen): Omit<View, 'sinceMs'> {

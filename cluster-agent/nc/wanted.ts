@@ -39,6 +39,16 @@ export interface ImageWanted {
   readonly listSha256: string
 }
 
+/** A file that is no disk. */
+export type FileWanted = Omit<ImageWanted, 'format'>
+
+/** What a machine boots instead of what its disk has for that. */
+export interface KernelWanted {
+  readonly kernel: FileWanted
+  readonly ramdisk: FileWanted | null
+  readonly commandLine: string
+}
+
 export interface MachineWanted {
   readonly id: string
   readonly power: 'running' | 'stopped' | 'terminated'
@@ -50,10 +60,14 @@ export interface MachineWanted {
   readonly startCount: number
   readonly forceStop: boolean
   readonly image: ImageWanted | null
+  /** Null also when it is one of what is missing. */
+  readonly kernel: KernelWanted | null
   /** In the order of their device indexes. */
   readonly nics: readonly NicWanted[]
   /** Keys of resources that it needs and that are not there: it cannot be made. */
   readonly missing: readonly string[]
+  /** Those of them that it needs also when it has its disk. */
+  readonly missingToStart: readonly string[]
 }
 
 /** The instances of a host, by id. */
@@ -83,15 +97,17 @@ function wantedMachine(desired: Desired, instance: Instance): MachineWanted {
   const image = bodyAt(desired, imageKey, 'image')
   const format = image === null ? null : parseImageFormat(image.format)
   if (format === null) missing.push(imageKey)
+  const toStart: string[] = []
+  const kernel = kernelWanted(desired, instance, toStart)
   const nics = instance.interfaceIds.flatMap((id): NicWanted[] => {
     const nic = bodyAt(desired, `interface/${id}`, 'interface')
     if (nic === null) {
-      missing.push(`interface/${id}`)
+      toStart.push(`interface/${id}`)
       return []
     }
     const network = bodyAt(desired, `network/${nic.networkId}`, 'network')
     if (network === null) {
-      missing.push(`network/${nic.networkId}`)
+      toStart.push(`network/${nic.networkId}`)
       return []
     }
     return [nicWanted(nic, network)]
@@ -100,10 +116,30 @@ function wantedMachine(desired: Desired, instance: Instance): MachineWanted {
   const { rebootCount, startCount, forceStop } = instance
   const power = powerOf(instance.power)
   return {
-    ...{ id, power, vcpus, memoryMib, diskGib, uuid, rebootCount, startCount, forceStop, missing },
+    ...{ id, power, vcpus, memoryMib, diskGib, uuid, rebootCount, startCount, forceStop, kernel },
+    ...{ missing: [...missing, ...toStart], missingToStart: toStart },
     nics: nics.sort((a, b) => a.deviceIndex - b.deviceIndex),
     image: image === null || format === null ? null : imageWanted(image, format),
   }
+}
+
+function kernelWanted(
+  desired: Desired,
+  { kernelImageId, ramdiskImageId, kernelCommandLine: commandLine }: Instance,
+  missing: string[],
+): KernelWanted | null {
+  const fileOf = (id: string, format: string): FileWanted | null => {
+    const key = `image/${id}`
+    const image = id === '' ? null : bodyAt(desired, key, 'image')
+    if (image?.format === format) {
+      return { sha256: image.sha256, listSha256: image.chunkListSha256 }
+    }
+    if (id !== '') missing.push(key)
+    return null
+  }
+  const kernel = fileOf(kernelImageId, 'kernel')
+  const ramdisk = fileOf(ramdiskImageId, 'ramdisk')
+  return kernel === null || missing.length > 0 ? null : { kernel, ramdisk, commandLine }
 }
 
 function imageWanted({ sha256, chunkListSha256 }: Image, format: ImageFormat): ImageWanted {

@@ -3,6 +3,7 @@
 
 import { MalleeError } from '../../common/errors.ts'
 import { type Element, parseXml } from '../s3/wire/xml.ts'
+import type { ImageKind } from '../store/image-records.ts'
 
 export interface BundlePart {
   /** Beside the manifest; no path. */
@@ -11,7 +12,15 @@ export interface BundlePart {
   readonly sha1: string
 }
 
-export interface BundleManifest {
+/** What the image in it is. */
+export interface BundledKind {
+  readonly kind: ImageKind
+  /** Ids of images that a machine starts from, as they stand there. */
+  readonly kernel?: string | undefined
+  readonly ramdisk?: string | undefined
+}
+
+export interface BundleManifest extends BundledKind {
   /** The account that it was bundled for, 12 digits. */
   readonly account: string
   readonly sizeBytes: number
@@ -35,6 +44,9 @@ const ENCRYPTED = /^(?:[0-9a-fA-F]{2}){1,512}$/
 const ACCOUNT = /^\d{12}$/
 const NUMBER = /^\d{1,15}$/
 
+/** An id of another cloud has another form; what it must be is for those to say who look it up. */
+const ID = /^[\w-]{1,64}$/
+
 /** Throws BadArgument for what is no manifest of an image that instances can run from. */
 export function parseManifest(bytes: Uint8Array): BundleManifest {
   if (bytes.length > MAX_MANIFEST_BYTES) {
@@ -42,11 +54,12 @@ export function parseManifest(bytes: Uint8Array): BundleManifest {
   }
   const root = rootOf(bytes)
   if (root.name !== 'manifest') throw bad(`its root is ${root.name}, not manifest`)
-  checkMachine(childOf(root, 'machine_configuration'))
+  const machine = childOf(root, 'machine_configuration')
+  const architecture = textAt(machine, 'architecture', /^\w{1,32}$/)
+  if (architecture !== 'x86_64') throw bad(`its architecture is ${architecture}, not x86_64`)
   const image = childOf(root, 'image')
-  const type = textAt(image, 'type', /^.{1,64}$/)
-  if (type !== 'machine') throw bad(`its image is a ${type}, only machine images are registered`)
   return {
+    ...kindIn(machine, textAt(image, 'type', /^.{1,64}$/)),
     // The AMI tools took account ids with dashes.
     account: checked(textOf(childOf(image, 'user')).replaceAll('-', ''), 'user', ACCOUNT),
     sizeBytes: Number(textAt(image, 'size', NUMBER)),
@@ -66,14 +79,24 @@ function rootOf(bytes: Uint8Array): Element {
   }
 }
 
-function checkMachine(machine: Element): void {
-  const architecture = textAt(machine, 'architecture', /^\w{1,32}$/)
-  if (architecture !== 'x86_64') throw bad(`its architecture is ${architecture}, not x86_64`)
-  for (const name of ['kernel_id', 'ramdisk_id']) {
-    const id = textOf(machine.children.find((one) => one.name === name))
-    if (id === '') continue
-    throw bad(`it has the ${name} ${id.slice(0, 64)}: bundle a whole disk, which boots by itself`)
+/** The tools say `true` for the id of what it is itself; newer ones say so in the type as well. */
+function kindIn(machine: Element, type: string): BundledKind {
+  const idOf = (name: string): string | undefined => {
+    const child = machine.children.find((one) => one.name === name)
+    return textOf(child) === '' ? undefined : textAt(machine, name, ID)
   }
+  const [kernel, ramdisk] = [idOf('kernel_id'), idOf('ramdisk_id')]
+  const said: ImageKind[] = []
+  if (type === 'kernel' || type === 'ramdisk') said.push(type)
+  else if (type !== 'machine') throw bad(`its image is a ${type}`)
+  if (kernel === 'true') said.push('kernel')
+  if (ramdisk === 'true') said.push('ramdisk')
+  const [kind = 'machine', ...others] = new Set(said)
+  if (others.length > 0) throw bad(`its image is a ${[kind, ...others].join(' and a ')}`)
+  if (kind === 'machine') return { kind, kernel, ramdisk }
+  const id = [kernel, ramdisk].find((one) => one !== undefined && one !== 'true')
+  if (id !== undefined) throw bad(`its image is a ${kind} and starts from ${id}`)
+  return { kind }
 }
 
 function partsOf(parts: Element): BundlePart[] {

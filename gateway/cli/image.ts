@@ -5,22 +5,30 @@ import { buildCommand, buildRouteMap } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
 import { MalleeError } from '../../common/errors.ts'
 import type { ImageFile } from '../local/blobs.ts'
+import type { ImageKind } from '../store/image-records.ts'
 import { callLocal } from './client.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 import { imageName } from './names.ts'
 
+const KINDS = ['machine', 'kernel', 'ramdisk'] as const satisfies readonly ImageKind[]
+
 interface ImportFlags extends LocalFlags {
   readonly name?: string
+  readonly kind: ImageKind
 }
 
 const importCommand = buildCommand<ImportFlags, [string]>({
   docs: {
-    brief: 'Bring in an image file, raw or qcow2',
+    brief: 'Bring in an image file: a disk, a kernel or a ramdisk',
     fullDescription: [
-      'Bring in an image file, raw or qcow2. Then make a machine image of it:',
+      'Bring in an image file: a disk, raw or qcow2, or what starts one that does not boot by',
+      'itself, a kernel or a ramdisk. Then make an image of it:',
       '',
       '  mallee image import debian.qcow2 --name debian-13',
       '  aws ec2 register-image --name debian-13 --image-location debian-13',
+      '',
+      '  mallee image import vmlinuz --kind kernel',
+      '  aws ec2 register-image --name linux-6 --image-location vmlinuz',
     ].join('\n'),
   },
   parameters: {
@@ -31,6 +39,12 @@ const importCommand = buildCommand<ImportFlags, [string]>({
         brief: "Name for RegisterImage's ImageLocation; the file's name when not given",
         placeholder: 'name',
         optional: true,
+      },
+      kind: {
+        kind: 'enum',
+        values: KINDS,
+        default: 'machine',
+        brief: 'What the file is: a disk (machine), a kernel, or a ramdisk',
       },
       socket: socketFlag,
       json: jsonFlag,
@@ -127,7 +141,7 @@ async function importImage(flags: ImportFlags, file: string): Promise<void> {
   let shownMiB = 0
   const blob = await callLocal<ImageFile>(flags.socket, {
     method: 'PUT',
-    path: `/v1/blobs?name=${encodeURIComponent(name)}`,
+    path: `/v1/blobs?name=${encodeURIComponent(name)}&kind=${flags.kind}`,
     file: {
       path: file,
       onProgress: (bytes) => {

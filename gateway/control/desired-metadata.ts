@@ -104,10 +104,10 @@ export function identityDocument(one: InstanceRecord, region: string, privateIp:
     imageId: one.image,
     instanceId: one.id,
     instanceType: one.type,
-    kernelId: null,
+    kernelId: one.kernel ?? null,
     pendingTime: new Date(one.launchedAtMs).toISOString().replace(/\.\d+Z$/, 'Z'),
     privateIp: privateIp === '' ? null : privateIp,
-    ramdiskId: null,
+    ramdiskId: one.ramdisk ?? null,
     region,
     version: '2017-09-30',
   }

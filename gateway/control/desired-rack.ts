@@ -27,6 +27,8 @@ import { hasVpc, isIn, peersOf, tagIn } from './presence.ts'
 /** What EC2 calls the cloud's own name servers, and where they are (overlay of every network). */
 const OWN_NAME_SERVERS = 'AmazonProvidedDNS'
 const OWN_NAME_SERVER = '169.254.169.253'
+/** For a disk that is a file system and has no partitions: virtio-blk's first one. */
+const KERNEL_COMMAND_LINE = 'root=/dev/vda ro console=ttyS0'
 
 export function rackAt(view: View, name: string): Resource | null {
   const cloud = view.get('cloud', 'self')
@@ -147,6 +149,9 @@ export function instanceAt(
     id,
     host: one.host,
     imageId: one.image,
+    kernelImageId: one.kernel ?? '',
+    ramdiskImageId: one.ramdisk ?? '',
+    kernelCommandLine: one.kernel === undefined ? '' : KERNEL_COMMAND_LINE,
     vcpus: type.vcpus,
     memoryMib: type.memoryMib,
     diskGib: one.diskGib ?? type.diskGib,

@@ -9,6 +9,7 @@ import type { NetworkParts } from './create-vpc.ts'
 import { oneInStore } from './ids.ts'
 import { checkImageName, insertImage, parseImageDescription, unavailable } from './images.ts'
 import { badValue, refuseUnknown, required } from './input.ts'
+import { kernelsFor } from './kernels.ts'
 import { keepFromRemoval } from './removal.ts'
 import { isSystemTag, parseTagSpecifications, type Tags, tagsOf } from './tagging.ts'
 
@@ -45,11 +46,12 @@ export function copyImageHandler({
         if (before !== null) return before
         const image = await oneInStore(tx, 'image', source, account)
         if (image.state !== 'available') throw unavailable(source)
-        const { sha256, sizeBytes, virtualSizeBytes, format, location } = image
+        const { sha256, sizeBytes, virtualSizeBytes, format, location, kernel, ramdisk } = image
         await keepFromRemoval(tx, 'blob', [sha256])
         const copy = {
           ...{ account, name, createdAtMs: context.nowMs },
           ...{ sha256, sizeBytes, virtualSizeBytes, format, location },
+          ...(await kernelsFor(tx, account, { kernel, ramdisk })),
           description: parseImageDescription(input.Description ?? image.description),
         }
         const all = await copiedTags(tx, input, image, account, tags ?? new Map())

@@ -34,7 +34,7 @@ export const DEVIATIONS: { readonly [K in keyof Ec2Handlers]: string } = {
   ModifyImageAttribute: 'organizations are refused',
   ModifyInstanceEventStartTime: 'no event has a deadline, so none can be moved',
   RegisterImage:
-    'of an object, a bundle of a whole disk, or a file that `mallee image import` brought in',
+    'of an object, a bundle, or a file that `mallee image import` brought in; kernels are Linux',
   RunInstances: 'without a zone, instances of one request may go to several',
   TerminateInstances: 'a host that left the cloud ends its instances at once',
 }

@@ -36,9 +36,10 @@ export async function newId(
   tx: Transaction,
   randomHex: RandomHex,
   kind: OwnedKind,
+  prefix = NOUNS[kind].prefix,
 ): Promise<string> {
   for (let tries = 0; tries < NEW_ID_TRIES; tries += 1) {
-    const id = randomId(randomHex, NOUNS[kind].prefix)
+    const id = randomId(randomHex, prefix)
     if ((await tx.get(kind, id)) === null) return id
   }
   throw new MalleeError('Conflict', `${NEW_ID_TRIES} random ids for a new ${kind} were all taken`)
@@ -125,8 +126,9 @@ export function checkIds(kind: TaggedKind, ids: readonly string[]): string[] {
 
 /** 17 hex digits; 8 were the form before 2016. */
 function hasForm(kind: TaggedKind, id: string): boolean {
-  const start = `${NOUNS[kind].prefix}-`
-  return id.startsWith(start) && /^(?:[0-9a-f]{8}|[0-9a-f]{17})$/.test(id.slice(start.length))
+  const { prefix, otherPrefixes = [] } = NOUNS[kind]
+  const start = [prefix, ...otherPrefixes].find((one) => id.startsWith(`${one}-`))
+  return start !== undefined && /^-(?:[0-9a-f]{8}|[0-9a-f]{17})$/.test(id.slice(start.length))
 }
 
 function present<K extends OwnedKind>(

@@ -42,9 +42,11 @@ const ATTRIBUTES: Readonly<
   bootMode: () => ({ BootMode: { Value: 'legacy-bios' } }),
   deregistrationProtection: () => ({ DeregistrationProtection: { Value: 'disabled' } }),
   description: ({ description }) => ({ Description: { Value: description } }),
+  kernel: ({ kernel }) => ({ KernelId: kernel === undefined ? {} : { Value: kernel } }),
   imdsSupport: () => ({ ImdsSupport: {} }),
   launchPermission: (image) => ({ LaunchPermissions: permissionsOf(image) }),
   productCodes: () => ({ ProductCodes: [] }),
+  ramdisk: ({ ramdisk }) => ({ RamdiskId: ramdisk === undefined ? {} : { Value: ramdisk } }),
   sriovNetSupport: () => ({ SriovNetSupport: {} }),
   tpmSupport: () => ({ TpmSupport: {} }),
 }

@@ -6,6 +6,8 @@ import type { Image } from '@aws-sdk/client-ec2'
 import type { RandomHex } from '../../common/clock.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { CallContext, Ec2Handlers } from '../aws/handlers.ts'
+import { kindOf } from '../boot-files.ts'
+import type { ImageKind } from '../store/image-records.ts'
 import type { ImageRecord, NameRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import { absent, type Filterable, matching } from './filters.ts'
@@ -22,6 +24,13 @@ export const ROOT_DEVICE_NAME = '/dev/vda'
 const MAX_DESCRIPTION_CHARS = 255
 const NAME = /^[A-Za-z0-9()[\] ./'@_-]{3,128}$/
 
+/** How ids of images of a kind begin. */
+export const IMAGE_PREFIXES: Readonly<Record<ImageKind, string>> = {
+  machine: 'ami',
+  kernel: 'aki',
+  ramdisk: 'ari',
+}
+
 const FILTERABLE: Filterable<Image> = {
   fields: {
     ...absent(
@@ -32,12 +41,10 @@ const FILTERABLE: Filterable<Image> = {
       'block-device-mapping.volume-size',
       'block-device-mapping.volume-type',
       'imds-support',
-      'kernel-id',
       'owner-alias',
       'platform',
       'product-code',
       'product-code.type',
-      'ramdisk-id',
       'source-image-id',
       'source-instance-id',
       'state-reason-code',
@@ -53,9 +60,11 @@ const FILTERABLE: Filterable<Image> = {
     'image-id': (image) => image.ImageId,
     'image-type': (image) => image.ImageType,
     'is-public': (image) => image.Public,
+    'kernel-id': (image) => image.KernelId,
     'manifest-location': (image) => image.ImageLocation,
     name: (image) => image.Name,
     'owner-id': (image) => image.OwnerId,
+    'ramdisk-id': (image) => image.RamdiskId,
     'root-device-name': (image) => image.RootDeviceName,
     'root-device-type': (image) => image.RootDeviceType,
     state: (image) => image.State,
@@ -128,7 +137,7 @@ export async function insertImage(
 ): Promise<string> {
   const { account, name } = image
   checkNameIsFree(name, await tx.get('name', ...nameKey(account, name)))
-  const id = await newId(tx, randomHex, 'image')
+  const id = await newId(tx, randomHex, 'image', IMAGE_PREFIXES[kindOf(image.format)])
   endDryRun(input)
   await tx.put('name', nameKey(account, name), { name, holder: id })
   await tx.put('image', [id], { id, ...image, state: 'available', isPublic: false })
@@ -183,6 +192,7 @@ function isListed(image: ImageRecord, { caller, nowMs }: CallContext): boolean {
 }
 
 function imageOf(view: View, image: ImageRecord, account: string): Image {
+  const kind = kindOf(image.format)
   return {
     ImageId: image.id,
     ImageLocation: image.location,
@@ -195,14 +205,16 @@ function imageOf(view: View, image: ImageRecord, account: string): Image {
     State: 'available',
     Public: image.isPublic,
     Architecture: 'x86_64',
-    ImageType: 'machine',
+    ImageType: kind,
+    KernelId: image.kernel,
+    RamdiskId: image.ramdisk,
     BootMode: 'legacy-bios',
     EnaSupport: false,
     // AWS's value for every hypervisor that it uses now.
     Hypervisor: 'xen',
     VirtualizationType: 'hvm',
     RootDeviceType: 'instance-store',
-    RootDeviceName: ROOT_DEVICE_NAME,
+    RootDeviceName: kind === 'machine' ? ROOT_DEVICE_NAME : undefined,
     PlatformDetails: 'Linux/UNIX',
     UsageOperation: 'RunInstances',
     ProductCodes: [],

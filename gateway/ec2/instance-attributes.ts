@@ -30,9 +30,11 @@ const ATTRIBUTES: Readonly<Record<string, (view: View, record: InstanceRecord) =
     InstanceInitiatedShutdownBehavior: { Value: settingsOf(record).shutdownBehavior },
   }),
   instanceType: (_view, record) => ({ InstanceType: { Value: record.type } }),
-  kernel: () => ({ KernelId: {} }),
+  kernel: (_view, { kernel }) => ({ KernelId: kernel === undefined ? {} : { Value: kernel } }),
   productCodes: () => ({ ProductCodes: [] }),
-  ramdisk: () => ({ RamdiskId: {} }),
+  ramdisk: (_view, { ramdisk }) => ({
+    RamdiskId: ramdisk === undefined ? {} : { Value: ramdisk },
+  }),
   rootDeviceName: () => ({ RootDeviceName: { Value: ROOT_DEVICE_NAME } }),
   sourceDestCheck: (view, record) => ({
     SourceDestCheck: {

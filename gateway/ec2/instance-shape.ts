@@ -81,6 +81,8 @@ function instanceOf(
   return {
     InstanceId: record.id,
     ImageId: record.image,
+    KernelId: record.kernel,
+    RamdiskId: record.ramdisk,
     InstanceType: record.type as _InstanceType,
     AmiLaunchIndex: record.launchIndex,
     LaunchTime: new Date(record.startedAtMs ?? record.launchedAtMs),

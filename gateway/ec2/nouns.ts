@@ -29,6 +29,8 @@ export type TaggedKind = OwnedKind | 'security-group-rule' | 'peering'
 
 export interface Noun {
   readonly prefix: string
+  /** Of ids that say what kind of such a thing it is. */
+  readonly otherPrefixes?: readonly string[]
   /** null: AWS calls an id of a wrong form not found as well. */
   readonly malformed: string | null
   readonly notFound: string
@@ -55,7 +57,10 @@ export const NOUNS: Readonly<Record<TaggedKind, Noun>> = {
     'InvalidInstanceID.NotFound',
     'InvalidInstanceID.Malformed',
   ),
-  image: noun('ami', 'image ID', 'image', 'InvalidAMIID.NotFound', 'InvalidAMIID.Malformed'),
+  image: {
+    ...noun('ami', 'image ID', 'image', 'InvalidAMIID.NotFound', 'InvalidAMIID.Malformed'),
+    otherPrefixes: ['aki', 'ari'],
+  },
   vpc: noun('vpc', 'vpc ID', 'vpc', 'InvalidVpcID.NotFound', 'InvalidVpcID.Malformed'),
   subnet: noun(
     'subnet',

@@ -106,7 +106,7 @@ function unusedImages(view: View): ImageRecord[] {
     view
       .all('instance')
       .filter((one) => one.state !== 'terminated')
-      .map((one) => one.image),
+      .flatMap(({ image, kernel, ramdisk }) => [image, kernel, ramdisk]),
   )
   return gone.filter((image) => !used.has(image.id))
 }

@@ -3,6 +3,7 @@
 import type { RandomHex } from '../../common/clock.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { CallContext, Ec2Handlers, Ec2Inputs } from '../aws/handlers.ts'
+import { kindOf } from '../boot-files.ts'
 import type { BlobRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import {
@@ -14,19 +15,25 @@ import {
   ROOT_DEVICE_NAME,
 } from './images.ts'
 import { endDryRun, refuseUnknown, required } from './input.ts'
+import { type KernelsAsked, kernelsFor, withDefaults } from './kernels.ts'
 import { keepFromRemoval } from './removal.ts'
 import { parseTagSpecifications } from './tagging.ts'
 
 /**
- * Brings the bytes of an object (`bucket/key`) in as an image file. Null when the text names no
- * bucket that is there. Throws ApiError for what the caller may not read, and for what no guest can
+ * Brings the bytes of an object (`bucket/key`) in as an image file; a bundle may also say what the
+ * image starts from. Null when the text names no bucket that is there. Throws ApiError for what the caller may not read, and for what no guest can
  * boot from. `isDry`: looks whether it might, and brings nothing in.
  */
 export type TakeObject = (
   context: CallContext,
   location: string,
   isDry: boolean,
-) => Promise<BlobRecord | 'dry' | null>
+) => Promise<TakenFile | 'dry' | null>
+
+export interface TakenFile {
+  readonly sha256: string
+  readonly kernels: KernelsAsked
+}
 
 export interface RegisterParts {
   readonly state: State
@@ -36,7 +43,10 @@ export interface RegisterParts {
 
 const BY_DIGEST = /^sha256:([0-9a-f]{64})$/
 
-const KNOWN = new Set(['Name', 'Description', 'ImageLocation', 'TagSpecifications', 'DryRun'])
+const KNOWN = new Set([
+  ...['Name', 'Description', 'ImageLocation', 'KernelId', 'RamdiskId'],
+  ...['TagSpecifications', 'DryRun'],
+])
 const HARMLESS = new Map<string, readonly unknown[]>([
   ['Architecture', ['x86_64']],
   ['VirtualizationType', ['hvm']],
@@ -61,8 +71,8 @@ export function registerImageHandler(
       const imported = digestOf(view, location)
       const file = imported ?? (await takeObject(context, location, input.DryRun === true))
       if (file === 'dry') endDryRun(input)
-      const digest = typeof file === 'object' ? (file?.sha256 ?? null) : file
-      const ask = { ...parts, input, request, digest, account: caller.account, nowMs }
+      const taken = typeof file === 'string' ? { sha256: file, kernels: {} } : file
+      const ask = { ...parts, input, request, taken, account: caller.account, nowMs }
       return { ImageId: await state.update((tx) => registerImage(tx, ask)) }
     },
   }
@@ -88,20 +98,20 @@ async function registerImage(
     randomHex,
     input,
     request: { name, description, location },
-    digest,
+    taken,
     account,
     nowMs,
   }: {
     randomHex: RandomHex
     input: Ec2Inputs['RegisterImage']
     request: Register
-    digest: string | null
+    taken: TakenFile | null
     account: string
     nowMs: number
   },
 ): Promise<string> {
   const tags = parseTagSpecifications(input.TagSpecifications, ['image'])
-  const blob = digest === null ? null : await tx.get('blob', digest)
+  const blob = taken === null ? null : await tx.get('blob', taken.sha256)
   if (blob === null) {
     const text = `No file ${location} was imported, and it is no object: use bucket/key, sha256:DIGEST or the name of an imported file`
     throw new ApiError('InvalidManifest', text)
@@ -109,7 +119,14 @@ async function registerImage(
   const { sha256, sizeBytes, virtualSizeBytes, format } = blob
   await keepFromRemoval(tx, 'blob', [sha256])
   const file = { sha256, sizeBytes, virtualSizeBytes, format, location }
-  const image = { account, name, description, ...file, createdAtMs: nowMs }
+  const asked = { kernel: input.KernelId, ramdisk: input.RamdiskId }
+  const wish = withDefaults(asked, taken?.kernels ?? {})
+  const kernels = await kernelsFor(tx, account, wish)
+  if (kernels.kernel !== undefined && kindOf(format) !== 'machine') {
+    const text = `The file ${location} is a ${format}, which starts from no kernel`
+    throw new ApiError('InvalidParameterCombination', text)
+  }
+  const image = { account, name, description, ...file, ...kernels, createdAtMs: nowMs }
   return await insertImage(tx, randomHex, input, image, tags.get('image') ?? new Map())
 }
 

@@ -193,6 +193,7 @@ async function launchOne(
     ...(about.group != null && { group: about.group }),
     ...(request.isSpot && { spot: { request: randomId(randomHex, 'sir'), cancelledAtMs: null } }),
     image: targets.image.id,
+    ...targets.kernels,
     type: request.type.name,
     interfaces: cards.map((card) => card.id),
     securityGroups: first.securityGroups,

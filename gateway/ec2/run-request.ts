@@ -10,6 +10,7 @@ import type { OwnedKind } from './ids.ts'
 import { badValue, refuseUnknown, required } from './input.ts'
 import { parseSettings, parseUserData, SETTINGS } from './instance-settings.ts'
 import { DEFAULT_INSTANCE_TYPE, type InstanceTypeSpec, instanceType } from './instance-types.ts'
+import type { KernelsAsked } from './kernels.ts'
 import { parseOptions } from './metadata-options.ts'
 import { type GroupWish, parseGroupWish } from './placement-wish.ts'
 import { type ProfileWish, parseProfileWish } from './profile-wish.ts'
@@ -21,6 +22,8 @@ type RunInput = Ec2Inputs['RunInstances']
 
 export interface RunRequest {
   readonly image: string
+  /** Instead of the image's. */
+  readonly kernels: KernelsAsked
   readonly type: InstanceTypeSpec
   readonly minCount: number
   readonly maxCount: number
@@ -59,8 +62,10 @@ const KNOWN = new Set([
   'PrivateIpAddress',
   'Ipv6AddressCount',
   'Ipv6Addresses',
+  'KernelId',
   'KeyName',
   'MetadataOptions',
+  'RamdiskId',
   'PrivateDnsNameOptions',
   'UserData',
   ...SETTINGS,
@@ -105,6 +110,7 @@ export function parseRun(input: RunInput, view: View): RunRequest {
   const type = typeNamed(instanceType(view, name), name)
   return {
     image,
+    kernels: { kernel: input.KernelId, ramdisk: input.RamdiskId },
     type,
     minCount,
     maxCount,

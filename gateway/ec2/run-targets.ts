@@ -13,11 +13,11 @@ import type {
 import type { Transaction, View } from '../store/state.ts'
 import { checkAddressCount, checkAttachable, checkInterfaceCount } from './attaching.ts'
 import { namedInStore } from './ids.ts'
-import { unavailable } from './images.ts'
 import { badValue } from './input.ts'
 import type { InstanceTypeSpec } from './instance-types.ts'
 import { groupsFor } from './interface-groups.ts'
 import { interfaceNamed } from './interfaces.ts'
+import { imageOfKind, type KernelIds, kernelsFor, withDefaults } from './kernels.ts'
 import { keyPairFor } from './key-pairs.ts'
 import type { CardRequest } from './run-cards.ts'
 import type { RunRequest } from './run-request.ts'
@@ -33,6 +33,7 @@ export interface CardTarget {
 
 export interface Targets {
   readonly image: ImageRecord
+  readonly kernels: KernelIds
   /** '' without a key pair. */
   readonly publicKey: string
   readonly vpc: string
@@ -58,7 +59,9 @@ export async function findTargets(
   { region, account }: { region: string; account: string },
   request: RunRequest,
 ): Promise<Targets> {
-  const image = await imageFor(tx, request, account)
+  const image = await imageOfKind(tx, account, request.image, 'machine')
+  checkSize(image, request.type)
+  const kernels = await kernelsFor(tx, account, withDefaults(request.kernels, image))
   const { keyName } = request
   const publicKey = keyName === '' ? '' : (await keyPairFor(tx, account, keyName)).publicKey
   const asker = { tx, view, region, account, rack: rackAsked(view, region, request) }
@@ -75,7 +78,7 @@ export async function findTargets(
     throw new ApiError('InvalidParameterCombination', text)
   }
   const metadataDefaults = (await tx.get('account', account))?.metadataDefaults
-  return { image, publicKey, vpc: vpcOf(first), metadataDefaults, cards, racks }
+  return { image, kernels, publicKey, vpc: vpcOf(first), metadataDefaults, cards, racks }
 }
 
 /** An address names an instance only where it has one. */
@@ -86,17 +89,6 @@ function checkNames(card: CardTarget | undefined, { settings }: RunRequest): voi
     const text = `The subnet '${id}' is IPv6-native: no instance there has an IP name`
     throw new ApiError('InvalidParameterCombination', text)
   }
-}
-
-async function imageFor(
-  tx: Transaction,
-  request: RunRequest,
-  account: string,
-): Promise<ImageRecord> {
-  const [image] = await namedInStore(tx, 'image', [request.image], account)
-  if (image === undefined || image.state !== 'available') throw unavailable(request.image)
-  checkSize(image, request.type)
-  return image
 }
 
 function checkSize(image: ImageRecord, type: InstanceTypeSpec): void {

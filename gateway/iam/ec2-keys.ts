@@ -1,6 +1,7 @@
 // What conditions may ask of EC2's resources: the keys that AWS documents for each type, from the
 // records (Service Authorization Reference, "Condition keys for Amazon EC2").
 
+import { kindOf } from '../boot-files.ts'
 import { NOUNS, type OwnedKind, type TaggedKind } from '../ec2/nouns.ts'
 import { zoneName } from '../ec2/zones.ts'
 import type { ImageRecord, InstanceRecord, MetadataOptions, Records } from '../store/records.ts'
@@ -34,6 +35,8 @@ const ID_KEYS: Readonly<Record<string, string>> = {
   vpc: 'VpcID',
   'vpc-peering-connection': 'VpcPeeringConnectionID',
 }
+/** AWS service authorization reference, Amazon EC2, `ec2:ImageType`. */
+const IMAGE_TYPES = { machine: 'machine', kernel: 'aki', ramdisk: 'ari' } as const
 /** No account in their ARNs. */
 const ACCOUNTLESS: ReadonlySet<string> = new Set(['image', 'snapshot'])
 
@@ -162,9 +165,9 @@ function ownValues(kind: OwnedKind, record: Records[OwnedKind]): Values {
       }
     }
     case 'image': {
-      const { account, isPublic } = record as ImageRecord
+      const { account, isPublic, format } = record as ImageRecord
       return {
-        'ec2:ImageType': 'machine',
+        'ec2:ImageType': IMAGE_TYPES[kindOf(format)],
         'ec2:Owner': account,
         'ec2:Public': isPublic,
         'ec2:RootDeviceType': 'instance-store',

@@ -73,6 +73,8 @@ function usesOf(place: Place, input: Partial<RunInput>): Use[] {
   const subnets = [...new Set(cards.flatMap((card) => card.SubnetId ?? []))]
   return [
     { type: 'image', id: input.ImageId ?? '*' },
+    ...named('image', input.KernelId),
+    ...named('image', input.RamdiskId),
     { type: 'instance', id: '*', keys: () => instanceKeys(place, input, subnets) },
     ...cards.map((card) => cardUse(place, card)),
     ...groupsOf(place, input, cards).map((id) => ({ type: 'security-group', id })),

@@ -5,6 +5,7 @@ import type { RandomHex } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import { takeBlob } from '../blobs.ts'
 import { type BundleKeyParts, bundleCertificate } from '../bundles/bundle-key.ts'
+import { checkSameFormat } from '../ec2/image-files.ts'
 import { removeImageFile } from '../image-files.ts'
 import type { BlobRecord } from '../store/records.ts'
 import { route } from './route.ts'
@@ -25,7 +26,7 @@ const BLOB = named(
     names: list(text({}), { description: 'Under which it was brought in' }),
     sizeBytes: integer({ minimum: 0 }),
     virtualSizeBytes: integer({ minimum: 0, description: 'Of the disk that it is' }),
-    format: oneOf('raw', 'qcow2'),
+    format: oneOf('raw', 'qcow2', 'kernel', 'ramdisk'),
     createdAtMs: time('When it was brought in first'),
   }),
 )
@@ -85,30 +86,35 @@ export function addBlobRoutes(app: FastifyInstance, parts: BlobParts): void {
       streams,
       {
         id: 'importImageFile',
-        summary: 'Bring in an image file, raw or qcow2, which is the body',
+        summary: 'Bring in an image file, which is the body',
         method: 'PUT',
         path: '/v1/blobs',
-        query: object({
-          name: text({
-            minLength: 3,
-            maxLength: 128,
-            description: "RegisterImage's ImageLocation",
-          }),
-        }),
+        query: object(
+          {
+            name: text({
+              minLength: 3,
+              maxLength: 128,
+              description: "RegisterImage's ImageLocation",
+            }),
+          },
+          // Without it a disk, raw or qcow2.
+          { kind: oneOf('machine', 'kernel', 'ramdisk') },
+        ),
         isBinary: true,
         answer: BLOB,
         example: EXAMPLE,
-        refusals: ['StoreFull'],
+        refusals: ['StoreFull', 'Conflict'],
       },
-      async ({ raw, query: { name } }) => {
+      async ({ raw, query: { name, kind = 'machine' } }) => {
         if (!NAME.test(name)) {
           const fits = "3 to 128 of A-Z a-z 0-9 ._-()[]/@'"
           throw new MalleeError('BadArgument', `image name ${JSON.stringify(name)} is not ${fits}`)
         }
-        const about = { nowMs: clock.nowMs(), unique: randomHex(8) }
+        const about = { nowMs: clock.nowMs(), unique: randomHex(8), kind }
         const blob = await takeBlob(blobsDir, name, raw, about)
         const kept = await state.update(async (tx) => {
           const known = await tx.get('blob', blob.sha256)
+          checkSameFormat(known, blob)
           const names = new Set([...(known?.names ?? []), name])
           if (known?.chunkListSha256 !== undefined && names.size === known.names.length)
             return known

@@ -6,6 +6,7 @@ import { codeOf, MalleeError } from '../../common/errors.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { CallContext } from '../aws/handlers.ts'
 import { type TakenBlob, takeBlob } from '../blobs.ts'
+import type { BundledKind } from '../bundles/manifest.ts'
 import { diskFormatOf, FORMAT_BYTES, foreignFormatOf } from '../disk-formats.ts'
 import { keepImageFile } from '../ec2/image-files.ts'
 import type { FindObject, ReasonedRefusal } from '../ec2/import-image.ts'
@@ -65,32 +66,47 @@ export function findObjects(parts: ImageObjectParts): FindObject {
 }
 
 export function takeSources(parts: ImageObjectParts): TakeSource {
-  const { clock, randomHex, blobsDir } = parts
-  return async (source, { format, progress = async () => undefined } = {}) => {
-    const { bucket, key } = source
-    const found = await read(parts, source)
-    const image = isManifest(key)
-      ? await bundleOf(parts, found)
-      : { sizeBytes: found.version.sizeBytes, bytes: wholeOf(parts, found) }
-    const bytes = checked(watched(image, progress), format)
-    const about = { nowMs: clock.nowMs(), unique: randomHex(UNIQUE_BYTES) }
-    return { ...(await takeBlob(blobsDir, `${bucket}/${key}`, bytes, about)), names: [] }
+  return async (source, options = {}) => {
+    const image = await imageOf(parts, source)
+    const { kind, kernel, ramdisk } = image
+    if (kind !== 'machine' || (kernel ?? ramdisk) !== undefined) {
+      const what = kind === 'machine' ? 'an image that has a kernel of its own' : `a ${kind}`
+      throw new MalleeError('BadArgument', `it is a bundle of ${what}: RegisterImage takes it`)
+    }
+    return await takeImage(parts, source, image, options)
   }
 }
 
+async function takeImage(
+  { clock, randomHex, blobsDir }: ImageObjectParts,
+  { bucket, key }: ImageSource,
+  image: ImageBytes,
+  { format, progress = async () => undefined }: TakeOptions,
+): Promise<TakenBlob> {
+  const { kind } = image
+  const all = watched(image, progress)
+  const bytes = kind === 'machine' ? checked(all, format) : all
+  const about = { nowMs: clock.nowMs(), unique: randomHex(UNIQUE_BYTES), kind }
+  return { ...(await takeBlob(blobsDir, `${bucket}/${key}`, bytes, about)), names: [] }
+}
+
 export function takeObjects(parts: ImageObjectParts): TakeObject {
-  const [find, take] = [findObjects(parts), takeSources(parts)]
+  const find = findObjects(parts)
   return async (context, location, isDry) => {
     const refused: ReasonedRefusal = (why) =>
       new ApiError('InvalidManifest', `The object ${location} cannot be an image. ${why}`)
     const source = await find(context, location, refused)
     if (source === null) return null
     if (isDry) return 'dry'
-    const blob = await take(source).catch((error: unknown) => {
-      if (codeOf(error) !== 'BadArgument') throw error
+    try {
+      const image = await imageOf(parts, source)
+      const blob = await takeImage(parts, source, image, {})
+      const { sha256 } = await parts.state.update((tx) => keepImageFile(tx, blob))
+      return { sha256, kernels: image }
+    } catch (error) {
+      if (codeOf(error) !== 'BadArgument' && codeOf(error) !== 'Conflict') throw error
       throw refused((error as Error).message)
-    })
-    return await parts.state.update((tx) => keepImageFile(tx, blob))
+    }
   }
 }
 
@@ -141,19 +157,21 @@ async function read(
   throw new MalleeError('BadArgument', `the object ${bucket}/${key} is gone or another one`)
 }
 
-interface ImageBytes {
+interface ImageBytes extends BundledKind {
   readonly sizeBytes: number
   readonly bytes: AsyncIterable<Uint8Array>
 }
 
-function wholeOf(parts: ImageObjectParts, found: ReadObject): AsyncIterable<Uint8Array> {
-  return bytesOf(parts, found, { start: 0, end: found.version.sizeBytes }, null)
-}
-
-async function bundleOf(parts: ImageObjectParts, found: ReadObject): Promise<ImageBytes> {
+async function imageOf(parts: ImageObjectParts, source: ImageSource): Promise<ImageBytes> {
+  const found = await read(parts, source)
+  if (!isManifest(source.key)) {
+    const { sizeBytes } = found.version
+    const bytes = bytesOf(parts, found, { start: 0, end: sizeBytes }, null)
+    return { kind: 'machine', sizeBytes, bytes }
+  }
   const manifest = await manifestIn(parts, found)
-  const { sizeBytes } = manifest
-  return { sizeBytes, bytes: bundledImage(parts, found.version, manifest) }
+  const { sizeBytes, kind, kernel, ramdisk } = manifest
+  return { sizeBytes, kind, kernel, ramdisk, bytes: bundledImage(parts, found.version, manifest) }
 }
 
 async function* watched(

@@ -1,5 +1,11 @@
 // Records of images on their way in: the tasks of ImportImage, the key of bundles.
 
+/** What an image is for: a disk, or what starts one that does not boot by itself. */
+export type ImageKind = 'machine' | 'kernel' | 'ramdisk'
+
+/** Of an image's file: a disk's, or what it is when it is none. */
+export type FileFormat = 'raw' | 'qcow2' | 'kernel' | 'ramdisk'
+
 /** The very version of an object that an image is made of, whatever the bucket has later. */
 export interface ImageSource {
   readonly bucket: string

@@ -48,6 +48,9 @@ export interface InstanceRecord {
   readonly reservation: string
   readonly launchIndex: number
   readonly image: string
+  /** Images that it starts from; absent when its disk boots by itself. */
+  readonly kernel?: string
+  readonly ramdisk?: string
   readonly type: string
   readonly rack: string
   readonly host: string

@@ -10,7 +10,7 @@ import type { ComputeRecords } from './compute-records.ts'
 import type { DiskReport } from './disk-records.ts'
 import type { EventRecords } from './event-records.ts'
 import type { IamRecords } from './iam-records.ts'
-import type { ImageRecords } from './image-records.ts'
+import type { FileFormat, ImageRecords } from './image-records.ts'
 import type { InstanceRecord, MetadataOptions } from './instance-records.ts'
 import type * as network from './network-records.ts'
 import type * as number from './number-records.ts'
@@ -159,7 +159,10 @@ export interface ImageRecord {
   readonly sha256: string
   readonly sizeBytes: number
   readonly virtualSizeBytes: number
-  readonly format: 'raw' | 'qcow2'
+  readonly format: FileFormat
+  /** Images that its instances start from; absent when it boots by itself. */
+  readonly kernel?: string
+  readonly ramdisk?: string
   readonly location: string
   readonly isPublic: boolean
   /** Accounts that may launch it; absent none. */
@@ -176,7 +179,7 @@ export interface BlobRecord {
   readonly names: readonly string[]
   readonly sizeBytes: number
   readonly virtualSizeBytes: number
-  readonly format: 'raw' | 'qcow2'
+  readonly format: FileFormat
   /** Of its chunk list; absent until it was made for a file of an older gateway. */
   readonly chunkListSha256?: string
   readonly createdAtMs: number

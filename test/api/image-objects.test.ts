@@ -14,6 +14,7 @@ import {
 import { S3 } from '@aws-sdk/client-s3'
 import { callLocal } from '../../gateway/cli/client.ts'
 import { until } from '../../sandbox/until.ts'
+import { kernelFile, ramdiskFile } from '../support/boot-files.ts'
 import { type Bundle, makeBundle } from '../support/bundle.ts'
 import { lastFirst, startCloud } from '../support/cloud.ts'
 import { addHost, connected } from '../support/simulated-rack.ts'
@@ -109,11 +110,6 @@ test('images are made of bundles, for the account that they were bundled for', a
   const call = { method: 'GET', path: '/v1/bundle-certificate' } as const
   const { certificate } = await cloud.local<{ certificate: string }>(call)
   const wish = { image: randomBytes(3 << 20), certificatePem: certificate, partBytes: 1 << 20 }
-  const upload = async (at: string, { manifest, parts }: Bundle): Promise<string> => {
-    for (const [name, Body] of parts) await s3.putObject({ Bucket, Key: `${at}/${name}`, Body })
-    await s3.putObject({ Bucket, Key: `${at}/image.manifest.xml`, Body: manifest })
-    return `${Bucket}/${at}/image.manifest.xml`
-  }
   const { account } = cloud.init
   const place = await upload('own', await makeBundle({ ...wish, account }))
   assert.equal(await refusal(register(ec2, 'bundled', place, true)), 'DryRunOperation')
@@ -145,6 +141,44 @@ test('images are made of bundles, for the account that they were bundled for', a
   await s3.deleteObject({ Bucket, Key: 'own/image.part.1' })
   await assert.rejects(register(ec2, 'again', place), /InvalidManifest|NoSuchKey|no part/)
 })
+
+test('an instance starts from a kernel and a ramdisk that were uploaded as bundles', async () => {
+  const call = { method: 'GET', path: '/v1/bundle-certificate' } as const
+  const { certificate } = await cloud.local<{ certificate: string }>(call)
+  const { account } = cloud.init
+  const bundled = async (at: string, image: Buffer, machine: string): Promise<string> => {
+    const wish = { image, account, certificatePem: certificate, machine }
+    return await upload(at, await makeBundle(wish))
+  }
+  const kernel = await bundled('kernel', kernelFile(), '<kernel_id>true</kernel_id>')
+  const { ImageId: KernelId = '' } = await register(ec2, 'kernel', kernel)
+  const ramdisk = await bundled('ramdisk', ramdiskFile(), '<ramdisk_id>true</ramdisk_id>')
+  const { ImageId: RamdiskId = '' } = await register(ec2, 'ramdisk', ramdisk)
+  assert.deepEqual([KernelId.slice(0, 4), RamdiskId.slice(0, 4)], ['aki-', 'ari-'])
+  const ids = `<kernel_id>${KernelId}</kernel_id><ramdisk_id>${RamdiskId}</ramdisk_id>`
+  const disk = await bundled('disk', randomBytes(1 << 20), ids)
+  const { ImageId } = await register(ec2, 'with a kernel', disk)
+  const [instance] = idsOf(await run(ec2, { ImageId }))
+  assert.ok(instance)
+  const [shown] = await reach(ec2, [instance], 'running')
+  assert.deepEqual([shown?.KernelId, shown?.RamdiskId], [KernelId, RamdiskId])
+
+  const plain = await bundled('plain', randomBytes(2_048), '<kernel_id>true</kernel_id>')
+  await assert.rejects(register(ec2, 'plain', plain), /is no kernel/)
+  const foreign = await bundled('eki', randomBytes(512), '<kernel_id>eki-12345678</kernel_id>')
+  assert.equal(await refusal(register(ec2, 'eki', foreign)), 'InvalidAMIID.Malformed')
+  const task = { DiskContainers: [{ Url: `s3://${disk}` }] }
+  const { ImportTaskId = '' } = await ec2.send(new ImportImageCommand(task))
+  const { StatusMessage } = await imported(ImportTaskId, 'deleted')
+  assert.match(StatusMessage ?? '', /RegisterImage takes it/)
+})
+
+/** The place of its manifest. */
+async function upload(at: string, { manifest, parts }: Bundle): Promise<string> {
+  for (const [name, Body] of parts) await s3.putObject({ Bucket, Key: `${at}/${name}`, Body })
+  await s3.putObject({ Bucket, Key: `${at}/image.manifest.xml`, Body: manifest })
+  return `${Bucket}/${at}/image.manifest.xml`
+}
 
 async function imported(id: string, state: 'completed' | 'deleted'): Promise<ImportImageTask> {
   let task: ImportImageTask = {}

@@ -14,6 +14,7 @@ const MACHINE = {
   vcpus: 2,
   memoryMib: 512,
   base: null,
+  kernel: null,
   offloads: false,
 } as const
 

@@ -25,6 +25,8 @@ export interface BundleWish {
   readonly account: string
   readonly certificatePem: string
   readonly partBytes?: number
+  /** Within the manifest's machine_configuration. */
+  readonly machine?: string
   /** Arguments of tar besides the file; `-S` looks for holes. */
   readonly tarFlags?: readonly string[]
   /** Instead of the tar file of the image. */
@@ -53,7 +55,8 @@ export async function makeBundle(wish: BundleWish): Promise<Bundle> {
   const manifest = [
     '<?xml version="1.0" encoding="UTF-8"?><manifest><version>2007-10-10</version>',
     '<bundler><name>euca2ools</name><version>3.0.1</version><release>0</release></bundler>',
-    '<machine_configuration><architecture>x86_64</architecture></machine_configuration>',
+    '<machine_configuration><architecture>x86_64</architecture>',
+    `${wish.machine ?? ''}</machine_configuration>`,
     `<image><name>${NAME}</name><user>${account}</user>`,
     `<digest algorithm="SHA1">${sha1(tar)}</digest>`,
     `<size>${image.length}</size><bundled_size>${bundled.length}</bundled_size>`,

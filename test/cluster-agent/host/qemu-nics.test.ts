@@ -47,6 +47,7 @@ describe('interfaces of a QEMU that runs', { skip: whyNoHosts() ?? false }, () =
       memoryMib: 64,
       nics,
       base: null,
+      kernel: null,
       offloads: false,
     } as const
     qmp = await startQemu({ exec, clock: systemClock }, machine, machineDir)

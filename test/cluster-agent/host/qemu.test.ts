@@ -33,6 +33,7 @@ const MACHINE: QemuMachine = {
   })),
   offloads: false,
   base: null,
+  kernel: null,
 }
 
 let dir = ''
@@ -63,6 +64,15 @@ test('qemuArgv is a machine with its own identity, behind the sandbox', () => {
   ]) {
     assert.ok(line.includes(part), part)
   }
+})
+
+test('qemuArgv boots a kernel of its own when it is to', () => {
+  const files = { kernel: '/k', ramdisk: '/r', commandLine: 'root=/dev/vda ro' }
+  const line = (kernel: QemuMachine['kernel']) => qemuArgv({ ...MACHINE, kernel }, '/d')
+  const rest = (kernel: QemuMachine['kernel']) => line(kernel).slice(line(null).length)
+  const append = ['-append', 'root=/dev/vda ro']
+  assert.deepEqual(rest(files), ['-kernel', '/k', '-initrd', '/r', ...append])
+  assert.deepEqual(rest({ ...files, ramdisk: null }), ['-kernel', '/k', ...append])
 })
 
 test('qemuArgv gives translated code a quarter of the memory, 64 to 256 MiB', () => {

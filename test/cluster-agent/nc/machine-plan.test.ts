@@ -116,8 +116,10 @@ function wanted(text: string): MachineWanted | null {
     diskGib: 1,
     uuid: 'ec2',
     image: { sha256: 'digest', listSha256: '', format: 'raw' },
+    kernel: null,
     nics: macs.map((mac) => nicOf(station(1), { mac })),
     missing: missing === undefined ? [] : ['interface/eni-1'],
+    missingToStart: [],
   }
 }
 

@@ -68,8 +68,10 @@ const wanted = (n: number, missing: readonly string[] = []): MachineWanted => ({
   startCount: 0,
   forceStop: false,
   image: { ...IMAGE.ref, format: 'raw' },
+  kernel: null,
   nics: [],
   missing,
+  missingToStart: [],
 })
 
 function told(machines: Machines) {

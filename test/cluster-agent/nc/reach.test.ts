@@ -12,7 +12,8 @@ import { nicOf, station } from './stations.ts'
 const MINUTE_MS = 60_000
 const ANY: MachineWanted = {
   ...{ id: '', power: 'running', vcpus: 1, memoryMib: 1, diskGib: 1, uuid: '', rebootCount: 0 },
-  ...{ startCount: 0, forceStop: false, image: null, nics: [], missing: [] },
+  ...{ startCount: 0, forceStop: false, image: null, kernel: null, nics: [] },
+  ...{ missing: [], missingToStart: [] },
 }
 
 const word = ({ reach }: Heard): string => Reachability[reach.verdict]

@@ -4,7 +4,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { wantedMachines } from '../../../cluster-agent/nc/wanted.ts'
-import { InstanceSchema, InterfaceSchema, Power } from '../../../proto/gen/mallee/v1/desired_pb.js'
+import {
+  ImageSchema,
+  InstanceSchema,
+  InterfaceSchema,
+  Power,
+} from '../../../proto/gen/mallee/v1/desired_pb.js'
 import { resource } from '../../../proto/resources.ts'
 import { tenancy } from './tenancy.ts'
 
@@ -29,5 +34,38 @@ test('wantedMachines gives the interfaces of an instance by device index, and na
     ['eni-0', 'eni-1', 'eni-2'],
   )
   assert.deepEqual(machine?.missing, ['image/', 'interface/eni-9'])
+  assert.deepEqual(machine?.missingToStart, ['interface/eni-9'])
   assert.deepEqual(wantedMachines(desired, 'node-2'), [])
+})
+
+test('wantedMachines gives the kernel and the ramdisk that an instance starts from', () => {
+  const image = (id: string, format: string) => {
+    const value = create(ImageSchema, { id, sha256: `of ${id}`, format, chunkListSha256: 'list' })
+    return resource(`image/${id}`, { case: 'image', value })
+  }
+  const images = [image('ami-1', 'raw'), image('aki-1', 'kernel'), image('ari-1', 'ramdisk')]
+  const wish = (kernelImageId: string, ramdiskImageId: string) => {
+    const instance = create(InstanceSchema, {
+      ...{ id: 'i-00000000000000001', host: 'node-1', imageId: 'ami-1' },
+      ...{ kernelImageId, ramdiskImageId, kernelCommandLine: 'ro' },
+    })
+    const one = resource(`instance/${instance.id}`, { case: 'instance', value: instance })
+    const desired = new Map([...images, one].map((each) => [each.key, each]))
+    const [machine] = wantedMachines(desired, 'node-1')
+    return { kernel: machine?.kernel, missing: machine?.missing }
+  }
+  const file = (id: string) => ({ sha256: `of ${id}`, listSha256: 'list' })
+  const kernel = { kernel: file('aki-1'), ramdisk: file('ari-1'), commandLine: 'ro' }
+  assert.deepEqual(wish('aki-1', 'ari-1'), { kernel, missing: [] })
+  assert.deepEqual(wish('aki-1', ''), { kernel: { ...kernel, ramdisk: null }, missing: [] })
+  assert.deepEqual(wish('', ''), { kernel: null, missing: [] })
+  for (const [kernelId, ramdiskId, missing] of [
+    ['aki-2', 'ari-1', 'image/aki-2'],
+    ['aki-1', 'ari-2', 'image/ari-2'],
+    // Of another kind.
+    ['ari-1', '', 'image/ari-1'],
+    ['aki-1', 'ami-1', 'image/ami-1'],
+  ] as const) {
+    assert.deepEqual(wish(kernelId, ramdiskId), { kernel: null, missing: [missing] })
+  }
 })

@@ -56,9 +56,26 @@ const CHANGED: readonly (readonly [why: string, from: RegExp, to: string, says: 
   ['no XML', /<manifest>/, '', /is no XML/],
   ['a document type', /<manifest>/, '<!DOCTYPE x><manifest>', /is no XML/],
   ['another CPU', /x86_64/, 'i386', /architecture is i386/],
-  ['a kernel', /<\/architecture>/, '$&<kernel_id>aki-1</kernel_id>', /kernel_id aki-1/],
-  ['a ramdisk', /<\/architecture>/, '$&<ramdisk_id>ari-1</ramdisk_id>', /ramdisk_id ari-1/],
-  ['a kernel image', /<type>machine/, '<type>kernel', /a kernel, only machine/],
+  ['a path as kernel', /<\/architecture>/, '$&<kernel_id>../k</kernel_id>', /kernel_id is/],
+  [
+    'two kernels',
+    /<\/architecture>/,
+    `$&${'<kernel_id>a</kernel_id>'.repeat(2)}`,
+    /several kernel_id/,
+  ],
+  ['another type', /<type>machine/, '<type>floppy', /its image is a floppy/],
+  [
+    'a kernel and a ramdisk',
+    /<\/architecture>/,
+    '$&<kernel_id>true</kernel_id><ramdisk_id>true</ramdisk_id>',
+    /a kernel and a ramdisk/,
+  ],
+  [
+    'a kernel that has a ramdisk',
+    /<\/architecture>/,
+    '$&<kernel_id>true</kernel_id><ramdisk_id>ari-1</ramdisk_id>',
+    /a kernel and starts from ari-1/,
+  ],
   ['no user', /<user>.*<\/user>/, '', /no user/],
   ['two users', /<user>.*<\/user>/, '$&$&', /several user/],
   ['a name as user', /<user>.*<\/user>/, '<user>me</user>', /user is "me"/],
@@ -99,6 +116,26 @@ test('parseManifest and unbundle refuse every change', async () => {
   await refused(imageIn({ ...bundle, manifest }), /5000 parts/, 'many parts')
   const other = createPrivateKey((await createSigningKey('other', Date.now())).keyPem)
   await refused(imageIn(bundle, other), /not encrypted for|cannot be decrypted/, 'another key')
+})
+
+test('parseManifest says what the image is, and what it starts from', async () => {
+  const { manifest } = await bundleOf()
+  for (const [type, ids, is] of [
+    ['machine', '', { kind: 'machine' }],
+    ['machine', '<kernel_id/><ramdisk_id></ramdisk_id>', { kind: 'machine' }],
+    ['machine', '<kernel_id>aki-1</kernel_id>', { kind: 'machine', kernel: 'aki-1' }],
+    ['machine', '<kernel_id>true</kernel_id>', { kind: 'kernel' }],
+    ['machine', '<ramdisk_id>true</ramdisk_id>', { kind: 'ramdisk' }],
+    ['kernel', '', { kind: 'kernel' }],
+    ['ramdisk', '<ramdisk_id>true</ramdisk_id>', { kind: 'ramdisk' }],
+  ] as const) {
+    const text = manifest
+      .replace('</architecture>', `$&${ids}`)
+      .replace('<type>machine', `<type>${type}`)
+    const { kind, kernel, ramdisk } = parseManifest(Buffer.from(text))
+    const none = { kernel: undefined, ramdisk: undefined }
+    assert.deepEqual({ kind, kernel, ramdisk }, { ...none, ...is }, `${type} ${ids}`)
+  }
 })
 
 test('unbundle refuses a tar file of another kind', async () => {

@@ -114,6 +114,7 @@ const LINES: readonly Line[] = [
   ['quota reset', [account, 'vpcs']],
   ['image import', [image, '--name', 'little']],
   ['image import', ['/nonexistent'], BAD],
+  ['image import', [image, '--kind', 'kernel'], BAD],
   ['image list', []],
   ['image bundle-certificate', []],
   ['image remove', ['little']],

@@ -508,7 +508,7 @@ export declare type Image = Message<"mallee.v1.Image"> & {
   sizeBytes: bigint;
 
   /**
-   * "raw" or "qcow2".
+   * A disk's "raw" or "qcow2", or "kernel", "ramdisk".
    *
    * @generated from field: string format = 4;
    */
@@ -609,6 +609,25 @@ export declare type Instance = Message<"mallee.v1.Instance"> & {
    * @generated from field: uint32 start_count = 14;
    */
   startCount: number;
+
+  /**
+   * Images that it starts from instead of what its disk has to boot; empty without.
+   *
+   * @generated from field: string kernel_image_id = 15;
+   */
+  kernelImageId: string;
+
+  /**
+   * @generated from field: string ramdisk_image_id = 16;
+   */
+  ramdiskImageId: string;
+
+  /**
+   * Of the kernel; empty without.
+   *
+   * @generated from field: string kernel_command_line = 17;
+   */
+  kernelCommandLine: string;
 };
 
 /**
