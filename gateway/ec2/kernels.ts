@@ -33,12 +33,12 @@ export async function kernelsFor(
   account: string,
   { kernel = '', ramdisk = '' }: KernelsAsked,
 ): Promise<KernelIds> {
+  if (kernel !== '') await imageOfKind(tx, account, kernel, 'kernel')
+  if (ramdisk !== '') await imageOfKind(tx, account, ramdisk, 'ramdisk')
   if (kernel === '' && ramdisk !== '') {
     const text = `The ramdisk '${ramdisk}' needs a kernel: the request must contain a KernelId`
     throw new ApiError('InvalidParameterCombination', text)
   }
-  if (kernel !== '') await imageOfKind(tx, account, kernel, 'kernel')
-  if (ramdisk !== '') await imageOfKind(tx, account, ramdisk, 'ramdisk')
   return {
     ...(kernel === '' ? {} : { kernel }),
     ...(ramdisk === '' ? {} : { ramdisk }),

@@ -71,10 +71,10 @@ export function byPrefix(place: Place, ids: readonly string[]): Named {
 }
 
 const PREFIXES = new Map(
-  (Object.keys(NOUNS) as TaggedKind[]).map((kind) => [
-    NOUNS[kind].prefix,
-    NOUNS[kind].resourceType,
-  ]),
+  (Object.keys(NOUNS) as TaggedKind[]).flatMap((kind) => {
+    const { prefix, otherPrefixes = [], resourceType } = NOUNS[kind]
+    return [prefix, ...otherPrefixes].map((one) => [one, resourceType] as const)
+  }),
 )
 
 function typeOfId(id: string): string | null {

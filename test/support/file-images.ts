@@ -1,4 +1,4 @@
-// The images of a host whose only source is a file of this machine.
+// The images of a host whose only source is files of this machine.
 
 import { open } from 'node:fs/promises'
 import { Images } from '../../cluster-agent/images/images.ts'
@@ -7,6 +7,7 @@ import { CHUNK_BYTES, type ChunkList, chunkLength } from '../../common/chunk-lis
 import { chance, systemClock } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import { type Log, silentLog } from '../../common/log.ts'
+import type { ImageRef } from '../../proto/blob.ts'
 
 export interface ImageFile {
   readonly file: string
@@ -18,17 +19,25 @@ interface FileImagesOptions {
   /** Waited for before each chunk. */
   readonly before?: Source['chunk']
   readonly reserveBytes?: number
+  readonly maxBytes?: number
 }
 
 export function fileImages(
-  { file, list }: ImageFile,
+  files: ImageFile | readonly ImageFile[],
   dir: string,
-  { log = silentLog, before, reserveBytes = 0 }: FileImagesOptions = {},
+  { log = silentLog, before, reserveBytes = 0, maxBytes }: FileImagesOptions = {},
 ): Images {
+  const all = [files].flat()
+  const named = ({ listSha256 }: ImageRef): ImageFile => {
+    const found = all.find(({ list }) => list.sha256 === listSha256)
+    if (found === undefined) throw new Error(`there is no file with the list ${listSha256}`)
+    return found
+  }
   const source: Source = {
-    ...{ name: file, kind: 'parent' },
+    ...{ name: 'files', kind: 'parent' },
     chunk: async (ref, of, index, signal) => {
       await before?.(ref, of, index, signal)
+      const { file, list } = named(ref)
       const handle = await open(file, 'r')
       try {
         const bytes = Buffer.alloc(chunkLength(list, index))
@@ -40,8 +49,9 @@ export function fileImages(
     },
   }
   return new Images({
-    ...{ dir, maxBytes: null, reserveBytes, hasMachines: true, chance, clock: systemClock, log },
-    fetchList: async () => list,
+    ...{ dir, reserveBytes, hasMachines: true, chance, clock: systemClock, log },
+    maxBytes: maxBytes ?? null,
+    fetchList: async (ref) => named(ref).list,
     findSources: async () => [source],
   })
 }

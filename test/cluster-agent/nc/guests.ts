@@ -41,6 +41,12 @@ export const SECOND_IPV4 = '10.1.0.21'
 const TAG = 100
 const GATEWAY_PORT = 'gw100'
 const ALL = { protocol: -1, fromPort: -1, toPort: -1, cidrs: ['0.0.0.0/0', '::/0'] }
+/** As the gateway says it. */
+const KERNEL = {
+  kernelImageId: 'aki-1',
+  ramdiskImageId: 'ari-1',
+  kernelCommandLine: 'root=/dev/vda ro console=ttyS0',
+}
 const OPEN = { id: 'sg-1', rules: [ALL, { ...ALL, egress: true }] }
 
 /** What a test says of a guest; the rest follows from its number. */
@@ -53,6 +59,8 @@ export interface GuestWish {
   readonly forceStop?: boolean
   /** It has a second interface. */
   readonly second?: boolean
+  /** What it starts from, when its disk does not boot by itself. */
+  readonly kernel?: Readonly<Record<'kernel' | 'ramdisk', GuestImage>>
 }
 
 export interface Guests {
@@ -130,20 +138,19 @@ export async function guestPid({ host }: Guests, n: number): Promise<string> {
 }
 
 function desiredOf(image: GuestImage, wishes: readonly GuestWish[]): Desired {
-  const imageValue = {
-    id: 'ami-1',
-    sha256: image.sha256,
-    format: 'raw',
-    chunkListSha256: image.list.sha256,
-  }
   const network = { id: 'subnet-1', vpcId: 'vpc-1', vlanTag: TAG, mtu: 1_420 }
   const all: Resource[] = [
-    resource('image/ami-1', { case: 'image', value: create(ImageSchema, imageValue) }),
+    imageResource('ami-1', 'raw', image),
     resource('network/subnet-1', { case: 'network', value: create(NetworkSchema, network) }),
     resource('group/sg-1', { case: 'group', value: create(GroupSchema, OPEN) }),
     ...wishes.flatMap(guestResources),
   ]
   return new Map(all.map((one) => [one.key, one]))
+}
+
+function imageResource(id: string, format: string, { sha256, list }: GuestImage): Resource {
+  const value = create(ImageSchema, { id, sha256, format, chunkListSha256: list.sha256 })
+  return resource(`image/${id}`, { case: 'image', value })
 }
 
 function guestResources({
@@ -153,6 +160,7 @@ function guestResources({
   startCount = 0,
   forceStop = false,
   second,
+  kernel,
 }: GuestWish): Resource[] {
   const instance = create(InstanceSchema, {
     id: guestId(n),
@@ -167,6 +175,7 @@ function guestResources({
     startCount,
     forceStop,
     smbiosUuid: `ec2a0000-0000-4000-8000-00000000000${n}`,
+    ...(kernel && KERNEL),
   })
   const nic = create(InterfaceSchema, {
     id: `eni-${n}`,
@@ -184,6 +193,12 @@ function guestResources({
     resource(`instance/${guestId(n)}`, { case: 'instance', value: instance }),
     resource(`interface/eni-${n}`, { case: 'interface', value: nic }),
     ...(second ? [secondInterface(nic)] : []),
+    ...(kernel
+      ? [
+          imageResource(KERNEL.kernelImageId, 'kernel', kernel.kernel),
+          imageResource(KERNEL.ramdiskImageId, 'ramdisk', kernel.ramdisk),
+        ]
+      : []),
   ]
 }
 

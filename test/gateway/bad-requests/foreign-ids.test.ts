@@ -17,6 +17,7 @@ const DONE = Object.keys(ec2Handlers({} as Ec2Parts)).sort()
 /** A member's name → the thing of a ground that it names. */
 const NAMED: Readonly<Record<string, keyof Things>> = {
   ...{ InstanceId: 'running', ImageId: 'image', SourceImageId: 'image', VpcId: 'vpc' },
+  ...{ KernelId: 'kernel', RamdiskId: 'ramdisk' },
   ...{ SubnetId: 'subnet', GroupId: 'group', SecurityGroupId: 'group' },
   ...{ NetworkInterfaceId: 'freeCard', AttachmentId: 'attachment', AllocationId: 'address' },
   ...{ RouteTableId: 'table', InternetGatewayId: 'gateway', GatewayId: 'gateway' },
@@ -71,8 +72,8 @@ const LEFT_OUT: readonly RegExp[] = [
 const OTHERS = [
   'BundleId CapacityReservationId CarrierGatewayId ClientVpnEndpointId ConversionTaskId',
   'CustomerGatewayId ExportImageTaskId ExportTaskId FlowLogId HostId',
-  'InstanceConnectEndpointId InstanceEventId InstanceEventWindowId KernelId KmsKeyId',
-  'LocalGatewayId RamDiskId RamdiskId ReservedInstancesId SnapshotId SpotInstanceRequestId',
+  'InstanceConnectEndpointId InstanceEventId InstanceEventWindowId KmsKeyId',
+  'LocalGatewayId RamDiskId ReservedInstancesId SnapshotId SpotInstanceRequestId',
   'TransitGatewayAttachmentId TransitGatewayId TransitGatewayRouteTableId VolumeId VpcEndpointId',
   'VpnConnectionId VpnGatewayId SecondaryAllocationId SecondarySubnetId LinkedGroupId',
   'ParentGroupId AvailabilityZoneId DestinationAvailabilityZoneId ZoneId IpamId',

@@ -111,6 +111,8 @@ async function start(
 
   const location = { ImageLocation: `sha256:${DIGEST}` }
   const image = id((await ec2.registerImage({ Name: 'debian', ...location })).ImageId)
+  const kernel = await bootImage(world, as, 'kernel')
+  const ramdisk = await bootImage(world, as, 'ramdisk')
   const key = await ec2.createKeyPair({ KeyName: 'mine' })
   const base = { ImageId: image, InstanceType: 't3.nano' as const, MinCount: 1, MaxCount: 1 }
   const run = async (wish: Partial<RunInstancesCommandInput> = {}) => {
@@ -168,7 +170,8 @@ async function start(
   const near = await ec2.createPlacementGroup({ GroupName: 'near', Strategy: 'cluster' })
   await ec2.createPlacementGroup({ GroupName: 'parts', Strategy: 'partition', PartitionCount: 2 })
   return {
-    ...{ image, pending, running, guarded, stopped, ended },
+    ...{ image, kernel, ramdisk },
+    ...{ pending, running, guarded, stopped, ended },
     card: id(card?.id),
     attachment: id(card?.attachment),
     cardAddress: id(card?.ipv4),
@@ -189,6 +192,21 @@ async function start(
     policyArn: id(policy.Policy?.Arn),
     roleArn: id(role.Role?.Arn),
   }
+}
+
+async function bootImage(
+  world: World,
+  as: Credentials,
+  format: 'kernel' | 'ramdisk',
+): Promise<string> {
+  const sha256 = { kernel: 'cd', ramdisk: 'ef' }[format].repeat(32)
+  await world.state.update(async (tx) => {
+    const sizes = { sizeBytes: 700, virtualSizeBytes: 700 }
+    const file = { sha256, names: [format], format, ...sizes, createdAtMs: START_MS }
+    await tx.put('blob', [sha256], file)
+  })
+  const wish = { Name: format, ImageLocation: format }
+  return id((await world.ec2(as).registerImage(wish)).ImageId)
 }
 
 /** Of the image's account, under way. */

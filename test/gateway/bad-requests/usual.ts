@@ -1,6 +1,7 @@
 // For each action the rest of a request that names somebody else's thing: all good, and of the
 // caller's own things.
 
+import { DIGEST } from '../ec2/support.ts'
 import type { otherGround } from './ground.ts'
 
 export type Things = Awaited<ReturnType<typeof otherGround>>
@@ -127,6 +128,7 @@ export function usualRequests(own: Things): Usual {
     ResetImageAttribute: { Attribute: 'launchPermission' },
     ResetInstanceAttribute: { Attribute: 'sourceDestCheck' },
     ResetNetworkInterfaceAttribute: { SourceDestCheck: 'x' },
+    RegisterImage: { Name: 'another', ImageLocation: `sha256:${DIGEST}` },
     RunInstances: { ImageId: own.image, InstanceType: 't3.nano', MinCount: 1, MaxCount: 1 },
     UnassignIpv6Addresses: { Ipv6Addresses: ['fd00::1'] },
     UnassignPrivateIpAddresses: { PrivateIpAddresses: ['10.80.1.9'] },

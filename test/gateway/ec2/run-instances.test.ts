@@ -100,7 +100,7 @@ for (const [what, input, code] of [
   ],
   ['user data that is not base64', { UserData: '{not base64}' }, 'InvalidUserData.Malformed'],
   ['a long client token', { ClientToken: 'x'.repeat(65) }, 'InvalidClientToken'],
-  ['a kernel', { KernelId: 'aki-01234567' }, 'UnsupportedOperation'],
+  ['an unknown kernel', { KernelId: 'aki-01234567' }, 'InvalidAMIID.NotFound'],
   ['a private address of elsewhere', { PrivateIpAddress: '10.9.0.9' }, 'InvalidParameterValue'],
   ['a public address', publicAddress(), 'InsufficientAddressCapacity'],
   ['a dedicated host', { Placement: { Tenancy: 'dedicated' } }, 'UnsupportedOperation'],

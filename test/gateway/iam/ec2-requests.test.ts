@@ -120,6 +120,7 @@ const BY_ID: readonly Row[] = [
   ],
   ['CreateTags', { Resources: ['nonsense'], Tags: [] }, '*'],
   ['DeleteTags', { Resources: [`ami-${HEX}`] }, `:image/ami-${HEX}`],
+  ['CreateTags', { Resources: [`aki-${HEX}`], Tags: [] }, `:image/aki-${HEX}`],
   [
     'CreateVpc',
     { TagSpecifications: [{ ResourceType: 'vpc', Tags: [{ Key: 'a', Value: 'b' }] }] },

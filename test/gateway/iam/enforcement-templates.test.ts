@@ -47,6 +47,22 @@ test('a launch from a template asks for what the template says', async (t) => {
   assert.equal(await without({ Resource: `${EC2}:launch-template/lt-0` }), OK)
 })
 
+test('a launch with a kernel asks for that as for an image', async (t) => {
+  const { cloud, as } = await guarded(t)
+  const ImageId = await registerImage(cloud)
+  const kernel = 'aki-01234567'
+  const launch = { ...ONE, ImageId, InstanceType: 't3.nano', KernelId: kernel } as const
+  const all = { Action: 'ec2:RunInstances' }
+  const Resource = `arn:aws:ec2:${REGION}::image/${kernel}`
+  const user = as([all, { Effect: 'Deny', ...all, Resource }])
+  const denied = `denied ec2:RunInstances image/${kernel}`
+  assert.equal(await outcome(user('RunInstances', launch)), denied)
+  const LaunchTemplateData = { ImageId, KernelId: kernel }
+  await cloud.call('CreateLaunchTemplate', { LaunchTemplateName: 'web', LaunchTemplateData })
+  const templated = { ...ONE, LaunchTemplate, InstanceType: 't3.nano' } as const
+  assert.equal(await outcome(user('RunInstances', templated)), denied)
+})
+
 test('a policy may allow launches only from a template, and nothing in its place', async (t) => {
   const { cloud, as } = await guarded(t)
   const ImageId = await registerImage(cloud)
