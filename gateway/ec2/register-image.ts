@@ -21,8 +21,9 @@ import { parseTagSpecifications } from './tagging.ts'
 
 /**
  * Brings the bytes of an object (`bucket/key`) in as an image file; a bundle may also say what the
- * image starts from. Null when the text names no bucket that is there. Throws ApiError for what the caller may not read, and for what no guest can
- * boot from. `isDry`: looks whether it might, and brings nothing in.
+ * image starts from. Null when the text names no bucket that is there. Throws ApiError for what the
+ * caller may not read, and for what no guest can boot from. `isDry`: looks whether it might, and
+ * brings nothing in.
  */
 export type TakeObject = (
   context: CallContext,
