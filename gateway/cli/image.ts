@@ -19,7 +19,7 @@ interface ImportFlags extends LocalFlags {
 
 const importCommand = buildCommand<ImportFlags, [string]>({
   docs: {
-    brief: 'Bring in an image file: a disk, a kernel or a ramdisk',
+    brief: 'Bring in an image file',
     fullDescription: [
       'Bring in an image file: a disk, raw or qcow2, or what starts one that does not boot by',
       'itself, a kernel or a ramdisk. Then make an image of it:',

@@ -276,6 +276,7 @@ async function presignedByBotocore(): Promise<string> {
   const program = example
     .replace(', websockets.sync.client', '')
     .replace('http://GATEWAY:8773', endpoint)
+    .replace('au-mallee-1', 'mallee-1')
     .replace('i-0123456789abcdef0', id)
   const env = {
     AWS_ACCESS_KEY_ID: cloud.init.accessKeyId,
