@@ -20,6 +20,8 @@ import { lazyImagesSocket } from './paths.ts'
 
 /** So long a guest that boots from an arriving image has its host's line and processors alone. */
 const FILL_AFTER_MS = 30_000
+/** What comes within a second or two. */
+const LAZY_FROM_BYTES = 256 << 20
 
 /** Finds out what this machine has, starts or adopts its switch, and puts the roles together. */
 export async function openRealRoles(
@@ -36,7 +38,7 @@ export async function openRealRoles(
   const images = openRackImages(parts)
   const lazy = new LazyImages({
     ...{ images: images.images, socket: lazyImagesSocket(paths), starts: config.lazyImages },
-    fillAfterMs: FILL_AFTER_MS,
+    ...{ fillAfterMs: FILL_AFTER_MS, fromBytes: LAZY_FROM_BYTES },
     ...{ clock: systemClock, log },
   })
   const nc =

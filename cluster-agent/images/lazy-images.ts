@@ -16,6 +16,8 @@ export interface LazyImagesOptions {
   readonly socket: string
   /** Do machines start before their image is whole? Those that run so are served anyway. */
   readonly starts: boolean
+  /** Smaller images are here sooner than many machines could read them through the agent. */
+  readonly fromBytes: number
   /** ms until what nobody reads begins to come: a guest boots first. */
   readonly fillAfterMs: number
   readonly clock: Clock
@@ -47,6 +49,11 @@ export class LazyImages {
 
   get starts(): boolean {
     return this.#options.starts
+  }
+
+  /** Does a new machine on an image of that size start before the image is whole? */
+  startsFrom(sizeBytes: number): boolean {
+    return this.#options.starts && sizeBytes >= this.#options.fromBytes
   }
 
   isServed(sha256: string): boolean {

@@ -24,10 +24,10 @@ export async function makeDisk(
   image: ImageWanted,
   diskGib: number,
 ): Promise<void> {
-  const { sha256, listSha256, format } = image
+  const { sha256, listSha256, format, sizeBytes } = image
   const file = machineFiles(dir).disk
   await rm(file, { force: true })
-  if (!lazy.starts || (await images.isWhole(sha256))) {
+  if (!lazy.startsFrom(sizeBytes) || (await images.isWhole(sha256))) {
     const base = await images.whole(sha256, listSha256)
     return createOverlay(exec, { file, base, format, diskGib })
   }

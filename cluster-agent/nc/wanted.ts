@@ -37,10 +37,11 @@ export interface ImageWanted {
   readonly format: ImageFormat
   /** Empty while its gateway still makes the list. */
   readonly listSha256: string
+  readonly sizeBytes: number
 }
 
 /** A file that is no disk. */
-export type FileWanted = Omit<ImageWanted, 'format'>
+export type FileWanted = Omit<ImageWanted, 'format' | 'sizeBytes'>
 
 /** What a machine boots instead of what its disk has for that. */
 export interface KernelWanted {
@@ -142,8 +143,9 @@ function kernelWanted(
   return kernel === null || missing.length > 0 ? null : { kernel, ramdisk, commandLine }
 }
 
-function imageWanted({ sha256, chunkListSha256 }: Image, format: ImageFormat): ImageWanted {
-  return { sha256, format, listSha256: chunkListSha256 }
+function imageWanted(image: Image, format: ImageFormat): ImageWanted {
+  const { sha256, chunkListSha256: listSha256, sizeBytes } = image
+  return { sha256, format, listSha256, sizeBytes: Number(sizeBytes) }
 }
 
 function nicWanted(nic: Interface, { vlanTag: tag, mtu }: Network): NicWanted {

@@ -20,7 +20,7 @@ import { until } from '../../../sandbox/until.ts'
 import { fileImages, gate } from '../../support/file-images.ts'
 import { testImage } from './support.ts'
 
-const OPTIONS = { starts: true, fillAfterMs: 0, clock: systemClock, log: silentLog }
+const OPTIONS = { starts: true, fillAfterMs: 0, fromBytes: 0, clock: systemClock, log: silentLog }
 const GOOD = Buffer.alloc(4096, 7)
 
 describe('images over NBD', () => {

@@ -237,6 +237,6 @@ export function lazyParts(
   starts = false,
 ): Pick<NcOptions, 'images' | 'lazy'> {
   const socket = lazyImagesSocket(paths)
-  const options = { images, socket, starts, fillAfterMs: 0, clock: systemClock, log: silentLog }
-  return { images, lazy: new LazyImages(options) }
+  const options = { images, socket, starts, clock: systemClock, log: silentLog }
+  return { images, lazy: new LazyImages({ ...options, fillAfterMs: 0, fromBytes: 0 }) }
 }

@@ -115,7 +115,7 @@ function wanted(text: string): MachineWanted | null {
     memoryMib: 128,
     diskGib: 1,
     uuid: 'ec2',
-    image: { sha256: 'digest', listSha256: '', format: 'raw' },
+    image: { sha256: 'digest', listSha256: '', format: 'raw', sizeBytes: 1 },
     kernel: null,
     nics: macs.map((mac) => nicOf(station(1), { mac })),
     missing: missing === undefined ? [] : ['interface/eni-1'],

@@ -67,7 +67,7 @@ const wanted = (n: number, missing: readonly string[] = []): MachineWanted => ({
   rebootCount: 0,
   startCount: 0,
   forceStop: false,
-  image: { ...IMAGE.ref, format: 'raw' },
+  image: { ...IMAGE.ref, format: 'raw', sizeBytes: 1 },
   kernel: null,
   nics: [],
   missing,
