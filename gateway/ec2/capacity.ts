@@ -23,7 +23,7 @@ import { instanceType } from './instance-types.ts'
 import { isRackConnected } from './zones.ts'
 
 /** The mirror catches up within milliseconds: more turns than this are a fault. */
-const MAX_TURNS = 10
+const MAX_TURNS = 50
 /** Hosts whose reason a refused caller gets to read. */
 const MAX_REASONS = 5
 

@@ -167,7 +167,8 @@ test('kill -9 of a CC agent stops no packet, and its next start adopts what is t
 test('kill -9 of an NC agent leaves its guest running, and the next start adopts it', async () => {
   const node = world.host(world.hostOf(a.id))
   const before = await qemuPid(node, a.id)
-  const user = await serialConsole(a)
+  // The CC that was killed just before may still be waiting for its nodes.
+  const user = await whenFree(() => serialConsole(a))
   const lost = await pingsDuring(world, b, a, async () => {
     await node.exec(['kill', '-9', await agentPid(node)])
     await restartAgent(node)
