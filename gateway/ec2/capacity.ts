@@ -1,6 +1,7 @@
 // Where there is room: every host with what instances may still take of it, and the choice of hosts
 // for a request, safe against others who choose at the same moment.
 
+import { setImmediate as turnOfEvents } from 'node:timers/promises'
 import {
   explain,
   type Place,
@@ -69,7 +70,11 @@ export async function chooseHosts(
     const isGroupSeen =
       group === null ||
       (view.get('placement-group', group.record.id)?.launches ?? -1) >= group.record.launches
-    if (!isGroupSeen || !(await claim(tx, places, seen))) continue
+    if (!isGroupSeen || !(await claim(tx, places, seen))) {
+      // A commit is in the store before this thread hears of it.
+      await turnOfEvents()
+      continue
+    }
     if (group !== null) await countLaunch(tx, group.record)
     return places
   }
@@ -101,6 +106,7 @@ export async function claimOwnHosts(
     checkReturns(view, returns)
     const seen = new Map(places.map((one) => [nameOf(one), placedOf(view, one)]))
     if (await claim(tx, places, seen)) return
+    await turnOfEvents()
   }
   throw busy()
 }
