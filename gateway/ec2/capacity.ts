@@ -1,7 +1,6 @@
 // Where there is room: every host with what instances may still take of it, and the choice of hosts
 // for a request, safe against others who choose at the same moment.
 
-import { setImmediate as turnOfEvents } from 'node:timers/promises'
 import {
   explain,
   type Place,
@@ -24,7 +23,7 @@ import { instanceType } from './instance-types.ts'
 import { isRackConnected } from './zones.ts'
 
 /** The mirror catches up within milliseconds: more turns than this are a fault. */
-const MAX_TURNS = 50
+const MAX_TURNS = 10
 /** Hosts whose reason a refused caller gets to read. */
 const MAX_REASONS = 5
 
@@ -70,11 +69,7 @@ export async function chooseHosts(
     const isGroupSeen =
       group === null ||
       (view.get('placement-group', group.record.id)?.launches ?? -1) >= group.record.launches
-    if (!isGroupSeen || !(await claim(tx, places, seen))) {
-      // A commit is in the store before this thread hears of it.
-      await turnOfEvents()
-      continue
-    }
+    if (!isGroupSeen || !(await claim(tx, places, seen))) continue
     if (group !== null) await countLaunch(tx, group.record)
     return places
   }
@@ -106,7 +101,6 @@ export async function claimOwnHosts(
     checkReturns(view, returns)
     const seen = new Map(places.map((one) => [nameOf(one), placedOf(view, one)]))
     if (await claim(tx, places, seen)) return
-    await turnOfEvents()
   }
   throw busy()
 }

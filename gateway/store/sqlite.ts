@@ -139,7 +139,8 @@ class SqliteStore implements Store {
 
   async revision(): Promise<number> {
     this.#mustWork()
-    return this.#ends.revision
+    // Of the file: reads show a commit before it is heard of, and who read it waits for a mirror.
+    return this.#readEnds().revision
   }
 
   async *watch(

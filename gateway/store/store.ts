@@ -54,7 +54,7 @@ export interface Store {
    * StoreUnavailable (outcome unknown unless the sentence says otherwise).
    */
   txn(when: readonly Compare[], then: readonly Op[]): Promise<TxnResult>
-  /** The newest revision. */
+  /** The newest revision: not before that of anything which was read here. */
   revision(): Promise<number>
   /** Every change with revision > from, in order, one array per revision, until aborted. */
   watch(prefix: string, from: number, signal: AbortSignal): AsyncIterable<readonly Change[]>

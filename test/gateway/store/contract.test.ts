@@ -69,6 +69,19 @@ for (const [name, makerOf] of [
       assert.equal(await store.revision(), version)
     })
 
+    test('the newest revision is not before anything that was read', async () => {
+      await fresh()
+      const writing = store.txn([], [{ put: 'a/1', value: 'x' }])
+      await new Promise((resolve) => setImmediate(resolve))
+      let seen = await store.get('a/1')
+      // Without a turn of events in between: who commits apart has not been heard of then.
+      for (const endMs = Date.now() + 10_000; seen === null && Date.now() < endMs; ) {
+        seen = await store.get('a/1')
+      }
+      assert.ok((await store.revision()) >= (seen ?? assert.fail('it is not there')).version)
+      assert.equal((await writing).ok, true)
+    })
+
     test('txn makes no revision when it changes nothing', async () => {
       await fresh()
       const revision = await put(store, 'a/1', 'x')
