@@ -10,6 +10,7 @@ import {
   corrupt,
   endOf,
   FOOTER_BYTES,
+  rangeIn,
   readFooter,
 } from './blob-format.ts'
 import type { ByteRange } from './blobs.ts'
@@ -107,16 +108,11 @@ export async function* readBlobFile(
     if (sizeBytes !== null && size !== sizeBytes) {
       throw corrupt(id, `has ${size} bytes and not ${sizeBytes}`)
     }
-    const { start, end } = range ?? { start: 0, end: size }
-    if (start < 0 || start > end || end > size) {
-      throw new RangeError(`bytes ${start} to ${end} of blob ${id}, which has ${size}`)
-    }
-    const stop = Math.min(size, Math.ceil(end / BLOCK_BYTES) * BLOCK_BYTES)
-    let at = Math.floor(start / BLOCK_BYTES) * BLOCK_BYTES
-    let next = start < end ? at : stop
-    while (at < stop && start < end) {
-      while (next < stop && ahead.length <= READS_AHEAD) {
-        const reading = readPiece(handle, id, next, Math.min(PIECE_BYTES, stop - next))
+    const { start, end, from, to } = rangeIn(id, size, range)
+    let next = from
+    for (let at = from; at < to; ) {
+      while (next < to && ahead.length <= READS_AHEAD) {
+        const reading = readPiece(handle, id, next, Math.min(PIECE_BYTES, to - next))
         reading.catch(() => undefined)
         ahead.push(reading)
         next += PIECE_BYTES

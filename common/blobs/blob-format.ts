@@ -4,6 +4,7 @@
 
 import { crc32 } from 'node:zlib'
 import { MalleeError } from '../errors.ts'
+import type { ByteRange } from './blobs.ts'
 
 export const BLOCK_BYTES = 64 << 10
 const MAGIC = 'MalleeB1'
@@ -14,7 +15,7 @@ const FOOTER = { size: 8, block: 16, table: 20, crc: 28 } as const
 
 /** How long a blob's file is, in bytes. */
 export function fileBytesOf(sizeBytes: number): number {
-  return sizeBytes + blocksOf(sizeBytes) * CRC_BYTES + FOOTER_BYTES
+  return sizeBytes + blockCount(sizeBytes) * CRC_BYTES + FOOTER_BYTES
 }
 
 /**
@@ -35,7 +36,7 @@ export function readFooter(
   if (fileBytesOf(size) !== fileBytes) {
     throw corrupt(id, `has ${fileBytes} bytes in its file instead of ${fileBytesOf(size)}`)
   }
-  return { size, tableBytes: blocksOf(size) * CRC_BYTES }
+  return { size, tableBytes: blockCount(size) * CRC_BYTES }
 }
 
 /** Throws DataCorrupt when the table of CRCs is not the footer's. */
@@ -109,7 +110,33 @@ export class BlockSums {
   }
 }
 
-function blocksOf(sizeBytes: number): number {
+/**
+ * Which bytes of a blob of `size` are asked for (everything without a range), and `from` where `to`
+ * the blocks are that have them. Throws RangeError.
+ */
+export function rangeIn(
+  id: string,
+  size: number,
+  range: ByteRange | null,
+): ByteRange & { readonly from: number; readonly to: number } {
+  const { start, end } = range ?? { start: 0, end: size }
+  if (start < 0 || start > end || end > size) {
+    throw new RangeError(`bytes ${start} to ${end} of blob ${id}, which has ${size}`)
+  }
+  return { start, end, ...blocksOf({ start, end }, size) }
+}
+
+/** Where the blocks begin and end that have bytes of the range; nothing for an empty one. */
+export function blocksOf(
+  { start, end }: ByteRange,
+  sizeBytes: number,
+): { readonly from: number; readonly to: number } {
+  if (start >= end) return { from: 0, to: 0 }
+  const from = Math.floor(start / BLOCK_BYTES) * BLOCK_BYTES
+  return { from, to: Math.min(sizeBytes, Math.ceil(end / BLOCK_BYTES) * BLOCK_BYTES) }
+}
+
+function blockCount(sizeBytes: number): number {
   return Math.ceil(sizeBytes / BLOCK_BYTES)
 }
 

@@ -3,7 +3,7 @@
 
 import { open } from 'node:fs/promises'
 import { readPiece } from './blob-file.ts'
-import { BLOCK_BYTES, corrupt, FOOTER_BYTES, readFooter } from './blob-format.ts'
+import { corrupt, FOOTER_BYTES, rangeIn, readFooter } from './blob-format.ts'
 import type { ByteRange } from './blobs.ts'
 
 /** What is read at a time. */
@@ -17,7 +17,7 @@ const PIECE_BYTES = 256 << 10
 export async function* readRawFile(
   file: string,
   id: string,
-  { start, end }: ByteRange,
+  range: ByteRange,
 ): AsyncGenerator<Uint8Array> {
   const handle = await open(file, 'r')
   let ahead: Promise<Uint8Array> | null = null
@@ -27,11 +27,8 @@ export async function* readRawFile(
     const footerAt = fileBytes - FOOTER_BYTES
     const footer = Buffer.from(await readPiece(handle, id, footerAt, FOOTER_BYTES))
     const { size, tableBytes } = readFooter(id, footer, fileBytes)
-    if (start < 0 || start > end || end > size) {
-      throw new RangeError(`bytes ${start} to ${end} of blob ${id}, which has ${size}`)
-    }
+    const { from, to } = rangeIn(id, size, range)
     yield await readPiece(handle, id, size, tableBytes + FOOTER_BYTES)
-    const { from, to } = blocksOf({ start, end }, size)
     const readAt = (at: number): Promise<Uint8Array> => {
       const reading = readPiece(handle, id, at, Math.min(PIECE_BYTES, to - at))
       reading.catch(() => undefined)
@@ -48,14 +45,4 @@ export async function* readRawFile(
     await ahead?.catch(() => undefined)
     await handle.close()
   }
-}
-
-/** Where the blocks begin and end that have bytes of the range; nothing for an empty one. */
-export function blocksOf(
-  { start, end }: ByteRange,
-  sizeBytes: number,
-): { readonly from: number; readonly to: number } {
-  if (start >= end) return { from: 0, to: 0 }
-  const from = Math.floor(start / BLOCK_BYTES) * BLOCK_BYTES
-  return { from, to: Math.min(sizeBytes, Math.ceil(end / BLOCK_BYTES) * BLOCK_BYTES) }
 }

@@ -10,6 +10,7 @@ import {
   corrupt,
   endOf,
   FOOTER_BYTES,
+  rangeIn,
   readFooter,
 } from '../../../common/blobs/blob-format.ts'
 import type { BlobRef, BlobStore, ByteRange, StoredBlob } from '../../../common/blobs/blobs.ts'
@@ -156,19 +157,15 @@ async function* read(
   if (sizeBytes !== null && size !== sizeBytes) {
     throw corrupt(id, `has ${size} bytes and not ${sizeBytes}`)
   }
-  const { start, end } = range ?? { start: 0, end: size }
-  if (start < 0 || start > end || end > size) {
-    throw new RangeError(`bytes ${start} to ${end} of blob ${id}, which has ${size}`)
-  }
-  const stop = Math.min(size, Math.ceil(end / BLOCK_BYTES) * BLOCK_BYTES)
-  let at = Math.floor(start / BLOCK_BYTES) * BLOCK_BYTES
-  if (at >= end) return
-  for await (const blocks of inBlocks(client, id, at, stop)) {
+  const { start, end, from, to } = rangeIn(id, size, range)
+  if (from === to) return
+  let at = from
+  for await (const blocks of inBlocks(client, id, from, to)) {
     checkBlocks(id, blocks, at / BLOCK_BYTES, sums)
     yield blocks.subarray(Math.max(0, start - at), Math.min(blocks.length, end - at))
     at += blocks.length
   }
-  if (at < stop) throw corrupt(id, `ends at byte ${at}`)
+  if (at < to) throw corrupt(id, `ends at byte ${at}`)
 }
 
 /** Whole blocks, but for the last one. */

@@ -3,6 +3,7 @@
 
 import {
   BLOCK_BYTES,
+  blocksOf,
   checkBlocks,
   checkTable,
   corrupt,
@@ -11,7 +12,6 @@ import {
   readFooter,
 } from '../../../common/blobs/blob-format.ts'
 import type { BlobRef, ByteRange } from '../../../common/blobs/blobs.ts'
-import { blocksOf } from '../../../common/blobs/raw-file.ts'
 import { MAX_DATA_BYTES } from '../../../proto/storage.ts'
 import { expect, send, type Turn, TurnPulse, wrong } from './turn.ts'
 
