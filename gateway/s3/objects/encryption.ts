@@ -133,18 +133,9 @@ export function keyToRead(
   { encryption }: { readonly encryption?: Encryption },
   call: Call<CustomerInput>,
 ): CustomerKey | null {
-  const customer = keyIn(sealing, call)
-  if (encryption?.by !== 'customer') {
-    if (customer !== null) throw notApplicable()
-    return null
-  }
-  if (customer === null) {
-    const message =
-      'The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.'
-    throw new S3Error('InvalidRequest', message, 400)
-  }
-  if (!isProven(encryption.proof, customer)) throw denied()
-  return customer
+  const missing =
+    'The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.'
+  return keyFor(sealing, encryption, call, { missing, other: denied })
 }
 
 /** Of an upload's part. Throws InvalidRequest when it is not the key that the upload began with. */
@@ -153,19 +144,27 @@ export function keyOfUpload(
   { encryption }: { readonly encryption?: Encryption },
   call: Call<CustomerInput>,
 ): CustomerKey | null {
+  const missing =
+    'The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate encryption parameters.'
+  const other = 'The provided encryption parameters did not match the ones used originally.'
+  return keyFor(sealing, encryption, call, { missing, other: () => badRequest(other) })
+}
+
+/** The client's key, when it is what it has to be: none, or the one that is known by its proof. */
+function keyFor(
+  sealing: Sealing,
+  encryption: Encryption | undefined,
+  call: Call<CustomerInput>,
+  refusals: { readonly missing: string; readonly other: () => S3Error },
+): CustomerKey | null {
   const customer = keyIn(sealing, call)
   if (encryption?.by !== 'customer') {
     if (customer !== null) throw notApplicable()
     return null
   }
-  if (customer === null) {
-    const message =
-      'The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate encryption parameters.'
-    throw new S3Error('InvalidRequest', message, 400)
-  }
-  if (isProven(encryption.proof, customer)) return customer
-  const message = 'The provided encryption parameters did not match the ones used originally.'
-  throw new S3Error('InvalidRequest', message, 400)
+  if (customer === null) throw badRequest(refusals.missing)
+  if (!isProven(encryption.proof, customer)) throw refusals.other()
+  return customer
 }
 
 /** For calls about an upload that move no bytes: the key may be left out, but not be wrong. */
@@ -224,8 +223,7 @@ function keyIn({ overHttp }: Sealing, { input, arrival }: Call<CustomerInput>): 
   const { SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: md5 } = input
   if ((algorithm ?? key ?? md5) === undefined) return null
   if (!arrival.secure && !overHttp) {
-    const message = `${WITH_KEYS} be made over a secure connection.`
-    throw new S3Error('InvalidRequest', message, 400)
+    throw badRequest(`${WITH_KEYS} be made over a secure connection.`)
   }
   if (algorithm === undefined) {
     throw invalidArgument(ALGORITHM, 'null', `${WITH_KEYS} provide a valid encryption algorithm.`)
@@ -259,6 +257,9 @@ function isSame(known: string, given: string): boolean {
 }
 
 function notApplicable(): S3Error {
-  const message = 'The encryption parameters are not applicable to this object.'
+  return badRequest('The encryption parameters are not applicable to this object.')
+}
+
+function badRequest(message: string): S3Error {
   return new S3Error('InvalidRequest', message, 400)
 }
