@@ -1,4 +1,4 @@
-// What the record of a host has of its disks for objects.
+// What the record of a host has of its disks for objects and for volumes.
 
 export interface DiskReport {
   /** Of the ids of its blobs, the first digits; '' for one that was never seen. */
@@ -8,4 +8,15 @@ export interface DiskReport {
   /** Of the file system, and what blobs may still take. */
   readonly sizeBytes: number
   readonly roomBytes: number
+}
+
+/** Where volumes are served, and on what. */
+export interface VolumeStoreReport {
+  /** address:port, IPv6 in brackets. */
+  readonly portal: string
+  readonly backend: string
+  readonly sizeBytes: number
+  readonly roomBytes: number
+  /** Can it keep a moment of a volume that is being written? */
+  readonly snapshots: boolean
 }

@@ -44,6 +44,8 @@ export const INDEXED = {
   'insights-path': ['account'],
   'insights-analysis': ['account', 'path'],
   'import-task': ['account'],
+  volume: ['account', 'rack', 'host', 'instances', 'snapshot'],
+  'volume-snapshot': ['account', 'volume', 'host'],
 } as const satisfies { readonly [K in Kind]?: readonly string[] }
 
 export type IndexedKind = keyof typeof INDEXED

@@ -62,6 +62,10 @@ export interface InstanceRecord {
   readonly group?: { readonly id: string; readonly partition: number | null }
   readonly interfaces: readonly string[]
   readonly securityGroups: readonly string[]
+  /** Of one that boots from a volume: the device name of that. Its host keeps no disk for it. */
+  readonly rootDevice?: string
+  /** Instance store volumes beside its root, in the order of their numbers. */
+  readonly ephemeral?: readonly { readonly device: string; readonly sizeGib: number }[]
   /** Its disk in GiB, when the type that it has now says something else. */
   readonly diskGib?: number
   /** Base64, as the user sent it. */

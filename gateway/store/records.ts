@@ -1,13 +1,13 @@
 // Every kind of record in the store: its key and its shape. A record is JSON; keys are
 // `<kind>/<id>`. Times are milliseconds since 1970. Instances: instance-records.ts; tenants'
 // networks: network-records.ts; users and roles: iam-records.ts; groups that scale:
-// scaling-records.ts; imports of images: image-records.ts.
+// scaling-records.ts; imports of images: image-records.ts; volumes: volume-records.ts.
 
 import type { BalancerRecords } from './balancer-records.ts'
 import type { BucketRecords } from './bucket-records.ts'
 import type { CommandRecords } from './command-records.ts'
 import type { ComputeRecords } from './compute-records.ts'
-import type { DiskReport } from './disk-records.ts'
+import type { DiskReport, VolumeStoreReport } from './disk-records.ts'
 import type { EventRecords } from './event-records.ts'
 import type { IamRecords } from './iam-records.ts'
 import type { FileFormat, ImageRecords } from './image-records.ts'
@@ -15,6 +15,7 @@ import type { InstanceRecord, MetadataOptions } from './instance-records.ts'
 import type * as network from './network-records.ts'
 import type * as number from './number-records.ts'
 import type { ScalingRecords } from './scaling-records.ts'
+import type { VolumeRecords } from './volume-records.ts'
 
 export type { CommandRecord, CommandResultRecord } from './command-records.ts'
 export type { AccessKeyRecord } from './iam-records.ts'
@@ -111,6 +112,8 @@ export interface HostReport {
   readonly draining: boolean
   /** Where it keeps bytes of objects; absent without the role sc. */
   readonly disks?: readonly DiskReport[]
+  /** Where it serves volumes, and on what; absent while it serves none. */
+  readonly volumes?: VolumeStoreReport
 }
 
 export interface TokenRecord {
@@ -215,13 +218,8 @@ export interface LeaseRecord {
   readonly host: string
   readonly gateway: string
   /** Where other gateways may reach that one's session port; absent when it does not say. */
-  readonly reachedAt?: readonly Address[]
+  readonly reachedAt?: readonly { readonly host: string; readonly port: number }[]
   readonly renewedAtMs: number
-}
-
-interface Address {
-  readonly host: string
-  readonly port: number
 }
 
 /** Who holds a name that one may hold at a time, for example an image's within its account. */
@@ -248,7 +246,8 @@ export interface Records
     EventRecords,
     IamRecords,
     ImageRecords,
-    ScalingRecords {
+    ScalingRecords,
+    VolumeRecords {
   cloud: CloudRecord
   rack: RackRecord
   host: HostRecord

@@ -9,6 +9,7 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import type { Message } from "@bufbuild/protobuf";
 import type { Acl, Elastic, Group, InstanceMetadata, Member, Nat, Routing, Station } from "./tenants_pb.js";
 import type { Balancer, DnsName, Target, TargetGroup } from "./balancers_pb.js";
+import type { Volume, VolumeAttachment, VolumeSnapshot } from "./volumes_pb.js";
 
 /**
  * Describes the file mallee/v1/desired.proto.
@@ -23,7 +24,8 @@ export declare type Resource = Message<"mallee.v1.Resource"> & {
    * rack, vpc/<id>, network/<id>, interface/<id>, image/<id>, instance/<id>, tunnel/<rack>/<host>,
    * and those of tenants.proto: routing/<subnet>, group/<id>, member/<group>/<interface>, acl/<id>,
    * elastic/<allocation>, nat/<id>, station/<interface>; and of balancers.proto:
-   * balancer/<interface>, target-group/<id>, target/<group>/<address>/<port>, name/<name>
+   * balancer/<interface>, target-group/<id>, target/<group>/<address>/<port>, name/<name>; and of
+   * volumes.proto: volume/<id>, snapshot/<id>
    *
    * @generated from field: string key = 1;
    */
@@ -140,6 +142,18 @@ export declare type Resource = Message<"mallee.v1.Resource"> & {
      */
     value: DnsName;
     case: "name";
+  } | {
+    /**
+     * @generated from field: mallee.v1.Volume volume = 20;
+     */
+    value: Volume;
+    case: "volume";
+  } | {
+    /**
+     * @generated from field: mallee.v1.VolumeSnapshot volume_snapshot = 21;
+     */
+    value: VolumeSnapshot;
+    case: "volumeSnapshot";
   } | { case: undefined; value?: undefined };
 };
 
@@ -198,6 +212,13 @@ export declare type RackConfig = Message<"mallee.v1.RackConfig"> & {
    * @generated from field: repeated mallee.v1.RackMember members = 8;
    */
   members: RackMember[];
+
+  /**
+   * VLAN tag of the network between instances' hosts and storage; 0 when the rack has none.
+   *
+   * @generated from field: uint32 storage_vlan_tag = 9;
+   */
+  storageVlanTag: number;
 };
 
 /**
@@ -221,6 +242,13 @@ export declare type RackMember = Message<"mallee.v1.RackMember"> & {
    * @generated from field: string key_fingerprint = 2;
    */
   keyFingerprint: string;
+
+  /**
+   * Its number, unique in the rack: its address of the storage network is made of it.
+   *
+   * @generated from field: uint32 index = 3;
+   */
+  index: number;
 };
 
 /**
@@ -543,6 +571,8 @@ export declare type Instance = Message<"mallee.v1.Instance"> & {
   host: string;
 
   /**
+   * Empty for one that boots from a volume.
+   *
    * @generated from field: string image_id = 3;
    */
   imageId: string;
@@ -628,6 +658,18 @@ export declare type Instance = Message<"mallee.v1.Instance"> & {
    * @generated from field: string kernel_command_line = 17;
    */
   kernelCommandLine: string;
+
+  /**
+   * @generated from field: repeated mallee.v1.VolumeAttachment volumes = 18;
+   */
+  volumes: VolumeAttachment[];
+
+  /**
+   * Disks of its host's own that go with it, beside the first one, in GiB.
+   *
+   * @generated from field: repeated mallee.v1.EphemeralDisk ephemeral_disks = 19;
+   */
+  ephemeralDisks: EphemeralDisk[];
 };
 
 /**
@@ -635,6 +677,36 @@ export declare type Instance = Message<"mallee.v1.Instance"> & {
  * Use `create(InstanceSchema)` to create a new message.
  */
 export declare const InstanceSchema: GenMessage<Instance>;
+
+/**
+ * An instance store volume.
+ *
+ * @generated from message mallee.v1.EphemeralDisk
+ */
+export declare type EphemeralDisk = Message<"mallee.v1.EphemeralDisk"> & {
+  /**
+   * ephemeral0 and so on: the disk's serial number.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string device_name = 2;
+   */
+  deviceName: string;
+
+  /**
+   * @generated from field: uint32 size_gib = 3;
+   */
+  sizeGib: number;
+};
+
+/**
+ * Describes the message mallee.v1.EphemeralDisk.
+ * Use `create(EphemeralDiskSchema)` to create a new message.
+ */
+export declare const EphemeralDiskSchema: GenMessage<EphemeralDisk>;
 
 /**
  * One remote CC as a WireGuard peer.

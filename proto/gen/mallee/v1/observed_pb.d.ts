@@ -7,6 +7,7 @@
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { BalancerStatus, TargetStatus } from "./balancers_pb.js";
+import type { PluggedVolume, SnapshotStatus, VolumeStatus } from "./volumes_pb.js";
 
 /**
  * Describes the file mallee/v1/observed.proto.
@@ -19,7 +20,8 @@ export declare const file_mallee_v1_observed: GenFile;
 export declare type Status = Message<"mallee.v1.Status"> & {
   /**
    * host/<host>, instance/<id>, tunnel/<rack>/<host>, balancer/<interface>,
-   * target/<interface>/<group>/<address>/<port>, images/<host>
+   * target/<interface>/<group>/<address>/<port>, images/<host>, volume/<id>,
+   * snapshot/<id>
    *
    * @generated from field: string key = 1;
    */
@@ -64,6 +66,18 @@ export declare type Status = Message<"mallee.v1.Status"> & {
      */
     value: ImagesStatus;
     case: "images";
+  } | {
+    /**
+     * @generated from field: mallee.v1.VolumeStatus volume = 8;
+     */
+    value: VolumeStatus;
+    case: "volume";
+  } | {
+    /**
+     * @generated from field: mallee.v1.SnapshotStatus volume_snapshot = 9;
+     */
+    value: SnapshotStatus;
+    case: "volumeSnapshot";
   } | { case: undefined; value?: undefined };
 };
 
@@ -182,6 +196,13 @@ export declare type HostStatus = Message<"mallee.v1.HostStatus"> & {
    * @generated from field: repeated mallee.v1.StorageDisk disks = 18;
    */
   disks: StorageDisk[];
+
+  /**
+   * With the role sc: where it serves volumes, and on what.
+   *
+   * @generated from field: mallee.v1.VolumeStore volumes = 19;
+   */
+  volumes?: VolumeStore | undefined;
 };
 
 /**
@@ -189,6 +210,50 @@ export declare type HostStatus = Message<"mallee.v1.HostStatus"> & {
  * Use `create(HostStatusSchema)` to create a new message.
  */
 export declare const HostStatusSchema: GenMessage<HostStatus>;
+
+/**
+ * @generated from message mallee.v1.VolumeStore
+ */
+export declare type VolumeStore = Message<"mallee.v1.VolumeStore"> & {
+  /**
+   * address:port of the storage network, IPv6 in brackets; empty while it serves none.
+   *
+   * @generated from field: string portal = 1;
+   */
+  portal: string;
+
+  /**
+   * "files", "lvm-thin" or "rbd".
+   *
+   * @generated from field: string backend = 2;
+   */
+  backend: string;
+
+  /**
+   * Rounded, as every change is a report.
+   *
+   * @generated from field: uint64 size_bytes = 3;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * @generated from field: uint64 room_bytes = 4;
+   */
+  roomBytes: bigint;
+
+  /**
+   * Can it keep a moment of a volume that is being written?
+   *
+   * @generated from field: bool snapshots = 5;
+   */
+  snapshots: boolean;
+};
+
+/**
+ * Describes the message mallee.v1.VolumeStore.
+ * Use `create(VolumeStoreSchema)` to create a new message.
+ */
+export declare const VolumeStoreSchema: GenMessage<VolumeStore>;
 
 /**
  * @generated from message mallee.v1.StorageDisk
@@ -289,6 +354,13 @@ export declare type InstanceStatus = Message<"mallee.v1.InstanceStatus"> & {
    * @generated from field: int64 guest_since_ms = 10;
    */
   guestSinceMs: bigint;
+
+  /**
+   * Of a guest that runs: what it has.
+   *
+   * @generated from field: repeated mallee.v1.PluggedVolume volumes = 11;
+   */
+  volumes: PluggedVolume[];
 };
 
 /**

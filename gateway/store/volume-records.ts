@@ -1,0 +1,145 @@
+// The records of EBS: volumes, their attachments, and snapshots. Keys and the table of all kinds:
+// records.ts.
+
+export type VolumeType = 'gp2' | 'gp3' | 'io1' | 'io2' | 'st1' | 'sc1' | 'standard'
+
+export interface VolumeRecord {
+  readonly id: string
+  readonly account: string
+  readonly rack: string
+  /** Whose SC has its bytes. */
+  readonly host: string
+  readonly sizeGib: number
+  readonly type: VolumeType
+  /** Per second; null for a type that has no such number. */
+  readonly iops: number | null
+  readonly throughputMibps: number | null
+  readonly encrypted: boolean
+  /** The secret of its LUKS header, sealed; absent when it is not encrypted. */
+  readonly sealedKey?: string
+  /** What it was made from; empty without. */
+  readonly snapshot: string
+  /** The instances that have it; kept beside `attachments` so that they are found by them. */
+  readonly instances: readonly string[]
+  readonly multiAttach: boolean
+  /** Available and in use are both `ready`: the attachments say which. */
+  readonly state: 'creating' | 'ready' | 'deleting' | 'error'
+  readonly stateReason?: string
+  /** Of the newest attachment that it ever had; 0 before the first. */
+  readonly generation: number
+  readonly attachments: readonly VolumeAttachmentRecord[]
+  /** The newest one. */
+  readonly modification?: VolumeModificationRecord
+  readonly autoEnableIo?: boolean
+  readonly clientToken: string
+  readonly createdAtMs: number
+  /** Bytes of its snapshot that are still to come, as its SC said last. */
+  readonly missingBytes?: number
+}
+
+/** One right to write. Another host, or another moment, is another one. */
+export interface VolumeAttachmentRecord {
+  /** `att-` and 17 hex digits. */
+  readonly id: string
+  /** Of the volume's attachments, ascending. */
+  readonly generation: number
+  readonly instance: string
+  /** Whose NC has it; with a stopped instance, had it last. */
+  readonly host: string
+  /** As the user named it. */
+  readonly device: string
+  readonly deleteOnTermination: boolean
+  /**
+   * `attaching`: its SC has not said yet that it is granted, or its NC not that the guest has it.
+   * `detaching`: the guest still has it. `released`: it has it no more, or that is not waited for;
+   * the SC has not said yet that nobody can write by it (EC2 calls both detaching).
+   */
+  readonly state: 'attaching' | 'attached' | 'detaching' | 'released'
+  /** The SC said so. */
+  readonly granted: boolean
+  /** Detached without asking the guest. */
+  readonly isForced?: boolean
+  /** What its NC says is wrong. */
+  readonly trouble?: string
+  readonly attachedAtMs: number
+  readonly chapUser: string
+  /** Sealed like an access key's secret. */
+  readonly sealedChapSecret: string
+}
+
+export interface VolumeModificationRecord {
+  readonly state: 'modifying' | 'optimizing' | 'completed' | 'failed'
+  readonly reason?: string
+  readonly original: VolumeShape
+  readonly target: VolumeShape
+  readonly startedAtMs: number
+  readonly endedAtMs: number | null
+}
+
+export interface VolumeShape {
+  readonly sizeGib: number
+  readonly type: VolumeType
+  readonly iops: number | null
+  readonly throughputMibps: number | null
+  readonly multiAttach: boolean
+}
+
+export interface SnapshotRecord {
+  readonly id: string
+  readonly account: string
+  /** Empty for one that was put together by EBS direct APIs, or is a copy. */
+  readonly volume: string
+  readonly volumeSizeGib: number
+  readonly description: string
+  readonly encrypted: boolean
+  readonly sealedKey?: string
+  readonly state: 'pending' | 'completed' | 'error'
+  readonly stateReason?: string
+  readonly progressPercent: number
+  /** Where its volume was when it was asked for; empty for one that needs no SC. */
+  readonly rack: string
+  readonly host: string
+  /** The newest completed snapshot of the volume at that time; empty without one. */
+  readonly base: string
+  /** Of CreateSnapshots: taken at one moment with the others; empty alone. */
+  readonly group: string
+  readonly groupSize: number
+  /** Lower-case hex SHA-256; empty before it is completed. */
+  readonly manifest: string
+  /** Of its blocks that are not zero. */
+  readonly dataBytes: number
+  readonly readBytes: number
+  readonly sentBytes: number
+  /** Who may make volumes of it. */
+  readonly isPublic: boolean
+  readonly sharedWith: readonly string[]
+  readonly lock?: SnapshotLockRecord
+  readonly clientToken: string
+  readonly startedAtMs: number
+  readonly completedAtMs: number | null
+  /** Nobody sees it any more; its blocks and what its SC keeps are still to go. */
+  readonly deletedAtMs: number | null
+  /** The SC keeps nothing for it any more. */
+  readonly released: boolean
+}
+
+export interface SnapshotLockRecord {
+  readonly mode: 'compliance' | 'governance'
+  readonly createdAtMs: number
+  readonly coolOffUntilMs: number | null
+  readonly expiresAtMs: number
+}
+
+/** What of EBS is an account's own way; absent fields are AWS's defaults. */
+export interface EbsSettingsRecord {
+  readonly account: string
+  readonly encryptionByDefault?: boolean
+  readonly blockPublicAccess?: 'block-all-sharing' | 'block-new-sharing'
+}
+
+export interface VolumeRecords {
+  volume: VolumeRecord
+  'volume-snapshot': SnapshotRecord
+  /** By account. */
+  'ebs-settings': EbsSettingsRecord
+}
