@@ -101,7 +101,7 @@ export function notFound(kind: TaggedKind, ids: readonly string[]): ApiError {
   return new ApiError(code, text)
 }
 
-/** Images are also those to see that may launch them; nothing else is anybody's but its owner's. */
+/** Images and snapshots are also those to see that may use them; all else is its owner's alone. */
 export function isVisible(record: Records[OwnedKind], account: string): boolean {
   if (record.account === account) return true
   if (!('isPublic' in record)) return false

@@ -23,6 +23,8 @@ export type OwnedKind =
   | 'insights-path'
   | 'insights-analysis'
   | 'import-task'
+  | 'volume'
+  | 'volume-snapshot'
 
 /** What tags may be on, also what is a part of a record or has two owners. */
 export type TaggedKind = OwnedKind | 'security-group-rule' | 'peering'
@@ -179,5 +181,13 @@ export const NOUNS: Readonly<Record<TaggedKind, Noun>> = {
     'import-image-task',
     'InvalidConversionTaskId',
     'InvalidConversionTaskId.Malformed',
+  ),
+  volume: noun('vol', 'volume', 'volume', 'InvalidVolume.NotFound', 'InvalidVolumeID.Malformed'),
+  'volume-snapshot': noun(
+    'snap',
+    'snapshot',
+    'snapshot',
+    'InvalidSnapshot.NotFound',
+    'InvalidSnapshotID.Malformed',
   ),
 }

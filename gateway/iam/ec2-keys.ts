@@ -129,9 +129,17 @@ function find(place: Place, kind: TaggedKind, id: string): { id: string; values:
   const record = view.get(kind, id)
   if (record === null) return null
   const isOwn = record.account === account
-  if (!isOwn && !(kind === 'image' && (record as ImageRecord).isPublic)) return null
+  if (!isOwn && !isForAll(record)) return null
   const owner = { 'aws:ResourceAccount': record.account }
-  return { id, values: { ...owner, ...placeValues(place, record), ...ownValues(kind, record) } }
+  return {
+    id,
+    values: { ...owner, ...placeValues(place, record), ...ownValues(place, kind, record) },
+  }
+}
+
+/** Images and snapshots may be. */
+function isForAll(record: Records[OwnedKind]): boolean {
+  return 'isPublic' in record && record.isPublic
 }
 
 /** Network, subnet and zone, of all that has them. */
@@ -152,7 +160,7 @@ function placeValues(place: Place, record: Records[OwnedKind]): Values {
   }
 }
 
-function ownValues(kind: OwnedKind, record: Records[OwnedKind]): Values {
+function ownValues(place: Place, kind: OwnedKind, record: Records[OwnedKind]): Values {
   switch (kind) {
     case 'instance': {
       const { type, metadataOptions } = record as InstanceRecord
@@ -180,7 +188,34 @@ function ownValues(kind: OwnedKind, record: Records[OwnedKind]): Values {
       }
     case 'vpc':
       return { 'ec2:Tenancy': 'default' }
+    case 'volume':
+      return volumeValues(place, record as Records['volume'])
+    case 'volume-snapshot':
+      return snapshotValues(place, record as Records['volume-snapshot'])
     default:
       return {}
+  }
+}
+
+function volumeValues(place: Place, volume: Records['volume']): Values {
+  const { sizeGib, type, iops, throughputMibps, encrypted, snapshot } = volume
+  return {
+    'ec2:VolumeSize': sizeGib,
+    'ec2:VolumeType': type,
+    'ec2:VolumeIops': iops,
+    'ec2:VolumeThroughput': throughputMibps,
+    'ec2:Encrypted': encrypted,
+    'ec2:ParentSnapshot': snapshot === '' ? null : ec2Arn(place, 'snapshot', snapshot),
+  }
+}
+
+function snapshotValues(place: Place, snapshot: Records['volume-snapshot']): Values {
+  const { account, volume, volumeSizeGib, encrypted, startedAtMs } = snapshot
+  return {
+    'ec2:Owner': account,
+    'ec2:ParentVolume': volume === '' ? null : ec2Arn({ ...place, account }, 'volume', volume),
+    'ec2:VolumeSize': volumeSizeGib,
+    'ec2:Encrypted': encrypted,
+    'ec2:SnapshotTime': new Date(startedAtMs).toISOString(),
   }
 }
