@@ -27,6 +27,7 @@ import {
   serviceDefinition,
 } from './service.ts'
 import type { SecuredCall } from './tls.ts'
+import { Turns } from './turns.ts'
 
 /** An image file, and the chunk list that its record names. */
 export interface ImageRef {
@@ -165,28 +166,6 @@ function refOf({ sha256, listSha256 }: ImageRef): ImageRef {
 function digest(text: string): string {
   if (/^[0-9a-f]{64}$/.test(text)) return text
   throw new MalleeError('BadMessage', 'no SHA-256 in lower-case hex')
-}
-
-/** So many at a time, the others in the order in which they came. */
-class Turns {
-  readonly #waiting: (() => void)[] = []
-  #free: number
-
-  constructor(most: number) {
-    this.#free = most
-  }
-
-  async take<T>(run: () => Promise<T>): Promise<T> {
-    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    else this.#free -= 1
-    try {
-      return await run()
-    } finally {
-      const next = this.#waiting.shift()
-      if (next === undefined) this.#free += 1
-      else next()
-    }
-  }
 }
 
 async function send(
