@@ -1,0 +1,70 @@
+// What the rest of the gateway may do with snapshots' bytes. A manifest is the SHA-256 of a root
+// (common/snapshot-manifest.ts), as records of snapshots have it; who has no record of a snapshot
+// has no manifest, so whoever is asked to read one has looked already who may read it.
+
+import type { ManifestRoot } from '../../../common/snapshot-manifest.ts'
+import type { BlockRef, ChangedBlock, LoadPage } from '../../../common/snapshot-walk.ts'
+
+/** Some of what was asked for; `next` is where to go on, null at the end. */
+export interface BlockPage<T> {
+  readonly blocks: readonly T[]
+  readonly next: number | null
+}
+
+/** A snapshot that was put together. */
+export interface CompletedBytes {
+  readonly manifest: string
+  /** Of all its blocks that are not zeroes. */
+  readonly dataBytes: number
+}
+
+/** Reading. All throw NotFound for a manifest that nobody holds, DataCorrupt that names it. */
+export interface SnapshotReads {
+  readonly root: (manifest: string) => Promise<ManifestRoot>
+  /** Of manifests that somebody holds. */
+  readonly loadPage: LoadPage
+  /** All 512 KiB, checked; null when they are zeroes. */
+  readonly readBlock: (manifest: string, index: number) => Promise<Uint8Array | null>
+  /** At most `max` blocks that are not zeroes, from an index on. */
+  readonly listBlocks: (manifest: string, from: number, max: number) => Promise<BlockPage<BlockRef>>
+  /** At most `max` blocks that differ; a `before` of null is a snapshot of zeroes. */
+  readonly listChanged: (
+    before: string | null,
+    after: string,
+    from: number,
+    max: number,
+  ) => Promise<BlockPage<ChangedBlock>>
+}
+
+/** Snapshots that are put together block by block, in any order, by the id of the snapshot. */
+export interface StagedSnapshots {
+  /**
+   * Notes the bytes of a block, all 512 KiB; zeroes too, over what the base has there. The last one
+   * wins. Returns their SHA-256, lower-case hex. Durable when it resolves.
+   */
+  readonly stageBlock: (snapshot: string, index: number, bytes: Uint8Array) => Promise<string>
+  /** How many different blocks were staged. */
+  readonly stagedBlocks: (snapshot: string) => Promise<number>
+  /**
+   * Makes the manifest of what was staged over `base` (null for zeroes) and has the snapshot hold
+   * it. May be said again after a crash. Throws BadArgument for blocks behind the volume's end.
+   */
+  readonly completeStaged: (
+    snapshot: string,
+    base: string | null,
+    sizeBytes: number,
+  ) => Promise<CompletedBytes>
+}
+
+/** Which snapshot has which manifest; what no snapshot has goes. */
+export interface SnapshotHolds {
+  /** One more snapshot has the same bytes. May be said again. Throws NotFound when nobody has. */
+  readonly holdManifest: (manifest: string, snapshot: string) => Promise<void>
+  /**
+   * The snapshot has no bytes any more, neither a manifest nor what was put or staged for it; also
+   * when it never had. May be said again.
+   */
+  readonly dropManifest: (snapshot: string) => Promise<void>
+}
+
+export interface SnapshotBytes extends SnapshotReads, StagedSnapshots, SnapshotHolds {}
