@@ -172,6 +172,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
       trouble: trouble(),
       draining,
       disks: storage?.disks() ?? [],
+      volumes: roles.volumeStore(),
     }
     const own = roles.statuses().filter(({ key }) => isWanted(key))
     board.set([hostStatus(config, facts, now), ...own])

@@ -1,7 +1,7 @@
 // What a host does, as one: the parts that its roles and its kind (real or simulated) ask for.
 
 import type { Duplex } from 'node:stream'
-import type { Status } from '../proto/gen/mallee/v1/observed_pb.js'
+import type { Status, VolumeStore } from '../proto/gen/mallee/v1/observed_pb.js'
 import type { Desired } from '../proto/resources.ts'
 import type { RackImages } from './images/rack-images.ts'
 import type { StatusListener } from './role.ts'
@@ -32,6 +32,8 @@ export interface HostRoles {
   /** Empty without the role cc. */
   readonly wireguardPublicKey: () => string
   readonly wireguardEndpoints: () => readonly string[]
+  /** Null without the role sc, or before the first pass. */
+  readonly volumeStore: () => VolumeStore | null
   /** Null without the role nc. */
   readonly consoleOutput: ((id: string, maxBytes: number) => Promise<Uint8Array>) | null
   /** Null without the role nc. */

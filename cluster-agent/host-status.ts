@@ -7,6 +7,7 @@ import {
   type Status,
   StatusSchema,
   type StorageDisk,
+  type VolumeStore,
 } from '../proto/gen/mallee/v1/observed_pb.js'
 import type { AgentConfig, Capacity } from './config.ts'
 import type { ImageStats } from './images/images.ts'
@@ -30,6 +31,8 @@ export interface HostNow {
   readonly draining: boolean
   /** Empty without the role sc. */
   readonly disks: readonly StorageDisk[]
+  /** Null without the role sc, or before the first pass. */
+  readonly volumes: VolumeStore | null
 }
 
 /** What it keeps of images. */
@@ -66,6 +69,7 @@ export function hostStatus(config: AgentConfig, facts: HostFacts, now: HostNow):
     trouble: now.trouble,
     draining: now.draining,
     disks: [...now.disks],
+    ...(now.volumes === null ? {} : { volumes: now.volumes }),
   })
   return create(StatusSchema, { key: `host/${config.host}`, body: { case: 'host', value } })
 }

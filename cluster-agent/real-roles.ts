@@ -70,6 +70,7 @@ export async function openRealRoles(
       },
       wireguardPublicKey: () => cc?.wireguardPublicKey() ?? '',
       wireguardEndpoints: () => cc?.wireguardEndpoints() ?? [],
+      volumeStore: () => null,
       consoleOutput: nc?.consoleOutput ?? null,
       guests: nc?.guests ?? null,
       images,

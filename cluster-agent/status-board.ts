@@ -3,11 +3,14 @@
 import { equals } from '@bufbuild/protobuf'
 import { type Status, StatusSchema } from '../proto/gen/mallee/v1/observed_pb.js'
 
+/** Of resources whose statuses have the same key. */
+const WANTED_KINDS = new Set(['instance', 'tunnel', 'balancer', 'volume', 'snapshot'])
+
 /** The resources that a status speaks of: without one of them nobody wants to hear it. */
 export function subjectsOf(key: string): string[] {
   const [kind = '', first = '', ...rest] = key.split('/')
   if (kind === 'target') return [`balancer/${first}`, ['target', ...rest].join('/')]
-  return ['instance', 'tunnel', 'balancer'].includes(kind) ? [key] : []
+  return WANTED_KINDS.has(kind) ? [key] : []
 }
 
 export class StatusBoard {

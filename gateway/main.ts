@@ -32,6 +32,7 @@ import { startImports } from './control/imports.ts'
 import { openCredentials } from './control/role-credentials.ts'
 import { startScaling } from './control/scaling.ts'
 import { upgradeRecords } from './control/upgrade.ts'
+import { volumeSecrets } from './ebs/names.ts'
 import { ensureDefaultVpcs } from './ec2/networks.ts'
 import { gatewayBlobs } from './federation/blobs.ts'
 import { checkJoin, joinHost } from './federation/membership.ts'
@@ -164,7 +165,7 @@ async function openGateway(
     Buffer.from(sealer.open(sealed, `preshared-key/${pair}`), 'base64')
   const sign = await openIdentitySigner({ state, sealer, clock, cloud: cloud.name })
   const openRole: OpenRole = (record) => openCredentials(sealer, record)
-  const secrets = { openKey, sign, openRole }
+  const secrets = { openKey, sign, openRole, ...volumeSecrets(sealer) }
   const parent = gatewayParent({ state, sessions, secrets, cloud: cloud.name, clock, log })
   const desk = new SerialDesk(clock)
   const lines = serialLines({ ...here, desk, randomHex })

@@ -19,6 +19,8 @@ export function isFor(host: string, { body }: Resource): boolean {
     case 'interface':
     case 'instance':
     case 'balancer':
+    case 'volume':
+    case 'volumeSnapshot':
       return body.value.host === host
     default:
       return false

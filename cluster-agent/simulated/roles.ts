@@ -19,6 +19,7 @@ import type { Capacity } from '../config.ts'
 import type { HostRoles } from '../host-roles.ts'
 import { encodeJpeg } from '../jpeg/encode.ts'
 import { SimulatedBalancers } from './balancers.ts'
+import { SimulatedVolumes } from './volumes.ts'
 
 export interface SimulatedOptions {
   readonly host: string
@@ -75,6 +76,8 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
   const tunnels = new Map<string, { rack: string; host: string; atMs: number }>()
   const listeners = new Set<() => void>()
   const balancers = new SimulatedBalancers({ host, clock, answers })
+  const isSc = roles.includes('sc')
+  const volumes = new SimulatedVolumes({ host, isSc, hasGuest: (id) => runs(id) })
 
   return {
     passes: [{ name: 'simulated', run: pass }],
@@ -82,6 +85,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
       ...tunnelStatuses(),
       ...[...machines].map(instanceStatus),
       ...balancers.statuses(),
+      ...volumes.statuses(),
     ],
     onStatus: (listener) => {
       listeners.add(listener)
@@ -89,6 +93,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     },
     wireguardPublicKey: () => (isCc ? publicKey : ''),
     wireguardEndpoints: () => (isCc ? ['192.0.2.1:51820'] : []),
+    volumeStore: () => volumes.store(),
     consoleOutput: roles.includes('nc') ? consoleOutput : null,
     guests: roles.includes('nc') ? { screenshot, interrupt, serialPort } : null,
     images: null,
@@ -97,6 +102,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
       machines.clear()
       tunnels.clear()
       balancers.follow(new Map())
+      volumes.clear()
     },
     fail: (id) => {
       end(machineOf(id), 'Server.InternalError', 'The simulated guest was made to fail')
@@ -120,6 +126,11 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     for (const id of machines.keys()) if (!wanted.has(id)) machines.delete(id)
     if (isCc) followTunnels(desired)
     balancers.follow(desired)
+    volumes.follow(desired)
+  }
+
+  function runs(id: string): boolean {
+    return machines.get(id)?.state === InstanceState.RUNNING
   }
 
   function answers(id: string): boolean {
@@ -200,7 +211,17 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
       ...{ rebootCount, startCount },
       ...(state === InstanceState.RUNNING ? reach : {}),
     }
-    const fields = { id, state, reasonCode, reasonMessage, ...about, sinceMs, host }
+    const plugged = volumes.plugged(id)
+    const fields = {
+      id,
+      state,
+      reasonCode,
+      reasonMessage,
+      ...about,
+      sinceMs,
+      host,
+      volumes: plugged,
+    }
     const value = create(InstanceStatusSchema, fields)
     return create(StatusSchema, { key: `instance/${id}`, body: { case: 'instance', value } })
   }

@@ -6,6 +6,7 @@ import type { Kind, Records } from '../store/records.ts'
 import type { AppliedChange, View } from '../store/state.ts'
 import * as balancers from './affected-balancers.ts'
 import * as tenants from './affected-tenants.ts'
+import * as volumes from './affected-volumes.ts'
 import { gatewaysOf, isGateway } from './desired-tunnels.ts'
 import { type Batch, differs, inRacks, type Seen, type Touched, versions } from './touched.ts'
 
@@ -27,6 +28,7 @@ const NEEDS_BEFORE: ReadonlySet<string> = new Set([
   'load-balancer',
   'balancer-node',
   'listener',
+  'volume',
 ])
 
 /** False when it is not known well enough what these changes touch: then all may be. */
@@ -62,6 +64,10 @@ function touchedByOne(batch: Batch, change: AppliedChange): Touched[] {
       return touchedByRack(view, id, seen(view, change, 'rack', id))
     case 'host':
       return touchedByHost(view, [id, more], seen(view, change, 'host', id, more))
+    case 'volume':
+      return volumes.touchedByVolume(seen(view, change, 'volume', id))
+    case 'volume-snapshot':
+      return volumes.touchedBySource(view, id)
     case 'preshared-key':
       return id.split('|').flatMap((rack) => tunnelsTo(view, rack))
     case 'image':
@@ -190,6 +196,7 @@ function touchedByHost(
     { key: 'rack', rack },
     { key: `tunnel/${rack}/${host}`, rack: null },
     ...tunnelsTo(view, rack),
+    ...volumes.touchedByPortal(view, change),
   ]
   const isAlone = gatewaysOf(view, rack).every((one) => one.host === host)
   const edge = (one: Records['host'] | null | undefined): string =>

@@ -1,7 +1,8 @@
 // What every rack has: its own configuration, VPCs, networks, interfaces, images and instances.
 
-import { create } from '@bufbuild/protobuf'
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import {
+  type EphemeralDiskSchema,
   ImageSchema,
   InstanceSchema,
   InterfaceSchema,
@@ -15,6 +16,7 @@ import { resource } from '../../proto/resources.ts'
 import { mustCidr } from '../../topology/cidr.ts'
 import { gatewayIpv4, gatewayIpv6 } from '../../topology/plan.ts'
 import { STRETCHED_MTU, TENANT_MTU } from '../../topology/ranges.ts'
+import type { VolumeSecrets } from '../ebs/names.ts'
 import { instanceType } from '../ec2/instance-types.ts'
 import { EVERY_RACK } from '../store/network-records.ts'
 import type { InstanceRecord } from '../store/records.ts'
@@ -22,6 +24,7 @@ import type { View } from '../store/state.ts'
 import { dhcpOption, domainOf, type MetadataSecrets, metadataOf } from './desired-metadata.ts'
 import { hasPort } from './desired-routes.ts'
 import { fabricOf } from './desired-tunnels.ts'
+import { attachmentsOf } from './desired-volumes.ts'
 import { hasVpc, isIn, peersOf, tagIn } from './presence.ts'
 
 /** What EC2 calls the cloud's own name servers, and where they are (overlay of every network). */
@@ -44,7 +47,7 @@ export function rackAt(view: View, name: string): Resource | null {
     mtu: TENANT_MTU,
     members: view
       .withPrefix('host', `${rack.name}/`)
-      .map(({ host, keyFingerprint }) => ({ host, keyFingerprint })),
+      .map(({ host, keyFingerprint, index }) => ({ host, keyFingerprint, index })),
   })
   return resource('rack', { case: 'rack', value })
 }
@@ -139,7 +142,7 @@ export function instanceAt(
   view: View,
   rack: string,
   id: string,
-  secrets: MetadataSecrets,
+  secrets: MetadataSecrets & VolumeSecrets,
 ): Resource | null {
   const one = view.get('instance', id)
   if (one === null || one.rack !== rack || one.state === 'terminated') return null
@@ -148,13 +151,13 @@ export function instanceAt(
   const value = create(InstanceSchema, {
     id,
     host: one.host,
-    imageId: one.image,
+    imageId: one.rootDevice === undefined ? one.image : '',
     kernelImageId: one.kernel ?? '',
     ramdiskImageId: one.ramdisk ?? '',
     kernelCommandLine: one.kernel === undefined ? '' : KERNEL_COMMAND_LINE,
     vcpus: type.vcpus,
     memoryMib: type.memoryMib,
-    diskGib: one.diskGib ?? type.diskGib,
+    diskGib: one.rootDevice === undefined ? (one.diskGib ?? type.diskGib) : 0,
     interfaceIds: [...one.interfaces],
     power: powerOf(one),
     rebootCount: one.rebootCount,
@@ -163,8 +166,21 @@ export function instanceAt(
     metadata: metadataOf(view, one, secrets),
     forceStop: one.forceStop ?? false,
     startCount: one.startCount ?? 0,
+    volumes: attachmentsOf(view, one, secrets),
+    ephemeralDisks: ephemeralDisks(one),
   })
   return resource(`instance/${id}`, { case: 'instance', value })
+}
+
+/** Their numbers are their places in the list. */
+function ephemeralDisks({
+  ephemeral = [],
+}: InstanceRecord): MessageInitShape<typeof EphemeralDiskSchema>[] {
+  return ephemeral.map(({ device, sizeGib }, n) => ({
+    name: `ephemeral${n}`,
+    deviceName: device,
+    sizeGib,
+  }))
 }
 
 function powerOf(one: InstanceRecord): Power {

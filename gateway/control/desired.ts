@@ -2,6 +2,7 @@
 // of them. Which keys a change touches is in affected.ts; that makes a change cost what it changes.
 
 import type { Resource } from '../../proto/gen/mallee/v1/desired_pb.js'
+import type { VolumeSecrets } from '../ebs/names.ts'
 import { EVERY_RACK } from '../store/network-records.ts'
 import type { View } from '../store/state.ts'
 import {
@@ -17,6 +18,7 @@ import { imageAt, instanceAt, interfaceAt, networkAt, rackAt, vpcAt } from './de
 import { routingAt } from './desired-routes.ts'
 import { aclAt, elasticAt, groupAt, memberAt, natAt, stationAt } from './desired-tenants.ts'
 import { type OpenKey, tunnelAt } from './desired-tunnels.ts'
+import { volumeAt, volumeKeys } from './desired-volumes.ts'
 import { peersOf, subnetsIn } from './presence.ts'
 
 /** The agent a desired state is for: a CC of a rack. */
@@ -26,7 +28,7 @@ export interface AgentName {
 }
 
 /** What needs the cloud's keys. */
-export interface Secrets {
+export interface Secrets extends VolumeSecrets {
   readonly openKey: OpenKey
   readonly sign: SignIdentity
   readonly openRole: OpenRole
@@ -89,6 +91,8 @@ export function resourceAt(
       return targetAt(view, rack, id, more, last)
     case 'name':
       return nameAt(view, rack, id)
+    case 'volume':
+      return volumeAt(view, rack, id, secrets)
     default:
       throw new RangeError(`unknown resource key ${key}`)
   }
@@ -119,6 +123,7 @@ function keysOf(view: View, rack: string): Set<string> {
     for (const one of view.interfacesOf('subnet', id)) keys.add(`station/${one.id}`)
   }
   for (const one of view.instancesOf('rack', rack)) keys.add(`instance/${one.id}`)
+  for (const key of volumeKeys(view, rack)) keys.add(key)
   for (const host of view.all('host')) {
     if (host.rack !== rack && host.roles.includes('cc')) {
       keys.add(`tunnel/${host.rack}/${host.host}`)

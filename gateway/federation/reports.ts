@@ -1,5 +1,5 @@
 // What racks report, into the store: one transaction a report, and none when nothing is new. What
-// they say of load balancers is in balancer-reports.ts.
+// they say of load balancers is in balancer-reports.ts, of volumes in volume-reports.ts.
 
 import type { Clock } from '../../common/clock.ts'
 import type { Log } from '../../common/log.ts'
@@ -13,10 +13,11 @@ import {
 import type { AgentName } from '../control/desired.ts'
 import { nextInstance } from '../control/instance-state.ts'
 import { releaseInterfaces, releaseStopped } from '../ec2/release.ts'
-import type { DiskReport } from '../store/disk-records.ts'
+import type { DiskReport, VolumeStoreReport } from '../store/disk-records.ts'
 import type { HostRecord, HostReport } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import { isBalancerNews, recordBalancers } from './balancer-reports.ts'
+import { isVolumeNews, recordVolumes } from './volume-reports.ts'
 
 const MAX_DISKS = 64
 const MAX_DIR_CHARS = 256
@@ -26,6 +27,8 @@ const DISK_STATES: Readonly<Partial<Record<DiskState, DiskReport['state']>>> = {
   [DiskState.FULL]: 'full',
   [DiskState.FAILING]: 'failing',
 }
+
+const MAX_PORTAL_CHARS = 64
 
 const BALANCING: ReadonlySet<string> = new Set(['balancer', 'target'])
 
@@ -44,13 +47,25 @@ export async function recordReport(
   const news = statuses.filter((status) => isNews(state.view(), agent, status))
   const balancing = news.filter(({ body }) => BALANCING.has(body.case ?? ''))
   await recordBalancers(state, agent.rack, balancing)
-  if (news.length === balancing.length) return
+  const own = news.filter(({ body }) => !BALANCING.has(body.case ?? ''))
+  if (own.length > 0) await recordOwn({ state, clock, log }, agent, own)
+  // After that: what an instance is now says whether a guest may have its volumes.
+  const view = state.view()
+  const volumes = statuses.filter((status) => isVolumeNews(view, agent.rack, status))
+  await recordVolumes({ state, log }, agent.rack, volumes)
+}
+
+async function recordOwn(
+  { state, clock, log }: Parts,
+  agent: AgentName,
+  news: readonly Status[],
+): Promise<void> {
   await state.update(async (tx) => {
     for (const { key, body } of news) {
       if (body.case === 'host') await recordHost(tx, agent, body.value, clock.nowMs(), log)
       else if (body.case === 'instance') {
         await recordInstance(tx, agent, body.value, clock.nowMs(), log)
-      } else if (!BALANCING.has(body.case ?? '')) log.debug('unknown status', { ...agent, key })
+      } else log.debug('unknown status', { ...agent, key })
     }
   })
 }
@@ -60,7 +75,7 @@ function isNews(view: View, agent: AgentName, status: Status): boolean {
   const { body } = status
   if (body.case === 'host') {
     const known = view.get('host', agent.rack, body.value.host)
-    return known === null || !sameReport(known.status, hostReport(body.value))
+    return known === null || !sameReport(known.status, hostReport(body.value, known.status))
   }
   if (body.case !== 'instance') return isBalancerNews(view, agent.rack, status)
   const known = view.get('instance', body.value.id)
@@ -79,7 +94,7 @@ async function recordHost(
     log.warn('report about an unknown host', { ...agent, about: `${status.rack}/${status.host}` })
     return
   }
-  const report = hostReport(status)
+  const report = hostReport(status, record.status)
   if (sameReport(record.status, report)) return
   await tx.put('host', [record.rack, record.host], withReport(record, report, nowMs))
 }
@@ -113,7 +128,8 @@ export function withReport(record: HostRecord, status: HostReport, nowMs: number
   return status.connected ? { ...rest, status } : { ...rest, status, awaySinceMs }
 }
 
-function hostReport(status: HostStatus): HostReport {
+function hostReport(status: HostStatus, known: HostReport | null): HostReport {
+  const volumes = volumeStore(status, known?.volumes)
   return {
     agentVersion: status.agentVersion,
     vcpus: status.vcpus,
@@ -128,6 +144,27 @@ function hostReport(status: HostStatus): HostReport {
     trouble: status.trouble.slice(0, 1_000),
     draining: status.draining,
     ...(status.disks.length > 0 && { disks: status.disks.slice(0, MAX_DISKS).map(diskReport) }),
+    ...(volumes !== undefined && { volumes }),
+  }
+}
+
+/**
+ * An SC that serves nothing (yet) has no room, and is found where it was: hosts that have its
+ * volumes keep them.
+ */
+function volumeStore(
+  { volumes }: HostStatus,
+  known: VolumeStoreReport | undefined,
+): VolumeStoreReport | undefined {
+  if (volumes === undefined || volumes.portal === '') {
+    return known && { ...known, sizeBytes: 0, roomBytes: 0 }
+  }
+  return {
+    portal: volumes.portal.slice(0, MAX_PORTAL_CHARS),
+    backend: volumes.backend.slice(0, MAX_PORTAL_CHARS),
+    sizeBytes: Number(volumes.sizeBytes),
+    roomBytes: Number(volumes.roomBytes),
+    snapshots: volumes.snapshots,
   }
 }
 

@@ -20,12 +20,13 @@ import {
 } from '../../proto/gen/mallee/v1/desired_pb.js'
 import { InstanceState } from '../../proto/gen/mallee/v1/observed_pb.js'
 import { MemberSchema } from '../../proto/gen/mallee/v1/tenants_pb.js'
+import { VolumeSchema, VolumeState } from '../../proto/gen/mallee/v1/volumes_pb.js'
 import { type Desired, resource } from '../../proto/resources.ts'
 
 function roles(now: { ms: number; wake: () => void }) {
   return simulatedRoles({
     host: 'n1',
-    roles: ['cc', 'nc'],
+    roles: ['cc', 'nc', 'sc'],
     bootMs: 1_000,
     publicKey: 'K',
     clock: {
@@ -147,4 +148,67 @@ test('simulatedRoles shakes hands with each desired tunnel', async () => {
     model.statuses().map((one) => one.key),
     ['tunnel/b/b1'],
   )
+})
+
+const VOLUME = 'vol-0123456789abcdef0'
+const TARGET = `iqn.2026-01.cloud.mallee:${VOLUME}`
+const SECRET = { chapUser: 'att-1', chapSecret: '0'.repeat(32) }
+
+function volume(fields: { deleted?: boolean; generations?: readonly number[] }) {
+  const grants = (fields.generations ?? []).map((generation) => ({
+    ...{
+      attachment: `att-${generation}`,
+      generation: BigInt(generation),
+      initiatorIqn: 'iqn.2026-01.a:b',
+    },
+    ...{ ...SECRET, chapUser: `att-${generation}` },
+  }))
+  const value = create(VolumeSchema, {
+    ...{ id: VOLUME, host: 'n1', sizeBytes: 2n ** 30n, targetIqn: TARGET, grants },
+    deleted: fields.deleted ?? false,
+  })
+  return [`volume/${VOLUME}`, resource(`volume/${VOLUME}`, { case: 'volume', value })] as const
+}
+
+test('simulatedRoles serves volumes as an SC does: the newest generation, and none that is past', async () => {
+  const model = roles({ ms: 5, wake: () => undefined })
+  const said = async (fields: Parameters<typeof volume>[0]) => {
+    await pass(model, new Map([volume(fields)]))
+    const { body } = model.statuses().find(({ key }) => key === `volume/${VOLUME}`) ?? {}
+    if (body?.case !== 'volume') return null
+    return [body.value.state, body.value.grants.map(({ attachment }) => attachment)]
+  }
+  assert.equal(model.volumeStore()?.backend, 'files')
+  assert.deepEqual(await said({}), [VolumeState.READY, []])
+  assert.deepEqual(await said({ generations: [1] }), [VolumeState.READY, ['att-1']])
+  assert.deepEqual(await said({ generations: [2] }), [VolumeState.READY, ['att-2']])
+  assert.deepEqual(await said({ generations: [1] }), [VolumeState.READY, ['att-2']])
+  assert.deepEqual(await said({}), [VolumeState.READY, []])
+  assert.deepEqual(await said({ deleted: true }), [VolumeState.DELETED, []])
+  assert.deepEqual(await said({ generations: [3] }), [VolumeState.ERROR, []])
+})
+
+test('simulatedRoles has in a guest what that is told, while it runs', async () => {
+  const now: { ms: number; wake: () => void } = { ms: 5, wake: () => undefined }
+  const model = roles(now)
+  const heard = new Promise<void>((resolve) => model.onStatus(() => resolve()))
+  const one = { volumeId: VOLUME, targetIqn: TARGET, serial: 'vol0123456789abcdef0', ...SECRET }
+  const volumes = ['192.0.2.1:3260', ''].map((portal, n) => ({
+    ...{ ...one, portal, attachment: `att-${n + 1}`, generation: BigInt(n + 1) },
+  }))
+  const value = create(InstanceSchema, { id: 'i-1', host: 'n1', power: Power.RUNNING, volumes })
+  const desired = new Map([['instance/i-1', resource('instance/i-1', { case: 'instance', value })]])
+  const plugged = () => {
+    const [{ body } = {}] = model.statuses()
+    const all = body?.case === 'instance' ? body.value.volumes : []
+    return all.map(({ attachment, trouble }) => [attachment, trouble])
+  }
+  await pass(model, desired)
+  assert.deepEqual(plugged(), [])
+  now.wake()
+  await heard
+  assert.deepEqual(plugged(), [
+    ['att-1', ''],
+    ['att-2', `${VOLUME} is served nowhere`],
+  ])
 })

@@ -19,6 +19,7 @@ import {
   subnet,
   type Write,
 } from './records.ts'
+import { someVolume } from './volume-changes.ts'
 
 const AGENTS = ['a', 'b', 'c'].map((rack) => ({ rack, host: `${rack}1` }))
 
@@ -71,6 +72,12 @@ test('touchedBy names what load balancers have, of which there are many', () => 
     fc.array(someBalancing, { minLength: 80, maxLength: 80 }),
     fc.array(someBalancing, { maxLength: 1 }).map((more) => [...BALANCING, ...more]),
   )
+  fc.assert(fc.property(start, steps, reaches), { numRuns: 200 })
+})
+
+test('touchedBy names what volumes have, and the instances that have them', () => {
+  const start = fc.array(fc.oneof(someVolume, someChange), { maxLength: 40 })
+  const steps = fc.array(fc.array(someVolume, { minLength: 1, maxLength: 3 }), { maxLength: 8 })
   fc.assert(fc.property(start, steps, reaches), { numRuns: 200 })
 })
 

@@ -8,6 +8,7 @@ import { someBalancing } from './balancer-changes.ts'
 import { each, record } from './change.ts'
 import { host, instance, networkInterface, rack, subnet, vpc, type Write } from './records.ts'
 import { someRole } from './role-changes.ts'
+import { someVolume } from './volume-changes.ts'
 
 const VPCS = ['vpc-1', 'vpc-2', 'vpc-3'] as const
 const RACKS = ['a', 'b', 'c'] as const
@@ -78,11 +79,17 @@ const someInstance = each(['i-1', 'i-2'], (id) =>
   record(
     `instance/${id}`,
     fc
-      .record({ r: fc.constantFrom('a', 'b'), end: fc.boolean(), tags: fc.boolean() })
-      .map(({ r, end, tags }) => {
+      .record({
+        r: fc.constantFrom('a', 'b'),
+        end: fc.boolean(),
+        tags: fc.boolean(),
+        rootDevice: fc.constantFrom(undefined, '/dev/sda1'),
+      })
+      .map(({ r, end, tags, rootDevice }) => {
         const one = instance(id, r, `${r}1`)
         const metadataOptions = { ...one.metadataOptions, instanceTags: tags }
-        return { ...one, metadataOptions, state: end ? 'terminated' : 'running' }
+        const state = end ? 'terminated' : 'running'
+        return { ...one, metadataOptions, state, ...(rootDevice !== undefined && { rootDevice }) }
       }),
   ),
 )
@@ -267,4 +274,5 @@ export const someChange: fc.Arbitrary<Write> = fc.oneof(
   ...[someVpc, someSubnet, someHost, someInstance, someInterface, someAddress, someTable],
   ...[someGateway, someNat, somePeering, someGroup, someAcl, someList, someOptions, someRest],
   ...[someRole, someBalancing, someBalancing, someBalancing, someImage, someImageFile],
+  ...[someVolume, someVolume],
 )

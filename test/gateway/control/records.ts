@@ -19,6 +19,8 @@ export const SECRETS: Secrets = {
     secretAccessKey: `secret of ${accessKeyId}`,
     sessionToken: `token of ${accessKeyId}`,
   }),
+  openChap: ({ id }) => `secret of ${id}`,
+  openVolumeKey: ({ id, sealedKey }) => (sealedKey === undefined ? '' : `key of ${id}`),
 }
 
 export type Write = readonly [string, object | null]

@@ -1,0 +1,103 @@
+// What a rack has of volumes: those that its SCs serve, and what instances are told of them.
+
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import { storedBytes } from '../../common/volume-sizes.ts'
+import type { Resource } from '../../proto/gen/mallee/v1/desired_pb.js'
+import {
+  type SnapshotSourceSchema,
+  type VolumeAttachmentSchema,
+  VolumeSchema,
+} from '../../proto/gen/mallee/v1/volumes_pb.js'
+import { resource } from '../../proto/resources.ts'
+import { isTold, writersOf } from '../ebs/attachment-life.ts'
+import { initiatorIqn, LUN, serialOf, targetIqn, type VolumeSecrets } from '../ebs/names.ts'
+import type { InstanceRecord } from '../store/records.ts'
+import type { View } from '../store/state.ts'
+import type { VolumeRecord } from '../store/volume-records.ts'
+
+const MIB = 2 ** 20
+
+/** For the SC that has it. */
+export function volumeAt(
+  view: View,
+  rack: string,
+  id: string,
+  secrets: VolumeSecrets,
+): Resource | null {
+  const one = view.get('volume', id)
+  if (one === null || one.rack !== rack) return null
+  const source = sourceOf(view, one)
+  // Without it, it would begin as zeroes.
+  if (one.snapshot !== '' && one.state === 'creating' && source === null) return null
+  const value = create(VolumeSchema, {
+    id,
+    host: one.host,
+    sizeBytes: BigInt(storedBytes(one.sizeGib, one.encrypted)),
+    targetIqn: targetIqn(id),
+    multiAttach: one.multiAttach,
+    grants: writersOf(one).map((attachment) => ({
+      attachment: attachment.id,
+      generation: BigInt(attachment.generation),
+      initiatorIqn: initiatorIqn(attachment.id),
+      chapUser: attachment.chapUser,
+      chapSecret: secrets.openChap(attachment),
+    })),
+    // Its bytes stay until the SC says that nobody can write to them.
+    deleted: one.state === 'deleting' && one.attachments.length === 0,
+    ...(source !== null && { source }),
+    encryptionKey: secrets.openVolumeKey(one),
+  })
+  return resource(`volume/${id}`, { case: 'volume', value })
+}
+
+function sourceOf(
+  view: View,
+  { snapshot }: VolumeRecord,
+): MessageInitShape<typeof SnapshotSourceSchema> | null {
+  const from = snapshot === '' ? null : view.get('volume-snapshot', snapshot)
+  if (from === null || from.manifest === '') return null
+  return {
+    snapshotId: from.id,
+    manifestSha256: from.manifest,
+    sizeBytes: BigInt(storedBytes(from.volumeSizeGib, from.encrypted)),
+  }
+}
+
+/** The volumes that an instance is told of: those that its host has been granted. */
+export function attachmentsOf(
+  view: View,
+  instance: InstanceRecord,
+  secrets: VolumeSecrets,
+): MessageInitShape<typeof VolumeAttachmentSchema>[] {
+  // iSCSI never leaves a rack.
+  const volumes = view
+    .by('volume', 'instances', instance.id)
+    .filter(({ rack }) => rack === instance.rack)
+  return volumes.flatMap((volume) =>
+    volume.attachments
+      .filter((one) => one.instance === instance.id && isTold(one))
+      .map((one) => ({
+        volumeId: volume.id,
+        attachment: one.id,
+        generation: BigInt(one.generation),
+        portal: view.get('host', volume.rack, volume.host)?.status?.volumes?.portal ?? '',
+        targetIqn: targetIqn(volume.id),
+        lun: LUN,
+        initiatorIqn: initiatorIqn(one.id),
+        chapUser: one.chapUser,
+        chapSecret: secrets.openChap(one),
+        deviceName: one.device,
+        serial: serialOf(volume.id),
+        sizeBytes: BigInt(storedBytes(volume.sizeGib, false)),
+        iops: volume.iops ?? 0,
+        throughputBytesPerS: BigInt((volume.throughputMibps ?? 0) * MIB),
+        boot: one.device === instance.rootDevice,
+        encryptionKey: secrets.openVolumeKey(volume),
+      })),
+  )
+}
+
+/** Every key that the rack may have a volume under. */
+export function volumeKeys(view: View, rack: string): string[] {
+  return view.by('volume', 'rack', rack).map(({ id }) => `volume/${id}`)
+}

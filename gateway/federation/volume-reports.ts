@@ -1,0 +1,140 @@
+// What hosts report of volumes, into the store: an SC of those that it has, an NC of what guests
+// have of them. A rack speaks for its own volumes, and of each only the host where it is.
+
+import type { Log } from '../../common/log.ts'
+import {
+  InstanceState,
+  type InstanceStatus,
+  type Status,
+} from '../../proto/gen/mallee/v1/observed_pb.js'
+import type { VolumeStatus } from '../../proto/gen/mallee/v1/volumes_pb.js'
+import { afterInstance, type InstanceWord } from '../ebs/attachment-life.ts'
+import { afterStatus } from '../ebs/volume-life.ts'
+import type { InstanceRecord } from '../store/records.ts'
+import type { State, Transaction, View } from '../store/state.ts'
+import type { VolumeRecord } from '../store/volume-records.ts'
+
+/** Of one transaction: each needs some records. */
+const BATCH = 200
+const MAX_TEXT = 500
+
+/** Cheap look at the mirror, so that a report that says the same again writes nothing. */
+export function isVolumeNews(view: View, rack: string, { body }: Status): boolean {
+  if (body.case === 'volume') {
+    const known = view.get('volume', body.value.id)
+    if (known === null || known.rack !== rack) return false
+    return afterStatus(known, body.value, (id) => isStopped(view.get('instance', id))) !== known
+  }
+  return body.case === 'instance' && pluggedNews(view, rack, body.value).length > 0
+}
+
+/**
+ * Of statuses that are news: they may be more than one transaction takes. Those of instances are
+ * recorded before: what they are now says whether a guest may have the volume.
+ */
+export async function recordVolumes(
+  { state, log }: { readonly state: State; readonly log: Log },
+  rack: string,
+  statuses: readonly Status[],
+): Promise<void> {
+  for (let at = 0; at < statuses.length; at += BATCH) {
+    await state.update(async (tx) => {
+      for (const { body } of statuses.slice(at, at + BATCH)) {
+        if (body.case === 'volume') await recordVolume(tx, rack, body.value, log)
+        if (body.case === 'instance') await recordPlugged({ tx, state, log }, rack, body.value)
+      }
+    })
+  }
+}
+
+async function recordVolume(
+  tx: Transaction,
+  rack: string,
+  status: VolumeStatus,
+  log: Log,
+): Promise<void> {
+  const known = await tx.get('volume', status.id)
+  if (known === null || known.rack !== rack) return
+  const stopped = new Set<string>()
+  for (const id of known.instances) {
+    if (isStopped(await tx.get('instance', id))) stopped.add(id)
+  }
+  const next = afterStatus(known, status, (id) => stopped.has(id))
+  if (next === null) {
+    log.info('volume deleted', { volume: known.id, rack, host: known.host })
+    await tx.delete('volume', known.id)
+    await tx.delete('tags', known.id)
+  } else await putVolume(tx, known, next, log)
+}
+
+async function recordPlugged(
+  { tx, state, log }: { readonly tx: Transaction; readonly state: State; readonly log: Log },
+  rack: string,
+  status: InstanceStatus,
+): Promise<void> {
+  const instance = await tx.get('instance', status.id)
+  if (instance === null || instance.rack !== rack) return
+  const word = wordOf(instance, status)
+  for (const { id } of state.view().by('volume', 'instances', instance.id)) {
+    const known = await tx.get('volume', id)
+    if (known !== null) await putVolume(tx, known, afterInstance(known, word), log)
+  }
+}
+
+/** Writes it when something changed, and tells the log what became of its attachments. */
+export async function putVolume(
+  tx: Transaction,
+  before: VolumeRecord,
+  next: VolumeRecord,
+  log: Log,
+): Promise<void> {
+  if (next === before) return
+  const known = new Map(before.attachments.map((one) => [one.id, one]))
+  for (const { id, instance, state } of next.attachments) {
+    const from = known.get(id)?.state
+    if (from !== state) log.info('attachment', { attachment: id, volume: next.id, instance, state })
+  }
+  const left = new Set(next.attachments.map(({ id }) => id))
+  for (const { id, instance } of before.attachments) {
+    const fields = { attachment: id, volume: next.id, instance, state: 'gone' }
+    if (!left.has(id)) log.info('attachment', fields)
+  }
+  await tx.put('volume', [next.id], next)
+}
+
+function pluggedNews(view: View, rack: string, status: InstanceStatus): VolumeRecord[] {
+  const instance = view.get('instance', status.id)
+  if (instance === null || instance.rack !== rack) return []
+  const word = wordOf(instance, status)
+  return view
+    .by('volume', 'instances', instance.id)
+    .filter((volume) => afterInstance(volume, word) !== volume)
+}
+
+/** What a report of an instance says of its volumes, with the record as it is after the report. */
+function wordOf(instance: InstanceRecord, status: InstanceStatus): InstanceWord {
+  return {
+    instance: instance.id,
+    host: status.host,
+    guest: guestOf(instance, status),
+    plugged: status.volumes.map(({ attachment, generation, trouble }) => ({
+      attachment,
+      generation: Number(generation),
+      trouble: trouble.slice(0, MAX_TEXT),
+    })),
+  }
+}
+
+/** A word about an earlier start, or of a host that has it no more, says nothing of this one. */
+function guestOf(instance: InstanceRecord, status: InstanceStatus): InstanceWord['guest'] {
+  if (status.host !== instance.host) return 'unknown'
+  if (instance.state === 'terminated') return 'gone'
+  if (status.startCount < (instance.startCount ?? 0)) return 'unknown'
+  if (status.state === InstanceState.RUNNING) return 'runs'
+  const isOff = status.state === InstanceState.STOPPED && isStopped(instance)
+  return isOff ? 'stopped' : 'unknown'
+}
+
+function isStopped(instance: InstanceRecord | null): boolean {
+  return instance === null || instance.state === 'stopped' || instance.state === 'terminated'
+}
