@@ -39,6 +39,10 @@ export interface VolumeBackend {
   readonly snapshot: (id: VolumeId, snapshot: SnapshotId) => Promise<void>
   /** Also when there is none. */
   readonly removeSnapshot: (snapshot: SnapshotId) => Promise<void>
+  /** Null when there is none. */
+  readonly lookSnapshot: (snapshot: SnapshotId) => Promise<VolumeBytes | null>
+  /** Where its bytes can be read: a file or a block device. */
+  readonly snapshotPath: (snapshot: SnapshotId) => string
   /** What an iSCSI target can serve: a file or a block device. */
   readonly path: (id: VolumeId) => string
 }

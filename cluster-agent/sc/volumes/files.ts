@@ -83,6 +83,8 @@ export async function fileBackend(exec: Exec, folder: string): Promise<VolumeBac
         await sync(draft)
       })
     },
+    lookSnapshot: (snapshot) => look(snapshotFile(snapshot)),
+    snapshotPath: snapshotFile,
     removeSnapshot: (snapshot) => remove(snapshotFile(snapshot), snapshots),
   }
 }

@@ -1,0 +1,56 @@
+// Takes the moment of snapshots. One of several volumes has tgtd stand still meanwhile: else a
+// write could be in the second volume that its writer made because of one that the first lacks.
+
+import type { Clock } from '../../../common/clock.ts'
+import { type Code, codeOf, messageOf } from '../../../common/errors.ts'
+import type { VolumeBackend, VolumeId } from '../volumes/backend.ts'
+import { type SnapshotFate, writeSnapshotLedger } from './ledger.ts'
+import { type Missing, writeMissing } from './missing.ts'
+import type { Member } from './plan.ts'
+
+export interface TakeParts {
+  readonly clock: Clock
+  readonly backend: VolumeBackend
+  readonly ledgers: string
+  /** Runs while nobody writes to any volume. */
+  readonly still: <T>(run: () => Promise<T>) => Promise<T>
+  /** Runs while nothing of the volume comes or is written; `missing` is what is still to come. */
+  readonly settled: <T>(id: VolumeId, run: (missing: Missing | null) => Promise<T>) => Promise<T>
+}
+
+/** Trying again would not help. */
+const FINAL: ReadonlySet<Code | null> = new Set(['NotFound', 'NotSupported', 'StoreFull'] as const)
+
+/**
+ * All or none, and written down: taken, or failed where a second try would not help. Throws what
+ * may pass; then all is as it was, or the next plan takes away what is kept.
+ */
+export async function takeSnapshots(parts: TakeParts, members: readonly Member[]): Promise<void> {
+  const { clock, backend, ledgers, still } = parts
+  const fates = new Map<Member, SnapshotFate>()
+  try {
+    const takenAtMs = await (members.length > 1 ? still(keepAll) : keepAll())
+    for (const member of members) {
+      const { sizeBytes = 0 } = (await backend.lookSnapshot(member.id)) ?? {}
+      fates.set(member, { state: 'taken', takenAtMs, sizeBytes })
+    }
+  } catch (error) {
+    if (!FINAL.has(codeOf(error))) throw error
+    for (const { id } of members) await backend.removeSnapshot(id)
+    for (const member of members) fates.set(member, { state: 'failed', reason: messageOf(error) })
+  }
+  for (const [{ id }, fate] of fates) await writeSnapshotLedger(ledgers, id, fate)
+
+  async function keepAll(): Promise<number> {
+    for (const { id, volume } of members) await keep(parts, { id, volume })
+    return clock.nowMs()
+  }
+}
+
+async function keep({ backend, ledgers, settled }: TakeParts, member: Member): Promise<void> {
+  const { id, volume } = member
+  await settled(volume, async (missing) => {
+    await writeMissing(ledgers, id, missing)
+    await backend.snapshot(volume, id)
+  })
+}
