@@ -5,12 +5,9 @@ import type { ServiceHandlers } from './aws/handlers.ts'
 import { type Ec2Parts, ec2Handlers } from './ec2/index.ts'
 import { loadBalancingHandlers } from './elb/index.ts'
 import { iamHandlers } from './iam/index.ts'
-import type { Sealer } from './secrets.ts'
 import { stsHandlers } from './sts/index.ts'
 
-export interface ServiceParts extends Ec2Parts {
-  readonly sealer: Sealer
-}
+export type ServiceParts = Ec2Parts
 
 export function serviceHandlers(parts: ServiceParts): ServiceHandlers {
   return {

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { exec } from '../common/exec.ts'
-import { ec2Handlers } from '../gateway/ec2/index.ts'
+import { type Ec2Parts, ec2Handlers } from '../gateway/ec2/index.ts'
 import manifest from '../package.json' with { type: 'json' }
 
 const ROOT = join(import.meta.dirname, '..')
@@ -83,12 +83,7 @@ for (const { page, words } of of('npm')) {
 for (const { page, words } of of('aws').filter(({ words: [, service] }) => service === 'ec2')) {
   test(`${page}: ${words.join(' ')}`, () => {
     const operation = (words[2] ?? '').replaceAll(/(^|-)([a-z])/g, (_, __, c) => c.toUpperCase())
-    const handlers = ec2Handlers({
-      state: undefined as never,
-      randomHex: () => '',
-      region: 'r',
-      consoleOutput: async () => ({ payload: new Uint8Array(), atMs: 0 }),
-    })
+    const handlers = ec2Handlers({} as Ec2Parts)
     assert.ok(operation in handlers, `${operation} has no handler`)
   })
 }

@@ -55,6 +55,15 @@ export function newVolumeKey(
   return sealer.seal(randomHex(VOLUME_KEY_BYTES), volumeKeyContext(id))
 }
 
+/** The same secret for another one: a snapshot and the volumes of it have one. */
+export function volumeKeyFor(
+  sealer: Pick<Sealer, 'open' | 'seal'>,
+  from: Pick<VolumeRecord, 'id' | 'sealedKey'>,
+  id: string,
+): string {
+  return sealer.seal(volumeSecrets(sealer).openVolumeKey(from), volumeKeyContext(id))
+}
+
 /** What opens them: each throws BadMessage for what was sealed for something else. */
 export function volumeSecrets(sealer: Pick<Sealer, 'open'>): VolumeSecrets {
   return {

@@ -2,6 +2,8 @@
 
 import type { RandomHex } from '../../common/clock.ts'
 import type { Ec2Handlers } from '../aws/handlers.ts'
+import { volumeHandlers } from '../ebs/volumes.ts'
+import type { Sealer } from '../secrets.ts'
 import type { State } from '../store/state.ts'
 import { accountAnswerHandlers } from './account-answers.ts'
 import { accountHandlers } from './account-attributes.ts'
@@ -73,6 +75,7 @@ import { zoneHandlers } from './zones.ts'
 export interface Ec2Parts {
   readonly state: State
   readonly randomHex: RandomHex
+  readonly sealer: Sealer
   readonly region: string
   /** `host[:port]` at which users reach the API, for DescribeRegions; left out when not known. */
   readonly endpoint?: string | undefined
@@ -87,6 +90,7 @@ export interface Ec2Parts {
 export function ec2Handlers({
   state,
   randomHex,
+  sealer,
   region,
   endpoint,
   consoleOutput,
@@ -160,6 +164,7 @@ export function ec2Handlers({
     ...addressHandlers({ state, randomHex, region }),
     ...associationHandlers({ state, randomHex, region }),
     ...describeAddressHandlers({ state, region }),
+    ...volumeHandlers({ state, randomHex, sealer, region }),
     ...tagHandlers({ state }),
   }
 }

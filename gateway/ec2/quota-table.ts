@@ -155,6 +155,21 @@ export const TABLE = {
     things: 'IPv6 blocks',
     used: null,
   },
+  volumes: {
+    name: 'Volumes per Region',
+    value: 10_000,
+    code: 'VolumeLimitExceeded',
+    things: 'volumes',
+    used: (view, account) => view.by('volume', 'account', account).length,
+  },
+  'volume-gib': {
+    name: 'GiB of volumes of all types',
+    value: 307_200,
+    code: 'VolumeLimitExceeded',
+    things: 'GiB of volumes',
+    used: (view, account) =>
+      view.by('volume', 'account', account).reduce((sum, { sizeGib }) => sum + sizeGib, 0),
+  },
   's3-buckets': {
     name: 'General purpose buckets',
     value: 10_000,

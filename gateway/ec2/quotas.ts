@@ -33,6 +33,22 @@ export async function checkQuota(
   refusePast(id, 'The account', have, most)
 }
 
+/** The same of `wanted` more at once, when the transaction has `made` some before. */
+export async function checkQuotaFor(
+  tx: Transaction,
+  state: State,
+  account: string,
+  id: AccountQuota,
+  { made, wanted }: { readonly made: number; readonly wanted: number },
+): Promise<void> {
+  const most = await quotaIn(tx, account, id)
+  const have = TABLE[id].used(await state.fresh(), account) + made
+  if (have + wanted <= most) return
+  const { code, things } = QUOTAS[id]
+  const text = `The account has ${have} ${things} and asks for ${wanted} more`
+  throw new ApiError(code, `${text}; at most ${most} are allowed.`)
+}
+
 /** The same of what each VPC has its own count of; who adds to that VPC holds it (holdVpc). */
 export async function checkQuotaOf(
   tx: Transaction,

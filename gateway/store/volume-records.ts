@@ -35,6 +35,9 @@ export interface VolumeRecord {
   readonly createdAtMs: number
   /** Bytes of its snapshot that are still to come, as its SC said last. */
   readonly missingBytes?: number
+  /** As its SC said last: its size there, and what of it is written. */
+  readonly storedBytes?: number
+  readonly usedBytes?: number
 }
 
 /** One right to write. Another host, or another moment, is another one. */
@@ -61,6 +64,8 @@ export interface VolumeAttachmentRecord {
   readonly isForced?: boolean
   /** What its NC says is wrong. */
   readonly trouble?: string
+  /** What the guest sees, as its NC said last. */
+  readonly sizeBytes?: number
   readonly attachedAtMs: number
   readonly chapUser: string
   /** Sealed like an access key's secret. */
@@ -123,6 +128,13 @@ export interface SnapshotRecord {
   readonly released: boolean
 }
 
+/** Changes with every volume that is put on a host: who takes the host out meets it there. */
+export interface VolumePlacedRecord {
+  readonly rack: string
+  readonly host: string
+  readonly count: number
+}
+
 export interface SnapshotLockRecord {
   readonly mode: 'compliance' | 'governance'
   readonly createdAtMs: number
@@ -140,6 +152,7 @@ export interface EbsSettingsRecord {
 export interface VolumeRecords {
   volume: VolumeRecord
   'volume-snapshot': SnapshotRecord
+  'volume-placed': VolumePlacedRecord
   /** By account. */
   'ebs-settings': EbsSettingsRecord
 }

@@ -24,7 +24,7 @@ const COMPARED: Readonly<Record<Kind, boolean>> = {
   ...{ fleet: true, quota: true, removal: true, 'key-use': false, lease: false },
   ...{ 'load-balancer': true, 'balancer-node': true, listener: true, 'target-group': true },
   ...{ target: true, 'target-status': true, bucket: true, 'event-target': true },
-  ...{ volume: true, 'volume-snapshot': true, 'ebs-settings': true },
+  ...{ volume: true, 'volume-snapshot': true, 'ebs-settings': true, 'volume-placed': true },
 }
 
 /** `kind: JSON` of each record, in order. */

@@ -12,7 +12,7 @@ import { type Cloud, openCloud, refusal } from './support.ts'
 
 const MODEL = loadModel('ec2')
 const DONE = Object.keys(ec2Handlers({} as Ec2Parts)) as (keyof Ec2Inputs & keyof Ec2Handlers)[]
-const SOURCES = join(import.meta.dirname, '../../../gateway/ec2')
+const SOURCES = ['ec2', 'ebs'].map((dir) => join(import.meta.dirname, '../../../gateway', dir))
 
 /** What an action wants to be asked although the model does not say so. */
 const ASKED: Readonly<Record<string, object>> = {
@@ -62,9 +62,12 @@ test('a NextToken that nobody gave is refused', async (t) => {
 })
 
 test('every input that clients give a token by themselves keeps the answer under it', () => {
-  const text = readdirSync(SOURCES)
-    .map((file) => readFileSync(join(SOURCES, file), 'utf8'))
-    .join('\n')
+  const files = SOURCES.flatMap((dir) =>
+    readdirSync(dir, { withFileTypes: true })
+      .filter((one) => one.isFile())
+      .map(({ name }) => join(dir, name)),
+  )
+  const text = files.map((file) => readFileSync(file, 'utf8')).join('\n')
   const tokens = DONE.filter((action) => members(MODEL.ops[action]?.i).some(({ tok }) => tok === 1))
   assert.ok(tokens.length > 8, `${tokens.length}`)
   assert.deepEqual(

@@ -19,6 +19,7 @@ import { type Ec2Parts, ec2Handlers } from '../../../gateway/ec2/index.ts'
 import { ensureDefaultNetworks, ensureDefaultSubnets } from '../../../gateway/ec2/networks.ts'
 import { releaseInterfaces, releaseStopped } from '../../../gateway/ec2/release.ts'
 import { hostIndexPool, RACK_INDEX_POOL } from '../../../gateway/pools.ts'
+import type { VolumeStoreReport } from '../../../gateway/store/disk-records.ts'
 import { openState } from '../../../gateway/store/mirror.ts'
 import type { HostReport, InstanceRecord, Role } from '../../../gateway/store/records.ts'
 import { openSqlite } from '../../../gateway/store/sqlite.ts'
@@ -26,6 +27,7 @@ import type { State } from '../../../gateway/store/state.ts'
 import type { Store } from '../../../gateway/store/store.ts'
 import { HOST_INDEXES, RACK_INDEXES } from '../../../topology/ranges.ts'
 import type { Ending } from '../../support/cloud.ts'
+import { testSealer } from '../../support/sealer.ts'
 
 export const REGION = 'mallee-1'
 export const ACCOUNT = '111122223333'
@@ -62,10 +64,11 @@ export interface CloudOptions
   readonly clock?: Clock
 }
 
-/** A cloud with two accounts, its racks, and in every rack one cc host and two nc hosts. */
+/** A cloud with two accounts, its racks, and in each a cc host that is sc too, and two of nc. */
 export async function openCloud(t: Ending, options: CloudOptions = {}): Promise<Cloud> {
   const dir = await mkdtemp(join(tmpdir(), 'mallee-ec2-'))
   const file = join(dir, 'store.db')
+  const sealer = await testSealer(t)
   const { clock = systemClock } = options
   const open = async (): Promise<{ state: State; store: Store; close: () => Promise<void> }> => {
     const store = await (options.openStore?.(file) ?? openSqlite({ file, log: silentLog }))
@@ -90,6 +93,7 @@ export async function openCloud(t: Ending, options: CloudOptions = {}): Promise<
       const handlers = ec2Handlers({
         state: stateNow(),
         randomHex,
+        sealer,
         region: REGION,
         ...(options.askGuest === undefined ? {} : { askGuest: options.askGuest }),
         ...(options.findObject === undefined ? {} : { findObject: options.findObject }),
@@ -206,7 +210,7 @@ export async function addRack(state: State, rack: string, index: number, vcpus =
   await state.update(async (tx) => {
     await tx.pool(RACK_INDEX_POOL).take(RACK_INDEXES)
     await tx.put('rack', [rack], { name: rack, index, state: 'joined', createdAtMs: START_MS })
-    for (const [i, roles] of [['cc'], ['nc'], ['nc']].entries()) {
+    for (const [i, roles] of [['cc', 'sc'], ['nc'], ['nc']].entries()) {
       const host = `${rack}${i}`
       await tx.pool(hostIndexPool(rack)).take(HOST_INDEXES)
       await tx.put('host', [rack, host], {
@@ -217,7 +221,10 @@ export async function addRack(state: State, rack: string, index: number, vcpus =
         keyFingerprint: host,
         simulated: true,
         joinedAtMs: START_MS,
-        status: statusOf(roles.includes('nc') ? vcpus : 0),
+        status: {
+          ...statusOf(roles.includes('nc') ? vcpus : 0),
+          ...(roles.includes('sc') && { volumes: volumeStore(host) }),
+        },
       })
     }
   })
@@ -269,6 +276,16 @@ function statusOf(vcpus: number): HostReport {
     connected: true,
     draining: false,
     trouble: '',
+  }
+}
+
+function volumeStore(host: string): VolumeStoreReport {
+  return {
+    portal: `[fd12:3456:789a::${host.charCodeAt(0)}]:3260`,
+    backend: 'files',
+    sizeBytes: 2 ** 40,
+    roomBytes: 2 ** 40,
+    snapshots: true,
   }
 }
 

@@ -15,15 +15,17 @@ import { ACCOUNT, type Cloud, DIGEST, openCloud, REGION } from './support.ts'
 
 export async function listening(t: TestContext): Promise<[Cloud, Endpoint]> {
   const cloud = await openCloud(t)
+  const sealer = await testSealer(t)
   const endpoint = await startEndpoint(t, {
     ec2: ec2Handlers({
       state: cloud.state,
       randomHex,
+      sealer,
       region: REGION,
       endpoint: 'cloud.example:8773',
       consoleOutput: async () => ({ payload: Buffer.from('booted\n'), atMs: 0 }),
     }),
-    sts: stsHandlers({ state: cloud.state, sealer: await testSealer(t), randomHex }),
+    sts: stsHandlers({ state: cloud.state, sealer, randomHex }),
     secretOf: async (id) => ({
       secret: KEY.secretAccessKey,
       caller: {

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ec2Handlers } from '../../../gateway/ec2/index.ts'
+import { type Ec2Parts, ec2Handlers } from '../../../gateway/ec2/index.ts'
 import { ec2Asks } from '../../../gateway/iam/ec2-requests.ts'
 import { resourceUses } from '../../../gateway/iam/ec2-resource-types.ts'
 import { ACCOUNT, REGION } from '../ec2/support.ts'
@@ -14,8 +14,7 @@ const EC2 = `arn:aws:ec2:${REGION}:${ACCOUNT}`
 
 test('every action that EC2 answers is documented with its resources', async (t) => {
   const { cloud } = await guarded(t)
-  const parts = { state: cloud.state, randomHex: () => '', region: REGION }
-  const handlers = ec2Handlers({ ...parts, consoleOutput: () => Promise.reject(new Error()) })
+  const handlers = ec2Handlers({} as Ec2Parts)
   const unknown = Object.keys(handlers).filter((action) => resourceUses(action) === null)
   assert.deepEqual(unknown, [])
   const place = { view: cloud.state.view(), region: REGION, account: ACCOUNT }

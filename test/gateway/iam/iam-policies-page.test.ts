@@ -4,9 +4,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { ec2Handlers } from '../../../gateway/ec2/index.ts'
+import { type Ec2Parts, ec2Handlers } from '../../../gateway/ec2/index.ts'
 import { resourceUses } from '../../../gateway/iam/ec2-resource-types.ts'
-import { openCloud, REGION } from '../ec2/support.ts'
 
 const PAGE = readFileSync(join(import.meta.dirname, '../../../docs/iam-policies.md'), 'utf8')
 
@@ -26,11 +25,9 @@ function documented(): Map<string, string> {
   return found
 }
 
-test('docs/iam-policies.md has the resources of every action that EC2 answers', async (t) => {
+test('docs/iam-policies.md has the resources of every action that EC2 answers', () => {
   const page = documented()
-  const { state } = await openCloud(t)
-  const parts = { state, randomHex: () => '', region: REGION }
-  const handlers = ec2Handlers({ ...parts, consoleOutput: () => Promise.reject(new Error()) })
+  const handlers = ec2Handlers({} as Ec2Parts)
   const wrong: string[] = []
   for (const action of new Set([...Object.keys(handlers), ...page.keys()])) {
     const uses = resourceUses(action)

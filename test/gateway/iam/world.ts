@@ -54,7 +54,7 @@ export async function openWorld(t: Ending): Promise<World> {
   const other = await createAccount(parts, 'second')
   const endpoint = await startEndpoint(t, {
     ec2: ec2Handlers({
-      ...{ state, randomHex, region: REGION },
+      ...{ state, randomHex, sealer, region: REGION },
       consoleOutput: async () => ({ payload: Buffer.from(''), atMs: 0 }),
     }),
     sts: stsHandlers({ state, sealer, randomHex }),
