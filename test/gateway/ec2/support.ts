@@ -19,7 +19,6 @@ import { type Ec2Parts, ec2Handlers } from '../../../gateway/ec2/index.ts'
 import { ensureDefaultNetworks, ensureDefaultSubnets } from '../../../gateway/ec2/networks.ts'
 import { releaseInterfaces, releaseStopped } from '../../../gateway/ec2/release.ts'
 import { hostIndexPool, RACK_INDEX_POOL } from '../../../gateway/pools.ts'
-import type { VolumeStoreReport } from '../../../gateway/store/disk-records.ts'
 import { openState } from '../../../gateway/store/mirror.ts'
 import type { HostReport, InstanceRecord, Role } from '../../../gateway/store/records.ts'
 import { openSqlite } from '../../../gateway/store/sqlite.ts'
@@ -28,6 +27,7 @@ import type { Store } from '../../../gateway/store/store.ts'
 import { HOST_INDEXES, RACK_INDEXES } from '../../../topology/ranges.ts'
 import type { Ending } from '../../support/cloud.ts'
 import { testSealer } from '../../support/sealer.ts'
+import { hostReport, volumeStore } from './host-reports.ts'
 
 export const REGION = 'mallee-1'
 export const ACCOUNT = '111122223333'
@@ -222,7 +222,7 @@ export async function addRack(state: State, rack: string, index: number, vcpus =
         simulated: true,
         joinedAtMs: START_MS,
         status: {
-          ...statusOf(roles.includes('nc') ? vcpus : 0),
+          ...hostReport(roles.includes('nc') ? vcpus : 0),
           ...(roles.includes('sc') && { volumes: volumeStore(host) }),
         },
       })
@@ -260,33 +260,6 @@ async function fill(
     })
   }
   for (const [i, rack] of racks.entries()) await addRack(state, rack, i + 1, vcpus)
-}
-
-function statusOf(vcpus: number): HostReport {
-  return {
-    agentVersion: '0.1.0',
-    vcpus,
-    memoryMib: vcpus * 4_096,
-    diskGib: vcpus * 100,
-    accelerator: 'tcg',
-    ovsDatapath: 'userspace',
-    wireguard: 'userspace',
-    wireguardPublicKey: '',
-    wireguardEndpoints: [],
-    connected: true,
-    draining: false,
-    trouble: '',
-  }
-}
-
-function volumeStore(host: string): VolumeStoreReport {
-  return {
-    portal: `[fd12:3456:789a::${host.charCodeAt(0)}]:3260`,
-    backend: 'files',
-    sizeBytes: 2 ** 40,
-    roomBytes: 2 ** 40,
-    snapshots: true,
-  }
 }
 
 function contextOf(
