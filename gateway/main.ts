@@ -214,7 +214,7 @@ async function openGateway(
   })
   onStop(() => housekeeping.stop())
   const scaling = startScaling({
-    ...{ state, randomHex, region: cloud.region, clock, chance, log },
+    ...{ ...our, sealer, clock, chance, log },
     startedAtMs: clock.nowMs(),
   })
   onStop(() => scaling.stop())

@@ -19,10 +19,9 @@ import type { Capacity } from '../config.ts'
 import type { HostRoles } from '../host-roles.ts'
 import { encodeJpeg } from '../jpeg/encode.ts'
 import { SimulatedBalancers } from './balancers.ts'
-import { SimulatedSnapshots, type SimulatedSnapshotsOptions } from './snapshots.ts'
 import { SimulatedVolumes } from './volumes.ts'
 
-export interface SimulatedOptions extends Pick<SimulatedSnapshotsOptions, 'putRoot'> {
+export interface SimulatedOptions {
   readonly host: string
   readonly roles: readonly string[]
   readonly clock: Clock
@@ -79,7 +78,6 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
   const balancers = new SimulatedBalancers({ host, clock, answers })
   const isSc = roles.includes('sc')
   const volumes = new SimulatedVolumes({ host, isSc, hasGuest: (id) => runs(id) })
-  const snapshots = new SimulatedSnapshots({ ...options, host, clock })
 
   return {
     passes: [{ name: 'simulated', run: pass }],
@@ -88,7 +86,6 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
       ...[...machines].map(instanceStatus),
       ...balancers.statuses(),
       ...volumes.statuses(),
-      ...snapshots.statuses(),
     ],
     onStatus: (listener) => {
       listeners.add(listener)
@@ -106,7 +103,6 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
       tunnels.clear()
       balancers.follow(new Map())
       volumes.clear()
-      snapshots.clear()
     },
     fail: (id) => {
       end(machineOf(id), 'Server.InternalError', 'The simulated guest was made to fail')
@@ -131,7 +127,6 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     if (isCc) followTunnels(desired)
     balancers.follow(desired)
     volumes.follow(desired)
-    await snapshots.follow(desired)
   }
 
   function runs(id: string): boolean {

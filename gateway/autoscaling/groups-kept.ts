@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import type { RandomHex } from '../../common/clock.ts'
+import type { Sealer } from '../secrets.ts'
 import type { ScalingGroupRecord, ScalingMemberRecord } from '../store/scaling-records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import { invalid, noGroup } from './errors.ts'
@@ -10,6 +11,7 @@ import { invalid, noGroup } from './errors.ts'
 export interface ScalingParts {
   readonly state: State
   readonly randomHex: RandomHex
+  readonly sealer: Sealer
   readonly region: string
 }
 

@@ -15,7 +15,7 @@ import {
 import { resource } from '../../proto/resources.ts'
 import { mustCidr } from '../../topology/cidr.ts'
 import { gatewayIpv4, gatewayIpv6 } from '../../topology/plan.ts'
-import { STORAGE_VLAN_TAG, STRETCHED_MTU, TENANT_MTU } from '../../topology/ranges.ts'
+import { STRETCHED_MTU, TENANT_MTU } from '../../topology/ranges.ts'
 import type { VolumeSecrets } from '../ebs/names.ts'
 import { instanceType } from '../ec2/instance-types.ts'
 import { EVERY_RACK } from '../store/network-records.ts'
@@ -48,7 +48,6 @@ export function rackAt(view: View, name: string): Resource | null {
     members: view
       .withPrefix('host', `${rack.name}/`)
       .map(({ host, keyFingerprint, index }) => ({ host, keyFingerprint, index })),
-    storageVlanTag: STORAGE_VLAN_TAG,
   })
   return resource('rack', { case: 'rack', value })
 }
@@ -131,7 +130,7 @@ export function interfaceAt(view: View, rack: string, id: string): Resource | nu
 
 export function imageAt(view: View, id: string): Resource | null {
   const image = view.get('image', id)
-  if (image === null) return null
+  if (image === null || image.sha256 === '') return null
   const { sha256, format } = image
   const chunkListSha256 = view.get('blob', sha256)?.chunkListSha256 ?? ''
   const sizeBytes = BigInt(image.sizeBytes)
@@ -149,6 +148,8 @@ export function instanceAt(
   if (one === null || one.rack !== rack || one.state === 'terminated') return null
   const type = instanceType(view, one.type)
   if (type === null) throw new RangeError(`${id} has the unknown instance type ${one.type}`)
+  const volumes = attachmentsOf(view, one, secrets)
+  if (awaitsRoot(one, volumes)) return null
   const value = create(InstanceSchema, {
     id,
     host: one.host,
@@ -167,10 +168,22 @@ export function instanceAt(
     metadata: metadataOf(view, one, secrets),
     forceStop: one.forceStop ?? false,
     startCount: one.startCount ?? 0,
-    volumes: attachmentsOf(view, one, secrets),
+    volumes,
     ephemeralDisks: ephemeralDisks(one),
   })
   return resource(`instance/${id}`, { case: 'instance', value })
+}
+
+/**
+ * Its host hears of one that starts from a volume when the volume may be used there. What runs is
+ * never taken away from its host by this.
+ */
+function awaitsRoot(
+  { rootDevice, state }: InstanceRecord,
+  volumes: readonly { readonly boot?: boolean }[],
+): boolean {
+  if (rootDevice === undefined || state !== 'pending') return false
+  return !volumes.some(({ boot }) => boot === true)
 }
 
 /** Their numbers are their places in the list. */

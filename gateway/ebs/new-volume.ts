@@ -17,7 +17,7 @@ import { shapeOf, type VolumeWish } from './volume-types.ts'
 export interface VolumeParts {
   readonly state: State
   readonly randomHex: RandomHex
-  readonly sealer: Pick<Sealer, 'seal' | 'open'>
+  readonly sealer: Sealer
 }
 
 /** One try of a transaction that makes volumes. */
@@ -36,6 +36,8 @@ export interface NewVolume {
   readonly encrypted?: boolean | undefined
   /** Empty without one. */
   readonly snapshot: string
+  /** It is an image's, and the account may launch that: it need not be one that it sees. */
+  readonly isOfImage?: true
   readonly tags: Tags
   readonly clientToken: string
   readonly nowMs: number
@@ -53,7 +55,7 @@ const MAX_TURNS = 10
 export async function newVolume(parts: VolumeTransaction, ask: NewVolume): Promise<VolumeRecord> {
   const { tx, state, randomHex, made } = parts
   const { account, rack, nowMs, clientToken } = ask
-  const snapshot = ask.snapshot === '' ? null : await snapshotFor(tx, ask.snapshot, account)
+  const snapshot = ask.snapshot === '' ? null : await snapshotFor(tx, ask)
   const shape = shapeOf({ ...ask.wish, sizeGib: sizeOf(ask, snapshot) })
   const encrypted = await isEncrypted(tx, ask, snapshot)
   const own = made.filter((one) => one.account === account)
@@ -75,9 +77,15 @@ export async function newVolume(parts: VolumeTransaction, ask: NewVolume): Promi
   return volume
 }
 
-async function snapshotFor(tx: Transaction, id: string, account: string): Promise<SnapshotRecord> {
-  const snapshot = await oneInStore(tx, 'volume-snapshot', id, account)
-  if (snapshot.deletedAtMs !== null) throw notFound('volume-snapshot', [id])
+async function snapshotFor(
+  tx: Transaction,
+  { snapshot: id, account, isOfImage }: NewVolume,
+): Promise<SnapshotRecord> {
+  const snapshot =
+    isOfImage === true
+      ? await tx.get('volume-snapshot', id)
+      : await oneInStore(tx, 'volume-snapshot', id, account)
+  if (snapshot === null || snapshot.deletedAtMs !== null) throw notFound('volume-snapshot', [id])
   if (snapshot.state === 'completed') return snapshot
   throw new ApiError('IncorrectState', `Snapshot ${id} is in invalid state - ${snapshot.state}`)
 }

@@ -7,7 +7,6 @@ import {
   type PlaceHost,
   place,
   type Resources,
-  roomFor,
 } from '../../topology/placement.ts'
 import {
   type GroupPlace,
@@ -16,6 +15,7 @@ import {
   placeInGroup,
 } from '../../topology/placement-groups.ts'
 import { ApiError } from '../aws/api-error.ts'
+import { ephemeralGib } from '../ebs/host-disks.ts'
 import type { PlacementGroupRecord } from '../store/compute-records.ts'
 import type { HostRecord, InstanceRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
@@ -23,7 +23,7 @@ import { instanceType } from './instance-types.ts'
 import { isRackConnected } from './zones.ts'
 
 /** The mirror catches up within milliseconds: more turns than this are a fault. */
-const MAX_TURNS = 10
+export const MAX_TURNS = 10
 /** Hosts whose reason a refused caller gets to read. */
 const MAX_REASONS = 5
 
@@ -37,6 +37,8 @@ export interface HostChoice {
   readonly group: {
     readonly record: PlacementGroupRecord
     readonly partition: number | null
+    /** An instance of the group that is to leave its host for another. */
+    readonly moving?: string
   } | null
 }
 
@@ -63,68 +65,33 @@ export async function chooseHosts(
   for (let turn = 0; turn < MAX_TURNS; turn += 1) {
     const view = await state.fresh()
     // The view moves on while we wait: what it says now is read in one go.
-    const places = choose(view, choice)
+    const hosts = placeHosts(view).filter((host) => choice.racks.has(host.rack))
+    const places = choose(view, hosts, choice)
     const seen = new Map(places.map((one) => [nameOf(one), placedOf(view, one)]))
-    // Launches into one group meet at its record, however far apart their hosts are.
-    const isGroupSeen =
-      group === null ||
-      (view.get('placement-group', group.record.id)?.launches ?? -1) >= group.record.launches
-    if (!isGroupSeen || !(await claim(tx, places, seen))) continue
+    if (!isGroupSeen(view, group) || !(await claim(tx, places, seen))) continue
     if (group !== null) await countLaunch(tx, group.record)
     return places
   }
   throw busy()
 }
 
-async function countLaunch(tx: Transaction, group: PlacementGroupRecord): Promise<void> {
+/** Launches into one group meet at its record, however far apart their hosts are. */
+export function isGroupSeen(view: View, group: HostChoice['group']): boolean {
+  if (group === null) return true
+  const { id, launches } = group.record
+  return (view.get('placement-group', id)?.launches ?? -1) >= launches
+}
+
+export async function countLaunch(tx: Transaction, group: PlacementGroupRecord): Promise<void> {
   await tx.put('placement-group', [group.id], { ...group, launches: group.launches + 1 })
 }
 
-/** An instance that comes back to the host where its disk is. */
-export interface Return {
-  readonly place: Place
-  readonly need: Resources
-}
-
-/**
- * Room for instances on the very hosts where they are stopped, safe like chooseHosts. Throws
- * InsufficientInstanceCapacity (500) when one of them does not fit.
- */
-export async function claimOwnHosts(
-  tx: Transaction,
-  state: State,
-  returns: readonly Return[],
-): Promise<void> {
-  const places = returns.map((one) => one.place)
-  for (let turn = 0; turn < MAX_TURNS; turn += 1) {
-    const view = await state.fresh()
-    checkReturns(view, returns)
-    const seen = new Map(places.map((one) => [nameOf(one), placedOf(view, one)]))
-    if (await claim(tx, places, seen)) return
-  }
-  throw busy()
-}
-
-function checkReturns(view: View, returns: readonly Return[]): void {
-  const hosts = new Map(placeHosts(view).map((host) => [nameOf(host), host]))
-  for (const { place: where, need } of returns) {
-    const host = hosts.get(nameOf(where))
-    if (host === undefined || !host.eligible || roomFor(host.free, need) < 1) {
-      const reasons = host === undefined ? [] : explain([host], need)
-      throw noRoom(`No room to start the instance: ${reasons.join('; ') || 'its host is gone'}`)
-    }
-    const { vcpus, memoryMib, diskGib } = host.free
-    const free = {
-      vcpus: vcpus - need.vcpus,
-      memoryMib: memoryMib - need.memoryMib,
-      diskGib: diskGib - need.diskGib,
-    }
-    hosts.set(nameOf(where), { ...host, free })
-  }
-}
-
-function choose(view: View, { need, minCount, maxCount, racks, group }: HostChoice): GroupPlace[] {
-  const hosts = placeHosts(view).filter((host) => racks.has(host.rack))
+/** Places among `hosts`, as chooseHosts has them. */
+export function choose(
+  view: View,
+  hosts: readonly PlaceHost[],
+  { need, minCount, maxCount, group }: Omit<HostChoice, 'racks'>,
+): GroupPlace[] {
   const rule = group === null ? null : ruleOf(view, group)
   const places =
     rule === null
@@ -148,9 +115,13 @@ function minding(host: PlaceHost, rule: GroupRule): PlaceHost {
   return why === null ? host : { ...host, eligible: false, why }
 }
 
-function ruleOf(view: View, { record, partition }: NonNullable<HostChoice['group']>): GroupRule {
+function ruleOf(
+  view: View,
+  { record, partition, moving }: NonNullable<HostChoice['group']>,
+): GroupRule {
   const { strategy, level, partitions } = record
-  const members = membersOf(view, record).map((one) => ({
+  const staying = membersOf(view, record).filter(({ id }) => id !== moving)
+  const members = staying.map((one) => ({
     rack: one.rack,
     host: one.host,
     partition: one.group?.partition ?? null,
@@ -168,16 +139,16 @@ export function membersOf(
     .filter((one) => one.group?.id === id && one.state !== 'terminated')
 }
 
-function noRoom(text: string): ApiError {
+export function noRoom(text: string): ApiError {
   return new ApiError('InsufficientInstanceCapacity', text, 500)
 }
 
-function busy(): ApiError {
+export function busy(): ApiError {
   return new ApiError('Unavailable', 'The cloud is busy placing instances; try again', 503)
 }
 
 /** False when a host left, was cordoned, or got an instance that the view had not shown yet. */
-async function claim(
+export async function claim(
   tx: Transaction,
   places: readonly Place[],
   seen: ReadonlyMap<string, number>,
@@ -198,7 +169,7 @@ async function claim(
   return true
 }
 
-function placedOf(view: View, { rack, host }: Place): number {
+export function placedOf(view: View, { rack, host }: Place): number {
   return view.get('placed', rack, host)?.count ?? 0
 }
 
@@ -209,12 +180,12 @@ export function placedOn(view: View, { rack, host }: Place): InstanceRecord[] {
     .filter((one) => one.rack === rack && one.state !== 'terminated')
 }
 
-/** How large an instance's disk is: that of the type that it was launched with. */
-export function diskGibOf(view: View, { diskGib, type }: InstanceRecord): number {
+/** How large its root on its host is: that of the type that it was launched with; 0 of a volume. */
+export function rootGibOf(view: View, { diskGib, type }: InstanceRecord): number {
   return diskGib ?? instanceType(view, type)?.diskGib ?? 0
 }
 
-function nameOf({ rack, host }: Place): string {
+export function nameOf({ rack, host }: Place): string {
   return `${rack}/${host}`
 }
 
@@ -222,7 +193,7 @@ function placeHost(view: View, host: HostRecord, troubleOfRack: string | null): 
   const instances = placedOn(view, host)
   const used = { vcpus: 0, memoryMib: 0, diskGib: 0 }
   for (const record of instances) {
-    used.diskGib += diskGibOf(view, record)
+    used.diskGib += rootGibOf(view, record) + ephemeralGib(record.ephemeral)
     const spec = instanceType(view, record.type)
     // What is stopped has its disk there and nothing else.
     if (spec === null || record.state === 'stopped') continue

@@ -47,10 +47,13 @@ export function copyImageHandler({
         const image = await oneInStore(tx, 'image', source, account)
         if (image.state !== 'available') throw unavailable(source)
         const { sha256, sizeBytes, virtualSizeBytes, format, location, kernel, ramdisk } = image
-        await keepFromRemoval(tx, 'blob', [sha256])
+        const { rootDevice, devices } = image
+        if (sha256 !== '') await keepFromRemoval(tx, 'blob', [sha256])
         const copy = {
           ...{ account, name, createdAtMs: context.nowMs },
           ...{ sha256, sizeBytes, virtualSizeBytes, format, location },
+          ...(rootDevice !== undefined && { rootDevice }),
+          ...(devices !== undefined && { devices }),
           ...(await kernelsFor(tx, account, { kernel, ramdisk })),
           description: parseImageDescription(input.Description ?? image.description),
         }

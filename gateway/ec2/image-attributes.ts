@@ -4,6 +4,7 @@
 import type { LaunchPermission } from '@aws-sdk/client-ec2'
 import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Handlers, Ec2Inputs, Ec2Outputs } from '../aws/handlers.ts'
+import { imageMappings } from '../ebs/mapping-shapes.ts'
 import type { ImageRecord } from '../store/records.ts'
 import type { State, Transaction } from '../store/state.ts'
 import { namedInView, oneInStore } from './ids.ts'
@@ -38,7 +39,7 @@ const MODIFY_KNOWN = new Set([
 const ATTRIBUTES: Readonly<
   Record<string, (image: ImageRecord) => Ec2Outputs['DescribeImageAttribute']>
 > = {
-  blockDeviceMapping: () => ({ BlockDeviceMappings: [] }),
+  blockDeviceMapping: (image) => ({ BlockDeviceMappings: imageMappings(image) }),
   bootMode: () => ({ BootMode: { Value: 'legacy-bios' } }),
   deregistrationProtection: () => ({ DeregistrationProtection: { Value: 'disabled' } }),
   description: ({ description }) => ({ Description: { Value: description } }),

@@ -7,6 +7,12 @@ import type { RandomHex } from '../../common/clock.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { CallContext, Ec2Handlers } from '../aws/handlers.ts'
 import { kindOf } from '../boot-files.ts'
+import {
+  IMAGE_DEVICE_FILTERS,
+  imageMappings,
+  rootDeviceName,
+  rootDeviceType,
+} from '../ebs/mapping-shapes.ts'
 import type { ImageKind } from '../store/image-records.ts'
 import type { ImageRecord, NameRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
@@ -17,9 +23,6 @@ import { pageOf } from './paging.ts'
 import { addTags, removeTags, type Tags, tagList } from './tagging.ts'
 
 type ImageHandlers = Required<Pick<Ec2Handlers, 'DescribeImages' | 'DeregisterImage'>>
-
-/** Where the guest sees its root: virtio-blk's first disk. */
-export const ROOT_DEVICE_NAME = '/dev/vda'
 
 const MAX_DESCRIPTION_CHARS = 255
 const NAME = /^[A-Za-z0-9()[\] ./'@_-]{3,128}$/
@@ -34,12 +37,6 @@ export const IMAGE_PREFIXES: Readonly<Record<ImageKind, string>> = {
 const FILTERABLE: Filterable<Image> = {
   fields: {
     ...absent(
-      'block-device-mapping.delete-on-termination',
-      'block-device-mapping.device-name',
-      'block-device-mapping.encrypted',
-      'block-device-mapping.snapshot-id',
-      'block-device-mapping.volume-size',
-      'block-device-mapping.volume-type',
       'imds-support',
       'owner-alias',
       'platform',
@@ -52,6 +49,7 @@ const FILTERABLE: Filterable<Image> = {
       'sriov-net-support',
     ),
     architecture: (image) => image.Architecture,
+    ...IMAGE_DEVICE_FILTERS,
     'boot-mode': (image) => image.BootMode,
     'creation-date': (image) => image.CreationDate,
     description: (image) => image.Description,
@@ -213,12 +211,12 @@ function imageOf(view: View, image: ImageRecord, account: string): Image {
     // AWS's value for every hypervisor that it uses now.
     Hypervisor: 'xen',
     VirtualizationType: 'hvm',
-    RootDeviceType: 'instance-store',
-    RootDeviceName: kind === 'machine' ? ROOT_DEVICE_NAME : undefined,
+    RootDeviceType: rootDeviceType(image),
+    RootDeviceName: kind === 'machine' ? rootDeviceName(image) : undefined,
     PlatformDetails: 'Linux/UNIX',
     UsageOperation: 'RunInstances',
     ProductCodes: [],
-    BlockDeviceMappings: [],
+    BlockDeviceMappings: imageMappings(image),
     // Tags are their owner's, also on what others may see.
     Tags: image.account === account ? tagList(view, image.id) : [],
   }

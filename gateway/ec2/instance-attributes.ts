@@ -2,10 +2,10 @@
 // value is none: clients read it without looking.
 
 import type { Ec2Handlers, Ec2Outputs } from '../aws/handlers.ts'
+import { instanceMappings, rootDeviceName } from '../ebs/mapping-shapes.ts'
 import type { InstanceRecord } from '../store/records.ts'
 import type { State, View } from '../store/state.ts'
 import { namedInView, notFound } from './ids.ts'
-import { ROOT_DEVICE_NAME } from './images.ts'
 import { badValue, endDryRun, required } from './input.ts'
 import { settingsOf } from './instance-settings.ts'
 import { groupList } from './interface-shape.ts'
@@ -15,7 +15,9 @@ type Described = Ec2Outputs['DescribeInstanceAttribute']
 
 /** EC2 API reference, DescribeInstanceAttribute: all of its names. */
 const ATTRIBUTES: Readonly<Record<string, (view: View, record: InstanceRecord) => Described>> = {
-  blockDeviceMapping: () => ({ BlockDeviceMappings: [] }),
+  blockDeviceMapping: (view, record) => ({
+    BlockDeviceMappings: instanceMappings(view, record),
+  }),
   disableApiStop: (_view, record) => ({
     DisableApiStop: { Value: settingsOf(record).disableApiStop },
   }),
@@ -35,7 +37,7 @@ const ATTRIBUTES: Readonly<Record<string, (view: View, record: InstanceRecord) =
   ramdisk: (_view, { ramdisk }) => ({
     RamdiskId: ramdisk === undefined ? {} : { Value: ramdisk },
   }),
-  rootDeviceName: () => ({ RootDeviceName: { Value: ROOT_DEVICE_NAME } }),
+  rootDeviceName: (_view, record) => ({ RootDeviceName: { Value: rootDeviceName(record) } }),
   sourceDestCheck: (view, record) => ({
     SourceDestCheck: {
       Value: view.get('interface', record.interfaces[0] ?? '')?.sourceDestCheck ?? true,

@@ -1,7 +1,7 @@
 // The filters of DescribeInstances (EC2 API reference, DescribeInstances, "Filters"), over the
 // instance as it is shown: what a caller sees is what a filter finds.
 
-import type { Instance, NetworkInterface } from '@aws-sdk/client-ec2'
+import type { Instance, InstanceBlockDeviceMapping, NetworkInterface } from '@aws-sdk/client-ec2'
 import type { InstanceRecord } from '../store/records.ts'
 import { absent, type Field, type Filterable } from './filters.ts'
 import { INTERFACE_FILTERS } from './interface-filters.ts'
@@ -16,11 +16,6 @@ export interface ShownInstance {
 /** What this cloud's instances have none of. */
 const ABSENT = absent(
   'affinity',
-  'block-device-mapping.attach-time',
-  'block-device-mapping.delete-on-termination',
-  'block-device-mapping.device-name',
-  'block-device-mapping.status',
-  'block-device-mapping.volume-id',
   'capacity-reservation-id',
   'host-id',
   'outpost-arn',
@@ -38,6 +33,15 @@ const INTERFACE_FIELDS: Readonly<Record<string, Field<NetworkInterface>>> = {
     one.Ipv6Addresses?.map((address) => address.IsPrimaryIpv6),
   'tag-key': (one) => one.TagSet?.map((tag) => tag.Key),
   'tag-value': (one) => one.TagSet?.map((tag) => tag.Value),
+}
+
+/** Fields of each of its volumes. */
+const DEVICE_FIELDS: Readonly<Record<string, Field<InstanceBlockDeviceMapping>>> = {
+  'attach-time': (one) => timeOf(one.Ebs?.AttachTime),
+  'delete-on-termination': (one) => one.Ebs?.DeleteOnTermination,
+  'device-name': (one) => one.DeviceName,
+  status: (one) => one.Ebs?.Status,
+  'volume-id': (one) => one.Ebs?.VolumeId,
 }
 
 /** Fields of the instance itself. */
@@ -114,6 +118,11 @@ export const INSTANCE_FILTERS: Filterable<ShownInstance> = {
   fields: {
     ...ABSENT,
     ...lifted('', INSTANCE_FIELDS, ({ instance }) => [instance]),
+    ...lifted(
+      'block-device-mapping.',
+      DEVICE_FIELDS,
+      ({ instance }) => instance.BlockDeviceMappings ?? [],
+    ),
     ...lifted(
       'network-interface.',
       { ...INTERFACE_FILTERS.fields, ...INTERFACE_FIELDS },

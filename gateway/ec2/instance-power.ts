@@ -1,16 +1,18 @@
-// StopInstances and StartInstances. A stopped instance keeps its host and the disk there, its
-// interfaces with their private addresses, and elastic IPs; processors and memory are free for
-// others meanwhile.
+// StopInstances and StartInstances. A stopped instance keeps its host and the disk there; one that
+// boots from a volume may start on another. It keeps its interfaces with their private addresses,
+// and elastic IPs; processors and memory are free for others meanwhile.
 
 import type { InstanceStateChange } from '@aws-sdk/client-ec2'
 import type { RandomHex } from '../../common/clock.ts'
-import type { Resources } from '../../topology/placement.ts'
+import type { Place } from '../../topology/placement.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { CallContext, Ec2Handlers } from '../aws/handlers.ts'
 import { hasRun } from '../control/instance-state.ts'
+import { ephemeralGib } from '../ebs/host-disks.ts'
+import { checkRootThere, isMovable, movedTo } from '../ebs/moving.ts'
+import type { Sealer } from '../secrets.ts'
 import type { InstanceRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
-import { claimOwnHosts } from './capacity.ts'
 import { namedInStore } from './ids.ts'
 import { endDryRun, required } from './input.ts'
 import { settingsOf } from './instance-settings.ts'
@@ -20,12 +22,14 @@ import { givePublic } from './launch-cards.ts'
 import { publicAddressOf } from './public-addresses.ts'
 import { checkVcpus } from './quotas.ts'
 import { releaseStopped } from './release.ts'
+import { claimReturns, type Return } from './returns.ts'
 
 type PowerHandlers = Required<Pick<Ec2Handlers, 'StopInstances' | 'StartInstances'>>
 
 interface Parts {
   readonly state: State
   readonly randomHex: RandomHex
+  readonly sealer: Sealer
 }
 
 interface Turn extends Parts {
@@ -56,17 +60,20 @@ export function instancePowerHandlers(parts: Parts): PowerHandlers {
         const records = await namedInStore(tx, 'instance', ids, context.caller.account)
         const due: InstanceRecord[] = []
         for (const record of records) if (await isDue(tx, record)) due.push(record)
-        const returns = due.map((record) => ({ place: record, need: needOf(state.view(), record) }))
+        for (const record of due) await checkRootThere(tx, parts, record)
+        const returns: Return[] = []
+        for (const record of due) returns.push(await returnOf(tx, state.view(), record))
         for (const isSpot of [false, true]) {
-          const ofKind = returns.filter(({ place }) => (place.spot !== undefined) === isSpot)
+          const ofKind = returns.filter((_, i) => (due[i]?.spot !== undefined) === isSpot)
           const needed = ofKind.reduce((sum, { need }) => sum + need.vcpus, 0)
           await checkVcpus(tx, state, context.caller.account, { needed, isSpot })
         }
-        await claimOwnHosts(tx, state, returns)
+        const places = await claimReturns(tx, state, returns)
         const turn = { ...parts, tx, context }
-        const made = await changed(tx, records, (record) =>
-          due.includes(record) ? start(turn, record) : Promise.resolve(record),
-        )
+        const made = await changed(tx, records, (record) => {
+          const place = places[due.indexOf(record)]
+          return place === undefined ? Promise.resolve(record) : start(turn, record, place)
+        })
         endDryRun(input)
         return made
       })
@@ -142,15 +149,20 @@ async function isDue(tx: Transaction, record: InstanceRecord): Promise<boolean> 
   const { id, rack, host, state } = record
   if (state === 'running' || state === 'pending') return false
   if (state !== 'stopped') throw notFrom(id, 'started')
-  if ((await tx.get('host', rack, host)) !== null) return true
+  if (isMovable(record) || (await tx.get('host', rack, host)) !== null) return true
   const text =
     `The host ${host} of rack ${rack} left the cloud, and the disk of '${id}' was there: ` +
     'it can only be terminated.'
   throw new ApiError('IncorrectInstanceState', text)
 }
 
-async function start(turn: Turn, record: InstanceRecord): Promise<InstanceRecord> {
+async function start(
+  turn: Turn,
+  stopped: InstanceRecord,
+  { host }: Place,
+): Promise<InstanceRecord> {
   const { tx, context } = turn
+  const record = host === stopped.host ? stopped : await movedTo(tx, turn, stopped, host)
   const [first = '', ...others] = record.interfaces
   const one = await tx.get('interface', first)
   const wish = others.length === 0 ? (record.publicAddress ?? null) : null
@@ -168,10 +180,24 @@ async function start(turn: Turn, record: InstanceRecord): Promise<InstanceRecord
   }
 }
 
-/** What a start takes of its host: the disk is there. */
-function needOf(view: View, { type }: InstanceRecord): Resources {
-  const { vcpus = 0, memoryMib = 0 } = instanceType(view, type) ?? {}
-  return { vcpus, memoryMib, diskGib: 0 }
+/** What a start takes: its disks are on its host, and made anew elsewhere. */
+async function returnOf(tx: Transaction, view: View, record: InstanceRecord): Promise<Return> {
+  const { vcpus = 0, memoryMib = 0 } = instanceType(view, record.type) ?? {}
+  const need = { vcpus, memoryMib, diskGib: 0 }
+  if (!isMovable(record)) return { place: record, need, move: null }
+  const { group } = record
+  const known = group === undefined ? null : await tx.get('placement-group', group.id)
+  return {
+    place: record,
+    need,
+    move: {
+      need: { ...need, diskGib: ephemeralGib(record.ephemeral) },
+      group:
+        known === null
+          ? null
+          : { record: known, partition: group?.partition ?? null, moving: record.id },
+    },
+  }
 }
 
 function notFrom(id: string, what: 'stopped' | 'started'): ApiError {

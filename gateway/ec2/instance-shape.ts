@@ -12,9 +12,9 @@ import type {
   Placement,
   Reservation,
 } from '@aws-sdk/client-ec2'
+import { instanceMappings, rootDeviceName, rootDeviceType } from '../ebs/mapping-shapes.ts'
 import type { InstanceRecord, InstanceStateName, InterfaceRecord } from '../store/records.ts'
 import type { View } from '../store/state.ts'
-import { ROOT_DEVICE_NAME } from './images.ts'
 import type { ShownInstance } from './instance-filters.ts'
 import { settingsOf } from './instance-settings.ts'
 import { instanceType } from './instance-types.ts'
@@ -204,9 +204,9 @@ function optionsOf(view: View, record: InstanceRecord): Instance {
     VirtualizationType: 'hvm',
     // AWS's value for every hypervisor that it uses now; the API knows only xen and ovm.
     Hypervisor: 'xen',
-    RootDeviceType: 'instance-store',
-    RootDeviceName: ROOT_DEVICE_NAME,
-    BlockDeviceMappings: [],
+    RootDeviceType: rootDeviceType(record),
+    RootDeviceName: rootDeviceName(record),
+    BlockDeviceMappings: instanceMappings(view, record),
     ProductCodes: [],
     EbsOptimized: false,
     EnaSupport: false,

@@ -4,8 +4,10 @@
 import type { RandomHex } from '../../common/clock.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { CallContext } from '../aws/handlers.ts'
+import type { VolumeTransaction } from '../ebs/new-volume.ts'
+import type { Sealer } from '../secrets.ts'
 import type { InstanceRecord, InterfaceRecord, SubnetRecord } from '../store/records.ts'
-import type { State, Transaction } from '../store/state.ts'
+import type { State } from '../store/state.ts'
 import { attached } from './attaching.ts'
 import { newId, randomId } from './ids.ts'
 import { newInterface } from './new-interface.ts'
@@ -19,12 +21,12 @@ import { holdVpc } from './vpc-records.ts'
 export interface RunParts {
   readonly state: State
   readonly randomHex: RandomHex
+  readonly sealer: Sealer
   readonly region: string
 }
 
 /** One try of the transaction. */
-export interface Launch extends RunParts {
-  readonly tx: Transaction
+export interface Launch extends RunParts, VolumeTransaction {
   readonly context: CallContext
   readonly request: RunRequest
   /** Tags of the cloud's own making, `aws:…`, that instances get. */

@@ -113,12 +113,13 @@ function mergedCards(ofTemplate: RunInput, asked: RunInput): RunInput['NetworkIn
   return overridden(ofTemplate.NetworkInterfaces, asked.NetworkInterfaces, indexOf)
 }
 
-/** The same of devices by their name; NoDevice takes one away. */
+/** The same of devices by their name; NoDevice takes away what the image has there, too. */
 function mergedDevices(ofTemplate: RunInput, asked: RunInput): RunInput['BlockDeviceMappings'] {
-  const { BlockDeviceMappings: before } = ofTemplate
-  if (before === undefined) return asked.BlockDeviceMappings
-  const all = overridden(before, asked.BlockDeviceMappings, (one) => one.DeviceName)
-  return all?.filter((one) => one.NoDevice === undefined)
+  return overridden(
+    ofTemplate.BlockDeviceMappings,
+    asked.BlockDeviceMappings,
+    (one) => one.DeviceName,
+  )
 }
 
 /** Tags of both, by type and key. */

@@ -6,7 +6,7 @@ import type { Ec2Handlers, Ec2Inputs } from '../aws/handlers.ts'
 import type { InstanceRecord, InstanceSettings, InterfaceRecord } from '../store/records.ts'
 import type { State, Transaction } from '../store/state.ts'
 import { checkAddressCount, checkInterfaceCount } from './attaching.ts'
-import { diskGibOf } from './capacity.ts'
+import { rootGibOf } from './capacity.ts'
 import { namedInStore, notFound } from './ids.ts'
 import { badValue, endDryRun, refuseUnknown, required, unsupported } from './input.ts'
 import { parseShutdownBehavior, parseUserData } from './instance-settings.ts'
@@ -175,7 +175,7 @@ async function setType({ tx, state, record }: Turn, name: string): Promise<void>
     const one = await tx.get('interface', id)
     if (one !== null) checkAddressCount(one, type)
   }
-  const next = { ...record, type: name, diskGib: diskGibOf(await state.fresh(), record) }
+  const next = { ...record, type: name, diskGib: rootGibOf(await state.fresh(), record) }
   await tx.put('instance', [record.id], next)
 }
 

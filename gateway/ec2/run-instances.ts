@@ -4,6 +4,8 @@
 import type { Place } from '../../topology/placement.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { CallContext, Ec2Handlers, Ec2Inputs, Ec2Outputs } from '../aws/handlers.ts'
+import { hostGib } from '../ebs/host-disks.ts'
+import { launchVolumes, racksWithStores } from '../ebs/launch-volumes.ts'
 import type { InstanceProfileRecord } from '../store/iam-records.ts'
 import type { InstanceRecord } from '../store/records.ts'
 import type { Transaction, View } from '../store/state.ts'
@@ -90,7 +92,7 @@ export async function checkRun(
   const { name } = parsed.type
   const request = { ...parsed, type: typeNamed(await typeInStore(tx, name), name) }
   await keepFromRemoval(tx, 'instance-type', [name])
-  const one: Launch = { ...parts, tx, context, request, systemTags }
+  const one: Launch = { ...parts, tx, context, request, systemTags, made: [] }
   const targets = await findTargets(tx, view, { region, account }, request)
   const group = await groupFor(tx, account, request.group)
   const profile =
@@ -107,11 +109,13 @@ export async function launchIn(
   const { state, randomHex } = parts
   const { account } = asked.context.caller
   const { one, view, request, targets, group, profile } = await checkRun(tx, parts, asked)
-  const racks = racksWithAddresses(view, targets, request)
+  const served = racksWithStores(view, targets.racks, targets.devices)
+  const racks = racksWithAddresses(view, { ...targets, racks: served }, request)
   const { type: need, minCount, isSpot } = request
   const wanted = { type: need, isSpot, least: minCount, wanted: request.maxCount }
   const maxCount = await instancesAllowed(tx, state, account, wanted)
-  const places = await chooseHosts(tx, state, { need, minCount, maxCount, racks, group })
+  const room = { ...need, diskGib: hostGib(targets.disks) }
+  const places = await chooseHosts(tx, state, { need: room, minCount, maxCount, racks, group })
   const reservation = randomId(randomHex, 'r')
   const instances: InstanceRecord[] = []
   for (const place of places) {
@@ -194,6 +198,7 @@ async function launchOne(
     ...(request.isSpot && { spot: { request: randomId(randomHex, 'sir'), cancelledAtMs: null } }),
     image: targets.image.id,
     ...targets.kernels,
+    ...diskFields(targets, request),
     type: request.type.name,
     interfaces: cards.map((card) => card.id),
     securityGroups: first.securityGroups,
@@ -214,6 +219,10 @@ async function launchOne(
     observed: null,
   }
   await tx.put('instance', [id], instance)
+  await launchVolumes(parts, instance, targets.devices, {
+    tags: request.tags.get('volume') ?? new Map(),
+    nowMs: context.nowMs,
+  })
   if (about.profile !== null) {
     const association = { account, instance: id, profile: about.profile.id, nowMs: context.nowMs }
     await putAssociation(tx, randomHex, association)
@@ -221,6 +230,18 @@ async function launchOne(
   const tags = new Map([...(request.tags.get('instance') ?? []), ...systemTags])
   await addTags(tx, { kind: 'instance', id, account }, tags)
   return instance
+}
+
+/** What its record says of its disks. */
+function diskFields(
+  { image, disks }: Targets,
+  { type }: RunRequest,
+): Pick<InstanceRecord, 'rootDevice' | 'diskGib' | 'ephemeral'> {
+  return {
+    ...(image.rootDevice !== undefined && { rootDevice: image.rootDevice }),
+    ...(disks.rootGib !== type.diskGib && { diskGib: disks.rootGib }),
+    ...(disks.ephemeral.length > 0 && { ephemeral: disks.ephemeral }),
+  }
 }
 
 function answerOf(

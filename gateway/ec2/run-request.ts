@@ -3,6 +3,7 @@
 
 import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Inputs } from '../aws/handlers.ts'
+import { type DeviceWish, parseMappings } from '../ebs/mappings.ts'
 import type { InstanceSettings, MetadataOptions } from '../store/records.ts'
 import type { View } from '../store/state.ts'
 import { parseClientToken } from './client-tokens.ts'
@@ -29,6 +30,7 @@ export interface RunRequest {
   readonly maxCount: number
   /** The network interfaces by device index; the first one has index 0. */
   readonly cards: readonly CardRequest[]
+  readonly devices: readonly DeviceWish[]
   readonly zone: string | null
   readonly zoneId: string | null
   /** '' for none. */
@@ -59,6 +61,7 @@ const KNOWN = new Set([
   'SecurityGroupIds',
   'SecurityGroups',
   'NetworkInterfaces',
+  'BlockDeviceMappings',
   'PrivateIpAddress',
   'Ipv6AddressCount',
   'Ipv6Addresses',
@@ -115,6 +118,7 @@ export function parseRun(input: RunInput, view: View): RunRequest {
     minCount,
     maxCount,
     cards: parseCards(input, maxCount),
+    devices: parseMappings(input.BlockDeviceMappings),
     zone: textOrNull(input.Placement?.AvailabilityZone),
     zoneId: textOrNull(input.Placement?.AvailabilityZoneId),
     keyName: input.KeyName ?? '',
@@ -125,7 +129,7 @@ export function parseRun(input: RunInput, view: View): RunRequest {
     settings: parseSettings(input, type),
     userData: parseUserData(input.UserData ?? ''),
     clientToken: parseClientToken(input.ClientToken),
-    tags: parseTagSpecifications(input.TagSpecifications, ['instance', 'interface']),
+    tags: parseTagSpecifications(input.TagSpecifications, ['instance', 'interface', 'volume']),
   }
 }
 

@@ -3,6 +3,9 @@
 // before the instances are there.
 
 import { ApiError } from '../aws/api-error.ts'
+import { type HostDisks, hostDisks } from '../ebs/host-disks.ts'
+import { devicesFor } from '../ebs/mapped-devices.ts'
+import type { ImageDevice } from '../store/image-records.ts'
 import { EVERY_RACK } from '../store/network-records.ts'
 import type {
   ImageRecord,
@@ -34,6 +37,9 @@ export interface CardTarget {
 export interface Targets {
   readonly image: ImageRecord
   readonly kernels: KernelIds
+  /** All that an instance gets beside the disk that it boots from on its host. */
+  readonly devices: readonly ImageDevice[]
+  readonly disks: HostDisks
   /** '' without a key pair. */
   readonly publicKey: string
   readonly vpc: string
@@ -61,6 +67,8 @@ export async function findTargets(
 ): Promise<Targets> {
   const image = await imageOfKind(tx, account, request.image, 'machine')
   checkSize(image, request.type)
+  const devices = await devicesFor({ tx, account }, image, request.devices)
+  const disks = hostDisks(image, devices, request.type)
   const kernels = await kernelsFor(tx, account, withDefaults(request.kernels, image))
   const { keyName } = request
   const publicKey = keyName === '' ? '' : (await keyPairFor(tx, account, keyName)).publicKey
@@ -78,7 +86,10 @@ export async function findTargets(
     throw new ApiError('InvalidParameterCombination', text)
   }
   const metadataDefaults = (await tx.get('account', account))?.metadataDefaults
-  return { image, kernels, publicKey, vpc: vpcOf(first), metadataDefaults, cards, racks }
+  return {
+    ...{ image, kernels, devices, disks, publicKey, metadataDefaults, cards, racks },
+    vpc: vpcOf(first),
+  }
 }
 
 /** An address names an instance only where it has one. */
@@ -92,6 +103,7 @@ function checkNames(card: CardTarget | undefined, { settings }: RunRequest): voi
 }
 
 function checkSize(image: ImageRecord, type: InstanceTypeSpec): void {
+  if (image.rootDevice !== undefined) return
   const bytes = type.diskGib * 2 ** 30
   if (image.virtualSizeBytes <= bytes) return
   const text =

@@ -2,6 +2,7 @@
 // records (Service Authorization Reference, "Condition keys for Amazon EC2").
 
 import { kindOf } from '../boot-files.ts'
+import { rootDeviceType } from '../ebs/mapping-shapes.ts'
 import { NOUNS, type OwnedKind, type TaggedKind } from '../ec2/nouns.ts'
 import { zoneName } from '../ec2/zones.ts'
 import type { ImageRecord, InstanceRecord, MetadataOptions, Records } from '../store/records.ts'
@@ -166,7 +167,7 @@ function ownValues(place: Place, kind: OwnedKind, record: Records[OwnedKind]): V
       const { type, metadataOptions } = record as InstanceRecord
       return {
         'ec2:InstanceType': type,
-        'ec2:RootDeviceType': 'instance-store',
+        'ec2:RootDeviceType': rootDeviceType(record as InstanceRecord),
         'ec2:Tenancy': 'default',
         'ec2:EbsOptimized': false,
         ...metadataKeys(metadataOptions),
@@ -178,7 +179,7 @@ function ownValues(place: Place, kind: OwnedKind, record: Records[OwnedKind]): V
         'ec2:ImageType': IMAGE_TYPES[kindOf(format)],
         'ec2:Owner': account,
         'ec2:Public': isPublic,
-        'ec2:RootDeviceType': 'instance-store',
+        'ec2:RootDeviceType': rootDeviceType(record as ImageRecord),
       }
     }
     case 'address':

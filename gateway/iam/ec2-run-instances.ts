@@ -3,7 +3,10 @@
 
 import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Inputs } from '../aws/handlers.ts'
+import { imageMappings, rootDeviceType } from '../ebs/mapping-shapes.ts'
+import { deviceKey } from '../ebs/mappings.ts'
 import { fleetLaunches } from '../ec2/fleet-request.ts'
+import { isVisible } from '../ec2/ids.ts'
 import { DEFAULT_INSTANCE_TYPE } from '../ec2/instance-types.ts'
 import { templateRun } from '../ec2/launch-template-launch.ts'
 import { templateInView, type VersionAsked } from '../ec2/launch-template-names.ts'
@@ -81,7 +84,7 @@ function usesOf(place: Place, input: Partial<RunInput>): Use[] {
     ...(subnets.length === 0 ? ['*'] : subnets).map((id) => ({ type: 'subnet', id })),
     ...named('key-pair', input.KeyName),
     ...named('placement-group', placementGroup(place, input)),
-    ...volumesOf(input),
+    ...volumesOf(place, input),
   ]
 }
 
@@ -139,7 +142,7 @@ function instanceKeys(place: Place, input: Partial<RunInput>, subnets: readonly 
         profile === undefined ? null : profileArn(place.view, place.account, profile),
       'ec2:Tenancy': where.Tenancy ?? 'default',
       'ec2:EbsOptimized': input.EbsOptimized ?? false,
-      'ec2:RootDeviceType': 'instance-store',
+      'ec2:RootDeviceType': rootDeviceType(imageOf(place, input) ?? {}),
       'ec2:MetadataHttpEndpoint': options.HttpEndpoint ?? null,
       'ec2:MetadataHttpTokens': options.HttpTokens ?? null,
       'ec2:MetadataHttpPutResponseHopLimit': options.HttpPutResponseHopLimit ?? null,
@@ -154,13 +157,33 @@ function placementGroup(place: Place, { Placement: where }: Partial<RunInput>): 
   return name === '' ? nameOfId(place, 'placement-group', id) : name
 }
 
-/** One question for each volume that is made; a snapshot that one is made from is one more. */
-function volumesOf({ BlockDeviceMappings: devices = [] }: Partial<RunInput>): Use[] {
-  return devices.flatMap(({ Ebs: ebs }): Use[] => {
-    if (ebs === undefined) return []
-    const keys = () => volumeKeys({ ...ebs, Size: ebs.VolumeSize })
-    return [{ type: 'volume', id: '*', keys }, ...named('snapshot', ebs.SnapshotId)]
+/** The image, when the account may see it. */
+function imageOf({ view, account }: Place, { ImageId: id = '' }: Partial<RunInput>) {
+  const image = view.get('image', id)
+  return image !== null && isVisible(image, account) ? image : null
+}
+
+/**
+ * One question for each volume that is made, by the image or the request; a snapshot that the
+ * request makes one from is one more.
+ */
+function volumesOf(place: Place, input: Partial<RunInput>): Use[] {
+  const { BlockDeviceMappings: asked = [] } = input
+  const ofImage = new Map(
+    imageMappings(imageOf(place, input) ?? {}).map((one) => [deviceKey(one.DeviceName ?? ''), one]),
+  )
+  const changed = asked.map((one) => {
+    const key = deviceKey(one.DeviceName ?? '')
+    const known = ofImage.get(key)?.Ebs
+    ofImage.delete(key)
+    return { Ebs: one.Ebs === undefined ? undefined : { ...known, ...one.Ebs } }
   })
+  const snapshots = asked.flatMap(({ Ebs: ebs }) => named('snapshot', ebs?.SnapshotId))
+  const volumes = [...ofImage.values(), ...changed].flatMap(({ Ebs: ebs }): Use[] => {
+    if (ebs === undefined) return []
+    return [{ type: 'volume', id: '*', keys: () => volumeKeys({ ...ebs, Size: ebs.VolumeSize }) }]
+  })
+  return [...volumes, ...snapshots]
 }
 
 function named(type: string, id: string | undefined): { type: string; id: string }[] {

@@ -1,10 +1,60 @@
-// Records of images on their way in: the tasks of ImportImage, the key of bundles.
+// Records of images, and of those on their way in: the tasks of ImportImage, the key of bundles.
+
+import type { VolumeType } from './volume-records.ts'
 
 /** What an image is for: a disk, or what starts one that does not boot by itself. */
 export type ImageKind = 'machine' | 'kernel' | 'ramdisk'
 
 /** Of an image's file: a disk's, or what it is when it is none. */
 export type FileFormat = 'raw' | 'qcow2' | 'kernel' | 'ramdisk'
+
+export interface ImageRecord {
+  readonly id: string
+  readonly account: string
+  readonly name: string
+  readonly description: string
+  readonly state: 'available' | 'deregistered'
+  /** Lower-case hex SHA-256 of the file; '' of one that has none: its root is a snapshot. */
+  readonly sha256: string
+  readonly sizeBytes: number
+  readonly virtualSizeBytes: number
+  readonly format: FileFormat
+  /** Images that its instances start from; absent when it boots by itself. */
+  readonly kernel?: string
+  readonly ramdisk?: string
+  /** Of one whose root is a snapshot: the device of that. */
+  readonly rootDevice?: string
+  /** What its instances get beside the disk of its file; each device once. */
+  readonly devices?: readonly ImageDevice[]
+  readonly location: string
+  readonly isPublic: boolean
+  /** Accounts that may launch it; absent none. */
+  readonly sharedWith?: readonly string[]
+  /** From then on only its owner finds it unasked. */
+  readonly deprecatedAtMs?: number | null
+  readonly createdAtMs: number
+}
+
+/** A volume that is made with the instance, or a disk of its host. */
+export interface ImageDevice {
+  /** As the user named it. */
+  readonly device: string
+  /** Which of the instance store volumes it is; null is a volume. */
+  readonly ephemeral: number | null
+  readonly volume: ImageVolume | null
+}
+
+export interface ImageVolume {
+  /** '' for an empty one. */
+  readonly snapshot: string
+  readonly sizeGib: number
+  readonly type: VolumeType
+  /** null: what its type has. */
+  readonly iops: number | null
+  readonly throughputMibps: number | null
+  readonly encrypted: boolean
+  readonly deleteOnTermination: boolean
+}
 
 /** The very version of an object that an image is made of, whatever the bucket has later. */
 export interface ImageSource {
@@ -50,5 +100,6 @@ export interface BundleKeyRecord {
 
 export interface ImageRecords {
   'bundle-key': BundleKeyRecord
+  image: ImageRecord
   'import-task': ImportTaskRecord
 }

@@ -45,7 +45,7 @@ export const INDEXED = {
   'insights-analysis': ['account', 'path'],
   'import-task': ['account'],
   volume: ['account', 'rack', 'host', 'instances', 'snapshot'],
-  'volume-snapshot': ['account', 'rack', 'volume', 'host', 'base'],
+  'volume-snapshot': ['account', 'volume', 'host'],
 } as const satisfies { readonly [K in Kind]?: readonly string[] }
 
 export type IndexedKind = keyof typeof INDEXED

@@ -1,7 +1,7 @@
 // Every kind of record in the store: its key and its shape. A record is JSON; keys are
 // `<kind>/<id>`. Times are milliseconds since 1970. Instances: instance-records.ts; tenants'
 // networks: network-records.ts; users and roles: iam-records.ts; groups that scale:
-// scaling-records.ts; imports of images: image-records.ts; volumes: volume-records.ts.
+// scaling-records.ts; images: image-records.ts; volumes: volume-records.ts.
 
 import type { BalancerRecords } from './balancer-records.ts'
 import type { BucketRecords } from './bucket-records.ts'
@@ -19,6 +19,7 @@ import type { VolumeRecords } from './volume-records.ts'
 
 export type { CommandRecord, CommandResultRecord } from './command-records.ts'
 export type { AccessKeyRecord } from './iam-records.ts'
+export type { ImageRecord } from './image-records.ts'
 export type {
   InstanceRecord,
   InstanceSettings,
@@ -152,29 +153,6 @@ export interface IdentitySignerRecord {
   readonly sealedKey: string
 }
 
-export interface ImageRecord {
-  readonly id: string
-  readonly account: string
-  readonly name: string
-  readonly description: string
-  readonly state: 'available' | 'deregistered'
-  /** Lower-case hex SHA-256 of the file. */
-  readonly sha256: string
-  readonly sizeBytes: number
-  readonly virtualSizeBytes: number
-  readonly format: FileFormat
-  /** Images that its instances start from; absent when it boots by itself. */
-  readonly kernel?: string
-  readonly ramdisk?: string
-  readonly location: string
-  readonly isPublic: boolean
-  /** Accounts that may launch it; absent none. */
-  readonly sharedWith?: readonly string[]
-  /** From then on only its owner finds it unasked. */
-  readonly deprecatedAtMs?: number | null
-  readonly createdAtMs: number
-}
-
 /** A file that `mallee image import` brought in, by digest; RegisterImage makes images of it. */
 export interface BlobRecord {
   readonly sha256: string
@@ -275,7 +253,6 @@ export interface Records
   'private-address': network.PrivateAddressRecord
   'insights-path': network.InsightsPathRecord
   'insights-analysis': network.InsightsAnalysisRecord
-  image: ImageRecord
   blob: BlobRecord
   instance: InstanceRecord
   interface: network.InterfaceRecord

@@ -57,7 +57,7 @@ function metaData(instance: Instance, metadata: InstanceMetadata): Folder {
     'ami-id': given(metadata.amiId),
     'ami-launch-index': String(metadata.launchIndex),
     'ami-manifest-path': '(unknown)',
-    'block-device-mapping': { ami: '/dev/sda1', root: '/dev/sda1' },
+    'block-device-mapping': devices(instance),
     hostname,
     iam: metadata.profile === undefined ? null : profileFolder(metadata.profile),
     'instance-action': 'none',
@@ -92,6 +92,25 @@ function metaData(instance: Instance, metadata: InstanceMetadata): Folder {
     services: { domain: 'amazonaws.com', partition: 'aws' },
     tags: metadata.tagsVisible ? { instance: tagFolder(metadata.tags) } : null,
   }
+}
+
+/** EC2 user guide, "Instance metadata categories": what it boots from, and its other disks. */
+function devices({ volumes, ephemeralDisks }: Instance): Folder {
+  const root = volumes.find(({ boot }) => boot)?.deviceName ?? '/dev/sda1'
+  const others = volumes
+    .filter(({ boot }) => !boot)
+    .map(({ deviceName }) => withoutDev(deviceName))
+    .toSorted()
+  return {
+    ami: root,
+    ...Object.fromEntries(others.map((name, i) => [`ebs${i + 1}`, name])),
+    ...Object.fromEntries(ephemeralDisks.map((one) => [one.name, withoutDev(one.deviceName)])),
+    root,
+  }
+}
+
+function withoutDev(device: string): string {
+  return device.replace(/^\/dev\//, '')
 }
 
 /** Of credentials there is nothing until they are there, or a word of why they will not be. */

@@ -242,13 +242,13 @@ export const LAUNCH_ROWS: readonly Row[] = [
   ],
   [
     'RunInstances',
-    { ...RUN, BlockDeviceMappings: [{ DeviceName: '/dev/sdb', Ebs: { VolumeSize: 8 } }] },
+    { ...RUN, BlockDeviceMappings: [{ DeviceName: '/dev/sdb', VirtualName: 'swap' }] },
     {
       argv: [
         ...['--image-id', '<image>', '--instance-type', 't3.micro', '--block-device-mappings'],
-        'DeviceName=/dev/sdb,Ebs={VolumeSize=8}',
+        'DeviceName=/dev/sdb,VirtualName=swap',
       ],
-      refused: 'UnsupportedOperation',
+      refused: 'InvalidBlockDeviceMapping',
     },
   ],
   ['DescribeInstances', ONE, { wait: 'instance_exists' }],

@@ -16,6 +16,7 @@ import type {
 import { forgetActivities, tendGroups } from '../../../gateway/control/scaling.ts'
 import { runScheduled } from '../../../gateway/control/scaling-schedule.ts'
 import type { State } from '../../../gateway/store/state.ts'
+import { testSealer } from '../../support/sealer.ts'
 import {
   ACCOUNT,
   type Cloud,
@@ -60,13 +61,14 @@ export async function openScaling(
 ): Promise<ScalingCloud> {
   const clock = { nowMs: START_MS }
   const cloud = await openCloud(t, options)
+  const sealer = await testSealer(t)
   const ImageId = await registerImage(cloud)
   await cloud.call('CreateLaunchTemplate', {
     LaunchTemplateName: 'web',
     LaunchTemplateData: { ImageId, InstanceType: 't3.nano' },
   })
   const call: ScalingCall = (async (action, input, { account = ACCOUNT } = {}) => {
-    const handlers = autoScalingHandlers({ state: cloud.state, randomHex, region: REGION })
+    const handlers = autoScalingHandlers({ state: cloud.state, randomHex, sealer, region: REGION })
     const handler = handlers[action] as
       | ((context: CallContext, input: unknown) => unknown)
       | undefined
@@ -76,7 +78,7 @@ export async function openScaling(
   const held: Clock = { nowMs: () => clock.nowMs, sleep: async () => undefined }
   const tend = async (state = cloud.state): Promise<void> =>
     await tendGroups(
-      { state, randomHex, region: REGION, clock: held, log: silentLog, startedAtMs: 0 },
+      { state, randomHex, sealer, region: REGION, clock: held, log: silentLog, startedAtMs: 0 },
       null,
     )
   const subnets = Object.fromEntries(
@@ -92,7 +94,10 @@ export async function openScaling(
     clock,
     subnets,
     runScheduled: () =>
-      runScheduled({ state: cloud.state, randomHex, region: REGION, log: silentLog }, clock.nowMs),
+      runScheduled(
+        { state: cloud.state, randomHex, sealer, region: REGION, log: silentLog },
+        clock.nowMs,
+      ),
     forget: () => forgetActivities({ state: cloud.state, clock: held }),
     settle: async () => {
       for (let round = 0; round < MAX_ROUNDS; round += 1) {

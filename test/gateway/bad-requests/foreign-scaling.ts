@@ -46,7 +46,7 @@ export async function scalingThings({
       ...{ LaunchTemplate: { LaunchTemplateId: template }, VPCZoneIdentifier: subnet },
       Tags: [{ ResourceId: name, ResourceType: 'auto-scaling-group', Key: 'a', Value: name }],
     })
-    const parts = { state: world.state, randomHex, region: REGION }
+    const parts = { state: world.state, randomHex, sealer: world.sealer, region: REGION }
     await world.state.fresh()
     await tendGroups({ ...parts, clock: systemClock, log: silentLog, startedAtMs: 0 }, null)
     const names = { AutoScalingGroupNames: [name] }

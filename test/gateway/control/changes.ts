@@ -81,14 +81,13 @@ const someInstance = each(['i-1', 'i-2'], (id) =>
     fc
       .record({
         r: fc.constantFrom('a', 'b'),
-        end: fc.boolean(),
+        state: fc.constantFrom('terminated', 'running', 'pending'),
         tags: fc.boolean(),
         rootDevice: fc.constantFrom(undefined, '/dev/sda1'),
       })
-      .map(({ r, end, tags, rootDevice }) => {
+      .map(({ r, state, tags, rootDevice }) => {
         const one = instance(id, r, `${r}1`)
         const metadataOptions = { ...one.metadataOptions, instanceTags: tags }
-        const state = end ? 'terminated' : 'running'
         return { ...one, metadataOptions, state, ...(rootDevice !== undefined && { rootDevice }) }
       }),
   ),

@@ -5,7 +5,16 @@ import { test } from 'node:test'
 import { checkDesired } from '../../../gateway/control/check.ts'
 import { rackDesired, resourceAt } from '../../../gateway/control/desired.ts'
 import { bodies, bodyAt } from '../../../proto/resources.ts'
-import { changesOf, instance, networkInterface, SECRETS, startView, subnet } from './records.ts'
+import {
+  changesOf,
+  instance,
+  networkInterface,
+  SECRETS,
+  startView,
+  subnet,
+  type Write,
+} from './records.ts'
+import { volume } from './volume-changes.ts'
 
 const AGENTS = [
   { rack: 'a', host: 'a1' },
@@ -44,6 +53,34 @@ test('rackDesired leaves a terminated instance out and says ec2 in the SMBIOS UU
   assert.equal(others.length, 0)
   assert.equal(only?.id, here.id)
   assert.equal(only?.smbiosUuid, 'ec201234-5678-9abc-def1-000000000000')
+})
+
+test('resourceAt tells of an instance that starts from a volume once its host may have that', () => {
+  const view = startView()
+  const base = instance('i-0123456789abcdef1', 'a', 'a1')
+  const told = (state: string, granted: boolean) => {
+    const volumes = ['/dev/sda1', '/dev/sdf'].map((device, i) =>
+      volume(`vol-${i}`, {
+        instances: [base.id],
+        attachments: [
+          {
+            ...{ id: `att-${i}`, generation: 1, instance: base.id, host: 'a1', device },
+            ...{ deleteOnTermination: true, state: 'attaching', granted: i === 1 || granted },
+            ...{ attachedAtMs: 0, chapUser: 'u', sealedChapSecret: 's' },
+          },
+        ],
+      }),
+    )
+    const writes: Write[] = volumes.map((one) => [`volume/${one.id}`, one])
+    const record = { ...base, rootDevice: '/dev/sda1', state }
+    view.apply(changesOf([[`instance/${base.id}`, record], ...writes], 2), 2)
+    const resource = resourceAt(view, AGENTS[0], `instance/${base.id}`, SECRETS)
+    return resource?.body.case === 'instance' ? resource.body.value.volumes.length : null
+  }
+  assert.equal(told('pending', false), null)
+  assert.equal(told('pending', true), 2)
+  assert.equal(told('running', false), 1, 'what runs is not taken away')
+  assert.equal(told('stopped', false), 1)
 })
 
 test('resourceAt gives no tunnel while the pair has no pre-shared key', () => {

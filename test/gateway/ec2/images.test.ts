@@ -59,7 +59,8 @@ for (const [what, more, code] of [
   ['a cut digest', { ImageLocation: 'sha256:abab' }, 'InvalidManifest'],
   ['another architecture', { Architecture: 'arm64' as const }, 'UnsupportedOperation'],
   ['paravirtualization', { VirtualizationType: 'paravirtual' }, 'UnsupportedOperation'],
-  ['a snapshot', { BlockDeviceMappings: [{ DeviceName: '/dev/sda1' }] }, 'UnsupportedOperation'],
+  ['no disk', { BlockDeviceMappings: [{ DeviceName: '/dev/sdb' }] }, 'InvalidBlockDeviceMapping'],
+  ['another root', { RootDeviceName: '/dev/sda1' }, 'UnsupportedOperation'],
   ['DryRun', { DryRun: true }, 'DryRunOperation'],
 ] as const satisfies readonly (readonly [string, Partial<Ec2Inputs['RegisterImage']>, string])[]) {
   test(`RegisterImage with ${what} says ${code} and keeps nothing`, async (t) => {

@@ -262,7 +262,7 @@ test('a template warns of what no launch here would take, and is kept', async (t
   const cloud = await openCloud(t, { racks: ['a'] })
   const { LaunchTemplate, Warning } = await cloud.call('CreateLaunchTemplate', {
     LaunchTemplateName,
-    LaunchTemplateData: { BlockDeviceMappings: [{ DeviceName: '/dev/sdb' }] },
+    LaunchTemplateData: { ElasticInferenceAccelerators: [{ Type: 'eia1.medium' }] },
   })
   assert.ok(LaunchTemplate)
   assert.deepEqual(

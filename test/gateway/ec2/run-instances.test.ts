@@ -104,12 +104,6 @@ for (const [what, input, code] of [
   ['a private address of elsewhere', { PrivateIpAddress: '10.9.0.9' }, 'InvalidParameterValue'],
   ['a public address', publicAddress(), 'InsufficientAddressCapacity'],
   ['a dedicated host', { Placement: { Tenancy: 'dedicated' } }, 'UnsupportedOperation'],
-  ['a volume', { BlockDeviceMappings: [{ DeviceName: '/dev/sdb' }] }, 'UnsupportedOperation'],
-  [
-    'tags of a volume',
-    { TagSpecifications: [{ ResourceType: 'volume', Tags: [{ Key: 'a', Value: 'b' }] }] },
-    'UnsupportedOperation',
-  ],
   [
     'tags of a thing that is not made',
     { TagSpecifications: [{ ResourceType: 'vpc', Tags: [{ Key: 'a', Value: 'b' }] }] },

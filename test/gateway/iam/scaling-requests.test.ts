@@ -36,7 +36,7 @@ async function asking(t: TestContext): Promise<ScalingCloud & { readonly ask: As
   const scaling = await openScaling(t)
   const { state } = scaling.cloud
   const sealer = await testSealer(t)
-  const handlers = autoScalingHandlers({ state, randomHex, region: REGION })
+  const handlers = autoScalingHandlers({ state, randomHex, sealer, region: REGION })
   const ask: Ask = async (statements, action, input, meanwhile) => {
     const authorize = createAuthorizer({
       ...{ state, sealer, region: REGION },

@@ -60,7 +60,7 @@ export async function openWorld(t: Ending): Promise<World> {
     sts: stsHandlers({ state, sealer, randomHex }),
     iam: iamHandlers({ state, sealer, randomHex }),
     elasticloadbalancing: loadBalancingHandlers({ state, randomHex, region: REGION }),
-    autoscaling: autoScalingHandlers({ state, randomHex, region: REGION }),
+    autoscaling: autoScalingHandlers({ state, randomHex, sealer, region: REGION }),
     authorize: createAuthorizer({ state, sealer, region: REGION }),
     secretOf: secretsOf(state, sealer),
     keyUsed: keyUses({ state, log: silentLog }),

@@ -8,7 +8,9 @@ import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { type Asked, answer } from '../../../../cluster-agent/cc/metadata/answer.ts'
 import { openTokens, Tokens } from '../../../../cluster-agent/cc/metadata/tokens.ts'
+import { EphemeralDiskSchema, InstanceSchema } from '../../../../proto/gen/mallee/v1/desired_pb.js'
 import { InstanceProfileSchema } from '../../../../proto/gen/mallee/v1/tenants_pb.js'
+import { VolumeAttachmentSchema } from '../../../../proto/gen/mallee/v1/volumes_pb.js'
 import { DOCUMENT, instanceOf } from './support.ts'
 
 const TOKENS = new Tokens(Buffer.alloc(32, 7))
@@ -72,6 +74,23 @@ test('answer gives user data byte by byte', () => {
   const { type, body } = ask('/latest/user-data')
   assert.equal(type, 'application/octet-stream')
   assert.deepEqual(Buffer.from(body as Uint8Array), Buffer.from([0x1f, 0x8b, 0x00, 0xff]))
+})
+
+test('answer tells the block devices by what they are', () => {
+  const DEVICES = `${META}/block-device-mapping`
+  const instance = create(InstanceSchema, {
+    ...instanceOf('i-1'),
+    volumes: [
+      create(VolumeAttachmentSchema, { deviceName: '/dev/sdg' }),
+      create(VolumeAttachmentSchema, { deviceName: '/dev/xvda', boot: true }),
+      create(VolumeAttachmentSchema, { deviceName: 'sdf' }),
+    ],
+    ephemeralDisks: [create(EphemeralDiskSchema, { name: 'ephemeral0', deviceName: '/dev/sdb' })],
+  })
+  const told = (name: string) => ask(`${DEVICES}/${name}`, {}, instance).body
+  assert.equal(told(''), 'ami\nebs1\nebs2\nephemeral0\nroot')
+  const names = ['ami', 'root', 'ebs1', 'ebs2', 'ephemeral0']
+  assert.deepEqual(names.map(told), ['/dev/xvda', '/dev/xvda', 'sdf', 'sdg', 'sdb'])
 })
 
 test('answer shows tags when they are to be seen, their keys decoded', () => {

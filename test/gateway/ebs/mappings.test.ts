@@ -1,0 +1,300 @@
+// Block device mappings: what is refused, what an instance gets of its image and of the request,
+// and that it gets all of it or nothing.
+
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import type { BlockDeviceMapping } from '@aws-sdk/client-ec2'
+import type { Ec2Inputs } from '../../../gateway/aws/handlers.ts'
+import { type Cloud, OTHER_ACCOUNT, openCloud, refusal, refused, run } from '../ec2/support.ts'
+import { putSnapshot } from './support.ts'
+
+const SNAPSHOT = 'snap-0123456789abcdef0'
+
+/** A cloud of one rack with an image whose root is a snapshot of 8 GiB, and a second volume. */
+async function withImage(t: TestContext, more: readonly BlockDeviceMapping[] = []) {
+  const cloud = await openCloud(t, { racks: ['a'] })
+  const { id: snapshot } = await putSnapshot(cloud.state, {})
+  const { ImageId: image = '' } = await cloud.call('RegisterImage', {
+    Name: 'of a snapshot',
+    RootDeviceName: '/dev/sda1',
+    BlockDeviceMappings: [{ DeviceName: '/dev/sda1', Ebs: { SnapshotId: snapshot } }, ...more],
+  })
+  return { cloud, snapshot, image }
+}
+
+async function shown(cloud: Cloud, id: string) {
+  const { Reservations } = await cloud.call('DescribeInstances', { InstanceIds: [id] })
+  return Reservations?.[0]?.Instances?.[0]
+}
+
+/** `/dev/sdf 8 gp2` of each volume of an instance, in the order that is shown. */
+async function volumesOf(cloud: Cloud, id: string): Promise<string[]> {
+  const devices = (await shown(cloud, id))?.BlockDeviceMappings ?? []
+  return devices.map(({ DeviceName: device, Ebs: ebs }) => {
+    const volume = cloud.state.view().get('volume', ebs?.VolumeId ?? '')
+    return [device, volume?.sizeGib, volume?.type, ebs?.DeleteOnTermination].join(' ')
+  })
+}
+
+test('RegisterImage of a snapshot makes an image that boots from a volume', async (t) => {
+  const { cloud, snapshot, image } = await withImage(t)
+  const { Images } = await cloud.call('DescribeImages', { ImageIds: [image] })
+  const [one] = Images ?? []
+  assert.equal(one?.RootDeviceType, 'ebs')
+  assert.equal(one?.RootDeviceName, '/dev/sda1')
+  assert.deepEqual(one?.BlockDeviceMappings?.[0]?.Ebs?.SnapshotId, snapshot)
+  assert.equal(one?.BlockDeviceMappings?.[0]?.Ebs?.VolumeSize, 8)
+  for (const [name, value, count] of [
+    ['block-device-mapping.snapshot-id', snapshot, 1],
+    ['block-device-mapping.volume-size', '9', 0],
+    ['block-device-mapping.delete-on-termination', 'true', 1],
+    ['root-device-type', 'ebs', 1],
+    ['root-device-type', 'instance-store', 0],
+  ] as const) {
+    const Filters = [{ Name: name, Values: [value] }]
+    assert.equal((await cloud.call('DescribeImages', { Filters })).Images?.length, count, name)
+  }
+  const attribute = { ImageId: image, Attribute: 'blockDeviceMapping' } as const
+  const described = await cloud.call('DescribeImageAttribute', attribute)
+  assert.deepEqual(described.BlockDeviceMappings, one?.BlockDeviceMappings)
+})
+
+for (const [what, mappings, code] of [
+  ['no root', [{ DeviceName: '/dev/sdf', Ebs: { VolumeSize: 1 } }], 'InvalidBlockDeviceMapping'],
+  [
+    'a root of nothing',
+    [{ DeviceName: '/dev/sda1', Ebs: { VolumeSize: 1 } }],
+    'InvalidBlockDeviceMapping',
+  ],
+  [
+    'a root of its host',
+    [{ DeviceName: '/dev/sda1', VirtualName: 'ephemeral0' }],
+    'InvalidBlockDeviceMapping',
+  ],
+  [
+    'an unknown snapshot',
+    [{ DeviceName: '/dev/sda1', Ebs: { SnapshotId: SNAPSHOT } }],
+    'InvalidSnapshot.NotFound',
+  ],
+  [
+    'no snapshot',
+    [{ DeviceName: '/dev/sda1', Ebs: { SnapshotId: 'snap-1' } }],
+    'InvalidSnapshotID.Malformed',
+  ],
+] as const) {
+  test(`RegisterImage with ${what} says ${code}`, async (t) => {
+    const cloud = await openCloud(t, { racks: ['a'] })
+    const input = { Name: 'bad', BlockDeviceMappings: [...mappings] }
+    assert.equal(await refusal(cloud.call('RegisterImage', input)), code)
+    assert.deepEqual(cloud.state.view().all('image'), [])
+  })
+}
+
+test('RegisterImage refuses a snapshot that is pending, and one of another account', async (t) => {
+  const cloud = await openCloud(t, { racks: ['a'] })
+  const register = (SnapshotId: string): Promise<string> =>
+    refusal(
+      cloud.call('RegisterImage', {
+        Name: 'bad',
+        BlockDeviceMappings: [{ DeviceName: '/dev/sda1', Ebs: { SnapshotId } }],
+      }),
+    )
+  const pending = await putSnapshot(cloud.state, { state: 'pending' })
+  assert.equal(await register(pending.id), 'IncorrectState')
+  const foreign = await putSnapshot(cloud.state, { account: OTHER_ACCOUNT })
+  assert.equal(await register(foreign.id), 'InvalidSnapshot.NotFound')
+  const shared = await putSnapshot(cloud.state, { account: OTHER_ACCOUNT, isPublic: true })
+  assert.equal(await register(shared.id), 'accepted')
+})
+
+test('RunInstances makes the volumes of the image and of the request, root first', async (t) => {
+  const { cloud, image } = await withImage(t, [
+    { DeviceName: '/dev/sdf', Ebs: { VolumeSize: 2, DeleteOnTermination: false } },
+    { DeviceName: '/dev/sdg', Ebs: { VolumeSize: 3 } },
+    { DeviceName: '/dev/sdh', VirtualName: 'ephemeral0' },
+  ])
+  const [id = ''] = await run(cloud, {
+    ImageId: image,
+    BlockDeviceMappings: [
+      { DeviceName: '/dev/sda1', Ebs: { VolumeSize: 10, VolumeType: 'gp3' } },
+      { DeviceName: '/dev/sdg', NoDevice: '' },
+      { DeviceName: '/dev/sdb', Ebs: { VolumeSize: 4, VolumeType: 'io1', Iops: 100 } },
+    ],
+    TagSpecifications: [{ ResourceType: 'volume', Tags: [{ Key: 'of', Value: 'me' }] }],
+  })
+  assert.deepEqual(await volumesOf(cloud, id), [
+    '/dev/sda1 10 gp3 true',
+    '/dev/sdb 4 io1 true',
+    '/dev/sdf 2 gp2 false',
+  ])
+  const record = cloud.state.view().get('instance', id)
+  assert.equal(record?.rootDevice, '/dev/sda1')
+  assert.equal(record?.diskGib, 0)
+  assert.deepEqual(record?.ephemeral, [{ device: '/dev/sdh', sizeGib: 4 }])
+  const instance = await shown(cloud, id)
+  assert.equal(instance?.RootDeviceType, 'ebs')
+  assert.equal(instance?.RootDeviceName, '/dev/sda1')
+  assert.equal(instance?.BlockDeviceMappings?.[0]?.Ebs?.Status, 'attaching')
+  for (const { Ebs } of instance?.BlockDeviceMappings ?? []) {
+    const volume = cloud.state.view().get('volume', Ebs?.VolumeId ?? '')
+    assert.deepEqual(cloud.state.view().get('tags', volume?.id ?? '')?.tags, { of: 'me' })
+    assert.equal(volume?.state, 'creating')
+    assert.deepEqual(volume?.instances, [id])
+    const [attachment] = volume?.attachments ?? []
+    assert.deepEqual(
+      [attachment?.generation, attachment?.state, attachment?.granted, attachment?.host],
+      [1, 'attaching', false, record?.host],
+    )
+  }
+  const Filters = [{ Name: 'block-device-mapping.device-name', Values: ['/dev/sdf'] }]
+  assert.equal((await cloud.call('DescribeInstances', { Filters })).Reservations?.length, 1)
+  const attribute = { InstanceId: id, Attribute: 'blockDeviceMapping' } as const
+  const described = await cloud.call('DescribeInstanceAttribute', attribute)
+  assert.deepEqual(described.BlockDeviceMappings, instance?.BlockDeviceMappings)
+})
+
+const EBS = { VolumeSize: 1 }
+for (const [what, mappings, code] of [
+  ['no device', [{ Ebs: EBS }], 'MissingParameter'],
+  ['a device that is none', [{ DeviceName: 'disk1', Ebs: EBS }], 'InvalidBlockDeviceMapping'],
+  ['a device alone', [{ DeviceName: '/dev/sdf' }], 'InvalidBlockDeviceMapping'],
+  [
+    'one device in two spellings',
+    [
+      { DeviceName: '/dev/sdf', Ebs: EBS },
+      { DeviceName: 'xvdf', Ebs: EBS },
+    ],
+    'InvalidBlockDeviceMapping',
+  ],
+  [
+    'a device that is two things',
+    [{ DeviceName: '/dev/sdf', VirtualName: 'ephemeral0', Ebs: EBS }],
+    'InvalidBlockDeviceMapping',
+  ],
+  [
+    'a disk of its host that there is not',
+    [{ DeviceName: '/dev/sdf', VirtualName: 'ephemeral1' }],
+    'InvalidBlockDeviceMapping',
+  ],
+  [
+    'a name of no disk',
+    [{ DeviceName: '/dev/sdf', VirtualName: 'swap' }],
+    'InvalidBlockDeviceMapping',
+  ],
+  ['no root', [{ DeviceName: '/dev/sda1', NoDevice: '' }], 'InvalidBlockDeviceMapping'],
+  [
+    'another root',
+    [{ DeviceName: '/dev/sda1', Ebs: { SnapshotId: SNAPSHOT } }],
+    'InvalidBlockDeviceMapping',
+  ],
+  [
+    'a root that is too small',
+    [{ DeviceName: '/dev/sda1', Ebs: { VolumeSize: 7 } }],
+    'InvalidBlockDeviceMapping',
+  ],
+  ['a volume without a size', [{ DeviceName: '/dev/sdf', Ebs: {} }], 'MissingParameter'],
+  [
+    'a volume without room',
+    [{ DeviceName: '/dev/sdf', Ebs: { VolumeSize: 16_384 } }],
+    'InsufficientVolumeCapacity',
+  ],
+  [
+    'an unknown type',
+    [{ DeviceName: '/dev/sdf', Ebs: { VolumeSize: 1, VolumeType: 'gp9' as 'gp2' } }],
+    'UnknownVolumeType',
+  ],
+  [
+    'IOPS that its type has not',
+    [{ DeviceName: '/dev/sdf', Ebs: { VolumeSize: 1, Iops: 100 } }],
+    'InvalidParameterCombination',
+  ],
+  [
+    'a key',
+    [{ DeviceName: '/dev/sdf', Ebs: { VolumeSize: 1, KmsKeyId: 'mine' } }],
+    'UnsupportedOperation',
+  ],
+] as const satisfies readonly (readonly [string, readonly BlockDeviceMapping[], string])[]) {
+  test(`RunInstances with ${what} says ${code} and makes nothing`, async (t) => {
+    const { cloud, image } = await withImage(t)
+    const { revision } = await cloud.state.fresh()
+    const input = { ImageId: image, BlockDeviceMappings: [...mappings] }
+    assert.equal(await refusal(run(cloud, input)), code)
+    assert.equal((await cloud.state.fresh()).revision, revision)
+  })
+}
+
+test('RunInstances makes all volumes of all instances, or nothing', async (t) => {
+  const { cloud, image } = await withImage(t)
+  await cloud.state.update((tx) =>
+    tx.put('quota', ['111122223333', 'volumes'], {
+      account: '111122223333',
+      id: 'volumes',
+      value: 3,
+    }),
+  )
+  const input = {
+    ImageId: image,
+    count: 2,
+    BlockDeviceMappings: [{ DeviceName: '/dev/sdf', Ebs: EBS }],
+  }
+  assert.equal(await refusal(run(cloud, input)), 'VolumeLimitExceeded')
+  assert.deepEqual(cloud.state.view().all('volume'), [])
+  assert.deepEqual(cloud.state.view().all('instance'), [])
+  assert.equal(await refusal(cloud.call('RunInstances', dry(image))), 'DryRunOperation')
+  assert.deepEqual(cloud.state.view().all('volume'), [])
+  assert.equal((await run(cloud, { ...input, count: 1 })).length, 1)
+  assert.equal(cloud.state.view().all('volume').length, 2)
+})
+
+function dry(ImageId: string): Ec2Inputs['RunInstances'] {
+  return { ImageId, InstanceType: 't3.nano', MinCount: 1, MaxCount: 1, DryRun: true }
+}
+
+test('RunInstances once more with its client token makes no other volume', async (t) => {
+  const { cloud, image } = await withImage(t)
+  const input = { ImageId: image, ClientToken: 'once' }
+  assert.deepEqual(await run(cloud, input), await run(cloud, input))
+  assert.equal(cloud.state.view().all('volume').length, 1)
+})
+
+test('RunInstances of a shared image makes volumes of snapshots that are not shared', async (t) => {
+  const { cloud, image } = await withImage(t)
+  const { cloud: _, ...given } = { cloud, ImageId: image, OperationType: 'add' as const }
+  await cloud.call('ModifyImageAttribute', {
+    ...given,
+    Attribute: 'launchPermission',
+    UserIds: [OTHER_ACCOUNT],
+  })
+  const one = { ...dry(image), DryRun: false }
+  const { Instances } = await cloud.call('RunInstances', one, { account: OTHER_ACCOUNT })
+  const [volume] = cloud.state.view().by('volume', 'instances', Instances?.[0]?.InstanceId ?? '')
+  assert.equal(volume?.account, OTHER_ACCOUNT)
+})
+
+test('Instance store volumes share what the image leaves of the type’s disk', async (t) => {
+  const { cloud, image } = await withImage(t)
+  const { ImageId: file = '' } = await cloud.call('RegisterImage', {
+    Name: 'a file',
+    ImageLocation: 'debian.qcow2',
+    BlockDeviceMappings: [
+      { DeviceName: '/dev/sdc', VirtualName: 'ephemeral1' },
+      { DeviceName: '/dev/sdb', VirtualName: 'ephemeral0' },
+    ],
+  })
+  const disks = async (ImageId: string, more: object = {}) => {
+    const [id = ''] = await run(cloud, { ImageId, ...more })
+    const record = cloud.state.view().get('instance', id)
+    return [record?.diskGib, record?.ephemeral?.map((one) => `${one.device} ${one.sizeGib}`)]
+  }
+  // t3.nano has 4 GiB, the file one.
+  assert.deepEqual(await disks(file), [1, ['/dev/sdb 1', '/dev/sdc 1']])
+  const BlockDeviceMappings = [{ DeviceName: '/dev/sdb', VirtualName: 'ephemeral0' }]
+  assert.deepEqual(await disks(image, { BlockDeviceMappings }), [0, ['/dev/sdb 4']])
+  const NoDevice = [{ DeviceName: '/dev/sdc', NoDevice: '' }]
+  assert.deepEqual(await disks(file, { BlockDeviceMappings: NoDevice }), [1, ['/dev/sdb 3']])
+  const root = run(cloud, {
+    ImageId: file,
+    BlockDeviceMappings: [{ DeviceName: '/dev/vda', Ebs: EBS }],
+  })
+  assert.equal((await refused(root)).code, 'InvalidBlockDeviceMapping')
+})
