@@ -33,6 +33,13 @@ export interface AgentConfig {
   readonly simulated: boolean
   /** An SC's disks for objects, one directory each; empty for a folder beside its state. */
   readonly objectDirs: readonly string[]
+  /** An SC's folder for volumes; null for one beside its state. */
+  readonly volumeDir: string | null
+  /**
+   * The host's own address of a storage network that the operator has made; null for the rack's
+   * VLAN of its own.
+   */
+  readonly storageAddress: string | null
   /** What instances may use; null for what the machine has. */
   readonly capacity: Capacity | null
   /** GiB that images may take on this host; null for a quarter of the disk. */
@@ -72,6 +79,8 @@ export const CONFIG_DEFAULTS = {
   listenHost: '::',
   simulated: false,
   objectDirs: [],
+  volumeDir: null,
+  storageAddress: null,
   capacity: null,
   imageCacheGib: null,
   lazyImages: true,
@@ -121,6 +130,13 @@ export function checkAgentConfig(file: string, config: AgentConfig): AgentConfig
   if (!Array.isArray(dirs) || !dirs.every(isDirectory) || new Set(dirs).size < dirs.length) {
     say('objectDirs', 'a list of different absolute paths')
   }
+  const { volumeDir, storageAddress: address } = config
+  if (volumeDir !== null && (!isDirectory(volumeDir) || dirs.includes(volumeDir))) {
+    say('volumeDir', 'null, or an absolute path that is none of objectDirs')
+  }
+  if (address !== null && !isHostAddress(address)) {
+    say('storageAddress', 'null, or an IPv4 or IPv6 address of this host')
+  }
   if (config.capacity !== null) {
     const { vcpus, memoryMib, diskGib } = config.capacity
     if (![vcpus, memoryMib, diskGib].every((n) => isIntegerIn(n, 1, 2 ** 31 - 1))) {
@@ -137,6 +153,12 @@ export function checkAgentConfig(file: string, config: AgentConfig): AgentConfig
 function isPublicInterface({ device, ipv4NextHop, ipv6NextHop }: PublicInterface): boolean {
   const fits = (hop: string | null, family: 4 | 6): boolean => hop === null || isIP(hop) === family
   return isDeviceName(device) && fits(ipv4NextHop, 4) && fits(ipv6NextHop, 6)
+}
+
+function isHostAddress(text: unknown): boolean {
+  if (typeof text !== 'string' || isIP(text) === 0) return false
+  const { hostname } = new URL(isIP(text) === 6 ? `http://[${text}]` : `http://${text}`)
+  return !['0.0.0.0', '[::]'].includes(hostname) && !/^\[fe[89ab]/.test(hostname)
 }
 
 function isDirectory(value: unknown): boolean {

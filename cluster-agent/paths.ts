@@ -39,6 +39,20 @@ export function objectsDir(paths: Pick<Paths, 'stateDir'>): string {
   return join(paths.stateDir, 'objects')
 }
 
+/** Bytes of volumes, when no folder is named. */
+export function volumesDir(paths: Pick<Paths, 'stateDir'>): string {
+  return join(paths.stateDir, 'volumes')
+}
+
+/** Who may write to volumes: with the agent's state, wherever their bytes are. */
+export function volumeLedgersDir(paths: Paths): string {
+  return join(paths.stateDir, 'volume-ledgers')
+}
+
+export function tgtdFiles({ runDir }: Paths): { readonly socket: string; readonly log: string } {
+  return { socket: join(runDir, 'tgtd'), log: join(runDir, 'tgtd.log') }
+}
+
 export function identityDir(paths: Paths): string {
   return join(paths.stateDir, 'identity')
 }

@@ -17,6 +17,7 @@ import { openRackImages } from './images/rack-images.ts'
 import type { HostParts } from './main-parts.ts'
 import { type NcRole, ncRole } from './nc/reconcilers.ts'
 import { lazyImagesSocket } from './paths.ts'
+import { storageRoles } from './storage-roles.ts'
 
 /** So long a guest that boots from an arriving image has its host's line and processors alone. */
 const FILL_AFTER_MS = 30_000
@@ -36,6 +37,7 @@ export async function openRealRoles(
     : null
   const accelerator = has('nc') ? await probeAccelerator(exec, { runDir: paths.runDir }) : null
   const images = openRackImages(parts)
+  const storage = storageRoles(parts, machine)
   const lazy = new LazyImages({
     ...{ images: images.images, socket: lazyImagesSocket(paths), starts: config.lazyImages },
     ...{ fillAfterMs: FILL_AFTER_MS, fromBytes: LAZY_FROM_BYTES },
@@ -56,26 +58,28 @@ export async function openRealRoles(
 
   return {
     roles: {
-      passes: passesOf(cc, nc),
+      passes: [...passesOf(cc, nc), ...storage.passes],
       statuses: () => [
         ...(cc?.statuses() ?? []),
         ...(nc?.statuses() ?? []),
+        ...storage.statuses(),
         imagesStatus(config.host, images.images.stats()),
       ],
       onStatus: (listener) => {
-        const offs = [cc?.onStatus(listener), nc?.onStatus(listener)]
+        const offs = [cc?.onStatus(listener), nc?.onStatus(listener), storage.onStatus(listener)]
         return () => {
           for (const off of offs) off?.()
         }
       },
       wireguardPublicKey: () => cc?.wireguardPublicKey() ?? '',
       wireguardEndpoints: () => cc?.wireguardEndpoints() ?? [],
-      volumeStore: () => null,
+      volumeStore: storage.volumeStore,
       consoleOutput: nc?.consoleOutput ?? null,
       guests: nc?.guests ?? null,
       images,
       close: async () => {
         await nc?.letGo()
+        await storage.close()
         // First those who read: they wait for the next agent, and hear of no end.
         await lazy.close()
         await images.close()
@@ -122,6 +126,8 @@ export async function openRealRoles(
 
   async function removeAll(): Promise<void> {
     await nc?.removeAll()
+    await storage.close()
+    await storage.removeAll()
     if (cc !== null) return cc.removeAll()
     await stopSwitch({ exec, paths })
     await removeGuard(exec, 'trunk')

@@ -8,3 +8,5 @@ export const SESSION_PORT = 8774
 export const JOIN_PORT = 8775
 /** Health, metrics and the console. */
 export const ADMIN_PORT = 8443
+/** Volumes, in a rack's storage network (IANA's iscsi-target, RFC 7143). */
+export const ISCSI_PORT = 3260

@@ -1,11 +1,21 @@
 // Numbers that must not be mistaken for each other, and the parsers that mint them.
 
-import { type Band, HOST_INDEXES, RACK_INDEXES, VLAN_TAGS, VNIS } from './ranges.ts'
+import {
+  type Band,
+  HOST_INDEXES,
+  RACK_INDEXES,
+  STORAGE_VLAN_TAG,
+  VLAN_TAGS,
+  VNIS,
+} from './ranges.ts'
 import { no, ok, type Result } from './result.ts'
 
 export type Brand<T, Name extends string> = T & { readonly __brand: Name }
 
-/** 2..4094. 0 and 4095 are reserved by IEEE 802.1Q, 1 is most switches' default. */
+/**
+ * 2..4094. 0 and 4095 are reserved by IEEE 802.1Q, 1 is most switches' default. The last one is for
+ * storage, and no new network gets it.
+ */
 export type VlanTag = Brand<number, 'VlanTag'>
 /** 4096..2^24-1 (RFC 7348, 5). */
 export type Vni = Brand<number, 'Vni'>
@@ -15,7 +25,7 @@ export type RackIndex = Brand<number, 'RackIndex'>
 export type HostIndex = Brand<number, 'HostIndex'>
 
 export function isVlanTag(n: number): n is VlanTag {
-  return within(VLAN_TAGS, n)
+  return within({ ...VLAN_TAGS, last: STORAGE_VLAN_TAG }, n)
 }
 
 export function parseVlanTag(n: number): Result<VlanTag, 'BadVlanTag'> {

@@ -25,6 +25,9 @@ import {
   RACK_INDEXES,
   RESERVED_FIRST,
   RESERVED_LAST,
+  STORAGE_NETWORK,
+  STORAGE_NETWORK_LENGTH,
+  STORAGE_VLAN_TAG,
   SUBNET_IPV6_LENGTH,
   VLAN_TAGS,
   VPC_IPV6_LENGTH,
@@ -56,6 +59,20 @@ export function hostFabric(cloudFabric: Cidr, rackIndex: number, hostIndex: numb
   return nthAddress(rackFabric(cloudFabric, rackIndex), hostIndex)
 }
 
+/** Where a rack's hosts reach each other's volumes; nothing of it leaves the rack. */
+export function storageNetwork(cloudFabric: Cidr, rackIndex: number): Cidr {
+  const fabric = rackFabric(cloudFabric, rackIndex)
+  const block = nthBlock(fabric, STORAGE_NETWORK_LENGTH, STORAGE_NETWORK)
+  if (block === null) throw new RangeError(`${formatCidr(fabric)} has no room for storage`)
+  return block
+}
+
+/** A host's address in its rack's storage network. */
+export function storageAddress(cloudFabric: Cidr, rackIndex: number, hostIndex: number): Address {
+  check('host index', HOST_INDEXES, hostIndex)
+  return nthAddress(storageNetwork(cloudFabric, rackIndex), hostIndex)
+}
+
 /** The nth /20 over all pools, one pool after the other; null behind the last. */
 export function vpcIpv4(pools: readonly Cidr[], n: number): Cidr | null {
   return nthOver(pools, DEFAULT_VPC_LENGTH, n)
@@ -83,13 +100,13 @@ export function macOf(n: number): string {
 }
 
 /**
- * The MAC of a rack's gateway in one network: `0a:`, 16 bits of rack, 12 of host, 12 of tag. The
- * other first octet keeps it apart from every instance's.
+ * The MAC of a host itself in one network, as its gateway or its storage port: `0a:`, 16 bits of
+ * rack, 12 of host, 12 of tag. The other first octet keeps it apart from every instance's.
  */
 export function gatewayMac(rackIndex: number, hostIndex: number, vlanTag: number): string {
   check('rack index', RACK_INDEXES, rackIndex)
   check('host index', HOST_INDEXES, hostIndex)
-  check('VLAN tag', VLAN_TAGS, vlanTag)
+  check('VLAN tag', { first: VLAN_TAGS.first, last: STORAGE_VLAN_TAG }, vlanTag)
   return macText(0x0a, (BigInt(rackIndex) << 24n) | BigInt((hostIndex << 12) | vlanTag))
 }
 

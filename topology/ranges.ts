@@ -17,7 +17,9 @@ export const NEVER_AGAIN = Number.POSITIVE_INFINITY
 // Layer 2
 
 /** 0 and 4095 are reserved (IEEE 802.1Q, 9.6); 1 is the default of most switches. */
-export const VLAN_TAGS: Band = { first: 2, last: 4094, quarantineMs: DAY_MS }
+export const VLAN_TAGS: Band = { first: 2, last: 4093, quarantineMs: DAY_MS }
+/** The network between hosts and volumes. The last tag: tenants keep a band without a hole. */
+export const STORAGE_VLAN_TAG = 4094
 /** 24 bits (RFC 7348, 5), above the VLAN tags so that nobody takes one for the other. */
 export const VNIS: Band = { first: 4096, last: 2 ** 24 - 1, quarantineMs: NEVER_AGAIN }
 /** What follows `02:`: locally administered, unicast (IEEE 802, 8.4.2). */
@@ -32,6 +34,9 @@ export const HOST_INDEXES: Band = { first: 1, last: 4095, quarantineMs: DAY_MS }
 /** Of the RFC 4193 /48 that holds the racks' own addresses, and of each rack's share. */
 export const CLOUD_FABRIC_LENGTH = 48
 export const RACK_FABRIC_LENGTH = 64
+/** Of a rack's fabric: the first /80 has its hosts' own addresses, the second those for storage. */
+export const STORAGE_NETWORK_LENGTH = 80
+export const STORAGE_NETWORK = 1
 
 // Tenants' prefixes: the nth block of that length in the pools
 

@@ -21,12 +21,24 @@ export interface SwitchOptions {
   readonly log: Log
 }
 
+/** By host: who looks after its switch now. */
+const turns = new WeakMap<Paths, Promise<void>>()
+
 /**
  * A switch that answers and has our bridge. Safe to call in each pass: a daemon that died is
- * started again (its flows are gone then: see `flowsInstalled`). Throws NotSupported without Open
+ * started again (its flows are gone then: see `flowsInstalled`); roles that ask at the same time do
+ * not start two. Throws NotSupported without Open
  * vSwitch, Conflict when somebody else's bridge has our bridge's name.
  */
-export async function ensureSwitch(options: SwitchOptions): Promise<Switch> {
+export function ensureSwitch(options: SwitchOptions): Promise<Switch> {
+  const { paths } = options
+  const mine = (turns.get(paths) ?? Promise.resolve()).then(() => ensure(options))
+  const over = () => undefined
+  turns.set(paths, mine.then(over, over))
+  return mine
+}
+
+async function ensure(options: SwitchOptions): Promise<Switch> {
   const { exec, machine } = options
   if (machine.ovs === 'missing') {
     throw new MalleeError('NotSupported', 'Open vSwitch is not installed on this host')

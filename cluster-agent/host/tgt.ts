@@ -75,6 +75,51 @@ export async function startTgtd(
   }
 }
 
+/**
+ * One that answers and listens at `portal`: that which runs, else a new one. Throws Unavailable
+ * when somebody else has the port, and what `startTgtd` throws.
+ */
+export async function ensureTgtd(
+  parts: { readonly exec: Exec; readonly clock: Clock },
+  files: TgtdFiles,
+  portal: string,
+): Promise<void> {
+  if (await tgtdRuns(files)) {
+    if (await listensAt(parts.exec, files, portal)) return
+    // Nobody can have a session with it: it runs on without the address that it was started for.
+    await stopTgtd(parts, files)
+  }
+  await checkPortal(parts.exec, portal)
+  await startTgtd(parts, files, portal)
+  if (await listensAt(parts.exec, files, portal)) return
+  await stopTgtd(parts, files)
+  throw new MalleeError('Unavailable', `tgtd does not listen at ${portal}`)
+}
+
+/** Throws Unavailable that names who listens there. */
+export async function checkPortal(exec: Exec, portal: string): Promise<void> {
+  const [other] = await listenersAt(exec, portal)
+  if (other === undefined) return
+  throw new MalleeError('Unavailable', `${other} listens at ${portal} already`)
+}
+
+async function listensAt(
+  exec: Exec,
+  files: Pick<TgtdFiles, 'socket'>,
+  portal: string,
+): Promise<boolean> {
+  const pid = await tgtdPid(exec, files)
+  return (await listenersAt(exec, portal)).includes(`tgtd (process ${pid})`)
+}
+
+/** `name (process id)` of each. */
+async function listenersAt(exec: Exec, portal: string): Promise<string[]> {
+  const { stdout } = await exec(['ss', '-Hltnp', 'src', portal])
+  return [...stdout.matchAll(/\("([^"]*)",pid=(\d+),/g)].map(
+    ([, name, pid]) => `${name} (process ${pid})`,
+  )
+}
+
 /** Ends it, with all sessions. Throws Unavailable when it does not end. */
 export async function stopTgtd(
   { exec, clock }: { readonly exec: Exec; readonly clock: Clock },

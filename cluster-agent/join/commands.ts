@@ -9,16 +9,16 @@ import { MalleeError } from '../../common/errors.ts'
 import { exec } from '../../common/exec.ts'
 import { isName } from '../../common/identity.ts'
 import { parseInvitation } from '../../common/token.ts'
-import type { Capacity, PublicInterface } from '../config.ts'
+import type { Capacity } from '../config.ts'
 import { CONFIG_DEFAULTS } from '../config.ts'
 import { type PathFlags, pathFlags, pathsOf } from '../flags.ts'
 import type { Role } from '../role.ts'
+import { parseCapacity, parseRole, publicOf, ROLES } from './arguments.ts'
 import { awaitReady } from './await-ready.ts'
 import { type JoinOptions, joinCloud, planJoin } from './join.ts'
 import { leaveCloud } from './leave.ts'
 import { startService } from './service.ts'
 
-const ROLES = ['cc', 'sc', 'nc'] as const
 const MAX_INVITATION_CHARS = 1_000
 
 interface JoinFlags extends PathFlags {
@@ -32,6 +32,8 @@ interface JoinFlags extends PathFlags {
   readonly endpoint?: readonly string[]
   readonly capacity?: Capacity
   readonly objectDir?: readonly string[]
+  readonly volumeDir?: string
+  readonly storageAddress?: string
   readonly wireguardPort: number
   readonly sessionPort: number
   readonly joinPort: number
@@ -115,6 +117,11 @@ const joinCommand = buildCommand<JoinFlags, [string]>({
         variadic: ',',
         optional: true,
       },
+      volumeDir: text("An SC's folder for volumes; in the state folder when not given", 'path'),
+      storageAddress: text(
+        "This host's address in a storage network of yours; the rack makes one when not given",
+        'address',
+      ),
       wireguardPort: port('UDP port of WireGuard', CONFIG_DEFAULTS.wireguardPort),
       sessionPort: port("TCP port of a CC for its nodes' sessions", CONFIG_DEFAULTS.sessionPort),
       joinPort: port('TCP port of a CC for nodes that join', CONFIG_DEFAULTS.joinPort),
@@ -221,6 +228,8 @@ async function run(flags: JoinFlags, invitation: string): Promise<void> {
     endpoints: flags.endpoint ?? [],
     capacity: flags.capacity ?? null,
     objectDirs: flags.objectDir ?? [],
+    volumeDir: flags.volumeDir ?? null,
+    storageAddress: flags.storageAddress ?? null,
     wireguardPort: flags.wireguardPort,
     sessionPort: flags.sessionPort,
     joinPort: flags.joinPort,
@@ -265,34 +274,4 @@ async function readInvitation(): Promise<string> {
 
 function say(sentence: string): void {
   process.stderr.write(`${sentence}\n`)
-}
-
-function publicOf(flags: JoinFlags): PublicInterface | null {
-  const { publicInterface: device, publicGateway, publicGateway6 } = flags
-  if (device !== undefined) {
-    if (publicGateway === undefined && publicGateway6 === undefined) {
-      const what = '--public-gateway, --public-gateway6 or both'
-      throw new MalleeError('BadArgument', `--public-interface ${device} needs ${what}`)
-    }
-    const ipv4NextHop = publicGateway ?? null
-    return { device, ipv4NextHop, ipv6NextHop: publicGateway6 ?? null }
-  }
-  if (publicGateway === undefined && publicGateway6 === undefined) return null
-  throw new MalleeError('BadArgument', '--public-gateway needs --public-interface')
-}
-
-function parseRole(role: string): Role {
-  const found = ROLES.find((one) => one === role)
-  if (found === undefined)
-    throw new MalleeError('BadArgument', `role ${role} is none of cc, sc, nc`)
-  return found
-}
-
-function parseCapacity(given: string): Capacity {
-  const match = /^(\d{1,6}),(\d{1,9}),(\d{1,9})$/.exec(given)
-  if (match === null) {
-    throw new MalleeError('BadArgument', `capacity ${given} is not vcpus,MiB,GiB, like 8,16384,200`)
-  }
-  const [, vcpus, memoryMib, diskGib] = match.map(Number)
-  return { vcpus: vcpus ?? 0, memoryMib: memoryMib ?? 0, diskGib: diskGib ?? 0 }
 }

@@ -14,8 +14,9 @@ import { VERSION } from '../../common/version.ts'
 import { check, fetchPinnedCa, type JoinFields, join } from '../../proto/membership-client.ts'
 import { type AgentConfig, CONFIG_DEFAULTS, checkAgentConfig } from '../config.ts'
 import { ensureKey, keepIdentity, readIdentity } from '../identity.ts'
-import { objectsDir, type Paths } from '../paths.ts'
+import { objectsDir, type Paths, volumesDir } from '../paths.ts'
 import type { Role } from '../role.ts'
+import { STORAGE_PORT } from '../storage-net/names.ts'
 import {
   type Check,
   checkAddresses,
@@ -38,6 +39,9 @@ export interface JoinOptions {
   readonly capacity: AgentConfig['capacity']
   /** An SC's; empty for a folder beside its state. */
   readonly objectDirs: readonly string[]
+  readonly volumeDir: string | null
+  /** Null for one of the rack's own storage network. */
+  readonly storageAddress: string | null
   readonly wireguardPort: number
   /** Where a CC serves its nodes. */
   readonly sessionPort: number
@@ -127,6 +131,8 @@ export async function joinCloud(
     joinPort: options.joinPort,
     capacity: options.capacity,
     objectDirs: options.objectDirs,
+    volumeDir: options.volumeDir,
+    storageAddress: options.storageAddress,
     simulated: options.simulated,
   })
   await keepIdentity(paths, { certificatePem: answer.certificatePem, caPem: answer.caPem })
@@ -153,14 +159,16 @@ async function joinFields(options: JoinOptions, keyPem: string): Promise<JoinFie
 }
 
 function changesOf(options: JoinOptions): string[] {
-  const { roles, trunk, public: side, paths, simulated, objectDirs } = options
+  const { roles, trunk, public: side, paths, simulated, objectDirs, volumeDir } = options
   const dirs = objectDirs.length === 0 ? [objectsDir(paths)] : objectDirs
   if (simulated) return [`a simulated host in ${paths.stateDir}, nothing on this machine`]
   const has = (role: Role): boolean => roles.includes(role)
   return [
     `keys and state in ${paths.stateDir}, configuration in ${paths.configFile}`,
     'the service cluster-agent',
-    ...(has('cc') || has('nc') ? ['the Open vSwitch bridge br-int'] : []),
+    ...(has('cc') || has('nc') || options.storageAddress === null
+      ? ['the Open vSwitch bridge br-int']
+      : []),
     ...(trunk === null ? [] : [`${trunk} becomes a port of br-int`]),
     ...(has('cc')
       ? ['WireGuard interface mallee0, nftables table inet mallee, IP forwarding, one dnsmasq']
@@ -168,5 +176,9 @@ function changesOf(options: JoinOptions): string[] {
     ...(side === null ? [] : [`public addresses of tenants on ${side.device}`]),
     ...(has('nc') ? ['a QEMU process and a tap port for each instance'] : []),
     ...(has('sc') ? [`bytes of objects in ${dirs.join(', ')}`] : []),
+    ...(has('sc') ? [`volumes in ${volumeDir ?? volumesDir(paths)}, served by a tgtd`] : []),
+    ...((has('sc') || has('nc')) && options.storageAddress === null
+      ? [`${STORAGE_PORT}, a port of br-int in the rack's storage network`]
+      : []),
   ]
 }

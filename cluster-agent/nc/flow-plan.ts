@@ -10,7 +10,7 @@ import { addDigests, flowsDigest } from '../host/ovs.ts'
 import { aclFlows } from './acl-flows.ts'
 import { type GroupTables, INCOMING, OUTGOING, staticFlows } from './flow-tables.ts'
 import * as groups from './group-flows.ts'
-import { type NetworkPorts, networkFlows, trunkFlows } from './network-flows.ts'
+import { type NetworkPorts, networkFlows, storageFlows, trunkFlows } from './network-flows.ts'
 import { type GuardedPort, portFlows } from './port-flows.ts'
 
 /** The ports of the switch that matter here. */
@@ -19,6 +19,8 @@ export interface SwitchPorts {
   readonly trunk: number | null
   readonly gateways: readonly { readonly tag: number; readonly ofport: number; mac: string }[]
   readonly vxlans: readonly { readonly tag: number; readonly ofport: number }[]
+  /** The host's own, in the storage network; null without one. */
+  readonly storage: { readonly tag: number; readonly ofport: number } | null
 }
 
 export interface FlowUnit {
@@ -56,6 +58,7 @@ export class FlowPlanner {
       const { trunk } = ports
       this.#unit('trunk', [trunk], () => trunkFlows(trunk))
     }
+    this.#storage(ports)
     this.#networks(desired, ports)
     for (const tap of ports.taps) {
       this.#unit(`port ${tap.ofport}`, [JSON.stringify(tap)], () => portFlows(tap))
@@ -63,6 +66,12 @@ export class FlowPlanner {
     this.#groups(desired, ports.taps)
     this.#kept = this.#next
     return total(this.#kept)
+  }
+
+  #storage({ storage, trunk }: SwitchPorts): void {
+    if (storage === null) return
+    const { tag, ofport } = storage
+    this.#unit('storage', [tag, ofport, trunk], () => storageFlows(storage, trunk))
   }
 
   #networks(desired: Desired, { taps, trunk, gateways, vxlans }: SwitchPorts): void {

@@ -43,6 +43,27 @@ export function trunkFlows(trunk: number): string[] {
   ]
 }
 
+/** Above all that is said of the trunk and of multicast. */
+const STORAGE = 96
+
+/**
+ * The storage network: between the host's own port and the trunk, and nowhere else. No flow of an
+ * instance's port leads here.
+ */
+export function storageFlows(
+  { tag, ofport }: { readonly tag: number; readonly ofport: number },
+  trunk: number | null,
+): string[] {
+  const from = (match: string, actions: string) =>
+    `table=${CLASSIFY},priority=${STORAGE},in_port=${match},actions=${actions}`
+  if (trunk === null) return [from(`${ofport}`, 'drop')]
+  const tagged = `push_vlan:0x8100,set_field:${0x1000 | tag}->vlan_vid`
+  return [
+    from(`${ofport}`, `${tagged},output:${trunk}`),
+    from(`${trunk},dl_vlan=${tag}`, `pop_vlan,output:${ofport}`),
+  ]
+}
+
 /** `aclNumber` is null for a network without an ACL. */
 export function networkFlows(
   network: Network,

@@ -15,6 +15,7 @@ import {
 } from '../host/ovs.ts'
 import { addTaps, deleteTap, listTaps, type Tap } from '../host/tap.ts'
 import { TRUNK_MARK } from '../host/trunk.ts'
+import { STORAGE_MARK } from '../storage-net/names.ts'
 import { listVeths } from './balancers/links.ts'
 import type { SwitchPorts } from './flow-plan.ts'
 import type { GuardedPort } from './port-flows.ts'
@@ -103,6 +104,7 @@ export async function switchPorts({ exec, sw, wanted }: PortsOptions): Promise<S
     trunk: marked(TRUNK_MARK)[0]?.ofport ?? null,
     gateways: access(GATEWAY_MARK).filter(({ mac }) => mac !== ''),
     vxlans: access(VXLAN_MARK),
+    storage: access(STORAGE_MARK)[0] ?? null,
   }
 }
 

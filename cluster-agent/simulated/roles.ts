@@ -19,9 +19,10 @@ import type { Capacity } from '../config.ts'
 import type { HostRoles } from '../host-roles.ts'
 import { encodeJpeg } from '../jpeg/encode.ts'
 import { SimulatedBalancers } from './balancers.ts'
+import { SimulatedSnapshots, type SimulatedSnapshotsOptions } from './snapshots.ts'
 import { SimulatedVolumes } from './volumes.ts'
 
-export interface SimulatedOptions {
+export interface SimulatedOptions extends Pick<SimulatedSnapshotsOptions, 'putRoot'> {
   readonly host: string
   readonly roles: readonly string[]
   readonly clock: Clock
@@ -78,6 +79,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
   const balancers = new SimulatedBalancers({ host, clock, answers })
   const isSc = roles.includes('sc')
   const volumes = new SimulatedVolumes({ host, isSc, hasGuest: (id) => runs(id) })
+  const snapshots = new SimulatedSnapshots({ ...options, host, clock })
 
   return {
     passes: [{ name: 'simulated', run: pass }],
@@ -86,6 +88,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
       ...[...machines].map(instanceStatus),
       ...balancers.statuses(),
       ...volumes.statuses(),
+      ...snapshots.statuses(),
     ],
     onStatus: (listener) => {
       listeners.add(listener)
@@ -103,6 +106,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
       tunnels.clear()
       balancers.follow(new Map())
       volumes.clear()
+      snapshots.clear()
     },
     fail: (id) => {
       end(machineOf(id), 'Server.InternalError', 'The simulated guest was made to fail')
@@ -127,6 +131,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     if (isCc) followTunnels(desired)
     balancers.follow(desired)
     volumes.follow(desired)
+    await snapshots.follow(desired)
   }
 
   function runs(id: string): boolean {

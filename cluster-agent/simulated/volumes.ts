@@ -21,7 +21,8 @@ import {
 } from '../../proto/gen/mallee/v1/volumes_pb.js'
 import { bodies, type Desired } from '../../proto/resources.ts'
 import { type Ledger, NO_GRANTS, nextLedger } from '../sc/volumes/ledger.ts'
-import { parseWantedVolume, type WantedVolume } from '../sc/volumes/wanted.ts'
+import { wantedVolume } from '../sc/volumes/messages.ts'
+import type { WantedVolume } from '../sc/volumes/wanted.ts'
 
 const GIB = 2n ** 30n
 /** What an SC may make of volumes; a model needs no disk for them. */
@@ -116,7 +117,7 @@ function nextKept(known: Kept | undefined, volume: Volume): Kept {
     reason: '',
     state: VolumeState.ERROR,
   }
-  const wanted = parseWantedVolume(fieldsOf(volume))
+  const wanted = wantedVolume(volume)
   if (!wanted.ok) return { ...before, reason: wanted.why }
   if (before.ledger.deleted && !volume.deleted) {
     return { ...before, reason: `${volume.id} was deleted`, state: VolumeState.ERROR }
@@ -139,21 +140,6 @@ function ended(before: Kept, { id, grants }: WantedVolume): Kept {
   }
   const ledger: Ledger = { ...before.ledger, inForce: [], deleted: true }
   return { ledger, sizeBytes: 0, reason: '', state: VolumeState.DELETED }
-}
-
-function fieldsOf(volume: Volume): Parameters<typeof parseWantedVolume>[0] {
-  const { id, targetIqn, multiAttach, deleted } = volume
-  return {
-    ...{ id, targetIqn, multiAttach, deleted },
-    sizeBytes: Number(volume.sizeBytes),
-    grants: volume.grants.map((grant) => ({
-      attachment: grant.attachment,
-      generation: Number(grant.generation),
-      initiatorIqn: grant.initiatorIqn,
-      chapUser: grant.chapUser,
-      chapSecret: grant.chapSecret,
-    })),
-  }
 }
 
 /** Why a real guest could not have it. */

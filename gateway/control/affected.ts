@@ -5,6 +5,7 @@ import { EVERY_RACK } from '../store/network-records.ts'
 import type { Kind, Records } from '../store/records.ts'
 import type { AppliedChange, View } from '../store/state.ts'
 import * as balancers from './affected-balancers.ts'
+import * as snapshots from './affected-snapshots.ts'
 import * as tenants from './affected-tenants.ts'
 import * as volumes from './affected-volumes.ts'
 import { gatewaysOf, isGateway } from './desired-tunnels.ts'
@@ -29,6 +30,7 @@ const NEEDS_BEFORE: ReadonlySet<string> = new Set([
   'balancer-node',
   'listener',
   'volume',
+  'volume-snapshot',
 ])
 
 /** False when it is not known well enough what these changes touch: then all may be. */
@@ -64,10 +66,14 @@ function touchedByOne(batch: Batch, change: AppliedChange): Touched[] {
       return touchedByRack(view, id, seen(view, change, 'rack', id))
     case 'host':
       return touchedByHost(view, [id, more], seen(view, change, 'host', id, more))
-    case 'volume':
-      return volumes.touchedByVolume(seen(view, change, 'volume', id))
-    case 'volume-snapshot':
-      return volumes.touchedBySource(view, id)
+    case 'volume': {
+      const volume = seen(view, change, 'volume', id)
+      return [...volumes.touchedByVolume(volume), ...snapshots.touchedByVolumeOf(view, volume)]
+    }
+    case 'volume-snapshot': {
+      const snapshot = seen(view, change, 'volume-snapshot', id)
+      return [...volumes.touchedBySource(view, id), ...snapshots.touchedBySnapshot(view, snapshot)]
+    }
     case 'preshared-key':
       return id.split('|').flatMap((rack) => tunnelsTo(view, rack))
     case 'image':

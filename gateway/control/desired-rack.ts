@@ -15,7 +15,7 @@ import {
 import { resource } from '../../proto/resources.ts'
 import { mustCidr } from '../../topology/cidr.ts'
 import { gatewayIpv4, gatewayIpv6 } from '../../topology/plan.ts'
-import { STRETCHED_MTU, TENANT_MTU } from '../../topology/ranges.ts'
+import { STORAGE_VLAN_TAG, STRETCHED_MTU, TENANT_MTU } from '../../topology/ranges.ts'
 import type { VolumeSecrets } from '../ebs/names.ts'
 import { instanceType } from '../ec2/instance-types.ts'
 import { EVERY_RACK } from '../store/network-records.ts'
@@ -48,6 +48,7 @@ export function rackAt(view: View, name: string): Resource | null {
     members: view
       .withPrefix('host', `${rack.name}/`)
       .map(({ host, keyFingerprint, index }) => ({ host, keyFingerprint, index })),
+    storageVlanTag: STORAGE_VLAN_TAG,
   })
   return resource('rack', { case: 'rack', value })
 }

@@ -16,6 +16,7 @@ import {
 import type { OpenRole, SignIdentity } from './desired-metadata.ts'
 import { imageAt, instanceAt, interfaceAt, networkAt, rackAt, vpcAt } from './desired-rack.ts'
 import { routingAt } from './desired-routes.ts'
+import { volumeSnapshotAt, volumeSnapshotKeys } from './desired-snapshots.ts'
 import { aclAt, elasticAt, groupAt, memberAt, natAt, stationAt } from './desired-tenants.ts'
 import { type OpenKey, tunnelAt } from './desired-tunnels.ts'
 import { volumeAt, volumeKeys } from './desired-volumes.ts'
@@ -93,6 +94,8 @@ export function resourceAt(
       return nameAt(view, rack, id)
     case 'volume':
       return volumeAt(view, rack, id, secrets)
+    case 'snapshot':
+      return volumeSnapshotAt(view, rack, id)
     default:
       throw new RangeError(`unknown resource key ${key}`)
   }
@@ -124,6 +127,7 @@ function keysOf(view: View, rack: string): Set<string> {
   }
   for (const one of view.instancesOf('rack', rack)) keys.add(`instance/${one.id}`)
   for (const key of volumeKeys(view, rack)) keys.add(key)
+  for (const key of volumeSnapshotKeys(view, rack)) keys.add(key)
   for (const host of view.all('host')) {
     if (host.rack !== rack && host.roles.includes('cc')) {
       keys.add(`tunnel/${host.rack}/${host.host}`)

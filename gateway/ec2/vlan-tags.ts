@@ -1,7 +1,7 @@
 // The VLAN tag and the VNI of a network. In scope `cloud` a tag means the same network in every
 // rack; in scope `rack` every rack has tags of its own, and a network is told by its VNI.
 
-import { VLAN_TAGS, VNIS } from '../../topology/ranges.ts'
+import { STORAGE_VLAN_TAG, VLAN_TAGS, VNIS } from '../../topology/ranges.ts'
 import { ApiError } from '../aws/api-error.ts'
 import { EVERY_RACK } from '../store/network-records.ts'
 import type { SubnetRecord } from '../store/records.ts'
@@ -27,7 +27,7 @@ export async function takeNumbers(
   if (vni === null) throw noneLeft('Every VNI of the cloud was used.')
   const { vlanScope = 'cloud' } = await cloudOf(tx)
   if (vlanScope === 'cloud') {
-    const vlanTag = await tx.pool(VLAN_TAG_POOL).take(VLAN_TAGS)
+    const vlanTag = await takeTag(tx)
     if (vlanTag !== null) return { vlanTag, rackTags: {}, vni }
     throw noneLeft(
       `All ${VLAN_TAGS.last - VLAN_TAGS.first + 1} VLAN tags of the cloud are taken or rest for a ` +
@@ -36,6 +36,14 @@ export async function takeNumbers(
   }
   const view = await state.fresh()
   return { ...tagsIn(view, rack, tx.nowMs()), vni }
+}
+
+/** Once that of storage, which earlier versions had in the pool: nobody ever gives it back. */
+async function takeTag(tx: Transaction): Promise<number | null> {
+  const pool = tx.pool(VLAN_TAG_POOL)
+  const band = { ...VLAN_TAGS, last: STORAGE_VLAN_TAG }
+  const tag = await pool.take(band)
+  return tag === STORAGE_VLAN_TAG ? await pool.take(band) : tag
 }
 
 /** Gives the tags of a subnet that goes; its VNI is nobody's for ever. */

@@ -13,13 +13,16 @@ import { afterStatus } from '../ebs/volume-life.ts'
 import type { InstanceRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import type { VolumeRecord } from '../store/volume-records.ts'
+import { isSnapshotNews, recordSnapshot } from './snapshot-reports.ts'
 
 /** Of one transaction: each needs some records. */
 const BATCH = 200
 const MAX_TEXT = 500
 
 /** Cheap look at the mirror, so that a report that says the same again writes nothing. */
-export function isVolumeNews(view: View, rack: string, { body }: Status): boolean {
+export function isVolumeNews(view: View, rack: string, status: Status): boolean {
+  const { body } = status
+  if (body.case === 'volumeSnapshot') return isSnapshotNews(view, rack, status)
   if (body.case === 'volume') {
     const known = view.get('volume', body.value.id)
     if (known === null || known.rack !== rack) return false
@@ -41,6 +44,7 @@ export async function recordVolumes(
     await state.update(async (tx) => {
       for (const { body } of statuses.slice(at, at + BATCH)) {
         if (body.case === 'volume') await recordVolume(tx, rack, body.value, log)
+        if (body.case === 'volumeSnapshot') await recordSnapshot(tx, rack, body.value, log)
         if (body.case === 'instance') await recordPlugged({ tx, state, log }, rack, body.value)
       }
     })

@@ -45,7 +45,7 @@ export const INDEXED = {
   'insights-analysis': ['account', 'path'],
   'import-task': ['account'],
   volume: ['account', 'rack', 'host', 'instances', 'snapshot'],
-  'volume-snapshot': ['account', 'volume', 'host'],
+  'volume-snapshot': ['account', 'rack', 'volume', 'host', 'base'],
 } as const satisfies { readonly [K in Kind]?: readonly string[] }
 
 export type IndexedKind = keyof typeof INDEXED

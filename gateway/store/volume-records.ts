@@ -104,13 +104,18 @@ export interface SnapshotRecord {
   /** Where its volume was when it was asked for; empty for one that needs no SC. */
   readonly rack: string
   readonly host: string
-  /** The newest completed snapshot of the volume at that time; empty without one. */
+  /**
+   * The newest completed snapshot of the volume at that time, what it is a copy of, or what direct
+   * APIs write over; empty without one. It keeps its bytes as long as this one is pending.
+   */
   readonly base: string
   /** Of CreateSnapshots: taken at one moment with the others; empty alone. */
   readonly group: string
   readonly groupSize: number
   /** Lower-case hex SHA-256; empty before it is completed. */
   readonly manifest: string
+  /** What brings its bytes, when not its SC: a copy of `base`, or EBS direct APIs over `base`. */
+  readonly origin?: SnapshotOrigin
   /** Of its blocks that are not zero. */
   readonly dataBytes: number
   readonly readBytes: number
@@ -121,12 +126,24 @@ export interface SnapshotRecord {
   readonly lock?: SnapshotLockRecord
   readonly clientToken: string
   readonly startedAtMs: number
+  /** When its SC had the moment; absent before it said so. */
+  readonly takenAtMs?: number
   readonly completedAtMs: number | null
   /** Nobody sees it any more; its blocks and what its SC keeps are still to go. */
   readonly deletedAtMs: number | null
   /** The SC keeps nothing for it any more. */
   readonly released: boolean
 }
+
+export type SnapshotOrigin =
+  | { readonly kind: 'copy' }
+  | {
+      readonly kind: 'direct'
+      /** Without a block for so long it ends. */
+      readonly timeoutMs: number
+      /** When a block came last, to within a minute. */
+      readonly writtenAtMs: number
+    }
 
 /** Changes with every volume that is put on a host: who takes the host out meets it there. */
 export interface VolumePlacedRecord {

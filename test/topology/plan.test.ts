@@ -33,12 +33,20 @@ import {
   linkLocalOf,
   macOf,
   rackFabric,
+  storageAddress,
+  storageNetwork,
   subnetIpv4,
   subnetIpv6,
   vpcIpv4,
   vpcIpv6,
 } from '../../topology/plan.ts'
-import { HOST_INDEXES, MACS, RACK_INDEXES, VLAN_TAGS } from '../../topology/ranges.ts'
+import {
+  HOST_INDEXES,
+  MACS,
+  RACK_INDEXES,
+  STORAGE_VLAN_TAG,
+  VLAN_TAGS,
+} from '../../topology/ranges.ts'
 import { within } from './arbitraries.ts'
 
 const FABRIC = fabricPrefix('0123456789')
@@ -87,6 +95,27 @@ test('hostFabric is inside its rack and nobody else has it', () => {
   )
   assert.equal(formatAddress(hostFabric(FABRIC, 7, 3)), 'fd01:2345:6789:7::3')
   assert.throws(() => hostFabric(FABRIC, 7, 0), /host index 0 is not within 1..4095/)
+})
+
+test('storageAddress is in the network of its rack, and no host has it as its own', () => {
+  const rack = fc.integer({ min: RACK_INDEXES.first, max: RACK_INDEXES.last })
+  const host = fc.integer({ min: HOST_INDEXES.first, max: HOST_INDEXES.last })
+  const place = fc.tuple(rack, host)
+  fc.assert(
+    fc.property(place, place, (a, b) => {
+      const address = storageAddress(FABRIC, ...a)
+      const network = storageNetwork(FABRIC, a[0])
+      assert.ok(contains(network, address))
+      assert.ok(covers(rackFabric(FABRIC, a[0]), network))
+      assert.equal(overlaps(network, storageNetwork(FABRIC, b[0])), a[0] === b[0])
+      assert.equal(contains(network, hostFabric(FABRIC, ...b)), false)
+      const same = a[0] === b[0] && a[1] === b[1]
+      assert.equal(address.value === storageAddress(FABRIC, ...b).value, same)
+    }),
+  )
+  assert.equal(text(storageNetwork(FABRIC, 7)), 'fd01:2345:6789:7:1::/80')
+  assert.equal(formatAddress(storageAddress(FABRIC, 7, 3)), 'fd01:2345:6789:7:1::3')
+  assert.throws(() => storageAddress(FABRIC, 7, 0), /host index 0 is not within 1..4095/)
 })
 
 for (const [n, want] of [
@@ -151,7 +180,7 @@ test('gatewayMac differs between racks, hosts and networks, and from every macOf
   const place = fc.tuple(
     fc.integer({ min: RACK_INDEXES.first, max: RACK_INDEXES.last }),
     fc.integer({ min: HOST_INDEXES.first, max: HOST_INDEXES.last }),
-    fc.integer({ min: VLAN_TAGS.first, max: VLAN_TAGS.last }),
+    fc.integer({ min: VLAN_TAGS.first, max: STORAGE_VLAN_TAG }),
   )
   fc.assert(
     fc.property(place, place, (a, b) => {

@@ -17,6 +17,12 @@ export interface VolumeBytes {
   readonly usedBytes: number
 }
 
+export interface StoreSpace {
+  readonly sizeBytes: number
+  /** 0 when only the reserve is left. */
+  readonly roomBytes: number
+}
+
 /** Every method throws BadArgument for a size that is no multiple of SIZE_UNIT_BYTES. */
 export interface VolumeBackend {
   /** Null when there is none. */
@@ -43,6 +49,10 @@ export interface VolumeBackend {
   readonly lookSnapshot: (snapshot: SnapshotId) => Promise<VolumeBytes | null>
   /** Where its bytes can be read: a file or a block device. */
   readonly snapshotPath: (snapshot: SnapshotId) => string
+  /** Of what holds the volumes, and what they may still take of it. */
+  readonly space: () => Promise<StoreSpace>
+  /** Does it keep snapshots, and clone them? */
+  readonly snapshots: boolean
   /** What an iSCSI target can serve: a file or a block device. */
   readonly path: (id: VolumeId) => string
 }

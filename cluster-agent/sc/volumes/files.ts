@@ -2,16 +2,17 @@
 // btrfs) snapshots and clones take a moment and no room (ioctl_ficlonerange(2)).
 // Owns FOLDER/volumes and FOLDER/snapshots: no other file is touched.
 
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { syncFolder } from '../../../common/durable-file.ts'
-import { MalleeError, messageOf } from '../../../common/errors.ts'
+import { codeOf, MalleeError, messageOf } from '../../../common/errors.ts'
 import type { Exec } from '../../../common/exec.ts'
 import {
   parseSnapshotId,
   parseVolumeId,
   SIZE_UNIT_BYTES,
   type SnapshotId,
+  type StoreSpace,
   type VolumeBackend,
   type VolumeBytes,
   type VolumeId,
@@ -21,6 +22,11 @@ const BLOCK_BYTES = 512
 const CLONE_MS = 60_000
 /** Of a file that is not complete. */
 const DRAFT = '.new'
+/** For what the file system itself needs, and to delete something. */
+const RESERVE_BYTES = 1 << 30
+const RESERVE_SHARE = 1 / 20
+/** Kinds that share blocks unless they were made not to. */
+const SHARING = new Set(['xfs', 'btrfs'])
 const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
 /** Makes its folders. `folder` is on the file system that the volumes fill. */
@@ -28,6 +34,7 @@ export async function fileBackend(exec: Exec, folder: string): Promise<VolumeBac
   const volumes = join(folder, 'volumes')
   const snapshots = join(folder, 'snapshots')
   for (const one of [volumes, snapshots]) await mkdir(one, { recursive: true, mode: 0o700 })
+  const shares = await sharesBlocks(exec, folder)
 
   function volumeFile(id: VolumeId): string {
     // What becomes a path is looked at once more, whoever minted it.
@@ -39,13 +46,22 @@ export async function fileBackend(exec: Exec, folder: string): Promise<VolumeBac
     return join(snapshots, `${id}.raw`)
   }
 
+  /** Throws StoreFull. */
+  async function checkRoom(): Promise<void> {
+    if ((await spaceOf(folder)).roomBytes > 0) return
+    throw new MalleeError('StoreFull', 'there is no room for the volume')
+  }
+
   return {
     path: volumeFile,
+    snapshots: shares,
+    space: () => spaceOf(folder),
     look: (id) => look(volumeFile(id)),
     create: async (id, sizeBytes) => {
       const file = volumeFile(id)
       checkSize(sizeBytes)
       await checkFree(file, id)
+      await checkRoom()
       await publish(file, volumes, (draft) => setSize(draft, sizeBytes))
     },
     clone: async (id, from, sizeBytes) => {
@@ -58,6 +74,7 @@ export async function fileBackend(exec: Exec, folder: string): Promise<VolumeBac
         throw new MalleeError('BadArgument', wrong)
       }
       await checkFree(file, id)
+      await checkRoom()
       await publish(file, volumes, async (draft) => {
         await reflink(exec, source, draft)
         await setSize(draft, sizeBytes)
@@ -78,6 +95,7 @@ export async function fileBackend(exec: Exec, folder: string): Promise<VolumeBac
       const file = snapshotFile(snapshot)
       await known(source, id)
       await checkFree(file, snapshot)
+      await checkRoom()
       await publish(file, snapshots, async (draft) => {
         await reflink(exec, source, draft)
         await sync(draft)
@@ -86,6 +104,31 @@ export async function fileBackend(exec: Exec, folder: string): Promise<VolumeBac
     lookSnapshot: (snapshot) => look(snapshotFile(snapshot)),
     snapshotPath: snapshotFile,
     removeSnapshot: (snapshot) => remove(snapshotFile(snapshot), snapshots),
+  }
+}
+
+async function spaceOf(folder: string): Promise<StoreSpace> {
+  const { bsize, blocks, bavail } = await statfs(folder)
+  const sizeBytes = bsize * blocks
+  const reserve = Math.min(RESERVE_BYTES, sizeBytes * RESERVE_SHARE)
+  return { sizeBytes, roomBytes: Math.max(0, Math.floor(bsize * bavail - reserve)) }
+}
+
+/** By trying it: its kind does not say how a file system was made. A full one is as its kind is. */
+export async function sharesBlocks(exec: Exec, folder: string): Promise<boolean> {
+  const [from, to] = ['one', 'two'].map((name) => join(folder, `probe-${name}${DRAFT}`))
+  if (from === undefined || to === undefined) return false
+  try {
+    await writeFile(from, Buffer.alloc(4096, 1))
+    await reflink(exec, from, to)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'NotSupported') return false
+    if (codeOf(asFull(error)) !== 'StoreFull') throw error
+    const { stdout } = await exec(['stat', '--file-system', '--format=%T', folder])
+    return SHARING.has(stdout.trim())
+  } finally {
+    for (const file of [from, to]) await rm(file, { force: true })
   }
 }
 

@@ -30,8 +30,11 @@ export interface VolumesParts {
   /** Folder of the ledgers: lost, every volume looks new, and what was taken back may return. */
   readonly ledgers: string
   readonly tgtd: tgt.TgtdFiles
-  /** Where tgtd listens: an address of the storage network (IPv6 in brackets), colon, port. */
-  readonly portal: string
+  /**
+   * Where tgtd listens: an address of the storage network (IPv6 in brackets), colon, port. Null as
+   * long as there is none: then nothing new is granted.
+   */
+  readonly portal: string | null
 }
 
 export interface VolumeStatus {
@@ -56,11 +59,14 @@ export interface VolumesPass {
 interface Observed extends Seen {
   /** Volumes that could not be looked at, and why. */
   readonly unseen: ReadonlyMap<VolumeId, string>
+  /** Is there a tgtd? */
+  readonly serves: boolean
 }
 
 /** Until the last command of a session has ended. */
 const FENCE_MS = 10_000
 const POLL_MS = 10
+const NOT_SERVED = 'its storage controller has no portal now'
 
 /** One pass. Throws when tgtd neither answers nor starts. */
 export async function reconcileVolumes(
@@ -77,8 +83,10 @@ export async function reconcileVolumes(
   for (const user of plan.forgotten) await allowing('NotFound', tgt.removeAccount(parts.tgtd, user))
   for (const volume of plan.volumes) {
     if (volume.trouble !== null) reasons.set(volume.id, volume.trouble)
+    const now = seen.serves ? volume.steps : volume.steps.filter(isOfBytes)
+    if (now.length < volume.steps.length) reasons.set(volume.id, NOT_SERVED)
     try {
-      for (const step of volume.steps) {
+      for (const step of now) {
         steps += 1
         await apply(parts, volume.id, step)
       }
@@ -110,19 +118,22 @@ async function observe(
       unseen.set(id, messageOf(error))
     }
   }
-  let runs = await tgt.tgtdRuns(tgtd)
-  if (!runs && wanted.some(({ grants }) => grants.length > 0)) {
-    await tgt.startTgtd({ exec, clock }, tgtd, portal)
-    runs = true
-  }
+  const needed = portal !== null && wanted.some(({ grants }) => grants.length > 0)
+  if (needed) await tgt.ensureTgtd({ exec, clock }, tgtd, portal)
+  const runs = needed || (await tgt.tgtdRuns(tgtd))
   if (runs) await tgt.trimTgtdLog(tgtd)
   return {
     volumes,
     unseen,
+    serves: runs,
     targets: runs ? await tgt.listTargets(tgtd) : [],
     accounts: runs ? await tgt.listAccounts(tgtd) : [],
     nextTid: newTid(randomHex),
   }
+}
+
+function isOfBytes({ kind }: VolumeStep): boolean {
+  return kind !== 'export' && kind !== 'grant'
 }
 
 /** tgtd has signed numbers of 32 bits; by chance, so that none comes back soon. */

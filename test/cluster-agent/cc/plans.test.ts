@@ -4,9 +4,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { nextEndpoint, remember } from '../../../cluster-agent/cc/endpoints.ts'
-import { type GatewayPort, gatewayOf, planNetworks } from '../../../cluster-agent/cc/networks.ts'
+import { gatewayOf } from '../../../cluster-agent/cc/networks.ts'
 import { newsOf, tunnelStatuses } from '../../../cluster-agent/cc/statuses.ts'
 import { endpointsAt, underlayOf } from '../../../cluster-agent/cc/underlay.ts'
+import { type AccessPort, planAccessPorts } from '../../../cluster-agent/host/access-ports.ts'
 import type { Link } from '../../../cluster-agent/host/ip.ts'
 import type { WgPeer } from '../../../cluster-agent/host/wg.ts'
 import { NetworkSchema, TunnelSchema } from '../../../proto/gen/mallee/v1/desired_pb.js'
@@ -24,7 +25,7 @@ const NETWORK = create(NetworkSchema, {
 const HOST = { rackIndex: 1, hostIndex: 2 }
 const GATEWAY = gatewayOf(NETWORK, HOST)
 
-function linkOf({ name, mac, mtu, addresses }: GatewayPort, change: Partial<Link> = {}): Link {
+function linkOf({ name, mac, mtu, addresses }: AccessPort, change: Partial<Link> = {}): Link {
   const all = addresses.map((cidr) => ({ cidr, family: 4 as const, scope: 'global' }))
   return { name, mac, mtu, up: true, addresses: all, ...change }
 }
@@ -57,9 +58,9 @@ for (const [what, ports, link, kinds] of [
     ['delete'],
   ],
 ] as const) {
-  test(`planNetworks mends ${what}`, () => {
+  test(`planAccessPorts mends ${what}`, () => {
     const links = new Map(link === null ? [] : [['gw7', link]])
-    const steps = planNetworks([GATEWAY], { ports: new Map(ports), links, listening: [] })
+    const steps = planAccessPorts([GATEWAY], { ports: new Map(ports), links, listening: [] })
     assert.deepEqual(
       steps.map(({ kind }) => kind),
       kinds,
@@ -67,11 +68,11 @@ for (const [what, ports, link, kinds] of [
   })
 }
 
-test('planNetworks takes strange addresses away and adds those that lack', () => {
+test('planAccessPorts takes strange addresses away and adds those that lack', () => {
   const strange = [{ cidr: '10.9.9.9/24', family: 4 as const, scope: 'global' }]
   const links = new Map([['gw7', linkOf(GATEWAY, { addresses: strange })]])
   const seen = { ports: new Map([['gw7', 7]]), links, listening: ['gw7'] }
-  assert.deepEqual(planNetworks([GATEWAY], seen), [
+  assert.deepEqual(planAccessPorts([GATEWAY], seen), [
     { kind: 'quiet', names: ['gw7'] },
     {
       kind: 'ip',

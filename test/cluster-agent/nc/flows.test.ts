@@ -20,7 +20,7 @@ const PORT: GuardedPort = {
   groupIds: ['sg-a'],
   openWithoutGroups: false,
 }
-const PORTS: SwitchPorts = { taps: [PORT], trunk: 1, gateways: [], vxlans: [] }
+const PORTS: SwitchPorts = { taps: [PORT], trunk: 1, gateways: [], vxlans: [], storage: null }
 
 const MASKS: readonly [number, number, string][] = [
   [22, 22, '22'],
@@ -118,7 +118,13 @@ test('FlowPlanner names no flow twice, also where rules, members and prefixes me
   const other = { ...PORT, ofport: 8, mac: '02:00:00:00:00:06', groupIds: ['sg-a', 'sg-b'] }
   const open = { ...PORT, ofport: 9, mac: '02:00:00:00:00:07', sourceDestCheck: false }
   const gateways = [{ tag: 100, ofport: 3, mac: '0a:00:00:00:00:01' }]
-  const ports = { taps: [PORT, other, open], trunk: 1, gateways, vxlans: [{ tag: 100, ofport: 4 }] }
+  const ports = {
+    taps: [PORT, other, open],
+    trunk: 1,
+    gateways,
+    vxlans: [{ tag: 100, ofport: 4 }],
+    storage: null,
+  }
   const plan = new FlowPlanner().plan(tenancy(BUSY), ports)
   const flows = [...plan.units.values()].flatMap((unit) => unit.flows)
   assert.equal(flows.length, plan.count)

@@ -51,6 +51,13 @@ export function udp(macs: Ends, ips: Ends, ports: readonly [number, number]): st
   return `${macHex(macs.to)}${macHex(macs.from)}0800${start}${hex(sum, 2)}${end}${body}`
 }
 
+/** Without a checksum: the switch does not look. */
+export function udp6(macs: Ends, ips: Ends, ports: readonly [number, number]): string {
+  const body = `${hex(ports[0], 2)}${hex(ports[1], 2)}${hex(8 + 16, 2)}0000${'00'.repeat(16)}`
+  const head = `60000000${hex(body.length / 2, 2)}1140${addressHex(ips.from)}${addressHex(ips.to)}`
+  return `${macHex(macs.to)}${macHex(macs.from)}86dd${head}${body}`
+}
+
 /** ICMPv6 without a checksum: the switch does not look. */
 export function icmp6(macs: Ends, ips: Ends, type: number, rest: string): string {
   const body = `${hex(type, 1)}000000${rest}`

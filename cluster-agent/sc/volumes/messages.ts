@@ -1,0 +1,82 @@
+// Volumes on the wire: what is wanted of one becomes a checked value, what it is becomes a status.
+
+import { create } from '@bufbuild/protobuf'
+import {
+  type Status,
+  StatusSchema,
+  type VolumeStore,
+  VolumeStoreSchema,
+} from '../../../proto/gen/mallee/v1/observed_pb.js'
+import {
+  type Volume,
+  VolumeState,
+  VolumeStatusSchema,
+} from '../../../proto/gen/mallee/v1/volumes_pb.js'
+import type { Result } from '../../../topology/result.ts'
+import type { StoreSpace } from './backend.ts'
+import type { VolumeStatus } from './reconcile.ts'
+import { parseWantedVolume, type WantedVolume } from './wanted.ts'
+
+/** Every change is a report: sizes are told in so many steps of the whole. */
+const STEPS = 64
+
+/** Also of one that has no right id. */
+type Told = Omit<VolumeStatus, 'id'> & { readonly id: string }
+
+const STATES: Readonly<Record<VolumeStatus['state'], VolumeState>> = {
+  ready: VolumeState.READY,
+  deleted: VolumeState.DELETED,
+  error: VolumeState.ERROR,
+}
+
+/** Says what is wrong in words that hold no secret. */
+export function wantedVolume(volume: Volume): Result<WantedVolume> {
+  const { id, sizeBytes, targetIqn, multiAttach, grants, deleted } = volume
+  return parseWantedVolume({
+    ...{ id, targetIqn, multiAttach, deleted },
+    sizeBytes: Number(sizeBytes),
+    grants: grants.map(({ attachment, generation, initiatorIqn, chapUser, chapSecret }) => ({
+      ...{ attachment, initiatorIqn, chapUser, chapSecret },
+      generation: Number(generation),
+    })),
+  })
+}
+
+export function volumeStatus(host: string, status: Told): Status {
+  const { id, state, reason, grants, sizeBytes, usedBytes } = status
+  const value = create(VolumeStatusSchema, {
+    ...{ id, host, reason, state: STATES[state] },
+    grants: grants.map(({ attachment, generation }) => ({
+      attachment,
+      generation: BigInt(generation),
+    })),
+    sizeBytes: BigInt(sizeBytes),
+    usedBytes: BigInt(Math.ceil(usedBytes / stepOf(sizeBytes)) * stepOf(sizeBytes)),
+  })
+  return create(StatusSchema, { key: `volume/${id}`, body: { case: 'volume', value } })
+}
+
+/** Of a volume that cannot be made out. */
+export function badVolume(host: string, { id }: Volume, reason: string): Status {
+  return volumeStatus(host, {
+    ...{ id, reason, state: 'error', grants: [], sizeBytes: 0, usedBytes: 0 },
+  })
+}
+
+/** `portal` is empty while none is served. */
+export function volumeStore(
+  portal: string,
+  { sizeBytes, roomBytes }: StoreSpace,
+  snapshots: boolean,
+): VolumeStore {
+  const step = stepOf(sizeBytes)
+  return create(VolumeStoreSchema, {
+    ...{ portal, snapshots, backend: 'files' },
+    sizeBytes: BigInt(sizeBytes),
+    roomBytes: BigInt(Math.floor(roomBytes / step) * step),
+  })
+}
+
+function stepOf(bytes: number): number {
+  return Math.max(1, Math.floor(bytes / STEPS))
+}

@@ -1,0 +1,146 @@
+// The SC's volumes as a part of a host: what is wanted of them is made true in every pass, and what
+// they are is told. Files and tgtd outlive this process: the next one finds them.
+
+import type { Clock, RandomHex } from '../../../common/clock.ts'
+import { codeOf, MalleeError, messageOf } from '../../../common/errors.ts'
+import type { Exec } from '../../../common/exec.ts'
+import type { Log } from '../../../common/log.ts'
+import type { RackConfig } from '../../../proto/gen/mallee/v1/desired_pb.js'
+import type { Status, VolumeStore } from '../../../proto/gen/mallee/v1/observed_pb.js'
+import { bodies, bodyAt, type Desired } from '../../../proto/resources.ts'
+import { no, type Result } from '../../../topology/result.ts'
+import { checkPortal, stopTgtd, tgtdPid, tgtdRuns } from '../../host/tgt.ts'
+import { type Paths, tgtdFiles, volumeLedgersDir } from '../../paths.ts'
+import type { RoleDriver, StatusListener } from '../../role.ts'
+import type { VolumeBackend } from './backend.ts'
+import { badVolume, volumeStatus, volumeStore, wantedVolume } from './messages.ts'
+import { type PortalOptions, portalOf } from './portal.ts'
+import { reconcileVolumes, type VolumesPass } from './reconcile.ts'
+import type { WantedVolume } from './wanted.ts'
+
+export interface VolumesOptions {
+  readonly exec: Exec
+  readonly clock: Clock
+  readonly randomHex: RandomHex
+  readonly log: Log
+  readonly paths: Paths
+  readonly config: PortalOptions['config'] & { readonly host: string }
+  /** Asked again as long as it fails: a disk may come late. */
+  readonly openBackend: () => Promise<VolumeBackend>
+  /** Of a process on this host. */
+  readonly isAlive: (pid: number) => boolean
+}
+
+export interface VolumesRole extends RoleDriver {
+  /** Null before the first pass. */
+  readonly store: () => VolumeStore | null
+  /** Ends what runs in this process. */
+  readonly close: () => Promise<void>
+}
+
+/** How long guests wait at most until somebody sees that tgtd has died. */
+const WATCH_MS = 500
+
+export function volumesRole(options: VolumesOptions): VolumesRole {
+  const { exec, clock, randomHex, log, paths, config, openBackend, isAlive } = options
+  const { host } = config
+  const tgtd = tgtdFiles(paths)
+  const listeners = new Set<StatusListener>()
+  const stopped = new AbortController()
+  const watching = watch()
+  let backend: VolumeBackend | null = null
+  let statuses: readonly Status[] = []
+  let store: VolumeStore | null = null
+  let server: number | null = null
+  let said = ''
+
+  return {
+    pass,
+    statuses: () => statuses,
+    store: () => store,
+    onStatus: (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    close: async () => {
+      stopped.abort()
+      await watching
+    },
+    removeAll: () => stopTgtd({ exec, clock }, tgtd),
+  }
+
+  async function pass(desired: Desired): Promise<void> {
+    const rack = bodyAt(desired, 'rack', 'rack')
+    if (rack === null) throw new MalleeError('BadMessage', 'the desired state names no rack')
+    backend ??= await openBackend()
+    const mine = bodies(desired, 'volume').filter((volume) => volume.host === host)
+    const wanted: WantedVolume[] = []
+    const bad: Status[] = []
+    for (const volume of mine) {
+      const read = wantedVolume(volume)
+      if (read.ok) wanted.push(read.value)
+      else bad.push(badVolume(host, volume, read.why))
+    }
+    const portal = await portalNow(rack)
+    const space = await backend.space()
+    const made = await makeTrue(backend, portal, wanted)
+    statuses = [...made.statuses.map((status) => volumeStatus(host, status)), ...bad]
+    store = volumeStore(portal.ok ? portal.value : '', space, backend.snapshots)
+    const isServed = wanted.some(({ grants }) => grants.length > 0)
+    if (server === null && isServed) server = await tgtdPid(exec, tgtd)
+    if (!portal.ok && isServed) throw new MalleeError('Unavailable', portal.why)
+  }
+
+  async function makeTrue(
+    bytes: VolumeBackend,
+    portal: Result<string>,
+    wanted: readonly WantedVolume[],
+  ): Promise<VolumesPass> {
+    const ledgers = volumeLedgersDir(paths)
+    const parts = { exec, clock, randomHex, log, backend: bytes, ledgers, tgtd }
+    return await reconcileVolumes({ ...parts, portal: portal.ok ? portal.value : null }, wanted)
+  }
+
+  /** Also of a host without volumes: the gateway gives it none before it has a portal. */
+  async function portalNow(rack: RackConfig): Promise<Result<string>> {
+    const portal = await freePortal(rack)
+    const why = portal.ok ? '' : portal.why
+    if (why !== said && why !== '') log.warn('no volumes are served', { why })
+    said = why
+    return portal
+  }
+
+  async function freePortal(rack: RackConfig): Promise<Result<string>> {
+    const portal = await portalOf({ exec, config }, rack)
+    if (!portal.ok || (await tgtdRuns(tgtd))) return portal
+    const { code } = await exec(['sh', '-c', 'command -v tgtd'], { okCodes: [0, 1, 127] })
+    if (code !== 0) return no('tgtd is not installed: Debian has it in the package tgt')
+    try {
+      await checkPortal(exec, portal.value)
+      return portal
+    } catch (error) {
+      if (codeOf(error) !== 'Unavailable') throw error
+      return no(messageOf(error))
+    }
+  }
+
+  async function watch(): Promise<void> {
+    for (;;) {
+      await clock.sleep(WATCH_MS, stopped.signal)
+      if (stopped.signal.aborted) return
+      if (server === null || isAlive(server)) continue
+      log.warn('tgtd has ended', { pid: server })
+      server = null
+      for (const listener of listeners) listener()
+    }
+  }
+}
+
+/** On this host: signal 0 is for asking (kill(2)). */
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
