@@ -156,7 +156,10 @@ export class Nodes {
     }
   }
 
-  /** A node speaks for itself, its instances and its load balancers' nodes, for nothing else. */
+  /**
+   * A node speaks for itself, its instances, volumes and snapshots, and its load balancers' nodes,
+   * for nothing else.
+   */
   #report(host: string, statuses: readonly Status[]): void {
     const { board, state, rack } = this.#parts
     for (const status of statuses) {
@@ -169,10 +172,19 @@ export class Nodes {
     }
   }
 
-  /** May the node `host` say this of an instance, or of a load balancer's node? */
+  /** May the node `host` say this of what is not itself? */
   #isTheirs(host: string, { key, body }: Status): boolean {
     if (body.case === 'instance') return body.value.host === host
     if (body.case === 'images') return key === `images/${host}`
+    if (body.case === 'volume' || body.case === 'volumeSnapshot') {
+      const { id } = body.value
+      const desired = this.#parts.state.desired()
+      const [at, one] =
+        body.case === 'volume'
+          ? [`volume/${id}`, bodyAt(desired, `volume/${id}`, 'volume')]
+          : [`snapshot/${id}`, bodyAt(desired, `snapshot/${id}`, 'volumeSnapshot')]
+      return key === at && body.value.host === host && one?.host === host
+    }
     if (body.case !== 'balancer' && body.case !== 'target') return false
     const { interfaceId } = body.value
     // Under another key it would stand for another node's word.

@@ -20,14 +20,26 @@ import {
   InstanceStatusSchema,
   StatusSchema,
 } from '../../../proto/gen/mallee/v1/observed_pb.js'
+import {
+  SnapshotStatusSchema,
+  VolumeSchema,
+  VolumeSnapshotSchema,
+  VolumeStatusSchema,
+} from '../../../proto/gen/mallee/v1/volumes_pb.js'
 import { resource } from '../../../proto/resources.ts'
 
-test("a node speaks for its own load balancers' nodes and instances, for no others", async () => {
+test('a node speaks for what the desired state puts on it, and for nothing else', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'mallee-nodes-'))
   const state = new AgentState(join(dir, 'state.db'))
   const board = new StatusBoard()
   const balancer = create(BalancerSchema, { id: 'lb', interfaceId: 'eni-1', host: 'n1' })
-  const resources = [resource('balancer/eni-1', { case: 'balancer', value: balancer })]
+  const volume = create(VolumeSchema, { id: 'vol-1', host: 'n1' })
+  const snapshot = create(VolumeSnapshotSchema, { id: 'snap-1', host: 'n1' })
+  const resources = [
+    resource('balancer/eni-1', { case: 'balancer', value: balancer }),
+    resource('volume/vol-1', { case: 'volume', value: volume }),
+    resource('snapshot/snap-1', { case: 'volumeSnapshot', value: snapshot }),
+  ]
   state.accept('e', { kind: 'snapshot', generation: 1, resources })
   const nodes = new Nodes({ cloud: 'c', rack: 'a', state, board, log: silentLog })
   const about = { interfaceId: 'eni-1', id: 'lb', host: 'n1', serving: true }
@@ -47,6 +59,14 @@ test("a node speaks for its own load balancers' nodes and instances, for no othe
       body: { case: 'images', value: create(ImagesStatusSchema, { host: 'n1' }) },
     }),
     create(StatusSchema, { key: 'instance/i-1', body: { case: 'instance', value: instance } }),
+    volumeStatus('vol-1', 'n1'),
+    create(StatusSchema, {
+      key: 'snapshot/snap-1',
+      body: {
+        case: 'volumeSnapshot',
+        value: create(SnapshotStatusSchema, { id: 'snap-1', host: 'n1' }),
+      },
+    }),
   ]
   const reportOf = (host: string) => {
     const agent = { kind: 'host', cloud: 'c', rack: 'a', host, roles: ['nc'] } as const
@@ -59,10 +79,19 @@ test("a node speaks for its own load balancers' nodes and instances, for no othe
     board.all().map(({ key }) => key),
     statuses.map(({ key }) => key),
   )
-  const foreign = { ...statuses[0], key: 'balancer/eni-2' } as (typeof statuses)[0]
+  const foreign = [
+    { ...statuses[0], key: 'balancer/eni-2' } as (typeof statuses)[0],
+    { ...volumeStatus('vol-1', 'n1'), key: 'volume/vol-2' },
+    volumeStatus('vol-3', 'n1'),
+  ]
   const agent = { kind: 'host', cloud: 'c', rack: 'a', host: 'n1', roles: ['nc'] } as const
-  await nodes.parentEnd().report(agent, false, [foreign])
-  assert.equal(board.get('balancer/eni-2'), null)
+  await nodes.parentEnd().report(agent, false, foreign)
+  assert.equal(board.all().length, statuses.length)
   state.close()
   rmSync(dir, { recursive: true })
 })
+
+function volumeStatus(id: string, host: string) {
+  const value = create(VolumeStatusSchema, { id, host })
+  return create(StatusSchema, { key: `volume/${id}`, body: { case: 'volume', value } })
+}
