@@ -14,6 +14,7 @@ import type { Sessions } from '../federation/sessions.ts'
 import type { Sealer } from '../secrets.ts'
 import type { HostRecord, LeaseRecord } from '../store/records.ts'
 import type { AppliedChange, State, Transaction, View } from '../store/state.ts'
+import { tendAttachments } from './attachment-housekeeping.ts'
 import { movesNodes, tendBalancers } from './balancer-life.ts'
 import { actOnDrains } from './drain.ts'
 import { givenUp, isStuck } from './instance-state.ts'
@@ -88,6 +89,7 @@ export async function housekeepingPass(parts: HousekeepingParts): Promise<void> 
   await renewRoleCredentials(parts, clock.nowMs())
   await actOnDrains(parts)
   await finishAllLost(parts)
+  await tendAttachments(parts)
   await giveUpPending(parts)
   await forgetExpired(parts)
 }

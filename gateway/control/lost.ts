@@ -10,6 +10,7 @@ import { transitionTime } from '../ec2/instance-shape.ts'
 import { releaseInterfaces } from '../ec2/release.ts'
 import type { HostRecord, InstanceRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
+import { releaseLost } from './attachment-housekeeping.ts'
 import { checkRackEmpties, withoutHost } from './departure.ts'
 
 interface Parts {
@@ -70,7 +71,11 @@ export async function finishLost(
     const done = await state.update(async (tx) => {
       if ((await tx.get('host', rack, host))?.lostAtMs === undefined) return []
       const ids: string[] = []
-      for (const { id } of left) if (await end(tx, id, host, clock.nowMs())) ids.push(id)
+      for (const { id } of left) {
+        if (!(await end(tx, id, host, clock.nowMs()))) continue
+        await releaseLost({ tx, view, log }, id)
+        ids.push(id)
+      }
       return ids
     })
     if (done.length === 0) return ended

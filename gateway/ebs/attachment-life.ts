@@ -73,16 +73,20 @@ export function withDetached(
 
 /**
  * The instance is gone for good, or its host is: nobody is asked. The volume goes too when it was
- * to go with the last one that had it.
+ * to go with the last one that had it, unless the instance was lost and it is what is `kept`.
  */
-export function withReleased(volume: VolumeRecord, instance: string): VolumeRecord {
+export function withReleased(
+  volume: VolumeRecord,
+  instance: string,
+  { kept = false }: { readonly kept?: boolean } = {},
+): VolumeRecord {
   const going = writersOf(volume).filter((one) => one.instance === instance)
   if (going.length === 0) return volume
   const next = eachAttachment(volume, (one) =>
     going.includes(one) ? { ...one, state: 'released' } : one,
   )
   const isLast = writersOf(next).length === 0
-  const goesToo = isLast && going.some(({ deleteOnTermination }) => deleteOnTermination)
+  const goesToo = !kept && isLast && going.some(({ deleteOnTermination }) => deleteOnTermination)
   return goesToo ? { ...next, state: 'deleting' } : next
 }
 

@@ -6,8 +6,9 @@ import { notFound, oneInStore } from '../ec2/ids.ts'
 import type { ImageDevice, ImageRecord, ImageVolume } from '../store/image-records.ts'
 import type { Transaction } from '../store/state.ts'
 import type { SnapshotRecord } from '../store/volume-records.ts'
+import { deviceKey } from './device-names.ts'
 import { ROOT_DEVICE_NAME } from './mapping-shapes.ts'
-import { badMapping, type DeviceWish, deviceKey, type VolumeWish } from './mappings.ts'
+import { badMapping, type DeviceWish, type VolumeWish } from './mappings.ts'
 import { shapeOf } from './volume-types.ts'
 
 interface Parts {

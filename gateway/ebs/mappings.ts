@@ -4,6 +4,7 @@
 import type { BlockDeviceMapping } from '@aws-sdk/client-ec2'
 import { ApiError } from '../aws/api-error.ts'
 import { refuseUnknown, required } from '../ec2/input.ts'
+import { deviceKey, isDeviceName } from './device-names.ts'
 
 /** What a request says of one device. */
 export interface DeviceWish {
@@ -27,8 +28,6 @@ export interface VolumeWish {
   readonly deleteOnTermination?: boolean
 }
 
-/** EC2 user guide, "Device names for volumes"; `vd` are this cloud's own. */
-const DEVICE = /^(?:\/dev\/)?(?:(?:sd|xvd|vd)[a-z](?:[1-9]|1[0-5])?|xvd[b-d][a-z])$/
 /** EC2 user guide, "Block device mappings": ephemeral0 to ephemeral23. */
 const VIRTUAL = /^ephemeral(\d|1\d|2[0-3])$/
 const KNOWN = new Set(['DeviceName', 'VirtualName', 'Ebs', 'NoDevice'])
@@ -55,11 +54,6 @@ export function parseMappings(given: readonly BlockDeviceMapping[] | undefined):
   return wishes
 }
 
-/** Two spellings of one device have one: `/dev/sdf`, `sdf`, `xvdf`. */
-export function deviceKey(device: string): string {
-  return device.replace(/^\/dev\//, '').replace(/^(?:xvd|sd|vd)/, '')
-}
-
 export function badMapping(text: string): ApiError {
   return new ApiError('InvalidBlockDeviceMapping', text)
 }
@@ -68,7 +62,7 @@ function wishOf(one: BlockDeviceMapping, i: number): DeviceWish {
   const path = `BlockDeviceMapping.${i + 1}.`
   refuseUnknown(one, KNOWN, new Map(), path)
   const device = required(`${path}DeviceName`, one.DeviceName || undefined)
-  if (!DEVICE.test(device)) throw badMapping(`Invalid device name ${device}`)
+  if (!isDeviceName(device)) throw badMapping(`Invalid device name ${device}`)
   const { VirtualName: virtual, Ebs: ebs, NoDevice: none } = one
   const said = [virtual, ebs, none].filter((value) => value !== undefined)
   if (said.length !== 1) {

@@ -2,7 +2,8 @@
 
 import { GIB } from '../../common/volume-sizes.ts'
 import type { ImageDevice, ImageRecord } from '../store/image-records.ts'
-import { badMapping, deviceKey } from './mappings.ts'
+import { deviceKey } from './device-names.ts'
+import { badMapping } from './mappings.ts'
 
 /** What RegisterImage takes when the request does not say (EC2 API reference). */
 export const USUAL_ROOT = '/dev/sda1'

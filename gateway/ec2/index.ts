@@ -2,6 +2,7 @@
 
 import type { RandomHex } from '../../common/clock.ts'
 import type { Ec2Handlers } from '../aws/handlers.ts'
+import { volumeAttachmentHandlers } from '../ebs/attachments.ts'
 import { volumeHandlers } from '../ebs/volumes.ts'
 import type { Sealer } from '../secrets.ts'
 import type { State } from '../store/state.ts'
@@ -164,6 +165,7 @@ export function ec2Handlers({
     ...addressHandlers({ state, randomHex, region }),
     ...associationHandlers({ state, randomHex, region }),
     ...describeAddressHandlers({ state, region }),
+    ...volumeAttachmentHandlers({ state, randomHex, sealer }),
     ...volumeHandlers({ state, randomHex, sealer, region }),
     ...tagHandlers({ state }),
   }

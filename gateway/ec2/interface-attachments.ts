@@ -2,6 +2,7 @@
 
 import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Handlers } from '../aws/handlers.ts'
+import { checkSlots } from '../ebs/attaching.ts'
 import type { InstanceRecord, InterfaceRecord } from '../store/records.ts'
 import type { Transaction, View } from '../store/state.ts'
 import {
@@ -42,6 +43,7 @@ export function attachmentHandlers({ state, randomHex }: InterfaceParts): Attach
         const type = await typeInStore(tx, instance.type)
         checkPlace(instance, others, deviceIndex, type)
         if (type !== null) checkAddressCount(one, type)
+        checkSlots(await state.fresh(), instance)
         const subnet = await tx.get('subnet', one.subnet)
         if (subnet === null) throw notFound('subnet', [one.subnet])
         endDryRun(input)

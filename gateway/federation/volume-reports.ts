@@ -10,6 +10,7 @@ import {
 import type { VolumeStatus } from '../../proto/gen/mallee/v1/volumes_pb.js'
 import { afterInstance, type InstanceWord } from '../ebs/attachment-life.ts'
 import { afterStatus } from '../ebs/volume-life.ts'
+import { putVolume } from '../ebs/volume-writes.ts'
 import type { InstanceRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import type { VolumeRecord } from '../store/volume-records.ts'
@@ -83,27 +84,6 @@ async function recordPlugged(
     const known = await tx.get('volume', id)
     if (known !== null) await putVolume(tx, known, afterInstance(known, word), log)
   }
-}
-
-/** Writes it when something changed, and tells the log what became of its attachments. */
-export async function putVolume(
-  tx: Transaction,
-  before: VolumeRecord,
-  next: VolumeRecord,
-  log: Log,
-): Promise<void> {
-  if (next === before) return
-  const known = new Map(before.attachments.map((one) => [one.id, one]))
-  for (const { id, instance, state } of next.attachments) {
-    const from = known.get(id)?.state
-    if (from !== state) log.info('attachment', { attachment: id, volume: next.id, instance, state })
-  }
-  const left = new Set(next.attachments.map(({ id }) => id))
-  for (const { id, instance } of before.attachments) {
-    const fields = { attachment: id, volume: next.id, instance, state: 'gone' }
-    if (!left.has(id)) log.info('attachment', fields)
-  }
-  await tx.put('volume', [next.id], next)
 }
 
 function pluggedNews(view: View, rack: string, status: InstanceStatus): VolumeRecord[] {

@@ -3,8 +3,8 @@
 
 import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Inputs } from '../aws/handlers.ts'
+import { deviceKey } from '../ebs/device-names.ts'
 import { imageMappings, rootDeviceType } from '../ebs/mapping-shapes.ts'
-import { deviceKey } from '../ebs/mappings.ts'
 import { fleetLaunches } from '../ec2/fleet-request.ts'
 import { isVisible } from '../ec2/ids.ts'
 import { DEFAULT_INSTANCE_TYPE } from '../ec2/instance-types.ts'

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { ADDRESSES } from './addresses.ts'
 import { BALANCERS } from './balancers.ts'
 import { COMPUTE } from './compute.ts'
+import { EBS } from './ebs.ts'
 import { FIREWALL } from './firewall.ts'
 import { openGround } from './ground.ts'
 import { IAM } from './iam.ts'
@@ -33,6 +34,7 @@ const REQUESTS: readonly BadRequest[] = [
     ...NETWORK,
     ...FIREWALL,
     ...ADDRESSES,
+    ...EBS,
   ]),
   ...badRequests('iam', [...IAM, ...POLICIES]),
   ...badRequests('sts', STS),

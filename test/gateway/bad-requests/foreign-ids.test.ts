@@ -38,6 +38,7 @@ const NAMED: Readonly<Record<string, keyof Things>> = {
     NetworkInsightsPathId: 'path',
     NetworkInsightsAnalysisId: 'analysis',
     TargetNetworkInterfaceId: 'freeCard',
+    VolumeId: 'volume',
   },
 }
 
@@ -63,6 +64,7 @@ const LEFT_OUT: readonly RegExp[] = [
   // Refused whosever it is.
   /^(AssociateRouteTable GatewayId|ModifyInstancePlacement GroupId)$/,
   /^CreateNatGateway (VpcId|AvailabilityZoneAddresses.AllocationIds)$/,
+  /^ModifyInstanceAttribute BlockDeviceMappings/,
   /^CreateFleet LaunchTemplateConfigs\.Overrides\.Placement\.GroupId$/,
   // Says again where the group is that the rule names.
   /UserIdGroupPairs\.(VpcId|VpcPeeringConnectionId)$/,
@@ -74,7 +76,7 @@ const OTHERS = [
   'CustomerGatewayId ExportImageTaskId ExportTaskId FlowLogId HostId',
   'InstanceConnectEndpointId InstanceEventId InstanceEventWindowId KmsKeyId',
   'LocalGatewayId RamDiskId ReservedInstancesId SnapshotId SpotInstanceRequestId',
-  'TransitGatewayAttachmentId TransitGatewayId TransitGatewayRouteTableId VolumeId VpcEndpointId',
+  'TransitGatewayAttachmentId TransitGatewayId TransitGatewayRouteTableId VpcEndpointId',
   'VpnConnectionId VpnGatewayId SecondaryAllocationId SecondarySubnetId LinkedGroupId',
   'ParentGroupId AvailabilityZoneId DestinationAvailabilityZoneId ZoneId IpamId',
   'IpamPoolAllocationId IpamPoolId IpamScopeId Ipv4IpamPoolId Ipv6IpamPoolId PoolId',

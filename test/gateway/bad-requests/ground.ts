@@ -9,6 +9,7 @@ import { ensureDefaultSubnets } from '../../../gateway/ec2/networks.ts'
 import { addPublicPool } from '../ec2/network-support.ts'
 import { DIGEST, REGION, report, START_MS } from '../ec2/support.ts'
 import { type Credentials, openWorld, policyDocument, trustOf, type World } from '../iam/world.ts'
+import { ebsThings } from './ebs-things.ts'
 
 export const ZONE = `${REGION}-a`
 export const OTHER_ZONE = `${REGION}-b`
@@ -172,6 +173,7 @@ async function start(
   return {
     ...{ image, kernel, ramdisk },
     ...{ pending, running, guarded, stopped, ended },
+    ...(await ebsThings(world, as, running)),
     card: id(card?.id),
     attachment: id(card?.attachment),
     cardAddress: id(card?.ipv4),

@@ -35,6 +35,8 @@ export function usualRequests(own: Things): Usual {
     'RevokeSecurityGroupIngress GroupId': rules,
     'UpdateSecurityGroupRuleDescriptionsEgress GroupId': rules,
     'UpdateSecurityGroupRuleDescriptionsIngress GroupId': rules,
+    AttachVolume: { VolumeId: own.volume, InstanceId: own.running, Device: '/dev/sdg' },
+    DetachVolume: { VolumeId: own.usedVolume },
     AuthorizeSecurityGroupEgress: peers,
     AuthorizeSecurityGroupIngress: peers,
     RevokeSecurityGroupEgress: peers,
