@@ -112,8 +112,8 @@ async function listensAt(
   return (await listenersAt(exec, portal)).includes(`tgtd (process ${pid})`)
 }
 
-/** `name (process id)` of each. */
-async function listenersAt(exec: Exec, portal: string): Promise<string[]> {
+/** `name (process id)` of each; `portal` may be `:port`, for all addresses. */
+export async function listenersAt(exec: Exec, portal: string): Promise<string[]> {
   const { stdout } = await exec(['ss', '-Hltnp', 'src', portal])
   return [...stdout.matchAll(/\("([^"]*)",pid=(\d+),/g)].map(
     ([, name, pid]) => `${name} (process ${pid})`,

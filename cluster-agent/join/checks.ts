@@ -172,11 +172,11 @@ function backend(name: string, kind: 'kernel' | 'userspace' | 'missing'): Check 
   return failed(name, "neither the kernel's nor a stand-in is here")
 }
 
-function fine(name: string, sentence: string): Check {
+export function fine(name: string, sentence: string): Check {
   return { name, outcome: 'ok', sentence }
 }
 
-function warning(name: string, sentence: string): Check {
+export function warning(name: string, sentence: string): Check {
   return { name, outcome: 'warning', sentence }
 }
 

@@ -163,7 +163,11 @@ const leaveCommand = buildCommand<LeaveFlags>({
   parameters: {
     flags: {
       drain: { kind: 'boolean', brief: 'Wait until no instance is here', default: false },
-      force: { kind: 'boolean', brief: 'Leave although instances are here', default: false },
+      force: {
+        kind: 'boolean',
+        brief: 'Leave although instances or volumes are here',
+        default: false,
+      },
       wait: seconds('Seconds to wait for --drain', '600'),
       json,
       ...pathFlags,

@@ -27,6 +27,7 @@ import {
   failed,
 } from './checks.ts'
 import { startService } from './service.ts'
+import { checkVolumes } from './volume-checks.ts'
 
 export interface JoinOptions {
   readonly invitation: Invitation
@@ -62,7 +63,10 @@ export async function planJoin(options: JoinOptions): Promise<Plan> {
   const { invitation, paths } = options
   const checks: Check[] = options.simulated
     ? []
-    : await checkHost(exec, { ...options, runDir: paths.runDir })
+    : [
+        ...(await checkHost(exec, { ...options, runDir: paths.runDir })),
+        ...(await checkVolumes(exec, options)),
+      ]
   checks.push(await checkPort(invitation.host, invitation.port))
   if ((await readIdentity(paths)) !== null) {
     checks.push(

@@ -12,19 +12,22 @@ import { readAgentConfig } from '../config.ts'
 import { readIdentity } from '../identity.ts'
 import { openHostRoles } from '../main-parts.ts'
 import { isParentOf } from '../parent.ts'
-import type { Paths } from '../paths.ts'
+import { type Paths, volumeLedgersDir } from '../paths.ts'
 import { drainFile, readProgress } from '../progress.ts'
+import { heldVolumes } from '../sc/volumes/ledger.ts'
 import { runningPid, stopService } from './service.ts'
 
 const LOOK_EVERY_MS = 500
 const INSTEAD = 'terminate them, or leave with --drain or --force'
+/** Of volumes that keep the host from leaving. */
+const MAX_NAMED = 10
 const WITH_FORCE = 'leaving with --force loses what is here'
 
 export interface LeaveOptions {
   readonly paths: Paths
   /** Wait until no instance runs here; new ones go elsewhere meanwhile. */
   readonly drain: boolean
-  /** Leave although instances run here: they end. */
+  /** Leave although instances run here, which end, or volumes are, which are lost. */
   readonly force: boolean
   readonly timeoutMs: number
 }
@@ -36,6 +39,7 @@ export async function leaveCloud(
 ): Promise<string[]> {
   const problems: string[] = []
   const config = await readAgentConfig(paths.configFile)
+  if (!force) refuseVolumes(await heldVolumes(volumeLedgersDir(paths)))
   if (drain) await awaitDrained(paths, timeoutMs, progress)
   // The agent may be a moment behind the cloud: it counts where the cloud says nothing.
   const instances = (await readProgress(paths))?.instances ?? 0
@@ -73,6 +77,15 @@ export async function leaveCloud(
     if (await hasContent(path)) problems.push(`${path} could not be removed`)
   }
   return problems
+}
+
+/** Before anything is drained: volumes do not go by themselves. */
+function refuseVolumes(volumes: readonly string[]): void {
+  if (volumes.length === 0) return
+  const named = volumes.slice(0, MAX_NAMED).join(', ')
+  const more = volumes.length > MAX_NAMED ? ` and ${volumes.length - MAX_NAMED} more` : ''
+  const sentence = `${named}${more} are on this host: delete them first; ${WITH_FORCE}`
+  throw new MalleeError('Conflict', sentence)
 }
 
 async function awaitDrained(

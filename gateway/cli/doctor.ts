@@ -6,6 +6,7 @@ import { probeAccelerator } from '../../common/accelerator.ts'
 import { answering, print } from '../../common/cli.ts'
 import { exec } from '../../common/exec.ts'
 import { probeMachine } from '../../common/machine.ts'
+import { probeVolumeTools, type VolumeTools } from '../../common/volume-tools.ts'
 import type { Status } from '../local/status.ts'
 import { regionNote } from '../region.ts'
 import { callLocal } from './client.ts'
@@ -13,28 +14,36 @@ import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 
 export const doctorCommand = buildCommand<LocalFlags>({
   docs: helped(
-    'What this machine has: WireGuard, Open vSwitch, KVM, and what stand-ins cost',
+    'What this machine has: WireGuard, Open vSwitch, KVM, iSCSI, and what stand-ins cost',
     'mallee doctor --json',
   ),
   parameters: { flags: { socket: socketFlag, json: jsonFlag } },
   func: ({ socket, json }) =>
     answering(json, async () => {
-      const probes = [probeMachine(exec), probeAccelerator(exec), regionAt(socket)] as const
-      const [machine, accelerator, region] = await Promise.all(probes)
+      const probes = [probeMachine(exec), probeAccelerator(exec), probeVolumeTools(exec)] as const
+      const [machine, accelerator, volumes] = await Promise.all(probes)
+      const region = await regionAt(socket)
       const note = region === null ? null : regionNote(region)
       const text = [
         `WireGuard     ${machine.wireguard}`,
         `Open vSwitch  ${machine.ovs}`,
         `Accelerator   ${accelerator.kind}`,
+        `Volumes       ${volumesLine(volumes)}`,
         ...(region === null ? [] : [`Region        ${region}`]),
         '',
         ...machine.details.notes,
+        ...volumes.notes,
         accelerator.sentence,
         ...(note === null ? [] : [note]),
       ].join('\n')
-      print(json, { ...machine, accelerator, region, regionNote: note }, text)
+      print(json, { ...machine, accelerator, volumes, region, regionNote: note }, text)
     }),
 })
+
+function volumesLine({ target, initiator }: VolumeTools): string {
+  const roles = [target ? 'as SC' : null, initiator ? 'for instances' : null]
+  return roles.filter((role) => role !== null).join(', ') || 'missing'
+}
 
 /** Of the cloud whose gateway runs here; null when none does. */
 async function regionAt(socket: string): Promise<string | null> {

@@ -1,11 +1,11 @@
 // The ledger of a volume: a small file that remembers which grants were given, so that what was
 // once taken back is refused for ever, by every later agent. Written before anything is granted.
 
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import { readIfThere, writeDurably } from '../../../common/durable-file.ts'
+import { mkdir, readdir } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { isThere, readIfThere, writeDurably } from '../../../common/durable-file.ts'
 import { MalleeError } from '../../../common/errors.ts'
-import type { VolumeId } from './backend.ts'
+import { parseVolumeId, type VolumeId } from './backend.ts'
 import type { Grant, WantedVolume } from './wanted.ts'
 
 export interface Ledger {
@@ -55,6 +55,19 @@ export async function readLedger(folder: string, id: VolumeId): Promise<Ledger |
   const ledger = parse(text)
   if (ledger === null) throw new MalleeError('DataCorrupt', `${file} is not understood`)
   return ledger
+}
+
+/** Volumes that are here and were not deleted, by id. One that is not understood is there, too. */
+export async function heldVolumes(folder: string): Promise<VolumeId[]> {
+  const names = (await isThere(folder)) ? await readdir(folder) : []
+  const held: VolumeId[] = []
+  for (const name of names.toSorted()) {
+    const id = parseVolumeId(name.replace(/\.json$/, ''))
+    if (!id.ok || name !== basename(ledgerFile(folder, id.value))) continue
+    const text = await readIfThere(join(folder, name))
+    if (text !== null && parse(text)?.deleted !== true) held.push(id.value)
+  }
+  return held
 }
 
 /** Durable when it returns. */

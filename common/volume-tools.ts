@@ -1,0 +1,44 @@
+// What this machine has for volumes: the iSCSI target of an SC, QEMU's initiator on hosts with
+// instances, and a file system whose files share blocks. Every answer comes from trying.
+
+import type { Exec } from './exec.ts'
+
+export interface VolumeTools {
+  /** Can it serve volumes? */
+  readonly target: boolean
+  /** Can its instances have volumes? */
+  readonly initiator: boolean
+  /** Can it make a file system that shares blocks where the disk has another one? */
+  readonly sharing: boolean
+  /** One sentence for each thing that is missing, and what that costs. */
+  readonly notes: readonly string[]
+}
+
+/** Nobody listens there: QEMU says so, or that it has no iSCSI at all. */
+const NOWHERE = 'iscsi://127.0.0.1:1/nowhere/1'
+const NO_TARGET = 'tgtd is not installed (Debian: tgt): as SC this host serves no volumes'
+const NO_INITIATOR =
+  "QEMU's iSCSI is not installed (Debian: qemu-block-extra): instances here get no volumes"
+const NO_SHARING =
+  'mkfs.xfs (Debian: xfsprogs), losetup or loop devices are missing: as SC this host makes ' +
+  'snapshots only on XFS or btrfs'
+
+export async function probeVolumeTools(exec: Exec): Promise<VolumeTools> {
+  const has = async (line: string): Promise<boolean> => {
+    const options = { okCodes: [0, 1, 2, 126, 127], timeoutMs: 10_000 }
+    return (await exec(['sh', '-c', line], options)).code === 0
+  }
+  const target = await has('command -v tgtd')
+  const initiator = await has(
+    `command -v qemu-img && ! LC_ALL=C qemu-img info ${NOWHERE} 2>&1 | grep -q Unknown`,
+  )
+  const sharing = await has(
+    'command -v mkfs.xfs && command -v losetup && test -c /dev/loop-control',
+  )
+  const notes = [
+    target ? null : NO_TARGET,
+    initiator ? null : NO_INITIATOR,
+    sharing ? null : NO_SHARING,
+  ].filter((note) => note !== null)
+  return { target, initiator, sharing, notes }
+}

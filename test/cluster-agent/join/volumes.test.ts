@@ -1,0 +1,90 @@
+// What rack-join says of volumes: before a host joins, and before it leaves with some.
+
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { type AgentConfig, CONFIG_DEFAULTS } from '../../../cluster-agent/config.ts'
+import { leaveCloud } from '../../../cluster-agent/join/leave.ts'
+import { checkVolumes } from '../../../cluster-agent/join/volume-checks.ts'
+import { volumeLedgersDir } from '../../../cluster-agent/paths.ts'
+import { parseVolumeId } from '../../../cluster-agent/sc/volumes/backend.ts'
+import { NO_GRANTS, writeLedger } from '../../../cluster-agent/sc/volumes/ledger.ts'
+import type { Exec } from '../../../common/exec.ts'
+
+const CONFIG: AgentConfig = {
+  ...CONFIG_DEFAULTS,
+  ...{ cloud: 'c', region: 'r', rack: 'a', rackIndex: 1, host: 'a1', hostIndex: 1, roles: ['sc'] },
+  parents: [{ host: '127.0.0.1', port: 1, joinPort: 1 }],
+}
+const LISTENER = 'LISTEN 0 0 *:3260 *:* users:(("other",pid=7,fd=3))\n'
+
+/** A host where programs are missing, or not. */
+function hostWith({ missing = '', listener = '' }): Exec {
+  return async ([program, ...args]) => {
+    const line = args.join(' ')
+    const answer = (stdout: string, code = 0) => ({ code, stdout, stderr: '' })
+    if (program === 'sh') return answer('', missing !== '' && line.includes(missing) ? 1 : 0)
+    if (program === 'ss') return answer(line === '-Hltnp src :3260' ? listener : '')
+    if (program === 'ip') {
+      const addr_info = [{ local: '10.9.0.1', prefixlen: 24, family: 'inet', scope: 'global' }]
+      return answer(JSON.stringify([{ ifname: 'stor0', flags: ['UP'], addr_info }]))
+    }
+    throw new Error(`no such command in this test: ${program} ${line}`)
+  }
+}
+
+for (const [what, host, options, wanted] of [
+  ['all that it needs', {}, { trunk: 't' }, [/^ok all there/, /^ok port 3260 is free/]],
+  ['no tgtd', { missing: 'tgtd' }, { trunk: 't' }, [/^warning tgtd is not installed/, /^ok/]],
+  ['no trunk', {}, {}, [/^ok/, /^warning no trunk/, /^ok/]],
+  [
+    'another target',
+    { listener: LISTENER },
+    { trunk: 't' },
+    [/^ok/, /^warning other \(process 7\)/],
+  ],
+  ['an address', {}, { storageAddress: '10.9.0.1' }, [/^ok/, /^ok 10.9.0.1 on stor0/, /^ok/]],
+  ["another's address", {}, { storageAddress: '10.9.0.2' }, [/^ok/, /^failed 10.9.0.2/, /^ok/]],
+] as const) {
+  test(`checkVolumes of an SC with ${what}`, async () => {
+    const all = { roles: ['sc'], trunk: null, storageAddress: null, ...options } as const
+    const said = (await checkVolumes(hostWith(host), all)).map(
+      ({ outcome, sentence }) => `${outcome} ${sentence}`,
+    )
+    assert.equal(said.length, wanted.length, said.join('; '))
+    for (const [at, pattern] of wanted.entries()) assert.match(said[at] ?? '', pattern)
+  })
+}
+
+test('checkVolumes says nothing to a host with neither instances nor volumes', async () => {
+  const none = { roles: ['cc'], trunk: null, storageAddress: null } as const
+  assert.deepEqual(await checkVolumes(hostWith({}), none), [])
+})
+
+test('a host with volumes does not leave, and names them; deleted ones are none', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'mallee-leave-'))
+  t.after(() => rm(dir, { recursive: true, force: true }))
+  const paths = { stateDir: dir, runDir: join(dir, 'run'), configFile: join(dir, 'agent.json') }
+  await writeFile(paths.configFile, JSON.stringify(CONFIG))
+  const idOf = (n: number) => {
+    const id = parseVolumeId(`vol-${String(n).padStart(17, '0')}`)
+    assert.ok(id.ok)
+    return id.value
+  }
+  const ledgers = volumeLedgersDir(paths)
+  for (let n = 1; n <= 12; n += 1) {
+    await writeLedger(ledgers, idOf(n), { ...NO_GRANTS, deleted: n === 1 })
+  }
+  const before = await readdir(dir)
+  const leaving = leaveCloud({ paths, drain: true, force: false, timeoutMs: 1 }, () => undefined)
+  await assert.rejects(leaving, (error: Error) => {
+    assert.match(
+      error.message,
+      new RegExp(`^${idOf(2)}, .*${idOf(11)} and 1 more are on this host`),
+    )
+    return true
+  })
+  assert.deepEqual(await readdir(dir), before)
+})
