@@ -3,6 +3,7 @@
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { CertificateEnds } from './certificate.ts'
+import { type SnapshotMetrics, snapshotMetrics } from './ebs/chunks/metrics.ts'
 import { type BucketMetrics, bucketMetrics } from './s3/bucket-metrics.ts'
 import type { EventMetrics } from './s3/events/delivery.ts'
 import { eventMetrics } from './s3/events/metrics.ts'
@@ -36,7 +37,12 @@ export interface ImagesMetric {
   readonly bytesFromNeighbours: number
 }
 
-export interface Metrics extends ObjectMetrics, EventMetrics, LoggingMetrics, BucketMetrics {
+export interface Metrics
+  extends ObjectMetrics,
+    EventMetrics,
+    LoggingMetrics,
+    BucketMetrics,
+    SnapshotMetrics {
   readonly apiCall: (call: ApiCallMetric) => void
   /** A call that was refused because its account calls too often; the action is the model's. */
   readonly apiThrottled: (service: string, action: string) => void
@@ -193,6 +199,7 @@ export function createMetrics(mostBuckets = MOST_BUCKETS): Metrics {
     ...eventMetrics(registers),
     ...loggingMetrics(registers),
     ...bucketMetrics(registers, mostBuckets),
+    ...snapshotMetrics(registers),
     apiCall({ service, action, code, seconds: took }) {
       if (codes.size < MAX_CODES) codes.add(code)
       calls.inc({ service, action, code: codes.has(code) ? code : 'other' })

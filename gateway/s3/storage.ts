@@ -12,6 +12,7 @@ import type { BucketRecord } from '../store/bucket-records.ts'
 import type { EventTargetRecord } from '../store/event-records.ts'
 import { openStore } from '../store/open.ts'
 import type { State, View } from '../store/state.ts'
+import type { Store } from '../store/store.ts'
 import { openEngine } from './blobs/engine.ts'
 import { parseEngineUrl } from './blobs/engine-client.ts'
 import { type MoreStores, storesWith } from './blobs/stores.ts'
@@ -49,6 +50,8 @@ export interface StorageParts {
 }
 
 export interface ObjectStorage {
+  /** Where the index is, and what else is about blobs: no gateway has a copy in its memory. */
+  readonly rows: Store
   readonly index: ObjectIndex
   /** Where new bytes of a bucket go. Throws as storeOf. */
   readonly blobsFor: (bucket: Pick<BucketRecord, 'store'>) => BlobStore
@@ -100,6 +103,7 @@ export async function openObjectStorage(
       throw new MalleeError('StoreUnavailable', `no store of objects is called ${name}`)
     }
     return {
+      rows: store,
       index,
       blobsFor: (bucket) => storeOf(bucket.store ?? (isDistributed ? ENGINE : LOCAL)),
       storeOf,

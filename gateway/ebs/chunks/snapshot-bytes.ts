@@ -2,7 +2,7 @@
 // (common/snapshot-manifest.ts), as records of snapshots have it; who has no record of a snapshot
 // has no manifest, so whoever is asked to read one has looked already who may read it.
 
-import type { ManifestRoot } from '../../../common/snapshot-manifest.ts'
+import type { ManifestRoot, PageKind, Sealed } from '../../../common/snapshot-manifest.ts'
 import type { BlockRef, ChangedBlock, LoadPage } from '../../../common/snapshot-walk.ts'
 
 /** Some of what was asked for; `next` is where to go on, null at the end. */
@@ -61,10 +61,35 @@ export interface SnapshotHolds {
   /** One more snapshot has the same bytes. May be said again. Throws NotFound when nobody has. */
   readonly holdManifest: (manifest: string, snapshot: string) => Promise<void>
   /**
+   * Keeps the bytes of the snapshot that a new one is compared with, or is put together over, until
+   * that one has its own, also when its base is deleted meanwhile. May be said again; does nothing
+   * when it has some already. Throws NotFound when nobody has that manifest any more: take no base.
+   */
+  readonly holdBase: (manifest: string, snapshot: string) => Promise<void>
+  /**
    * The snapshot has no bytes any more, neither a manifest nor what was put or staged for it; also
    * when it never had. May be said again.
    */
   readonly dropManifest: (snapshot: string) => Promise<void>
+}
+
+/** Snapshots whose bytes a host brings. */
+export interface SnapshotUploads {
+  /** Those of some blocks that are to be put; the others are kept for the snapshot meanwhile. */
+  readonly missing: (snapshot: string, sha256s: readonly string[]) => Promise<readonly string[]>
+  /** Throws DataCorrupt for other bytes than it says, BadArgument for zeroes or another length. */
+  readonly putBlock: (snapshot: string, block: Sealed) => Promise<void>
+  /** Returns what it lists and is not there: then it was not kept. Throws BadMessage. */
+  readonly putPage: (snapshot: string, bytes: Uint8Array) => Promise<readonly string[]>
+  /** As putPage; the snapshot has its manifest then. Throws Conflict when it has another one. */
+  readonly putRoot: (snapshot: string, bytes: Uint8Array) => Promise<readonly string[]>
+  readonly rootBytes: (manifest: string) => Promise<Uint8Array>
+  /** Null: all of it is zeroes. */
+  readonly pageBytes: (
+    manifest: string,
+    kind: PageKind,
+    number: number,
+  ) => Promise<Uint8Array | null>
 }
 
 export interface SnapshotBytes extends SnapshotReads, StagedSnapshots, SnapshotHolds {}

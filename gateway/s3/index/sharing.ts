@@ -26,6 +26,7 @@ export type BlobOwner =
   | (Place & { readonly isShared?: true })
   | { readonly isShared: true }
   | { readonly condemnedAtMs: number }
+  | { readonly of: 'snapshots' }
 
 /** A part that refers to a new blob, or to that of a part of a version. */
 export interface NewPart extends ObjectPart {

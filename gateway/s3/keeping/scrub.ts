@@ -58,7 +58,9 @@ export async function scrub(parts: ScrubParts, blobs: BlobStore): Promise<ScrubR
     for (const { key, value } of page.entries) {
       const id = key.slice(prefix.length)
       const owner = JSON.parse(value) as BlobOwner
-      if (!('condemnedAtMs' in owner) && !(await look(parts, blobs, id))) skipped += 1
+      // Snapshots have a scrubber of their own (gateway/ebs/chunks/scrub.ts).
+      const isOurs = !('condemnedAtMs' in owner) && !('of' in owner)
+      if (isOurs && !(await look(parts, blobs, id))) skipped += 1
     }
     const after = page.entries.at(-1)?.key.slice(prefix.length) ?? round.after
     const endedAtMs = page.more ? null : clock.nowMs()
@@ -143,7 +145,7 @@ async function look(
 }
 
 /** The disk answers, but not with these bytes. */
-function isOfMedium(error: unknown): boolean {
+export function isOfMedium(error: unknown): boolean {
   const cause = error instanceof Error ? error.cause : null
   return (cause as NodeJS.ErrnoException | null)?.code === 'EIO'
 }

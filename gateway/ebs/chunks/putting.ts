@@ -1,0 +1,285 @@
+// Takes in blocks, pages and roots. Their bytes are on disk before their rows are: what a crash
+// leaves in between is nobody's, and goes as objects' orphans do (gateway/s3/keeping/orphans.ts).
+
+import type { BlobRef } from '../../../common/blobs/blobs.ts'
+import { MalleeError } from '../../../common/errors.ts'
+import {
+  blocksIn,
+  decodePage,
+  decodeRoot,
+  isZeroBlock,
+  type PageEntry,
+  type Sealed,
+  SNAPSHOT_BLOCK_BYTES,
+  sha256Of,
+} from '../../../common/snapshot-manifest.ts'
+import type { Draft } from '../../s3/index/commits.ts'
+import { blobKey } from '../../s3/index/keys.ts'
+import type { BlobOwner } from '../../s3/index/sharing.ts'
+import { writeBlob } from './blobs.ts'
+import { damageOfSnapshots } from './damage.ts'
+import { holdIn } from './holds.ts'
+import {
+  discardBlobs,
+  distinct,
+  type Item,
+  LEASE_MS,
+  leased,
+  momentOf,
+  once,
+  putItem,
+  readItem,
+  release,
+  taken,
+} from './items.ts'
+import { damagedKey, type ItemKind, itemKey, stagedKey } from './keys.ts'
+import type { ChunkParts } from './parts.ts'
+
+/** Of all that count: two of them would be in each other's way at blocks that many have. */
+const COUNTING = 'ebs'
+
+/** What a block is noted as that is staged; null for zeroes. */
+export interface StagedRow {
+  readonly sha256: string | null
+}
+
+/** Those of some blocks that are to be put; the others are kept for the snapshot meanwhile. */
+export async function missingBlocks(
+  parts: ChunkParts,
+  snapshot: string,
+  sha256s: readonly string[],
+): Promise<readonly string[]> {
+  const { store, commits, clock } = parts
+  const wanted = distinct(sha256s)
+  const soonMs = clock.nowMs() + LEASE_MS / 2
+  const states = await Promise.all(
+    wanted.map(async (sha256) => {
+      const [row, damage] = await Promise.all([
+        store.get(itemKey('block', sha256)),
+        store.get(damagedKey('block', sha256)),
+      ])
+      if (row === null || damage !== null) return { sha256, isMissing: true, isExpiring: false }
+      const { idle } = JSON.parse(row.value) as Item
+      const isLent = idle !== undefined && (idle.lessee !== snapshot || idle.untilMs < soonMs)
+      return { sha256, isMissing: false, isExpiring: isLent }
+    }),
+  )
+  const expiring = states.flatMap(({ sha256, isExpiring }) => (isExpiring ? [sha256] : []))
+  if (expiring.length > 0) {
+    await commits.commit(COUNTING, async (draft) => {
+      const items = await Promise.all(expiring.map((one) => readItem(draft, 'block', one)))
+      for (const [i, sha256] of expiring.entries()) {
+        const item = items[i] ?? null
+        // One that went meanwhile is found missing with the page that lists it.
+        if (item === null) continue
+        putItem(draft, 'block', sha256, item, leased(item, snapshot, clock.nowMs()))
+      }
+    })
+  }
+  return states.flatMap(({ sha256, isMissing }) => (isMissing ? [sha256] : []))
+}
+
+/** Throws DataCorrupt for other bytes than it says, BadArgument for zeroes or another length. */
+export async function putBlock(parts: ChunkParts, snapshot: string, block: Sealed): Promise<void> {
+  checkBlock(block)
+  await keep(parts, 'block', block, 1, {
+    about: block.sha256,
+    change: async (_draft, item) => ({ item: leased(item, snapshot, parts.clock.nowMs()) }),
+  })
+}
+
+/**
+ * Returns what it lists and is not there; then it is not kept. Throws BadMessage for what is no
+ * page.
+ */
+export async function putPage(
+  parts: ChunkParts,
+  snapshot: string,
+  bytes: Uint8Array,
+): Promise<readonly string[]> {
+  const { kind, entries } = decodePage(bytes)
+  const below = kind === 'leaf' ? 'block' : 'leaf'
+  const lacks = await lacking(parts, below, entries)
+  if (lacks.length > 0) return lacks
+  const page = { sha256: sha256Of(bytes), bytes }
+  return await keep(parts, kind, page, blocksIn({ entries }), {
+    about: COUNTING,
+    change: async (draft, item, isNew) => {
+      const missing = isNew ? await take(draft, below, entries) : []
+      if (missing.length > 0) return { item: null, value: missing }
+      return { item: leased(item, snapshot, parts.clock.nowMs()), value: missing }
+    },
+  })
+}
+
+/** As putPage; the snapshot holds it then, instead of its base. Throws Conflict as holdIn. */
+export async function putRoot(
+  parts: ChunkParts,
+  snapshot: string,
+  bytes: Uint8Array,
+): Promise<readonly string[]> {
+  const { entries } = decodeRoot(bytes)
+  const lacks = await lacking(parts, 'branch', entries)
+  if (lacks.length > 0) return lacks
+  const root = { sha256: sha256Of(bytes), bytes }
+  return await keep(parts, 'root', root, blocksIn({ entries }), {
+    about: COUNTING,
+    change: async (draft, item, isNew) => {
+      const missing = isNew ? await take(draft, 'branch', entries) : []
+      if (missing.length > 0) return { item: null, value: missing }
+      const held = { manifest: root.sha256, item }
+      return { item: await holdIn(parts, draft, snapshot, held), value: missing }
+    },
+  })
+}
+
+/** Notes a block of a snapshot that is being put together, which refers to it from now on. */
+export async function stageBlock(
+  parts: ChunkParts,
+  snapshot: string,
+  index: number,
+  bytes: Uint8Array,
+): Promise<string> {
+  const sha256 = sha256Of(bytes)
+  const at = stagedKey(snapshot, index)
+  if (isZeroBlock(bytes)) {
+    await parts.commits.commit(COUNTING, (draft) => stage(parts, draft, at, null))
+    return sha256
+  }
+  checkBlock({ sha256, bytes })
+  await keep(parts, 'block', { sha256, bytes }, 1, {
+    about: COUNTING,
+    change: async (draft, item) => {
+      const isSame = (await stage(parts, draft, at, sha256)) === sha256
+      return { item: isSame ? item : taken(item) }
+    },
+  })
+  return sha256
+}
+
+/** Returns what was staged there before, to which nobody refers for it any more. */
+async function stage(
+  parts: ChunkParts,
+  draft: Draft,
+  at: string,
+  sha256: string | null,
+): Promise<string | null> {
+  const before = (await draft.read<StagedRow>(at))?.sha256 ?? null
+  if (before === sha256 && before !== null) return before
+  const moment = momentOf(parts)
+  if (before !== null) {
+    discardBlobs(draft, await release(draft, 'block', once([before]), moment), moment)
+  }
+  const row: StagedRow = { sha256 }
+  draft.put(at, row)
+  return before
+}
+
+interface Keeping<T> {
+  /** Names what rivals are rivals for. */
+  readonly about: string
+  /** `item` as it is before; with an item of null it is not kept. */
+  readonly change: (
+    draft: Draft,
+    item: Item,
+    isNew: boolean,
+  ) => Promise<{ readonly item: Item | null; readonly value?: T }>
+}
+
+/** Writes the bytes unless they are there and sound, and changes the item in one transaction. */
+async function keep<T = undefined>(
+  parts: ChunkParts,
+  kind: ItemKind,
+  { sha256, bytes }: Sealed,
+  blocks: number,
+  { about, change }: Keeping<T>,
+): Promise<T> {
+  const { store, commits, blobs } = parts
+  for (;;) {
+    const row = await store.get(itemKey(kind, sha256))
+    const isSound = row !== null && (await store.get(damagedKey(kind, sha256))) === null
+    const written = isSound ? null : await writeBlob(blobs(), bytes)
+    const done = await commits.commit(about, async (draft) => {
+      const moment = momentOf(parts)
+      const before = await readItem(draft, kind, sha256)
+      const isDamaged = (await draft.read(damagedKey(kind, sha256))) !== null
+      // It went between the two looks: its bytes are to be written after all.
+      if (written === null && (before === null || isDamaged)) return null
+      const isNeeded = before === null || isDamaged
+      const blob = isNeeded ? written : null
+      const fresh = blob === null ? null : { blob, blocks, count: before?.count ?? 0 }
+      const base = fresh === null ? before : { ...before, ...fresh }
+      if (base === null) return null
+      const { item, value } = await change(draft, base, before === null)
+      const unused: BlobRef[] = []
+      if (written !== null && (blob === null || item === null)) unused.push(written)
+      if (item !== null) {
+        if (blob !== null) await claim(draft, blob)
+        if (blob !== null && before !== null) unused.push(before.blob)
+        if (isDamaged) draft.delete(damagedKey(kind, sha256))
+        putItem(draft, kind, sha256, before, item)
+      }
+      discardBlobs(draft, unused, moment)
+      return { value }
+    })
+    if (done !== null) return done.value as T
+  }
+}
+
+/** The blob is not taken for nobody's any more. */
+async function claim(draft: Draft, { store, id }: BlobRef): Promise<void> {
+  const at = blobKey(store, id)
+  if ((await draft.read<BlobOwner>(at)) !== null) {
+    throw new MalleeError('Conflict', `blob ${id} is not free any more, write it again`)
+  }
+  const owner: BlobOwner = { of: 'snapshots' }
+  draft.put(at, owner)
+}
+
+/** One more refers to each; those that are not there, and then nothing is to be written. */
+async function take(
+  draft: Draft,
+  kind: ItemKind,
+  entries: readonly PageEntry[],
+): Promise<readonly string[]> {
+  const blocks = new Map(entries.map((one) => [one.sha256, one.blocks]))
+  const sha256s = [...blocks.keys()]
+  const items = await Promise.all(sha256s.map((one) => readItem(draft, kind, one)))
+  const missing = sha256s.filter((_, i) => (items[i] ?? null) === null)
+  if (missing.length > 0) return missing
+  for (const [i, sha256] of sha256s.entries()) {
+    const item = items[i]
+    if (item === undefined || item === null) continue
+    if (item.blocks !== blocks.get(sha256)) {
+      const says = `${blocks.get(sha256)} instead of ${item.blocks}`
+      throw new MalleeError(
+        'BadMessage',
+        `a manifest says of ${kind} ${sha256} that it has ${says}`,
+      )
+    }
+    putItem(draft, kind, sha256, item, taken(item))
+  }
+  return []
+}
+
+/** What is not there, or is damaged. Looked at before bytes are written, and not binding. */
+async function lacking(
+  parts: ChunkParts,
+  kind: ItemKind,
+  entries: readonly PageEntry[],
+): Promise<readonly string[]> {
+  const damage = new Set((await damageOfSnapshots(parts)).map((one) => one.sha256))
+  const sha256s = distinct(entries.map((one) => one.sha256))
+  const rows = await Promise.all(sha256s.map((one) => parts.store.get(itemKey(kind, one))))
+  return sha256s.filter((one, i) => (rows[i] ?? null) === null || damage.has(one))
+}
+
+function checkBlock({ sha256, bytes }: Sealed): void {
+  if (bytes.length !== SNAPSHOT_BLOCK_BYTES) {
+    const wanted = `a block of a snapshot has ${SNAPSHOT_BLOCK_BYTES} bytes`
+    throw new MalleeError('BadArgument', `${wanted}, not ${bytes.length}`)
+  }
+  if (isZeroBlock(bytes)) throw new MalleeError('BadArgument', 'a block of zeroes is not put')
+  if (sha256Of(bytes) === sha256) return
+  throw new MalleeError('DataCorrupt', `a block came with bytes that are not ${sha256}`)
+}

@@ -1,0 +1,283 @@
+// Bytes of snapshots: kept once, shared, counted, given back with the last one, never given wrong.
+
+import assert from 'node:assert/strict'
+import { rm } from 'node:fs/promises'
+import { after, before, describe, type TestContext, test } from 'node:test'
+import { buildManifest, inOrder } from '../../../../common/snapshot-build.ts'
+import { encodePage, encodeRoot, sha256Of } from '../../../../common/snapshot-manifest.ts'
+import { damageOfSnapshots } from '../../../../gateway/ebs/chunks/damage.ts'
+import type { Item } from '../../../../gateway/ebs/chunks/items.ts'
+import { itemKey } from '../../../../gateway/ebs/chunks/keys.ts'
+import { lastSnapshotScrub, scrubSnapshots } from '../../../../gateway/ebs/chunks/scrub.ts'
+import { sweepIdle, sweepSnapshots } from '../../../../gateway/ebs/chunks/sweep.ts'
+import { filesIn, flip } from '../../s3/storage-support.ts'
+import { redisMaker, type StoreMaker, sqliteMaker } from '../../store/stores.ts'
+import {
+  audit,
+  BELOW,
+  block,
+  bring,
+  type ChunkGround,
+  chunksOver,
+  contentOf,
+  SIZE_BYTES,
+  sweepAll,
+} from './support.ts'
+
+const never = new AbortController().signal
+const DAY_MS = 24 * 60 * 60_000
+const [A, B, C] = ['snap-aaaaaaaaaaaaaaaaa', 'snap-bbbbbbbbbbbbbbbbb', 'snap-ccccccccccccccccc']
+const sealed = (byte: number) => ({ sha256: sha256Of(block(byte)), bytes: block(byte) })
+
+for (const [name, makerOf] of [
+  ['SQLite', () => sqliteMaker(BELOW)],
+  ['Redis', redisMaker],
+] as const) {
+  describe(`snapshots' bytes over ${name}`, () => {
+    let maker: StoreMaker
+    before(async () => {
+      maker = await makerOf()
+    })
+    after(() => maker.stop())
+    const ground = async (t: TestContext): Promise<ChunkGround> =>
+      await chunksOver(t, await maker.make({ keep: 1 }))
+
+    test('a snapshot shares with its base what did not change, until the last one goes', async (t) => {
+      const g = await ground(t)
+      const first = await bring(g, A, { 0: 1, 5: 2, 2000: 3 })
+      // Three blocks, two leaves, a branch, a root.
+      assert.equal((await filesIn([g.dir])).length, 7)
+      const second = await bring(g, B, { 5: 4, 0: 0 }, first)
+      assert.equal((await filesIn([g.dir])).length, 11, 'a block, a leaf, a branch and a root more')
+      await audit(g)
+      assert.deepEqual(await contentOf(g, second), { 5: 4, 2000: 3 })
+
+      await g.snapshots.dropManifest(A)
+      await sweepAll(g)
+      await audit(g)
+      assert.deepEqual(await contentOf(g, second), { 5: 4, 2000: 3 })
+      assert.equal((await filesIn([g.dir])).length, 6, 'two blocks, two leaves, a branch, a root')
+      await assert.rejects(g.snapshots.holdManifest(first, C), { code: 'NotFound' })
+
+      await g.snapshots.dropManifest(B)
+      await sweepAll(g)
+      assert.deepEqual((await g.parts.store.list('')).entries, [])
+      assert.deepEqual(await filesIn([g.dir]), [])
+    })
+
+    test('what was put is kept as long as its snapshot is pending', async (t) => {
+      const g = await ground(t)
+      await g.snapshots.putBlock(A, sealed(1))
+      await g.snapshots.putBlock(B, sealed(2))
+      g.standings.set(B, 'settled')
+      g.pass(DAY_MS + 1)
+      assert.equal((await sweepIdle(g.parts, never)).items, 1)
+      const both = [sealed(1).sha256, sealed(2).sha256]
+      assert.deepEqual(await g.snapshots.missing(A, both), [both[1]])
+      await audit(g)
+    })
+
+    test('two gateways that bring the same count it right', async (t) => {
+      const g = await ground(t)
+      const all = [A, B, C].map((id) => bring(g, id, { 0: 1, 1: 1, 2: 2, 1024: 1 }))
+      const manifests = new Set(await Promise.all(all))
+      assert.equal(manifests.size, 1)
+      await audit(g)
+      await Promise.all([A, B].map((id) => g.snapshots.dropManifest(id)))
+      await sweepAll(g)
+      await audit(g)
+      assert.deepEqual(await contentOf(g, [...manifests][0] ?? ''), { 0: 1, 1: 1, 2: 2, 1024: 1 })
+      assert.equal((await filesIn([g.dir])).length, 6)
+    })
+  })
+}
+
+describe("snapshots' bytes", () => {
+  let maker: StoreMaker
+  before(async () => {
+    maker = await sqliteMaker(BELOW)
+  })
+  after(() => maker.stop())
+  const ground = async (t: TestContext): Promise<ChunkGround> =>
+    await chunksOver(t, await maker.make({ keep: 1 }))
+
+  test('a page whose blocks went meanwhile names them and is not kept', async (t) => {
+    const g = await ground(t)
+    const making = buildManifest(
+      null,
+      SIZE_BYTES,
+      inOrder([{ index: 0, sha256: sealed(1).sha256 }]),
+      g.snapshots.loadPage,
+    )
+    const pages: Uint8Array[] = []
+    for (let step = await making.next(); ; step = await making.next()) {
+      pages.push(step.value.bytes)
+      if (step.done) break
+    }
+    const [leaf = block(0), branch = block(0), root = block(0)] = pages
+    assert.deepEqual(await g.snapshots.putPage(A, leaf), [sealed(1).sha256])
+    assert.deepEqual(await g.snapshots.putPage(A, branch), [sha256Of(leaf)])
+    assert.deepEqual(await g.snapshots.putRoot(A, root), [sha256Of(branch)])
+    assert.deepEqual((await g.parts.store.list('')).entries, [])
+    await g.snapshots.putBlock(A, sealed(1))
+    assert.deepEqual(await g.snapshots.putPage(A, leaf), [])
+    await audit(g)
+  })
+
+  test('what does not add up is refused', async (t) => {
+    const g = await ground(t)
+    await g.snapshots.putBlock(A, sealed(1))
+    const { sha256 } = sealed(1)
+    const leaf = encodePage({ kind: 'leaf', entries: [{ number: 0, sha256, blocks: 1 }] })
+    await g.snapshots.putPage(A, leaf.bytes)
+    const entry = { number: 0, sha256: leaf.sha256, blocks: 7 }
+    const branch = encodePage({ kind: 'branch', entries: [entry] })
+    await assert.rejects(g.snapshots.putPage(A, branch.bytes), { code: 'BadMessage' })
+    // A leaf is no branch.
+    const root = encodeRoot({ sizeBytes: SIZE_BYTES, entries: [{ ...entry, blocks: 1 }] })
+    assert.deepEqual(await g.snapshots.putRoot(A, root.bytes), [leaf.sha256])
+    const put = (bytes: Uint8Array) => g.snapshots.putBlock(A, { sha256, bytes })
+    await assert.rejects(put(block(2)), { code: 'DataCorrupt' })
+    await assert.rejects(put(block(0)), { code: 'BadArgument' })
+    await assert.rejects(put(block(1).subarray(1)), { code: 'BadArgument' })
+    await bring(g, B, { 0: 1 })
+    await assert.rejects(bring(g, B, { 0: 2 }), { code: 'Conflict' })
+    await audit(g)
+  })
+
+  test('a base stays until the new snapshot has its own bytes, or is dropped', async (t) => {
+    const g = await ground(t)
+    const first = await bring(g, A, { 0: 1, 3000: 2 })
+    for (const id of [B, C]) await g.snapshots.holdBase(first, id)
+    await g.snapshots.dropManifest(A)
+    await sweepAll(g)
+    const second = await bring(g, B, { 0: 3 }, first)
+    assert.deepEqual(await contentOf(g, second), { 0: 3, 3000: 2 })
+    // The same as its base: it has that.
+    assert.equal(await bring(g, C, {}, first), first)
+    await sweepAll(g)
+    assert.deepEqual(await contentOf(g, first), { 0: 1, 3000: 2 })
+    await g.snapshots.dropManifest(C)
+    await sweepAll(g)
+    await audit(g)
+    assert.deepEqual(await contentOf(g, second), { 0: 3, 3000: 2 })
+  })
+
+  test('a snapshot is put together from blocks in any order; the last one of each wins', async (t) => {
+    const g = await ground(t)
+    const base = await bring(g, A, { 0: 1, 1: 2, 904: 3 })
+    await g.snapshots.holdBase(base, B)
+    for (const [index, byte] of [
+      [900, 9],
+      [1, 0],
+      [2, 5],
+      [2, 6],
+      [3, 6],
+      [2, 6],
+    ] as const) {
+      assert.equal(await g.snapshots.stageBlock(B, index, block(byte)), sha256Of(block(byte)))
+    }
+    assert.equal(await g.snapshots.stagedBlocks(B), 4)
+    await audit(g)
+    const { manifest, dataBytes } = await g.snapshots.completeStaged(B, base, SIZE_BYTES)
+    assert.equal(dataBytes, 5 * block(0).length)
+    assert.deepEqual(await contentOf(g, manifest), { 0: 1, 2: 6, 3: 6, 900: 9, 904: 3 })
+    const again = await g.snapshots.completeStaged(B, base, SIZE_BYTES)
+    assert.deepEqual(again, { manifest, dataBytes })
+    await g.snapshots.stageBlock(C, 0, block(77))
+    await g.snapshots.dropManifest(C)
+    await sweepAll(g)
+    await audit(g)
+    // A's blocks 1, 2 and 3; B's 6 and 9; two leaves, branches and roots.
+    assert.equal((await filesIn([g.dir])).length, 11)
+  })
+
+  test('a staged block behind the end is refused when the snapshot is completed', async (t) => {
+    const g = await ground(t)
+    await g.snapshots.stageBlock(A, SIZE_BYTES / block(0).length, block(1))
+    const done = g.snapshots.completeStaged(A, null, SIZE_BYTES)
+    await assert.rejects(done, { code: 'BadArgument' })
+  })
+
+  test('a damaged block is named with its snapshots, never given, and mended', async (t) => {
+    const g = await ground(t)
+    const first = await bring(g, A, { 7: 1, 9: 2 })
+    const second = await bring(g, B, { 7: 3, 1500: 1 }, first)
+    const third = await bring(g, C, { 7: 3 })
+    const file = await fileOf(g, 'block', sealed(1).sha256)
+    await flip(file, 300_000)
+    await assert.rejects(g.snapshots.readBlock(first, 7), {
+      code: 'DataCorrupt',
+      message: new RegExp(`block 7 .*${first}.*${sealed(1).sha256}`),
+    })
+    assert.equal(g.told.refused, 1)
+    assert.equal(g.told.damage, 1)
+    const [damage] = await damageOfSnapshots(g.parts)
+    assert.deepEqual(
+      damage?.snapshots.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+      [
+        { id: A, block: 7 },
+        { id: B, block: 1500 },
+      ],
+    )
+    assert.deepEqual(await contentOf(g, third), { 7: 3 })
+    // Whoever has the same block brings it again, and all snapshots have it back.
+    assert.deepEqual(await g.snapshots.missing(C, [sealed(1).sha256]), [sealed(1).sha256])
+    await g.snapshots.putBlock(C, sealed(1))
+    assert.deepEqual(await contentOf(g, first), { 7: 1, 9: 2 })
+    assert.deepEqual(await contentOf(g, second), { 7: 3, 9: 2, 1500: 1 })
+    assert.deepEqual(await damageOfSnapshots(g.parts), [])
+    await audit(g)
+  })
+
+  test('the scrubber finds what is damaged and what is gone, and goes on where it was', async (t) => {
+    const g = await ground(t)
+    await bring(g, A, { 7: 1, 9: 2 })
+    const manifest = await bring(g, B, { 7: 3 })
+    await flip(await fileOf(g, 'block', sealed(2).sha256), 1)
+    await rm(await fileOf(g, 'root', manifest))
+    const enough = new Error('enough')
+    let left = 2
+    const pace = async (): Promise<void> => {
+      if (--left < 0) throw enough
+    }
+    await assert.rejects(scrubSnapshots(g.parts, pace), enough)
+    const round = await scrubSnapshots(g.parts, async () => undefined)
+    assert.equal(round.items, 9)
+    assert.deepEqual(await lastSnapshotScrub(g.parts), round)
+    assert.deepEqual(
+      (await damageOfSnapshots(g.parts)).map(({ kind, snapshots }) => ({ kind, snapshots })),
+      [
+        { kind: 'block', snapshots: [{ id: A, block: 9 }] },
+        { kind: 'root', snapshots: [{ id: B, block: 0 }] },
+      ],
+    )
+    assert.equal(g.told.damage, 2)
+  })
+
+  test('bytes of deleted snapshots go, those of unknown ones after a day', async (t) => {
+    const g = await ground(t)
+    const manifest = await bring(g, A, { 0: 1 })
+    for (const id of [B, C]) await g.snapshots.holdManifest(manifest, id)
+    await g.snapshots.stageBlock(A, 3, block(8))
+    g.standings.set(A, 'deleted').set(B, 'unknown').set(C, 'settled')
+    await sweepSnapshots(g.parts, never)
+    const held = async () => (await g.parts.store.list('ebs/held/')).entries.map(({ key }) => key)
+    assert.deepEqual(
+      await held(),
+      [B, C].map((id) => `ebs/held/${id}`),
+    )
+    assert.equal(await g.snapshots.stagedBlocks(A), 0)
+    g.pass(DAY_MS + 1)
+    await sweepSnapshots(g.parts, never)
+    assert.deepEqual(await held(), [`ebs/held/${C}`])
+    await audit(g)
+  })
+})
+
+async function fileOf(g: ChunkGround, kind: 'block' | 'root', sha256: string): Promise<string> {
+  const row = await g.parts.store.get(itemKey(kind, sha256))
+  const { blob } = JSON.parse(row?.value ?? assert.fail(sha256)) as Item
+  const file = (await filesIn([g.dir])).find((one) => one.endsWith(blob.id))
+  return file ?? assert.fail(blob.id)
+}
