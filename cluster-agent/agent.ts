@@ -142,6 +142,7 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
           isMember: (host, fingerprint) => served.isMember(host, fingerprint),
           connection,
         }),
+        connection,
         identity: identity.current,
         log,
       })

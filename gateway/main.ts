@@ -15,6 +15,7 @@ import { SerialDesk, serialService } from '../proto/serial.ts'
 import { address } from '../proto/service.ts'
 import { SESSION_TIMING } from '../proto/session.ts'
 import { sessionService } from '../proto/session-server.ts'
+import { snapshotBlocksService } from '../proto/snapshot-blocks.ts'
 import { storageService } from '../proto/storage.ts'
 import { secretsOf } from './access-keys.ts'
 import { createAudit } from './audit/audit.ts'
@@ -32,6 +33,7 @@ import { startImports } from './control/imports.ts'
 import { openCredentials } from './control/role-credentials.ts'
 import { startScaling } from './control/scaling.ts'
 import { upgradeRecords } from './control/upgrade.ts'
+import { openSnapshots } from './ebs/chunks/open.ts'
 import { volumeSecrets } from './ebs/names.ts'
 import { ensureDefaultVpcs } from './ec2/networks.ts'
 import { gatewayBlobs } from './federation/blobs.ts'
@@ -39,6 +41,7 @@ import { checkJoin, joinHost } from './federation/membership.ts'
 import { gatewayParent } from './federation/parent.ts'
 import { renewHost } from './federation/renewal.ts'
 import { Sessions } from './federation/sessions.ts'
+import { gatewaySnapshotBlocks } from './federation/snapshot-blocks.ts'
 import { filesOf, type GatewayConfig } from './files.ts'
 import { createAdminServer } from './http/admin-server.ts'
 import { createApiServer } from './http/server.ts'
@@ -49,7 +52,7 @@ import { issuerArn } from './iam/principals.ts'
 import { openIdentitySigner } from './identity-signer.ts'
 import { startLocalServer } from './local/server.ts'
 import { createMetrics } from './metrics.ts'
-import { measured, watchGauges } from './observe.ts'
+import { measured, problems, watchGauges } from './observe.ts'
 import { findObjects, takeObjects, takeSources } from './s3/image-objects.ts'
 import { openS3 } from './s3/open.ts'
 import { openSealer, type Sealer } from './secrets.ts'
@@ -159,6 +162,8 @@ async function openGateway(
   const s3 = await openS3(config, { ...here, ...our, sealer, chance, metrics })
   onStop(() => s3.close())
   const { storage, lanes } = s3
+  const snapshots = openSnapshots({ ...here, storage, randomHex, chance, metrics })
+  onStop(() => snapshots.stop())
   const { bucketOn } = storage
   const tls = await readTls(config)
   const openKey = (pair: string, sealed: string): Uint8Array =>
@@ -183,6 +188,7 @@ async function openGateway(
       serialService(desk, lines.openFor),
       storageService(lanes, clock),
       blobService(gatewayBlobs(blobsDir)),
+      snapshotBlocksService(gatewaySnapshotBlocks({ state, sessions, bytes: snapshots.bytes })),
       memberService({
         leave: (caller, host) => departHost({ state, clock, bucketOn }, caller, host),
         renew: (caller, request) => renewHost(members, caller, request),
@@ -276,16 +282,6 @@ async function openGateway(
   const apiPort = portOf(api.server.address())
   log.info('gateway is up', { gateway, cloud: cloud.name, apiPort })
   return { apiPort, adminPort: portOf(admin.server.address()), sessionPort, joinPort }
-}
-
-/** What keeps this gateway from answering well; empty when it is ready. */
-async function problems(state: State): Promise<string[]> {
-  try {
-    await state.fresh()
-    return []
-  } catch (error) {
-    return [`the store does not answer: ${error instanceof Error ? error.message : error}`]
-  }
 }
 
 function portOf(listening: AddressInfo | string | null): number {

@@ -1,7 +1,8 @@
-// Keeps the gauges of racks, instances, sessions and certificates at what is so.
+// Keeps the gauges of racks, instances, sessions and certificates at what is so, and says whether
+// this gateway is well.
 
 import type { Clock } from '../common/clock.ts'
-import { codeOf } from '../common/errors.ts'
+import { codeOf, messageOf } from '../common/errors.ts'
 import type { CertificateEnds } from './certificate.ts'
 import type { ImagesSeen, Sessions } from './federation/sessions.ts'
 import type { ImagesMetric, Metrics, ScalingMetric } from './metrics.ts'
@@ -10,6 +11,16 @@ import type { State, View } from './store/state.ts'
 const EVERY_MS = 5_000
 /** WireGuard shakes hands every two minutes; a minute more and it is silent (wireguard.com). */
 const SILENT_MS = 180_000
+
+/** What keeps this gateway from answering well; empty when it is ready. */
+export async function problems(state: State): Promise<string[]> {
+  try {
+    await state.fresh()
+    return []
+  } catch (error) {
+    return [`the store does not answer: ${messageOf(error)}`]
+  }
+}
 
 /** Returns the function that ends it. */
 export function watchGauges({

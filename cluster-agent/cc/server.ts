@@ -15,11 +15,13 @@ import { type SerialDesk, serialService } from '../../proto/serial.ts'
 import { address, type RpcService } from '../../proto/service.ts'
 import { SESSION_TIMING } from '../../proto/session.ts'
 import { sessionService } from '../../proto/session-server.ts'
+import { snapshotBlocksService } from '../../proto/snapshot-blocks.ts'
 import { type Offered, storageService } from '../../proto/storage.ts'
 import { clientCredentials, type SecuredCall, type TlsIdentity } from '../../proto/tls.ts'
 import type { AgentConfig } from '../config.ts'
 import type { HostRoles } from '../host-roles.ts'
 import { isParentOf } from '../parent.ts'
+import { relaySnapshotBlocks, type SnapshotLink } from '../sc/snapshot-relay.ts'
 import type { Nodes } from './nodes.ts'
 
 const LOOK_EVERY_MS = 60_000
@@ -36,6 +38,8 @@ export interface NodeServerParts {
   readonly desk: SerialDesk
   /** Takes streams of storage of the rack's other hosts. */
   readonly offered: (offered: Offered) => Promise<void>
+  /** Of the session with the gateway. */
+  readonly connection: SnapshotLink['connection']
   readonly log: Log
 }
 
@@ -71,7 +75,7 @@ export async function startNodeServer(parts: NodeServerParts): Promise<NodeServe
 }
 
 function makeServer(parts: NodeServerParts): RenewableServer {
-  const { config, identity, roles, admit, nodes, desk, offered, log } = parts
+  const { config, identity, roles, admit, nodes, desk, offered, connection, log } = parts
   const clock = systemClock
   const isGateway = isParentOf(config)
   const upward: Parents = {
@@ -95,6 +99,7 @@ function makeServer(parts: NodeServerParts): RenewableServer {
       ...imageServices(),
       serialService(desk, null),
       storageService({ offered }, clock),
+      snapshotBlocksService(relaySnapshotBlocks({ connection, clock }, admit)),
       memberService({
         leave: async (caller, host) => {
           checkCaller(caller, host)

@@ -13,7 +13,7 @@ import { type AskingLane, borrowLane, type Offered } from '../../../proto/storag
 import { clientCredentials, type TlsIdentity } from '../../../proto/tls.ts'
 import { leasesOf } from '../../federation/leases.ts'
 import type { Sessions } from '../../federation/sessions.ts'
-import type { HostRecord } from '../../store/records.ts'
+import { speakerFor } from '../../federation/speaks-for.ts'
 import type { State } from '../../store/state.ts'
 
 /** Streams of one host, and of those that wait for one. */
@@ -130,15 +130,9 @@ export class RackLanes {
   /** A rack's CC speaks for hosts of its own rack that may keep bytes, and for nobody else. */
   #admit(peer: Identity, fingerprint: string, host: string): { rack: string; cc: string } {
     const { state, sessions } = this.#parts
-    const view = state.view()
-    if (peer.kind === 'host' && peer.roles.includes('cc')) {
-      const cc = view.get('host', peer.rack, peer.host)
-      const record = view.get('host', peer.rack, host)
-      const isOpen = sessions.isOpen({ rack: peer.rack, host: peer.host })
-      if (isOpen && cc?.keyFingerprint === fingerprint && isStoring(record)) {
-        return { rack: peer.rack, cc: `${peer.rack}/${peer.host}` }
-      }
-    }
+    const caller = { peer, keyFingerprint: fingerprint }
+    const speaker = speakerFor(state.view(), sessions, caller, host)
+    if (speaker !== null) return { rack: speaker.rack, cc: `${speaker.rack}/${speaker.cc}` }
     throw new MalleeError('NotAllowed', `nobody may offer the disks of host ${host} here`)
   }
 
@@ -232,9 +226,4 @@ export class RackLanes {
       throw error
     }
   }
-}
-
-/** May bytes of objects be there? */
-export function isStoring(record: HostRecord | null): record is HostRecord {
-  return record?.roles.includes('sc') === true
 }

@@ -5,7 +5,6 @@ import { createHash } from 'node:crypto'
 import { mkdtemp, open, readdir, rm, utimes } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 import type { BlobStore } from '../../../common/blobs/blobs.ts'
 import { type LocalBlobs, openLocalBlobs } from '../../../common/blobs/local.ts'
 import { randomHex } from '../../../common/clock.ts'
@@ -18,6 +17,11 @@ import type {
 } from '../../../gateway/s3/index/objects.ts'
 import type { Store } from '../../../gateway/store/store.ts'
 import { BUCKET, type IndexGround, indexOver, small } from './index-support.ts'
+
+/** What a test gives: it runs that at its end. */
+export interface Disposing {
+  after(run: () => Promise<void>): void
+}
 
 const PIECE_BYTES = 64 << 10
 
@@ -33,7 +37,7 @@ export interface TwoStores extends StorageGround {
 }
 
 export async function storageOver(
-  t: TestContext,
+  t: Disposing,
   store: Store,
   { disks = 1, below = tmpdir() }: { disks?: number; below?: string } = {},
 ): Promise<StorageGround> {
@@ -50,7 +54,7 @@ export async function storageOver(
 
 /** A second store of blobs beside the first, another disk, which is called `engine`. */
 export async function twoStores(
-  t: TestContext,
+  t: Disposing,
   store: Store,
   options: { below?: string } = {},
 ): Promise<TwoStores> {

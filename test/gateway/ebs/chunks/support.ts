@@ -4,7 +4,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import type { TestContext } from 'node:test'
 import { type LocalBlobs, openLocalBlobs } from '../../../../common/blobs/local.ts'
 import { randomHex } from '../../../../common/clock.ts'
 import { MalleeError } from '../../../../common/errors.ts'
@@ -38,7 +37,7 @@ import { Commits } from '../../../../gateway/s3/index/commits.ts'
 import { workOffGarbage } from '../../../../gateway/s3/keeping/garbage.ts'
 import { ORPHAN_AGE_MS, sweepOrphans } from '../../../../gateway/s3/keeping/orphans.ts'
 import type { Store } from '../../../../gateway/store/store.ts'
-import { filesIn, storageOver, writtenAt } from '../../s3/storage-support.ts'
+import { type Disposing, filesIn, storageOver, writtenAt } from '../../s3/storage-support.ts'
 
 /** In memory where there is such a folder. */
 export const BELOW = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
@@ -57,7 +56,7 @@ export interface ChunkGround {
   readonly pass: (ms: number) => void
 }
 
-export async function chunksOver(t: TestContext, store: Store): Promise<ChunkGround> {
+export async function chunksOver(t: Disposing, store: Store): Promise<ChunkGround> {
   const { blobs, clock, pass, dirs } = await storageOver(t, store, { below: BELOW })
   const standings = new Map<string, Standing>()
   const told = { refused: 0, damage: 0 }
