@@ -52,6 +52,8 @@ export interface GatewayConfig {
   readonly auditFiles: number
   /** Seconds after which access logs of buckets are delivered. */
   readonly accessLogSeconds: number
+  /** Between the beginnings of two modifications of a volume. */
+  readonly volumeModificationSeconds: number
   /** Buckets that are counted each by itself in the metrics; the others are together. */
   readonly bucketMetrics: number
   /** How many times AWS's rates an account may call the API at; 0: as often as it likes. */
@@ -84,6 +86,7 @@ const DEFAULTS: GatewayConfig = {
   auditFileBytes: 64 << 20,
   auditFiles: 16,
   accessLogSeconds: 300,
+  volumeModificationSeconds: 21_600,
   bucketMetrics: 100,
   apiRateFactor: 12,
   logLevel: 'info',
@@ -114,6 +117,7 @@ const RANGES = {
   auditFiles: [0, 10_000],
   lifecycleDayMs: [100, DAY_MS],
   accessLogSeconds: [1, 3_600],
+  volumeModificationSeconds: [0, 604_800],
   bucketMetrics: [0, 10_000],
 } as const
 

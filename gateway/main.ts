@@ -257,6 +257,7 @@ async function openGateway(
       ...{ ...our, sealer },
       takeObject: takeObjects(objects),
       findObject: findObjects(objects),
+      volumeModificationMs: config.volumeModificationSeconds * 1000,
       consoleOutput: (id, rack, host) =>
         askHost({ state, sessions, clock, randomHex }, 'console-output', { id, rack, host }),
       askGuest: (kind, instance) => askHost({ state, sessions, clock, randomHex }, kind, instance),

@@ -3,6 +3,7 @@
 
 import { MalleeError } from '../../common/errors.ts'
 import type { Identity } from '../../common/identity.ts'
+import { checkNoVolumes, holdVolumes } from '../ebs/volume-hosts.ts'
 import { placedOn } from '../ec2/capacity.ts'
 import { forgetDefaultSubnets } from '../ec2/networks.ts'
 import { MAC_POOL, VNI_POOL } from '../ec2/pools.ts'
@@ -36,7 +37,7 @@ export async function departHost(
   )
 }
 
-/** Throws Conflict while instances are placed on it, and for its rack's last one as withoutRack. */
+/** Throws Conflict while instances or volumes are on it; for a rack's last one as withoutRack. */
 export async function withoutHost(
   tx: Transaction,
   state: State,
@@ -51,14 +52,16 @@ export async function withoutHost(
     const first = placed[0]?.id
     throw new MalleeError('Conflict', `${placed.length} instances are on ${host}, ${first} for one`)
   }
+  checkNoVolumes(view, { rack, host })
   await forgetHost(tx, record)
   const others = view.withPrefix('host', `${rack}/`).filter((one) => one.host !== host)
   if (others.length === 0) await withoutEmptyRack(tx, view, rack)
 }
 
 /**
- * Throws RackNotFound, or Conflict while it has instances that are not terminated, NAT gateways,
- * nodes of load balancers, interfaces, buckets, or a public pool that is announced there alone.
+ * Throws RackNotFound, or Conflict while it has instances that are not terminated, volumes, NAT
+ * gateways, nodes of load balancers, interfaces, buckets, or a public pool that is announced there
+ * alone.
  */
 export async function withoutRack(tx: Transaction, state: State, name: string): Promise<void> {
   if ((await tx.get('rack', name)) === null) {
@@ -68,13 +71,14 @@ export async function withoutRack(tx: Transaction, state: State, name: string): 
   const view = await heldView(tx, state, name, hosts)
   const alive = view.instancesOf('rack', name).filter((one) => one.state !== 'terminated')
   refuse(name, alive, 'instances, terminate them first')
+  for (const host of hosts) checkNoVolumes(view, { rack: name, host })
   for (const host of view.withPrefix('host', `${name}/`)) await forgetHost(tx, host)
   await withoutEmptyRack(tx, view, name)
 }
 
 /**
  * A mirror that shows all that is in the rack when the transaction commits: a launch counts in
- * `placed`, a host takes an index, an interface a MAC, a subnet a VNI.
+ * `placed`, a volume in `volume-placed`, a host takes an index, an interface a MAC, a subnet a VNI.
  */
 async function heldView(
   tx: Transaction,
@@ -82,7 +86,10 @@ async function heldView(
   rack: string,
   hosts: readonly string[],
 ): Promise<View> {
-  for (const host of hosts) await tx.get('placed', rack, host)
+  for (const host of hosts) {
+    await tx.get('placed', rack, host)
+    await holdVolumes(tx, { rack, host })
+  }
   for (const pool of [hostIndexPool(rack), MAC_POOL, VNI_POOL]) await tx.pool(pool).watch()
   await watchPublicPools(tx)
   return await state.fresh()
@@ -96,8 +103,10 @@ function refuse(rack: string, things: readonly { readonly id: string }[], what: 
 
 /** A launch counts in `placed` what it puts on a host: deleting that makes the two conflict. */
 async function forgetHost(tx: Transaction, { rack, host, index }: HostRecord): Promise<void> {
-  await tx.get('placed', rack, host)
-  await tx.delete('placed', rack, host)
+  for (const kind of ['placed', 'volume-placed'] as const) {
+    await tx.get(kind, rack, host)
+    await tx.delete(kind, rack, host)
+  }
   await tx.delete('host', rack, host)
   await tx.delete('lease', rack, host)
   await tx.pool(hostIndexPool(rack)).give(index)

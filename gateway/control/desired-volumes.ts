@@ -10,12 +10,12 @@ import {
 } from '../../proto/gen/mallee/v1/volumes_pb.js'
 import { resource } from '../../proto/resources.ts'
 import { isTold, writersOf } from '../ebs/attachment-life.ts'
+import { presentShape } from '../ebs/modification-life.ts'
 import { initiatorIqn, LUN, serialOf, targetIqn, type VolumeSecrets } from '../ebs/names.ts'
+import { limitsOf } from '../ebs/volume-types.ts'
 import type { InstanceRecord } from '../store/records.ts'
 import type { View } from '../store/state.ts'
 import type { VolumeRecord } from '../store/volume-records.ts'
-
-const MIB = 2 ** 20
 
 /** For the SC that has it. */
 export function volumeAt(
@@ -25,7 +25,7 @@ export function volumeAt(
   secrets: VolumeSecrets,
 ): Resource | null {
   const one = view.get('volume', id)
-  if (one === null || one.rack !== rack) return null
+  if (one === null || one.rack !== rack || one.host === '') return null
   const source = sourceOf(view, one)
   // Without it, it would begin as zeroes.
   if (one.snapshot !== '' && one.state === 'creating' && source === null) return null
@@ -73,8 +73,11 @@ export function attachmentsOf(
   const volumes = view
     .by('volume', 'instances', instance.id)
     .filter(({ rack }) => rack === instance.rack)
-  return volumes.flatMap((volume) =>
-    volume.attachments
+  return volumes.flatMap((volume) => {
+    // A guest hears of what its SC has already.
+    const shape = presentShape(volume)
+    const { iops, throughputBytesPerS } = limitsOf(shape)
+    return volume.attachments
       .filter((one) => one.instance === instance.id && isTold(one))
       .map((one) => ({
         volumeId: volume.id,
@@ -88,13 +91,13 @@ export function attachmentsOf(
         chapSecret: secrets.openChap(one),
         deviceName: one.device,
         serial: serialOf(volume.id),
-        sizeBytes: BigInt(storedBytes(volume.sizeGib, false)),
-        iops: volume.iops ?? 0,
-        throughputBytesPerS: BigInt((volume.throughputMibps ?? 0) * MIB),
+        sizeBytes: BigInt(storedBytes(shape.sizeGib, false)),
+        iops,
+        throughputBytesPerS: BigInt(throughputBytesPerS),
         boot: one.device === instance.rootDevice,
         encryptionKey: secrets.openVolumeKey(volume),
-      })),
-  )
+      }))
+  })
 }
 
 /** Every key that the rack may have a volume under. */

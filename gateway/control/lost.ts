@@ -1,10 +1,12 @@
-// Hosts that never come back. The operator says so; their instances end, what they held is given
-// back, their numbers rest in quarantine, and their certificates are worthless. It is said in one
-// transaction and done in several: whichever gateway is there next goes on.
+// Hosts that never come back. The operator says so; their instances end, their volumes are in
+// error, what they held is given back, their numbers rest in quarantine, and their certificates are
+// worthless. It is said in one transaction and done in several: whichever gateway is there next
+// goes on.
 
 import type { Clock } from '../../common/clock.ts'
 import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
+import { holdVolumes, loseVolumes, volumesOn } from '../ebs/volume-hosts.ts'
 import { placedOn } from '../ec2/capacity.ts'
 import { transitionTime } from '../ec2/instance-shape.ts'
 import { releaseInterfaces } from '../ec2/release.ts'
@@ -41,6 +43,7 @@ export async function declareLost(
       if (record === null) throw new MalleeError('HostNotFound', `rack ${rack} has no host ${host}`)
       // Who places something there writes it: the two conflict.
       await tx.get('placed', rack, host)
+      await holdVolumes(tx, { rack, host })
       records.push(record)
     }
     const view = await state.fresh()
@@ -82,6 +85,7 @@ export async function finishLost(
     for (const id of done) log.warn('instance lost with its host', { instance: id, rack, host })
     ended.push(...done)
   }
+  await loseVolumes({ state, log }, { rack, host })
   await state.update(async (tx) => {
     if ((await tx.get('host', rack, host))?.lostAtMs === undefined) return
     await withoutHost(tx, state, rack, host)
@@ -107,6 +111,11 @@ export async function finishAllLost(parts: Parts): Promise<void> {
 /** What runs on a host that answers would run on, with addresses that others get. */
 function checkSilent(view: View, { rack, host, status }: HostRecord): void {
   if (status?.connected !== true) return
+  const [volume] = volumesOn(view, { rack, host })
+  if (volume !== undefined) {
+    const sentence = `host ${host} of rack ${rack} is connected and has ${volume.id}`
+    throw new MalleeError('Conflict', `${sentence}: delete its volumes first, or turn it off`)
+  }
   const [first] = placedOn(view, { rack, host }).filter(({ state }) => state !== 'stopped')
   if (first === undefined) return
   const sentence = `host ${host} of rack ${rack} is connected and ${first.id} is ${first.state} there`

@@ -27,7 +27,7 @@ export interface InstanceWord {
   /** `gone`: terminated. `unknown`: between two of the others. */
   readonly guest: 'runs' | 'stopped' | 'gone' | 'unknown'
   /** All that the guest has; one with trouble is being plugged or unplugged. */
-  readonly plugged: readonly (Grant & { readonly trouble: string })[]
+  readonly plugged: readonly (Grant & { readonly trouble: string; readonly sizeBytes?: number })[]
 }
 
 /** Those that may write now or soon: all that are not released. */

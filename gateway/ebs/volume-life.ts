@@ -1,11 +1,12 @@
-// What the record of a volume becomes when its SC reports. Pure. Its attachments:
-// attachment-life.ts.
+// What the record of a volume becomes when its SC reports, or is lost. Pure. Its attachments:
+// attachment-life.ts; its modification: modification-life.ts.
 
 import { VolumeState, type VolumeStatus } from '../../proto/gen/mallee/v1/volumes_pb.js'
 import type { VolumeRecord } from '../store/volume-records.ts'
 import { afterGrants } from './attachment-life.ts'
 
 const MAX_TEXT = 500
+const REPORTED = ['state', 'stateReason', 'missingBytes', 'storedBytes', 'usedBytes'] as const
 
 /**
  * What its SC says of a volume: the same record when it is no news, null when its bytes are gone as
@@ -30,21 +31,35 @@ export function afterStatus(
 /** One that cannot be had now may be had again: its disk comes back. */
 function withState(
   volume: VolumeRecord,
-  { state, reason, missingBytes }: VolumeStatus,
+  { state, reason, missingBytes, sizeBytes, usedBytes }: VolumeStatus,
 ): VolumeRecord {
-  const { stateReason: _, missingBytes: known, ...rest } = volume
+  const { stateReason: _, ...rest } = volume
+  const isReady = state === VolumeState.READY
   const missing = Number(missingBytes)
   const made: VolumeRecord = {
     ...rest,
-    state: stateAfter(volume, state === VolumeState.READY),
+    state: stateAfter(volume, isReady),
     ...(reason !== '' && { stateReason: reason.slice(0, MAX_TEXT) }),
-    ...((missing > 0 || known !== undefined) && { missingBytes: missing }),
+    ...((missing > 0 || volume.missingBytes !== undefined) && { missingBytes: missing }),
+    // What has no bytes now had some, and may have them again.
+    ...(isReady && { storedBytes: Number(sizeBytes), usedBytes: Number(usedBytes) }),
   }
-  const isSame =
-    made.state === volume.state &&
-    made.stateReason === volume.stateReason &&
-    made.missingBytes === volume.missingBytes
-  return isSame ? volume : made
+  return REPORTED.every((field) => made[field] === volume[field]) ? volume : made
+}
+
+/**
+ * Its host never comes back, and its bytes with it: nobody has it any more, and only its deletion
+ * is left. Null when it was being deleted.
+ */
+export function afterLostHost(volume: VolumeRecord): VolumeRecord | null {
+  if (volume.state === 'deleting') return null
+  const { storedBytes: _, usedBytes: __, missingBytes: ___, ...rest } = volume
+  const lost: VolumeRecord = {
+    ...rest,
+    ...{ host: '', state: 'error', attachments: [], instances: [] },
+    stateReason: `the host ${volume.host} was lost, and the bytes of the volume with it`,
+  }
+  return lost
 }
 
 function stateAfter({ state }: VolumeRecord, isReady: boolean): VolumeRecord['state'] {

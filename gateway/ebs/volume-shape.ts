@@ -4,7 +4,8 @@ import type { Volume, VolumeAttachment } from '@aws-sdk/client-ec2'
 import { tagList } from '../ec2/tagging.ts'
 import { zoneIdOf, zoneName } from '../ec2/zones.ts'
 import type { View } from '../store/state.ts'
-import type { VolumeAttachmentRecord, VolumeRecord, VolumeShape } from '../store/volume-records.ts'
+import type { VolumeAttachmentRecord, VolumeRecord } from '../store/volume-records.ts'
+import { presentShape } from './modification-life.ts'
 
 export type ShownVolumeState = 'creating' | 'available' | 'in-use' | 'deleting' | 'error'
 
@@ -46,9 +47,4 @@ export function attachmentShown(volume: string, one: VolumeAttachmentRecord): Vo
 export function shownState({ state, attachments }: VolumeRecord): ShownVolumeState {
   if (state !== 'ready') return state
   return attachments.length > 0 ? 'in-use' : 'available'
-}
-
-/** What it is until its host has it as it was modified. */
-export function presentShape(volume: VolumeRecord): VolumeShape {
-  return volume.modification?.state === 'modifying' ? volume.modification.original : volume
 }

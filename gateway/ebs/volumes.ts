@@ -13,6 +13,7 @@ import { zoneId, zoneName } from '../ec2/zones.ts'
 import type { Transaction, View } from '../store/state.ts'
 import type { VolumeRecord } from '../store/volume-records.ts'
 import { newVolume, type VolumeParts } from './new-volume.ts'
+import { forgetVolume } from './volume-hosts.ts'
 import { volumeShown } from './volume-shape.ts'
 
 type VolumeHandlers = Required<
@@ -142,12 +143,6 @@ export function volumesAsked(
 async function endVolume(tx: Transaction, volume: VolumeRecord): Promise<void> {
   if (volume.host === '') await forgetVolume(tx, volume.id)
   else await tx.put('volume', [volume.id], { ...volume, state: 'deleting' })
-}
-
-/** Takes the record away, and what goes with it. */
-async function forgetVolume(tx: Transaction, id: string): Promise<void> {
-  await tx.delete('tags', id)
-  await tx.delete('volume', id)
 }
 
 function checkUnattached({ id, attachments: [first] }: VolumeRecord): void {

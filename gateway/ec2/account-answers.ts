@@ -1,5 +1,5 @@
 // What is the same for every account of this cloud and cannot be changed, as AWS's accounts have it
-// today: long ids, no ClassicLink, no encryption that nobody asks for.
+// today: long ids, no ClassicLink.
 
 import type { IdFormat } from '@aws-sdk/client-ec2'
 import type { Ec2Handlers } from '../aws/handlers.ts'
@@ -18,7 +18,6 @@ type AnswerHandlers = Required<
     | 'DescribeIdFormat'
     | 'DescribeVpcClassicLink'
     | 'DescribeVpcClassicLinkDnsSupport'
-    | 'GetEbsEncryptionByDefault'
   >
 >
 
@@ -64,11 +63,6 @@ export function accountAnswerHandlers({ state }: { state: State }): AnswerHandle
       const { items, nextToken } = pageOf(context, action, input, vpcs, ({ id }) => id)
       const shown = items.map(({ id }) => ({ VpcId: id, ClassicLinkDnsSupported: false }))
       return { Vpcs: shown, NextToken: nextToken }
-    },
-
-    GetEbsEncryptionByDefault: (_context, input) => {
-      endDryRun(input)
-      return { EbsEncryptionByDefault: false }
     },
   }
 }

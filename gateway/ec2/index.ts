@@ -3,6 +3,9 @@
 import type { RandomHex } from '../../common/clock.ts'
 import type { Ec2Handlers } from '../aws/handlers.ts'
 import { volumeAttachmentHandlers } from '../ebs/attachments.ts'
+import { encryptionDefaultHandlers } from '../ebs/encryption-default.ts'
+import { modifyVolumeHandlers } from '../ebs/modify-volume.ts'
+import { volumeStatusHandlers } from '../ebs/volume-status.ts'
 import { volumeHandlers } from '../ebs/volumes.ts'
 import type { Sealer } from '../secrets.ts'
 import type { State } from '../store/state.ts'
@@ -73,6 +76,9 @@ import { vpcAttributeHandlers } from './vpc-attributes.ts'
 import { vpcHandlers } from './vpcs.ts'
 import { zoneHandlers } from './zones.ts'
 
+/** EC2 API reference, ModifyVolume. */
+const MODIFICATION_MS = 6 * 3_600_000
+
 export interface Ec2Parts {
   readonly state: State
   readonly randomHex: RandomHex
@@ -84,6 +90,8 @@ export interface Ec2Parts {
   /** Absent: there are no objects. */
   readonly takeObject?: TakeObject
   readonly findObject?: FindObject
+  /** Between two modifications of a volume; absent: as long as on AWS. */
+  readonly volumeModificationMs?: number
   /** Absent: no guest can be asked. */
   readonly askGuest?: AskGuest
 }
@@ -98,6 +106,7 @@ export function ec2Handlers({
   askGuest = noGuest,
   takeObject = async () => null,
   findObject = async () => null,
+  volumeModificationMs = MODIFICATION_MS,
 }: Ec2Parts): Ec2Handlers {
   return {
     ...zoneHandlers({ state, region, endpoint }),
@@ -167,6 +176,9 @@ export function ec2Handlers({
     ...describeAddressHandlers({ state, region }),
     ...volumeAttachmentHandlers({ state, randomHex, sealer }),
     ...volumeHandlers({ state, randomHex, sealer, region }),
+    ...volumeStatusHandlers({ state, region }),
+    ...modifyVolumeHandlers({ state, waitMs: volumeModificationMs }),
+    ...encryptionDefaultHandlers({ state }),
     ...tagHandlers({ state }),
   }
 }

@@ -9,6 +9,8 @@ import {
 } from '../../proto/gen/mallee/v1/observed_pb.js'
 import type { VolumeStatus } from '../../proto/gen/mallee/v1/volumes_pb.js'
 import { afterInstance, type InstanceWord } from '../ebs/attachment-life.ts'
+import { type Running, settled, withGuestSizes } from '../ebs/modification-life.ts'
+import { forgetVolume } from '../ebs/volume-hosts.ts'
 import { afterStatus } from '../ebs/volume-life.ts'
 import { putVolume } from '../ebs/volume-writes.ts'
 import type { InstanceRecord } from '../store/records.ts'
@@ -27,7 +29,8 @@ export function isVolumeNews(view: View, rack: string, status: Status): boolean 
   if (body.case === 'volume') {
     const known = view.get('volume', body.value.id)
     if (known === null || known.rack !== rack) return false
-    return afterStatus(known, body.value, (id) => isStopped(view.get('instance', id))) !== known
+    const running = runningOf(known, (id) => view.get('instance', id))
+    return afterReport(known, body.value, running, 0) !== known
   }
   return body.case === 'instance' && pluggedNews(view, rack, body.value).length > 0
 }
@@ -60,15 +63,10 @@ async function recordVolume(
 ): Promise<void> {
   const known = await tx.get('volume', status.id)
   if (known === null || known.rack !== rack) return
-  const stopped = new Set<string>()
-  for (const id of known.instances) {
-    if (isStopped(await tx.get('instance', id))) stopped.add(id)
-  }
-  const next = afterStatus(known, status, (id) => stopped.has(id))
+  const next = afterReport(known, status, await runningIn(tx, known), tx.nowMs())
   if (next === null) {
     log.info('volume deleted', { volume: known.id, rack, host: known.host })
-    await tx.delete('volume', known.id)
-    await tx.delete('tags', known.id)
+    await forgetVolume(tx, known.id)
   } else await putVolume(tx, known, next, log)
 }
 
@@ -82,7 +80,9 @@ async function recordPlugged(
   const word = wordOf(instance, status)
   for (const { id } of state.view().by('volume', 'instances', instance.id)) {
     const known = await tx.get('volume', id)
-    if (known !== null) await putVolume(tx, known, afterInstance(known, word), log)
+    if (known === null) continue
+    const next = afterPlugged(known, word, await runningIn(tx, known), tx.nowMs())
+    await putVolume(tx, known, next, log)
   }
 }
 
@@ -90,9 +90,43 @@ function pluggedNews(view: View, rack: string, status: InstanceStatus): VolumeRe
   const instance = view.get('instance', status.id)
   if (instance === null || instance.rack !== rack) return []
   const word = wordOf(instance, status)
-  return view
-    .by('volume', 'instances', instance.id)
-    .filter((volume) => afterInstance(volume, word) !== volume)
+  return view.by('volume', 'instances', instance.id).filter((volume) => {
+    const running = runningOf(volume, (id) => view.get('instance', id))
+    return afterPlugged(volume, word, running, 0) !== volume
+  })
+}
+
+function afterReport(
+  volume: VolumeRecord,
+  status: VolumeStatus,
+  running: Running,
+  nowMs: number,
+): VolumeRecord | null {
+  const next = afterStatus(volume, status, (id) => running.get(id) === 'stopped')
+  return next === null ? null : settled(next, running, nowMs)
+}
+
+function afterPlugged(
+  volume: VolumeRecord,
+  word: InstanceWord,
+  running: Running,
+  nowMs: number,
+): VolumeRecord {
+  return settled(withGuestSizes(afterInstance(volume, word), word), running, nowMs)
+}
+
+async function runningIn(tx: Transaction, { instances }: VolumeRecord): Promise<Running> {
+  const found = new Map<string, InstanceRecord | null>()
+  for (const id of instances) found.set(id, await tx.get('instance', id))
+  return runningOf({ instances }, (id) => found.get(id) ?? null)
+}
+
+/** What has a volume, and whether there is a guest in it. */
+function runningOf(
+  { instances }: Pick<VolumeRecord, 'instances'>,
+  get: (id: string) => InstanceRecord | null,
+): Running {
+  return new Map(instances.map((id) => [id, isStopped(get(id)) ? 'stopped' : 'runs']))
 }
 
 /** What a report of an instance says of its volumes, with the record as it is after the report. */
@@ -101,8 +135,9 @@ function wordOf(instance: InstanceRecord, status: InstanceStatus): InstanceWord 
     instance: instance.id,
     host: status.host,
     guest: guestOf(instance, status),
-    plugged: status.volumes.map(({ attachment, generation, trouble }) => ({
+    plugged: status.volumes.map(({ attachment, generation, trouble, sizeBytes }) => ({
       attachment,
+      sizeBytes: Number(sizeBytes),
       generation: Number(generation),
       trouble: trouble.slice(0, MAX_TEXT),
     })),
