@@ -1,0 +1,133 @@
+// The gateway dies before or after each of its commits while a volume is attached, detached, forced
+// off and given back by an instance that ends: the next one goes on, nobody writes beside another,
+// and no generation comes twice.
+
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { silentLog } from '../../../common/log.ts'
+import { tendAttachments } from '../../../gateway/control/attachment-housekeeping.ts'
+import { isTold, writersOf } from '../../../gateway/ebs/attachment-life.ts'
+import { openRedis } from '../../../gateway/store/redis.ts'
+import { openSqlite } from '../../../gateway/store/sqlite.ts'
+import type { Store } from '../../../gateway/store/store.ts'
+import { startRedis } from '../../support/redis.ts'
+import { outcome } from '../ec2/race-support.ts'
+import { openCloud } from '../ec2/support.ts'
+import { openGround } from './attachment-ground.ts'
+
+const DEAD = new Error('the gateway is dead')
+/** Of one life: an attachment and a detachment, each of its own and by two reports. */
+const FEWEST_COMMITS = 6
+const MOST_COMMITS = 40
+
+type Ground = Awaited<ReturnType<typeof openGround>>
+
+interface Death {
+  /** Commits until then; the one that is the last may be done, with its answer lost. */
+  left: number
+  readonly isDone: boolean
+}
+
+/** A store whose commits fail from a moment on. */
+function mortal(store: Store, death: () => Death | null): Store {
+  return {
+    get: (key) => store.get(key),
+    list: (prefix, options) => store.list(prefix, options),
+    revision: () => store.revision(),
+    watch: (prefix, from, signal) => store.watch(prefix, from, signal),
+    epoch: () => store.epoch(),
+    close: () => store.close(),
+    txn: async (when, then) => {
+      const now = then.length === 0 ? null : death()
+      if (now === null) return await store.txn(when, then)
+      now.left -= 1
+      if (now.left > 0) return await store.txn(when, then)
+      if (now.left === 0 && now.isDone) await store.txn(when, then)
+      throw DEAD
+    },
+  }
+}
+
+/** What a user and the hosts do; each step may be done again, and is then no news. */
+const LIFE: readonly ((ground: Ground) => Promise<unknown>)[] = [
+  async ({ attach, volume }) => {
+    const code = await outcome(attach())
+    // Its answer was lost: who asks again hears of his own.
+    if (code === 'VolumeInUse') assert.equal((await volume())?.attachments.length, 1)
+    else assert.equal(code, 'accepted')
+  },
+  ({ step }) => step('a0'),
+  ({ step, hostOf, first }) => step(hostOf(first)),
+  ({ call, VolumeId, volume }) => detach({ call, VolumeId, volume }, false),
+  ({ step, hostOf, first }) => step(hostOf(first)),
+  ({ step }) => step('a0'),
+  ({ attach }) => outcome(attach()),
+  ({ step }) => step('a0'),
+  ({ call, VolumeId, volume }) => detach({ call, VolumeId, volume }, true),
+  ({ step }) => step('a0'),
+]
+
+async function detach(
+  { call, VolumeId, volume }: Pick<Ground, 'call' | 'VolumeId' | 'volume'>,
+  Force: boolean,
+): Promise<void> {
+  const code = await outcome(call('DetachVolume', { VolumeId, Force }))
+  if (code === 'IncorrectState') assert.deepEqual((await volume())?.attachments, [])
+  else assert.equal(code, 'accepted')
+}
+
+async function check({ volume }: Ground, generations: Map<number, string>): Promise<void> {
+  const record = await volume()
+  assert.ok(record)
+  assert.ok(writersOf(record).length <= 1)
+  for (const one of record.attachments) {
+    const { id, generation, granted } = one
+    assert.equal(generations.get(generation) ?? id, id, `generation ${generation} came twice`)
+    generations.set(generation, id)
+    assert.ok(granted || !isTold(one))
+  }
+  assert.deepEqual(record.instances, [...new Set(record.attachments.map((one) => one.instance))])
+}
+
+const redis = await startRedis()
+after(() => redis.stop())
+
+for (const [kind, open] of [
+  ['SQLite', (file: string) => openSqlite({ file, log: silentLog })],
+  ['Redis', () => openRedis({ url: redis.url, namespace: 'attachments', log: silentLog })],
+] as const) {
+  test(`a gateway over ${kind} that dies at any commit of a life of attachments`, async (t) => {
+    let death: Death | null = null
+    const openStore = async (file: string) => mortal(await open(file), () => death)
+    const ground = await openGround(t, (of) => openCloud(of, { openStore }))
+    const { cloud, racks, volume } = ground
+    const generations = new Map<number, string>()
+    let [deaths, isOver] = [0, false]
+    for (let commit = 1; commit < MOST_COMMITS && !isOver; commit += 1) {
+      isOver = true
+      for (const isDone of [false, true]) {
+        death = { left: commit, isDone }
+        for (const step of LIFE) {
+          const failure = await step(ground).then(
+            () => null,
+            (error: unknown) => error,
+          )
+          if (failure !== null) assert.equal(failure, DEAD)
+          if (death !== null && death.left <= 0) {
+            ;[death, isOver, deaths] = [null, false, deaths + 1]
+            await cloud.restart()
+            await check(ground, generations)
+            await tendAttachments({ state: cloud.state, log: silentLog })
+            await step(ground)
+          }
+          await check(ground, generations)
+        }
+        death = null
+        await racks.settle()
+        assert.deepEqual((await volume())?.attachments, [], `commit ${commit}`)
+      }
+    }
+    assert.ok(isOver)
+    assert.ok(deaths >= 2 * FEWEST_COMMITS, `${deaths}`)
+  })
+}
