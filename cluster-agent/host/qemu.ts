@@ -31,6 +31,8 @@ const BASE = 'base'
 const BASE_FILE = 'base-file'
 const WHOLE = 'whole'
 const WHOLE_FILE = 'whole-file'
+/** Of libiscsi: connections to a portal that is gone fail after some 7 s, not 2 minutes. */
+const ENVIRONMENT = { LIBISCSI_TCP_SYNCNT: '2' }
 
 export interface QemuNic {
   readonly id: string
@@ -67,8 +69,12 @@ export interface QemuMachine {
   readonly nics: readonly QemuNic[]
   /** False on the userspace switch: half-done checksums would reach it (see argv below). */
   readonly offloads: boolean
+  /** False for one whose root is a volume. */
+  readonly hasDisk: boolean
   /** Null when what the disk names as its backing file is whole. */
   readonly base: ArrivingBase | null
+  /** Its guest does not run before `beginQemu`: it gets volumes first. */
+  readonly waits: boolean
   readonly kernel: KernelFiles | null
 }
 
@@ -99,7 +105,7 @@ export async function startQemu(
 ): Promise<Qmp> {
   const { log, qmp } = machineFiles(dir)
   await rm(log, { force: true })
-  await exec(['setsid', '--fork', ...qemuArgv(machine, dir)], { outputFile: log })
+  await exec(['setsid', '--fork', ...qemuArgv(machine, dir)], { outputFile: log, env: ENVIRONMENT })
   const deadlineMs = clock.nowMs() + START_MS
   for (;;) {
     try {
@@ -115,6 +121,13 @@ export async function startQemu(
     }
     await clock.sleep(POLL_MS)
   }
+}
+
+/** Lets the guest of one that waits run. */
+export async function beginQemu(qmp: Qmp): Promise<void> {
+  // Its firmware finds the disks that came since the start, and which one boots.
+  await qmp.command('system_reset')
+  await qmp.command('cont')
 }
 
 /**
@@ -174,10 +187,8 @@ export function qemuArgv(machine: QemuMachine, dir: string): string[] {
     ...['-qmp', `unix:${files.spareQmp},server=on,wait=off`],
     ...['-chardev', consoleChardev(files), '-serial', 'chardev:console'],
     ...hotplugPorts(),
-    ...['-blockdev', `driver=file,filename=${escaped(files.disk)},node-name=root-file`],
-    ...baseArgv(machine),
-    ...['-blockdev', `${ROOT}${machine.base === null ? '' : `,backing=${BASE}`}`],
-    ...['-device', 'virtio-blk-pci,drive=root,id=root-disk,serial=root,bootindex=1'],
+    ...(machine.waits ? ['-S'] : []),
+    ...(machine.hasDisk ? diskArgv(machine, files.disk) : []),
     ...machine.nics.flatMap((nic, index) => nicArgv(machine, nic, index)),
     ...['-device', 'virtio-rng-pci,id=rng'],
     // Last: devices that a guest knows keep their places. Enough for 1280 by 800 in full colour.
@@ -191,6 +202,15 @@ function kernelArgv({ kernel: files }: QemuMachine): string[] {
   const { kernel, ramdisk, commandLine } = files
   const rest = ramdisk === null ? [] : ['-initrd', ramdisk]
   return ['-kernel', kernel, ...rest, '-append', commandLine]
+}
+
+function diskArgv(machine: QemuMachine, disk: string): string[] {
+  return [
+    ...['-blockdev', `driver=file,filename=${escaped(disk)},node-name=root-file`],
+    ...baseArgv(machine),
+    ...['-blockdev', `${ROOT}${machine.base === null ? '' : `,backing=${BASE}`}`],
+    ...['-device', 'virtio-blk-pci,drive=root,id=root-disk,serial=root,bootindex=1'],
+  ]
 }
 
 function baseArgv({ base }: QemuMachine): string[] {

@@ -36,6 +36,11 @@ export async function makeDisk(
   return createOverlay(exec, { file, base: images.path(sha256), readAt, format, diskGib })
 }
 
+/** What machine.json says of the image below a disk. */
+export function imageFields({ sha256, format, listSha256 }: ImageWanted) {
+  return { imageSha256: sha256, image: { format, listSha256 } } as const
+}
+
 /** What QEMU is to be told of the image below a disk; null when that is whole. */
 export async function baseOf(
   { images, lazy }: DiskParts,

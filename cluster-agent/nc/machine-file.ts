@@ -16,6 +16,7 @@ export interface Ended {
 
 export interface MachineFile {
   readonly version: 1
+  /** Empty for one whose root is a volume. */
   readonly imageSha256: string
   /** What is needed to fetch the image once more; absent in files of older agents. */
   readonly image?: { readonly format: ImageFormat; readonly listSha256: string }
@@ -34,6 +35,8 @@ export interface MachineFile {
   readonly startCount?: number
   readonly ended: Ended | null
 }
+
+export const NOT_STARTED = { startedBootId: null, startFailures: 0, ended: null } as const
 
 /** Null when there is none. Throws BadMessage for one that this version does not understand. */
 export async function readMachineFile(dir: string): Promise<MachineFile | null> {

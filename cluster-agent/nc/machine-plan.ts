@@ -1,8 +1,10 @@
 // What is to be done about one machine. Pure: QEMU, the disk and time are facts that come in.
 
 import type { PluggedNic } from '../host/qemu-nics.ts'
+import type { SeenVolume } from '../host/qemu-volumes.ts'
 import type { RunState } from '../host/qmp.ts'
 import type { Ended, MachineFile } from './machine-file.ts'
+import { planFirstDisks, planVolumes, type VolumeStep } from './volume-plan.ts'
 import type { MachineWanted, NicWanted } from './wanted.ts'
 
 export interface MachineSeen {
@@ -24,11 +26,13 @@ export interface MachineSeen {
 export interface RunningProcess {
   readonly runState: RunState
   readonly nics: readonly PluggedNic[]
+  readonly volumes: readonly SeenVolume[]
+  /** Names of the host's own disks that it got, without the root. */
+  readonly ephemeral: readonly string[]
 }
 
 export type MachineStep =
   | { readonly kind: 'create' }
-  | { readonly kind: 'start' }
   /** It runs, and the file does not say so yet. */
   | { readonly kind: 'record-start' }
   /** Its QEMU waits for bytes of the image. */
@@ -36,12 +40,14 @@ export type MachineStep =
   /** All of the image is here: QEMU may read it by itself. */
   | { readonly kind: 'swap-image' }
   | { readonly kind: 'reset'; readonly rebootCount: number }
+  /** The start that follows is the reboot. */
+  | { readonly kind: 'record-reboot'; readonly rebootCount: number }
   | { readonly kind: 'unplug-nic'; readonly nic: PluggedNic }
   | { readonly kind: 'plug-nic'; readonly nic: NicWanted }
+  | VolumeStep
   | { readonly kind: 'resume' }
   | { readonly kind: 'press-power-button' }
   | { readonly kind: 'record-end'; readonly ended: Omit<Ended, 'atMs'> }
-  | { readonly kind: 'quit' }
   | { readonly kind: 'kill' }
   | { readonly kind: 'remove' }
 
@@ -121,13 +127,22 @@ function planRunning(wanted: MachineWanted, seen: MachineSeen): MachineStep[] {
       return [{ kind: 'record-end', ended: UNEXPECTED }, { kind: 'quit' }]
     case 'io-error':
       return [{ kind: 'resume' }]
+    case 'prelaunch':
+      return planFirstDisks(wanted, process)
     default: {
       const steps: MachineStep[] = []
       if (file.startedBootId === null) steps.push({ kind: 'record-start' })
       if (wanted.rebootCount > file.rebootCount) {
-        steps.push({ kind: 'reset', rebootCount: wanted.rebootCount })
+        const { rebootCount } = wanted
+        if (planVolumes(wanted, process).some(({ kind }) => kind === 'unplug-volume')) {
+          // A guest that waits for a volume which is gone for good does so for ever, and QEMU's
+          // reset with it: the next QEMU does not know that volume.
+          return [{ kind: 'record-reboot', rebootCount }, { kind: 'quit' }, { kind: 'start' }]
+        }
+        steps.push({ kind: 'reset', rebootCount })
       }
-      return [...steps, ...planNics(wanted, process.nics)]
+      // Volumes last: they wait for their guest, and for others.
+      return [...steps, ...planNics(wanted, process.nics), ...planVolumes(wanted, process)]
     }
   }
 }
@@ -158,7 +173,8 @@ function planStopped(
   const record: MachineStep = { kind: 'record-end', ended: BY_WISH }
   if (process === 'stuck') return forceStop ? [record, { kind: 'kill' }] : []
   if (process === 'none') return file.ended?.by === 'wish' ? [] : [record]
-  if (process.runState === 'shutdown' || forceStop) return [record, { kind: 'quit' }]
+  const isAsked = process.runState !== 'shutdown' && process.runState !== 'prelaunch'
+  if (!isAsked || forceStop) return [record, { kind: 'quit' }]
   if (pressedAtMs === null) return [{ kind: 'press-power-button' }]
   return nowMs - pressedAtMs < SHUTDOWN_MS ? [] : [record, { kind: 'quit' }]
 }

@@ -1,26 +1,27 @@
 // One machine: its folder, its QEMU process and the connection to it. Looks and does; what is to be
 // done is machine-plan's matter.
 
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import type { Clock } from '../../common/clock.ts'
 import { isThere } from '../../common/durable-file.ts'
 import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
-import { machineFiles, newestMachineType, startQemu, swapBase } from '../host/qemu.ts'
+import { beginQemu, machineFiles, startQemu, swapBase } from '../host/qemu.ts'
+import { listFileDisks } from '../host/qemu-file-disks.ts'
 import { listNics, type PluggedNic, plugNic, unplugNic } from '../host/qemu-nics.ts'
+import { listVolumes } from '../host/qemu-volumes.ts'
 import { openQmp, type Qmp } from '../host/qmp.ts'
 import { instanceDir, type Paths } from '../paths.ts'
 import { capLogs } from './console.ts'
+import { createMachine } from './machine-creation.ts'
+import { baseOf, type DiskParts, kernelOf, lacks, lazyImageOf, noRoom } from './machine-disk.ts'
 import {
-  baseOf,
-  type DiskParts,
-  kernelOf,
-  lacks,
-  lazyImageOf,
-  makeDisk,
-  noRoom,
-} from './machine-disk.ts'
-import { type Ended, type MachineFile, readMachineFile, writeMachineFile } from './machine-file.ts'
+  type Ended,
+  type MachineFile,
+  NOT_STARTED,
+  readMachineFile,
+  writeMachineFile,
+} from './machine-file.ts'
 import {
   guestPoweredOff,
   isNewStart,
@@ -30,6 +31,7 @@ import {
   UNEXPECTED,
 } from './machine-plan.ts'
 import { killProcess, pidOf, QUIT_MS, waitForEnd } from './machine-process.ts'
+import { MachineVolumes, makeEphemeral, plugEphemeral, removeEphemeral } from './machine-volumes.ts'
 import type { MachineWanted } from './wanted.ts'
 
 export interface MachineOptions extends DiskParts {
@@ -42,18 +44,28 @@ export interface MachineOptions extends DiskParts {
   readonly log: Log
 }
 
-const NOT_STARTED = { startedBootId: null, startFailures: 0, ended: null } as const
-
 export class Machine {
   readonly id: string
   readonly dir: string
   readonly #options: MachineOptions
   readonly #onEnd: (ended: Omit<Ended, 'atMs'>) => void
+  readonly volumes: MachineVolumes
+  readonly #onChange: () => void
   #qmp: Qmp | null = null
+  /** False as long as its guest waits for disks: its end is no guest's. */
+  #begun = true
   #pressedAtMs: number | null = null
 
-  /** `onEnd` is called when the guest powers off or QEMU goes, unless we made it go. */
-  constructor(id: string, options: MachineOptions, onEnd: (ended: Omit<Ended, 'atMs'>) => void) {
+  /**
+   * `onEnd` is called when the guest powers off or QEMU goes, unless we made it go; `onChange` when
+   * there is something to do.
+   */
+  constructor(
+    id: string,
+    options: MachineOptions,
+    onEnd: (ended: Omit<Ended, 'atMs'>) => void,
+    onChange: () => void,
+  ) {
     // The id becomes a path and a name on a command line.
     if (!/^i-[0-9a-f]{8,17}$/.test(id)) {
       throw new MalleeError('BadMessage', `${id} is no instance id`)
@@ -62,6 +74,8 @@ export class Machine {
     this.dir = instanceDir(options.paths, id)
     this.#options = options
     this.#onEnd = onEnd
+    this.#onChange = onChange
+    this.volumes = new MachineVolumes(options, this)
   }
 
   async observe(wanted: MachineWanted | null): Promise<MachineSeen> {
@@ -85,7 +99,7 @@ export class Machine {
     log.info('machine step', { instance: this.id, step: step.kind })
     switch (step.kind) {
       case 'create':
-        return this.#create(must(wanted))
+        return createMachine(this.#options, this.dir, must(wanted))
       case 'start':
         return this.#start(must(wanted))
       case 'record-start':
@@ -101,6 +115,19 @@ export class Machine {
         return plugNic(this.monitor(), step.nic, this.#options.offloads)
       case 'unplug-nic':
         return this.#unplug(step.nic)
+      case 'record-reboot':
+        return this.#record({ rebootCount: step.rebootCount, startedBootId: null })
+      case 'plug-volume':
+      case 'unplug-volume':
+      case 'resize-volume':
+      case 'limit-volume':
+        return this.volumes.apply(this.monitor(), step)
+      case 'plug-ephemeral':
+        return plugEphemeral(this.monitor(), this.dir, step.disk)
+      case 'begin':
+        await beginQemu(this.monitor())
+        this.#begun = true
+        return this.#record({ startedBootId: bootId })
       case 'resume':
         await this.monitor().command('cont')
         return
@@ -109,7 +136,8 @@ export class Machine {
         this.#pressedAtMs = clock.nowMs()
         return
       case 'record-end':
-        return this.#record({ ended: { ...step.ended, atMs: clock.nowMs() } })
+        await this.#record({ ended: { ...step.ended, atMs: clock.nowMs() } })
+        return removeEphemeral(this.dir)
       case 'quit':
         return this.#quit()
       case 'kill':
@@ -129,7 +157,10 @@ export class Machine {
     try {
       if (this.#qmp === null || this.#qmp.closed) await this.#connect(wanted)
       const qmp = this.monitor()
-      return { runState: await qmp.status(), nics: await listNics(qmp) }
+      const runState = await qmp.status()
+      this.#begun = runState !== 'prelaunch'
+      const [nics, volumes] = [await listNics(qmp), await listVolumes(qmp)]
+      return { runState, nics, volumes, ephemeral: await listFileDisks(qmp) }
     } catch (error) {
       this.letGo()
       if (codeOf(error) === 'NotFound') return 'none'
@@ -165,39 +196,12 @@ export class Machine {
   #watch(qmp: Qmp): void {
     qmp.onEvent(({ name, data }) => {
       if (name === 'SHUTDOWN' && data['guest'] === true) this.#onEnd(guestPoweredOff())
+      if (name === 'DEVICE_DELETED') this.#onChange()
     })
     qmp.onClose(() => {
-      if (this.#qmp === qmp) this.#onEnd(UNEXPECTED)
+      if (this.#qmp === qmp && this.#begun) this.#onEnd(UNEXPECTED)
     })
     this.#qmp = qmp
-  }
-
-  async #create(wanted: MachineWanted): Promise<void> {
-    const { exec, clock } = this.#options
-    const { image, missing } = wanted
-    if (image === null || missing.length > 0) throw lacks(this.id, missing)
-    await mkdir(this.dir, { recursive: true, mode: 0o700 })
-    const { format, listSha256 } = image
-    const file: MachineFile = {
-      version: 1,
-      imageSha256: image.sha256,
-      image: { format, listSha256 },
-      machineType: await newestMachineType(exec),
-      rebootCount: wanted.rebootCount,
-      startCount: wanted.startCount,
-      ...NOT_STARTED,
-    }
-    try {
-      await makeDisk(this.#options, this.dir, image, wanted.diskGib)
-    } catch (error) {
-      const ended = noRoom(error)
-      if (ended === null) throw error
-      const atMs = clock.nowMs()
-      await writeMachineFile(this.dir, { ...file, diskless: true, ended: { ...ended, atMs } })
-      throw error
-    }
-    // Last: without it the folder is unfinished, and all of this is done again.
-    await writeMachineFile(this.dir, file)
   }
 
   async #start(wanted: MachineWanted): Promise<void> {
@@ -211,7 +215,11 @@ export class Machine {
     const startFailures = isNew ? 0 : file.startFailures
     // Written first: what comes of it is about this start.
     if (isNew) await this.#record({ ...NOT_STARTED, startCount: wanted.startCount })
-    const { id, uuid, vcpus, memoryMib, nics } = wanted
+    const { id, uuid, vcpus, memoryMib, nics, ephemeral } = wanted
+    const waits = wanted.volumes.length > 0 || ephemeral.length > 0
+    await makeEphemeral(this.dir, ephemeral, file.ended === null)
+    // Until its guest has all its disks it was not started.
+    if (waits) await this.#record({ startedBootId: null, ended: null })
     const noRoomForIt = async (error: unknown): Promise<never> => {
       const ended = noRoom(error)
       if (ended !== null) await this.#record({ ended: { ...ended, atMs: clock.nowMs() } })
@@ -221,7 +229,8 @@ export class Machine {
     const base = await baseOf(this.#options, file).catch(noRoomForIt)
     // Written first: a QEMU that reads through us must be found again.
     if (base !== null || file.lazy) await this.#record({ lazy: base !== null })
-    const host = { machineType, accelerator, offloads, base, kernel }
+    const hasDisk = file.imageSha256 !== ''
+    const host = { machineType, accelerator, offloads, hasDisk, base, kernel, waits }
     const machine = { id, uuid, vcpus, memoryMib, nics, ...host }
     try {
       this.#watch(await startQemu({ exec, clock }, machine, this.dir))
@@ -230,7 +239,9 @@ export class Machine {
       throw error
     }
     this.#pressedAtMs = null
-    await this.#record({ startedBootId: bootId, startFailures: 0, ended: null })
+    this.#begun = !waits
+    const startedBootId = waits ? null : bootId
+    await this.#record({ startedBootId, startFailures: 0, ended: null })
   }
 
   async #failedToStart(startFailures: number, error: unknown): Promise<void> {

@@ -12,6 +12,7 @@ import {
   type Status,
   StatusSchema,
 } from '../../proto/gen/mallee/v1/observed_pb.js'
+import type { PluggedVolume } from '../../proto/gen/mallee/v1/volumes_pb.js'
 import { instancesDir } from '../paths.ts'
 import { Machine, type MachineOptions } from './machine.ts'
 import type { Ended } from './machine-file.ts'
@@ -22,6 +23,9 @@ import type { MachineWanted } from './wanted.ts'
 
 /** Machines that are made at the same time: a start is mostly QEMU's work. */
 const CONCURRENCY = 4
+
+/** Of a pass: a start, and what its guest waits for. */
+const ROUNDS = 3
 
 interface View {
   readonly state: InstanceState
@@ -40,6 +44,7 @@ interface Entry {
   image: string | null | undefined
   /** MACs of the interfaces that its guest has. */
   macs: readonly string[]
+  volumes: readonly PluggedVolume[]
 }
 
 export class Machines {
@@ -76,11 +81,12 @@ export class Machines {
   }
 
   statuses(): Status[] {
-    return [...this.#entries].map(([id, { view }]) => {
+    return [...this.#entries].map(([id, { view, volumes }]) => {
       const { state, code: reasonCode, message: reasonMessage, rebootCount, startCount } = view
       const counts = { rebootCount, startCount }
       const fields = { id, state, reasonCode, reasonMessage, ...counts, host: this.#host }
-      const value = create(InstanceStatusSchema, { ...fields, sinceMs: BigInt(view.sinceMs) })
+      const now = { sinceMs: BigInt(view.sinceMs), volumes: [...volumes] }
+      const value = create(InstanceStatusSchema, { ...fields, ...now })
       return create(StatusSchema, { key: `instance/${id}`, body: { case: 'instance', value } })
     })
   }
@@ -153,9 +159,14 @@ export class Machines {
     const name = `machine ${machine.id}`
     try {
       const apply = (step: Parameters<Machine['apply']>[1]) => machine.apply(wanted, step)
-      const steps = await reconcileOnce({ name, observe, plan, apply }, log)
-      if (steps > 0) await observe()
+      // A machine whose guest waits for disks has one more round: that guest is not left waiting.
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const steps = await reconcileOnce({ name, observe, plan, apply }, log)
+        const now = steps > 0 ? await observe() : null
+        if (now === null || !isWaiting(now)) break
+      }
     } catch (error) {
+      machine.volumes.takeFailure()
       // What was done before the failing step is to be told, too.
       await observe().catch(() => undefined)
       if (seen !== null) this.#show(entry, seen)
@@ -166,14 +177,22 @@ export class Machines {
       machine.letGo()
       this.#entries.delete(machine.id)
     }
+    const failure = machine.volumes.takeFailure()
+    if (failure !== null) throw failure
   }
 
   #show(entry: Entry, seen: MachineSeen): void {
     const { nowMs } = seen
-    entry.image = seen.file?.diskless ? null : (seen.file?.imageSha256 ?? null)
+    const { file, process } = seen
+    entry.image = file?.diskless || file?.imageSha256 === '' ? null : (file?.imageSha256 ?? null)
     // A machine that does not answer is as it was.
-    if (seen.process === 'stuck') return
-    entry.macs = seen.process === 'none' ? [] : seen.process.nics.map(({ mac }) => mac)
+    if (process === 'stuck') return
+    const { machine, wanted } = entry
+    entry.macs = process === 'none' ? [] : process.nics.map(({ mac }) => mac)
+    const volumes = process === 'none' ? [] : process.volumes
+    const lacks = wanted?.power === 'running' ? wanted.volumes : []
+    const isOver = process === 'none' && file?.ended != null
+    entry.volumes = isOver ? [] : machine.volumes.report(lacks, volumes)
     entry.view = since(entry.view, viewOf(entry.wanted, seen), nowMs)
   }
 
@@ -184,6 +203,10 @@ export class Machines {
     if (entry.view.state === InstanceState.STOPPED) return
     const view = { ...entry.view, state: InstanceState.STOPPED, code, message }
     entry.view = since(entry.view, view, this.#options.clock.nowMs())
+    this.#changed()
+  }
+
+  #changed(): void {
     for (const listener of this.#listeners) listener()
   }
 
@@ -193,8 +216,10 @@ export class Machines {
     const sinceMs = this.#options.clock.nowMs()
     const counts = { rebootCount: 0, startCount: 0 }
     const view = { state: InstanceState.PENDING, code: '', message: '', ...counts, sinceMs }
-    const machine = new Machine(id, this.#options, (ended) => this.#ended(id, ended))
-    const entry: Entry = { machine, wanted: null, view, image: undefined, macs: [] }
+    const onEnd = (ended: Omit<Ended, 'atMs'>) => this.#ended(id, ended)
+    const machine = new Machine(id, this.#options, onEnd, () => this.#changed())
+    const first = { wanted: null, image: undefined, macs: [], volumes: [] }
+    const entry: Entry = { machine, view, ...first }
     this.#entries.set(id, entry)
     return entry
   }
@@ -229,8 +254,14 @@ function viewOf(wanted: MachineWanted | null, seen: MachineSeen): Omit<View, 'si
     const { code, message } = file.ended
     return { state: InstanceState.STOPPED, code, message, ...counts }
   }
-  if (process !== 'none' && process !== 'stuck') return plain(InstanceState.RUNNING)
+  if (process !== 'none' && process !== 'stuck' && !isWaiting(seen)) {
+    return plain(InstanceState.RUNNING)
+  }
   return plain(wanted.power === 'stopped' ? InstanceState.STOPPED : InstanceState.PENDING)
+}
+
+function isWaiting({ process }: MachineSeen): boolean {
+  return process !== 'none' && process !== 'stuck' && process.runState === 'prelaunch'
 }
 
 function since(before: View, after: Omit<View, 'sinceMs'>, nowMs: number): View {

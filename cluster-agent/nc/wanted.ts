@@ -8,10 +8,14 @@ import {
   type Network,
   Power,
 } from '../../proto/gen/mallee/v1/desired_pb.js'
+import type { VolumeAttachment } from '../../proto/gen/mallee/v1/volumes_pb.js'
 import { bodies, bodyAt, type Desired } from '../../proto/resources.ts'
 import { type ImageFormat, parseImageFormat } from '../host/qemu-img.ts'
+import type { QemuVolume } from '../host/qemu-volumes.ts'
 import { tapName } from '../host/tap.ts'
 import { nodeDevice } from './balancers/names.ts'
+
+const GIB = 1024 ** 3
 
 export interface NicWanted {
   readonly id: string
@@ -50,6 +54,12 @@ export interface KernelWanted {
   readonly commandLine: string
 }
 
+/** A disk of the host's own that goes with its instance. */
+export interface EphemeralWanted {
+  readonly name: string
+  readonly sizeBytes: number
+}
+
 export interface MachineWanted {
   readonly id: string
   readonly power: 'running' | 'stopped' | 'terminated'
@@ -60,11 +70,15 @@ export interface MachineWanted {
   readonly rebootCount: number
   readonly startCount: number
   readonly forceStop: boolean
+  /** Null also for one that boots from a volume. */
   readonly image: ImageWanted | null
   /** Null also when it is one of what is missing. */
   readonly kernel: KernelWanted | null
   /** In the order of their device indexes. */
   readonly nics: readonly NicWanted[]
+  /** In the order of the disks of a guest that starts. */
+  readonly volumes: readonly QemuVolume[]
+  readonly ephemeral: readonly EphemeralWanted[]
   /** Keys of resources that it needs and that are not there: it cannot be made. */
   readonly missing: readonly string[]
   /** Those of them that it needs also when it has its disk. */
@@ -97,8 +111,11 @@ function wantedMachine(desired: Desired, instance: Instance): MachineWanted {
   const imageKey = `image/${instance.imageId}`
   const image = bodyAt(desired, imageKey, 'image')
   const format = image === null ? null : parseImageFormat(image.format)
-  if (format === null) missing.push(imageKey)
+  const hasDisk = instance.imageId !== ''
+  if (hasDisk && format === null) missing.push(imageKey)
   const toStart: string[] = []
+  const volumes = instance.volumes.map(volumeWanted).sort(byPlace)
+  if (!hasDisk && !volumes.some(({ isBoot }) => isBoot)) toStart.push('its root volume')
   const kernel = kernelWanted(desired, instance, toStart)
   const nics = instance.interfaceIds.flatMap((id): NicWanted[] => {
     const nic = bodyAt(desired, `interface/${id}`, 'interface')
@@ -120,8 +137,32 @@ function wantedMachine(desired: Desired, instance: Instance): MachineWanted {
     ...{ id, power, vcpus, memoryMib, diskGib, uuid, rebootCount, startCount, forceStop, kernel },
     ...{ missing: [...missing, ...toStart], missingToStart: toStart },
     nics: nics.sort((a, b) => a.deviceIndex - b.deviceIndex),
+    volumes: volumes.map(({ deviceName: _, ...volume }) => volume),
+    ephemeral: instance.ephemeralDisks.map(({ name, sizeGib }) => ({
+      name,
+      sizeBytes: sizeGib * GIB,
+    })),
     image: image === null || format === null ? null : imageWanted(image, format),
   }
+}
+
+function volumeWanted(one: VolumeAttachment): QemuVolume & { readonly deviceName: string } {
+  const { volumeId, attachment, generation, portal, targetIqn, lun, initiatorIqn } = one
+  const { chapUser, chapSecret, serial, iops, boot: isBoot, deviceName, encryptionKey } = one
+  return {
+    ...{ volumeId, attachment, portal, targetIqn, lun, initiatorIqn, chapUser, chapSecret },
+    ...{ serial, iops, isBoot, deviceName },
+    generation: Number(generation),
+    sizeBytes: Number(one.sizeBytes),
+    bytesPerS: Number(one.throughputBytesPerS),
+    encryptionKey: encryptionKey === '' ? null : encryptionKey,
+  }
+}
+
+/** The one that boots is the first disk; then as the user named them. */
+function byPlace(a: ReturnType<typeof volumeWanted>, b: typeof a): number {
+  if (a.isBoot !== b.isBoot) return a.isBoot ? -1 : 1
+  return a.deviceName < b.deviceName ? -1 : 1
 }
 
 function kernelWanted(

@@ -13,7 +13,9 @@ const MACHINE = {
   accelerator: 'tcg',
   vcpus: 2,
   memoryMib: 512,
+  hasDisk: true,
   base: null,
+  waits: false,
   kernel: null,
   offloads: false,
 } as const

@@ -6,12 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { machineFiles, newestMachineType, startQemu } from '../../../cluster-agent/host/qemu.ts'
-import {
-  firstFreeSlot,
-  listNics,
-  plugNic,
-  unplugNic,
-} from '../../../cluster-agent/host/qemu-nics.ts'
+import { firstFreeSlot } from '../../../cluster-agent/host/qemu-devices.ts'
+import { listNics, plugNic, unplugNic } from '../../../cluster-agent/host/qemu-nics.ts'
 import type { Qmp } from '../../../cluster-agent/host/qmp.ts'
 import { addTaps, tapName } from '../../../cluster-agent/host/tap.ts'
 import { systemClock } from '../../../common/clock.ts'
@@ -47,6 +43,8 @@ describe('interfaces of a QEMU that runs', { skip: whyNoHosts() ?? false }, () =
       memoryMib: 64,
       nics,
       base: null,
+      hasDisk: true,
+      waits: false,
       kernel: null,
       offloads: false,
     } as const

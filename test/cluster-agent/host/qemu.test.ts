@@ -32,7 +32,9 @@ const MACHINE: QemuMachine = {
     mtu: 1420,
   })),
   offloads: false,
+  hasDisk: true,
   base: null,
+  waits: false,
   kernel: null,
 }
 

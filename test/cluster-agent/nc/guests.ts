@@ -28,6 +28,7 @@ import {
 } from '../../../proto/gen/mallee/v1/desired_pb.js'
 import type { InstanceStatus } from '../../../proto/gen/mallee/v1/observed_pb.js'
 import { GroupSchema } from '../../../proto/gen/mallee/v1/tenants_pb.js'
+import type { VolumeAttachment } from '../../../proto/gen/mallee/v1/volumes_pb.js'
 import { type Desired, resource } from '../../../proto/resources.ts'
 import { GuestShell } from '../../../sandbox/guest.ts'
 import { fileImages } from '../../support/file-images.ts'
@@ -61,6 +62,11 @@ export interface GuestWish {
   readonly second?: boolean
   /** What it starts from, when its disk does not boot by itself. */
   readonly kernel?: Readonly<Record<'kernel' | 'ramdisk', GuestImage>>
+  readonly volumes?: readonly VolumeAttachment[]
+  /** No disk of its own: a volume is its root. */
+  readonly fromVolume?: boolean
+  /** GiB of its instance stores. */
+  readonly ephemeralGib?: readonly number[]
 }
 
 export interface Guests {
@@ -161,11 +167,16 @@ function guestResources({
   forceStop = false,
   second,
   kernel,
+  volumes = [],
+  fromVolume = false,
+  ephemeralGib = [],
 }: GuestWish): Resource[] {
   const instance = create(InstanceSchema, {
     id: guestId(n),
     host: HOST,
-    imageId: 'ami-1',
+    imageId: fromVolume ? '' : 'ami-1',
+    volumes: [...volumes],
+    ephemeralDisks: ephemeralGib.map((sizeGib, n) => ({ name: `ephemeral${n}`, sizeGib })),
     vcpus: 1,
     memoryMib: 128,
     diskGib: 1,

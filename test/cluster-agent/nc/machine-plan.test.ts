@@ -117,6 +117,8 @@ function wanted(text: string): MachineWanted | null {
     uuid: 'ec2',
     image: { sha256: 'digest', listSha256: '', format: 'raw', sizeBytes: 1 },
     kernel: null,
+    volumes: [],
+    ephemeral: [],
     nics: macs.map((mac) => nicOf(station(1), { mac })),
     missing: missing === undefined ? [] : ['interface/eni-1'],
     missingToStart: [],
@@ -132,7 +134,10 @@ function seenOf(text: string): MachineSeen {
   return {
     folder: file !== 'no-file',
     file: fileOf(file),
-    process: process === 'none' || process === 'stuck' ? process : { runState: process, nics },
+    process:
+      process === 'none' || process === 'stuck'
+        ? process
+        : { runState: process, nics, volumes: [], ephemeral: [] },
     lazy: lazyOf(file),
     bootId: BOOT,
     pressedAtMs: pressed === '' ? null : NOW_MS - (pressed === 'ignored' ? SHUTDOWN_MS : 1),

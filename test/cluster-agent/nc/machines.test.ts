@@ -69,6 +69,8 @@ const wanted = (n: number, missing: readonly string[] = []): MachineWanted => ({
   forceStop: false,
   image: { ...IMAGE.ref, format: 'raw', sizeBytes: 1 },
   kernel: null,
+  volumes: [],
+  ephemeral: [],
   nics: [],
   missing,
   missingToStart: [],

@@ -13,7 +13,7 @@ const MINUTE_MS = 60_000
 const ANY: MachineWanted = {
   ...{ id: '', power: 'running', vcpus: 1, memoryMib: 1, diskGib: 1, uuid: '', rebootCount: 0 },
   ...{ startCount: 0, forceStop: false, image: null, kernel: null, nics: [] },
-  ...{ missing: [], missingToStart: [] },
+  ...{ volumes: [], ephemeral: [], missing: [], missingToStart: [] },
 }
 
 const word = ({ reach }: Heard): string => Reachability[reach.verdict]

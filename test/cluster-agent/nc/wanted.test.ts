@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { create } from '@bufbuild/protobuf'
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { wantedMachines } from '../../../cluster-agent/nc/wanted.ts'
 import {
   ImageSchema,
@@ -10,6 +10,10 @@ import {
   InterfaceSchema,
   Power,
 } from '../../../proto/gen/mallee/v1/desired_pb.js'
+import {
+  type VolumeAttachment,
+  VolumeAttachmentSchema,
+} from '../../../proto/gen/mallee/v1/volumes_pb.js'
 import { resource } from '../../../proto/resources.ts'
 import { tenancy } from './tenancy.ts'
 
@@ -17,6 +21,7 @@ test('wantedMachines gives the interfaces of an instance by device index, and na
   const instance = create(InstanceSchema, {
     id: 'i-00000000000000001',
     host: 'node-1',
+    imageId: 'ami-9',
     interfaceIds: ['eni-2', 'eni-0', 'eni-9', 'eni-1'],
     power: Power.RUNNING,
   })
@@ -33,9 +38,41 @@ test('wantedMachines gives the interfaces of an instance by device index, and na
     machine?.nics.map(({ id }) => id),
     ['eni-0', 'eni-1', 'eni-2'],
   )
-  assert.deepEqual(machine?.missing, ['image/', 'interface/eni-9'])
+  assert.deepEqual(machine?.missing, ['image/ami-9', 'interface/eni-9'])
   assert.deepEqual(machine?.missingToStart, ['interface/eni-9'])
   assert.deepEqual(wantedMachines(desired, 'node-2'), [])
+})
+
+test('wantedMachines gives the volume that boots first, then the others by their devices', () => {
+  const volume = (deviceName: string, more: MessageInitShape<typeof VolumeAttachmentSchema> = {}) =>
+    create(VolumeAttachmentSchema, { volumeId: `vol of ${deviceName}`, deviceName, ...more })
+  const key = 'a'.repeat(64)
+  const volumes = [
+    volume('/dev/sdh', { sizeBytes: 5n, generation: 7n, throughputBytesPerS: 3n }),
+    volume('/dev/xvda', { boot: true }),
+    volume('/dev/sdf', { encryptionKey: key }),
+  ]
+  const wish = (some: readonly VolumeAttachment[]) => {
+    const names = { id: 'i-00000000000000001', host: 'node-1' }
+    const disks = [{ name: 'ephemeral0', sizeGib: 2 }]
+    const fields = { ...names, volumes: [...some], ephemeralDisks: disks }
+    const value = create(InstanceSchema, fields)
+    const desired = new Map([['it', resource('it', { case: 'instance', value })]])
+    return wantedMachines(desired, 'node-1')[0]
+  }
+  const machine = wish(volumes)
+  assert.deepEqual(machine?.missing, [])
+  assert.deepEqual(
+    machine?.volumes.map(({ volumeId }) => volumeId),
+    ['vol of /dev/xvda', 'vol of /dev/sdf', 'vol of /dev/sdh'],
+  )
+  const [boot, second, third] = machine?.volumes ?? []
+  assert.deepEqual([boot?.isBoot, boot?.encryptionKey], [true, null])
+  assert.equal(second?.encryptionKey, key)
+  assert.deepEqual([third?.generation, third?.sizeBytes, third?.bytesPerS], [7, 5, 3])
+  assert.deepEqual(machine?.ephemeral, [{ name: 'ephemeral0', sizeBytes: 2 * 1024 ** 3 }])
+  // Without an image it waits for its root.
+  assert.deepEqual(wish(volumes.slice(2))?.missingToStart, ['its root volume'])
 })
 
 test('wantedMachines gives the kernel and the ramdisk that an instance starts from', () => {
