@@ -49,6 +49,11 @@ export function volumeLedgersDir(paths: Paths): string {
   return join(paths.stateDir, 'volume-ledgers')
 }
 
+/** How far snapshots came, beside what is kept of them. */
+export function snapshotLedgersDir(paths: Paths): string {
+  return join(paths.stateDir, 'snapshot-ledgers')
+}
+
 export function tgtdFiles({ runDir }: Paths): { readonly socket: string; readonly log: string } {
   return { socket: join(runDir, 'tgtd'), log: join(runDir, 'tgtd.log') }
 }

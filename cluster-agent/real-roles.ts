@@ -37,7 +37,7 @@ export async function openRealRoles(
     : null
   const accelerator = has('nc') ? await probeAccelerator(exec, { runDir: paths.runDir }) : null
   const images = openRackImages(parts)
-  const storage = storageRoles(parts, machine)
+  const storage = storageRoles(parts, machine, images.links)
   const lazy = new LazyImages({
     ...{ images: images.images, socket: lazyImagesSocket(paths), starts: config.lazyImages },
     ...{ fillAfterMs: FILL_AFTER_MS, fromBytes: LAZY_FROM_BYTES },

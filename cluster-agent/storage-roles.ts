@@ -12,6 +12,7 @@ import type { HostPass } from './host-roles.ts'
 import type { HostParts } from './main-parts.ts'
 import { volumesDir } from './paths.ts'
 import type { StatusListener } from './role.ts'
+import { type ParentBlocksParts, parentBlocks } from './sc/snapshots/parent-blocks.ts'
 import { fileBackend } from './sc/volumes/files.ts'
 import { isAlive, volumesRole } from './sc/volumes/role.ts'
 import { keepStorageNet, removeStorageNet } from './storage-net/network.ts'
@@ -29,6 +30,7 @@ export interface StorageRoles {
 export function storageRoles(
   { config, paths, log }: Pick<HostParts, 'config' | 'paths' | 'log'>,
   machine: Machine,
+  links: ParentBlocksParts['links'],
 ): StorageRoles {
   const has = (role: 'cc' | 'nc' | 'sc'): boolean => config.roles.includes(role)
   const common = { exec, paths, machine, log }
@@ -37,8 +39,9 @@ export function storageRoles(
   const hasNet = (has('sc') || has('nc')) && !(ownsSwitch && config.storageAddress !== null)
   const listeners = new Set<StatusListener>()
   const openBackend = () => fileBackend(exec, config.volumeDir ?? volumesDir(paths))
+  const endOf = parentBlocks({ config, links, clock: systemClock })
   const own = { exec, clock: systemClock, randomHex, log, paths, config, openBackend, isAlive }
-  const volumes = has('sc') ? volumesRole(own) : null
+  const volumes = has('sc') ? volumesRole({ ...own, endOf }) : null
 
   return {
     passes: [

@@ -17,9 +17,7 @@ import { type TakeParts, takeSnapshots } from './take.ts'
 import type { UploadState, Uploads, UploadsParts } from './uploads.ts'
 import type { WantedSnapshot } from './wanted.ts'
 
-export interface SnapshotsParts
-  extends Omit<TakeParts, 'clock'>,
-    Omit<UploadsParts, 'changed' | 'endOf'> {
+export interface SnapshotsParts extends Omit<TakeParts, 'clock'>, Omit<UploadsParts, 'changed'> {
   readonly uploads: Uploads
 }
 
@@ -50,11 +48,24 @@ interface Observed extends SnapshotsSeen {
   readonly unseen: ReadonlySet<SnapshotId>
 }
 
-/** One pass. Before volumes are deleted: a snapshot that was asked for before that is taken. */
+/**
+ * One pass, of two rounds: what is taken in the first is sent by the second. Before volumes are
+ * deleted: a snapshot that was asked for before that is taken.
+ */
 export async function reconcileSnapshots(
   parts: SnapshotsParts,
   wanted: readonly WantedSnapshot[],
 ): Promise<SnapshotsPass> {
+  const first = await round(parts, wanted)
+  const { failed } = first.steps === 0 ? first : await round(parts, wanted)
+  if (first.steps > 0) parts.log.info('reconcile', { name: 'snapshots', steps: first.steps })
+  return { statuses: await snapshotStatuses(parts, wanted), steps: first.steps, failed }
+}
+
+async function round(
+  parts: SnapshotsParts,
+  wanted: readonly WantedSnapshot[],
+): Promise<Omit<SnapshotsPass, 'statuses'>> {
   const byId = new Map(wanted.map((one) => [one.id, one]))
   const seen = await observe(parts, wanted)
   // A group of which one cannot be looked at is left as it is.
@@ -75,8 +86,7 @@ export async function reconcileSnapshots(
       parts.log.error('snapshot', { snapshots: plan.ids, error })
     }
   }
-  if (steps > 0) parts.log.info('reconcile', { name: 'snapshots', steps })
-  return { statuses: await snapshotStatuses(parts, wanted), steps, failed }
+  return { steps, failed }
 }
 
 /** What can be said of them now; also between passes, while bytes are sent. */

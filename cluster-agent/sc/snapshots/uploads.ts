@@ -100,8 +100,8 @@ export class Uploads {
         return
       } catch (error) {
         if (signal.aborted) return
-        // What others are made of may have gone with them.
-        if (OF_OTHERS.has(codeOf(error))) alone = true
+        // Not at the first time: it may be that another gateway was asked.
+        if (OF_OTHERS.has(codeOf(error)) && failures > 0) alone = true
         this.#tell(running, { trouble: messageOf(error) })
         log.error('snapshot is not sent', { snapshot: wanted.id, error })
         const ms = Math.min(RETRY_MS.last, RETRY_MS.first * 2 ** failures)

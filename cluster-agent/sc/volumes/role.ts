@@ -10,8 +10,10 @@ import type { Status, VolumeStore } from '../../../proto/gen/mallee/v1/observed_
 import { bodies, bodyAt, type Desired } from '../../../proto/resources.ts'
 import { no, type Result } from '../../../topology/result.ts'
 import { checkPortal, stopTgtd, tgtdPid, tgtdRuns } from '../../host/tgt.ts'
-import { type Paths, tgtdFiles, volumeLedgersDir } from '../../paths.ts'
+import { resumeTgtd } from '../../host/tgt-pause.ts'
+import { type Paths, snapshotLedgersDir, tgtdFiles, volumeLedgersDir } from '../../paths.ts'
 import type { RoleDriver, StatusListener } from '../../role.ts'
+import { type SnapshotsOptions, SnapshotsRole } from '../snapshots/role.ts'
 import type { VolumeBackend } from './backend.ts'
 import { badVolume, volumeStatus, volumeStore, wantedVolume } from './messages.ts'
 import { type PortalOptions, portalOf } from './portal.ts'
@@ -29,6 +31,8 @@ export interface VolumesOptions {
   readonly openBackend: () => Promise<VolumeBackend>
   /** Of a process on this host. */
   readonly isAlive: (pid: number) => boolean
+  /** Where the blocks of a snapshot go. */
+  readonly endOf: SnapshotsOptions['endOf']
 }
 
 export interface VolumesRole extends RoleDriver {
@@ -42,7 +46,7 @@ export interface VolumesRole extends RoleDriver {
 const WATCH_MS = 500
 
 export function volumesRole(options: VolumesOptions): VolumesRole {
-  const { exec, clock, randomHex, log, paths, config, openBackend, isAlive } = options
+  const { exec, clock, randomHex, log, paths, config, openBackend, isAlive, endOf } = options
   const { host } = config
   const tgtd = tgtdFiles(paths)
   const listeners = new Set<StatusListener>()
@@ -53,10 +57,17 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
   let store: VolumeStore | null = null
   let server: number | null = null
   let said = ''
+  let hasBegun = false
+  const snapshots = new SnapshotsRole({
+    ...{ exec, log, host, tgtd, endOf, ledgers: snapshotLedgersDir(paths) },
+    changed: () => {
+      for (const listener of listeners) listener(true)
+    },
+  })
 
   return {
     pass,
-    statuses: () => statuses,
+    statuses: () => [...statuses, ...snapshots.statuses()],
     store: () => store,
     onStatus: (listener) => {
       listeners.add(listener)
@@ -65,6 +76,7 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
     close: async () => {
       stopped.abort()
       await watching
+      await snapshots.close()
     },
     removeAll: () => stopTgtd({ exec, clock }, tgtd),
   }
@@ -73,6 +85,13 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
     const rack = bodyAt(desired, 'rack', 'rack')
     if (rack === null) throw new MalleeError('BadMessage', 'the desired state names no rack')
     backend ??= await openBackend()
+    if (!hasBegun) await resumeTgtd(exec, tgtd)
+    hasBegun = true
+    await snapshots
+      .pass(desired, backend, (_, run) => run(null))
+      .catch((error: unknown) => {
+        log.error('snapshots', { error })
+      })
     const mine = bodies(desired, 'volume').filter((volume) => volume.host === host)
     const wanted: WantedVolume[] = []
     const bad: Status[] = []

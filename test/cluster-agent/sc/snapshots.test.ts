@@ -82,9 +82,9 @@ describe('snapshots with the real tgtd', { skip }, () => {
   function startAgent(): SnapshotsParts {
     const common = {
       ...{ exec, log: silentLog, backend, ledgers: join(dir, 'snapshots') },
-      ...{ clock: systemClock, chance: () => 0 },
+      ...{ clock: systemClock, chance: () => 0, endOf: store.endOf },
     }
-    const uploads = new Uploads({ ...common, endOf: store.endOf, changed: () => undefined })
+    const uploads = new Uploads({ ...common, changed: () => undefined })
     return {
       ...{ ...common, uploads },
       still: (run) => whileTgtdPauses({ exec: host.exec, clock: systemClock }, files, run),

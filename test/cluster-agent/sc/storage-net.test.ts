@@ -24,6 +24,7 @@ import { type Desired, resource } from '../../../proto/resources.ts'
 import { until } from '../../../sandbox/until.ts'
 import { STORAGE_VLAN_TAG } from '../../../topology/ranges.ts'
 import { whyNoHosts } from '../../support/netns.ts'
+import { memoryBlocks } from '../../support/snapshot-blocks.ts'
 import { arp, LISTENER, SENDER, tagged, udp6 } from '../nc/frames.ts'
 import { applyFlows, type Host, inside, nicOf, startRack, station } from '../nc/stations.ts'
 import { tenancy } from '../nc/tenancy.ts'
@@ -64,6 +65,7 @@ describe('the storage network', { skip: whyNoHosts() ?? false }, () => {
       config: { host: 'two', hostIndex: 2, trunk: 'trunk', storageAddress: null },
       openBackend: () => fileBackend(exec, join(paths.stateDir, 'volumes')),
       isAlive: () => true,
+      endOf: memoryBlocks().end,
     })
   })
   after(async () => {
