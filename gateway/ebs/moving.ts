@@ -74,8 +74,12 @@ function ownOf(volume: VolumeRecord, id: string): VolumeAttachmentRecord[] {
   return writersOf(volume).filter(({ instance }) => instance === id)
 }
 
-/** Each is read again: what it says is a condition of the transaction. */
-async function volumesIn(tx: Transaction, state: State, id: string): Promise<VolumeRecord[]> {
+/** An instance's volumes. Each is read again: what it says is a condition of the transaction. */
+export async function volumesIn(
+  tx: Transaction,
+  state: State,
+  id: string,
+): Promise<VolumeRecord[]> {
   const found: VolumeRecord[] = []
   for (const { id: volume } of (await state.fresh()).by('volume', 'instances', id)) {
     const record = await tx.get('volume', volume)

@@ -3,6 +3,7 @@
 
 import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Handlers, Ec2Inputs } from '../aws/handlers.ts'
+import { setDevices } from '../ebs/modify-devices.ts'
 import type { InstanceRecord, InstanceSettings, InterfaceRecord } from '../store/records.ts'
 import type { State, Transaction } from '../store/state.ts'
 import { checkAddressCount, checkInterfaceCount } from './attaching.ts'
@@ -12,6 +13,7 @@ import { badValue, endDryRun, refuseUnknown, required, unsupported } from './inp
 import { parseShutdownBehavior, parseUserData } from './instance-settings.ts'
 import { typeInStore } from './instance-types.ts'
 import { tellInstance, withGroups } from './interface-attributes.ts'
+import { type KernelsAsked, kernelsFor } from './kernels.ts'
 import { keepFromRemoval } from './removal.ts'
 
 type ModifyHandlers = Required<
@@ -39,6 +41,10 @@ const CHANGES: Readonly<Record<string, (input: Input) => Apply | null>> = {
     apply(one?.Value, (turn, value) =>
       set(turn, { shutdownBehavior: parseShutdownBehavior(value) }),
     ),
+  blockDeviceMapping: ({ BlockDeviceMappings: devices }) =>
+    apply(devices?.length === 0 ? undefined : devices, setDevices),
+  kernel: ({ Kernel }) => apply(Kernel?.Value, (turn, kernel) => setKernels(turn, { kernel })),
+  ramdisk: ({ Ramdisk }) => apply(Ramdisk?.Value, (turn, ramdisk) => setKernels(turn, { ramdisk })),
   sourceDestCheck: ({ SourceDestCheck }) => apply(SourceDestCheck?.Value, setCheck),
   groupSet: ({ Groups }) => apply(Groups?.length === 0 ? undefined : Groups, setGroups),
   ebsOptimized: ({ EbsOptimized: one }) => apply(one?.Value, never('ebsOptimized')),
@@ -50,6 +56,9 @@ const KNOWN = new Set([
   'Value',
   'InstanceType',
   'UserData',
+  'BlockDeviceMappings',
+  'Kernel',
+  'Ramdisk',
   'DisableApiTermination',
   'DisableApiStop',
   'InstanceInitiatedShutdownBehavior',
@@ -59,6 +68,12 @@ const KNOWN = new Set([
   'EnaSupport',
   'DryRun',
 ])
+
+const RESETS: Readonly<Record<string, Apply>> = {
+  kernel: (turn) => resetKernel(turn, 'kernel'),
+  ramdisk: (turn) => resetKernel(turn, 'ramdisk'),
+  sourceDestCheck: (turn) => setCheck(turn, true),
+}
 
 export function modifyInstanceHandlers({ state }: { state: State }): ModifyHandlers {
   return {
@@ -85,15 +100,13 @@ export function modifyInstanceHandlers({ state }: { state: State }): ModifyHandl
     ResetInstanceAttribute: async ({ caller }, input) => {
       const id = required('InstanceId', input.InstanceId)
       const attribute: string = required('Attribute', input.Attribute)
-      if (attribute === 'kernel' || attribute === 'ramdisk') {
-        throw unsupported(`The attribute ${attribute}`)
-      }
-      if (attribute !== 'sourceDestCheck') {
-        const why = 'Expecting one of kernel, ramdisk, sourceDestCheck.'
+      const reset = RESETS[attribute]
+      if (reset === undefined) {
+        const why = `Expecting one of ${Object.keys(RESETS).join(', ')}.`
         throw badValue('attribute', attribute, why)
       }
       await state.update(async (tx) => {
-        await setCheck({ tx, state, record: await alive(tx, id, caller.account) }, true)
+        await reset({ tx, state, record: await alive(tx, id, caller.account) })
         endDryRun(input)
       })
       return {}
@@ -142,6 +155,10 @@ function named({ Attribute: attribute, Value: value }: Input): Partial<Input> {
       return { InstanceInitiatedShutdownBehavior: { Value } }
     case 'sourceDestCheck':
       return { SourceDestCheck: { Value: flag(name, Value) } }
+    case 'kernel':
+      return { Kernel: { Value } }
+    case 'ramdisk':
+      return { Ramdisk: { Value } }
     case 'ebsOptimized':
       return { EbsOptimized: { Value: flag(name, Value) } }
     case 'enaSupport':
@@ -159,6 +176,20 @@ function flag(name: string, value: string): boolean {
 async function set({ tx, record }: Turn, change: Partial<InstanceSettings>): Promise<void> {
   const settings = { ...record.settings, ...change }
   await tx.put('instance', [record.id], { ...record, settings })
+}
+
+/** Of one that is stopped. Without its kernel it has no ramdisk either. */
+async function setKernels({ tx, record }: Turn, change: KernelsAsked): Promise<void> {
+  mustBeStopped(record)
+  const { kernel: _, ramdisk: __, ...rest } = record
+  const ids = await kernelsFor(tx, record.account, { ...record, ...change })
+  await tx.put('instance', [record.id], { ...rest, ...ids })
+}
+
+/** To its image's. */
+async function resetKernel(turn: Turn, which: 'kernel' | 'ramdisk'): Promise<void> {
+  const image = await turn.tx.get('image', turn.record.image)
+  await setKernels(turn, { [which]: image?.[which] ?? '' })
 }
 
 /** Processors and memory of another type; the disk stays as large as it is. */

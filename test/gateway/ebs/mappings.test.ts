@@ -271,6 +271,33 @@ test('RunInstances of a shared image makes volumes of snapshots that are not sha
   assert.equal(volume?.account, OTHER_ACCOUNT)
 })
 
+test('ModifyInstanceAttribute says which volumes go with their instance', async (t) => {
+  const { cloud, image } = await withImage(t, [{ DeviceName: '/dev/sdf', Ebs: EBS }])
+  const [InstanceId = ''] = await run(cloud, { ImageId: image })
+  const modify = (DeviceName: string | undefined, Ebs?: object, more: object = {}) =>
+    refusal(
+      cloud.call('ModifyInstanceAttribute', {
+        InstanceId,
+        BlockDeviceMappings: [{ DeviceName, Ebs, ...more }],
+      }),
+    )
+  const kept = { DeleteOnTermination: false }
+  assert.equal(await modify('/dev/sda1', kept), 'accepted')
+  assert.deepEqual(await volumesOf(cloud, InstanceId), [
+    '/dev/sda1 8 gp2 false',
+    '/dev/sdf 1 gp2 true',
+  ])
+  const [root] = (await shown(cloud, InstanceId))?.BlockDeviceMappings ?? []
+  const VolumeId = root?.Ebs?.VolumeId
+  assert.equal(await modify('/dev/sda1', { DeleteOnTermination: true, VolumeId }), 'accepted')
+  assert.equal(await modify('/dev/sdf', { ...kept, VolumeId }), 'InvalidInstanceAttributeValue')
+  assert.equal(await modify('/dev/sdg', kept), 'InvalidInstanceAttributeValue')
+  assert.equal(await modify(undefined, kept), 'MissingParameter')
+  assert.equal(await modify('/dev/sdf', {}), 'MissingParameter')
+  assert.equal(await modify('/dev/sdf', undefined, { NoDevice: '' }), 'MissingParameter')
+  assert.equal(await modify('/dev/sdf', kept, { VirtualName: 'a' }), 'UnsupportedOperation')
+})
+
 test('Instance store volumes share what the image leaves of the type’s disk', async (t) => {
   const { cloud, image } = await withImage(t)
   const { ImageId: file = '' } = await cloud.call('RegisterImage', {

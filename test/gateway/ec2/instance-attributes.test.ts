@@ -87,7 +87,7 @@ test('ModifyInstanceAttribute changes type and user data of what is stopped, and
     [{ EbsOptimized: { Value: true } }, 'UnsupportedOperation'],
     [{ EnaSupport: { Value: true } }, 'UnsupportedOperation'],
     [{ SriovNetSupport: { Value: 'simple' } }, 'UnsupportedOperation'],
-    [{ Kernel: { Value: 'aki-1' } }, 'UnsupportedOperation'],
+    [{ Kernel: { Value: 'aki-1' } }, 'InvalidAMIID.Malformed'],
     [{ InstanceInitiatedShutdownBehavior: { Value: 'reboot' } }, 'InvalidParameterValue'],
     [{ InstanceId: 'i-x' }, 'InvalidParameterCombination'],
     [{ ...large, InstanceId: 'i-x' }, 'InvalidInstanceID.Malformed'],
@@ -139,7 +139,8 @@ test('ModifyInstanceAttribute understands Attribute and Value, as old clients se
     ['disableApiStop', 'maybe', 'InvalidParameterValue'],
     ['sourceDestCheck', 'false', 'accepted'],
     ['instanceInitiatedShutdownBehavior', 'terminate', 'accepted'],
-    ['kernel', 'aki-1', 'UnsupportedOperation'],
+    ['kernel', 'aki-1', 'InvalidAMIID.Malformed'],
+    ['ramdisk', 'ari-01234567', 'InvalidAMIID.NotFound'],
     ['instanceType', undefined, 'MissingParameter'],
     [undefined, 't3.small', 'MissingParameter'],
   ] as const) {
@@ -172,7 +173,7 @@ test('ModifyInstanceAttribute and ResetInstanceAttribute change the only interfa
   assert.equal((await shownInstance(net, InstanceId)).SourceDestCheck, false)
   assert.equal(await reset('sourceDestCheck'), 'accepted')
   assert.equal((await shownInstance(net, InstanceId)).SourceDestCheck, true)
-  assert.equal(await reset('kernel'), 'UnsupportedOperation')
+  assert.equal(await reset('kernel'), 'IncorrectInstanceState')
   assert.equal(await reset('userData'), 'InvalidParameterValue')
   assert.equal(
     await reset('sourceDestCheck', { InstanceId: UNKNOWN }),

@@ -14,6 +14,7 @@ import {
   REGION,
   refusal,
   registerImage,
+  report,
   run,
   START_MS,
 } from './support.ts'
@@ -108,6 +109,37 @@ test('an image has a kernel and a ramdisk, which its instances start from', asyn
   const { kernelImageId, ramdiskImageId, kernelCommandLine } = told.value
   assert.deepEqual([kernelImageId, ramdiskImageId], [KernelId, ''])
   assert.match(kernelCommandLine, /root=\/dev\/vda /)
+})
+
+test('ModifyInstanceAttribute changes kernel and ramdisk of what is stopped', async (t) => {
+  const { cloud, KernelId, RamdiskId } = await openKernels(t)
+  const ImageId = await registerImage(cloud)
+  const [InstanceId = ''] = await run(cloud, { ImageId })
+  await report(cloud.state, InstanceId, 'running')
+  const modify = (input: object) =>
+    refusal(cloud.call('ModifyInstanceAttribute', { InstanceId, ...input }))
+  const kernel = { Kernel: { Value: KernelId } }
+  assert.equal(await modify(kernel), 'IncorrectInstanceState')
+  await cloud.call('StopInstances', { InstanceIds: [InstanceId] })
+  await report(cloud.state, InstanceId, 'stopped')
+  assert.equal(
+    await modify({ Ramdisk: { Value: RamdiskId } }),
+    'InvalidParameterCombination',
+    'a ramdisk alone starts nothing',
+  )
+  assert.equal(await modify(kernel), 'accepted')
+  assert.equal(await modify({ Attribute: 'ramdisk', Value: RamdiskId }), 'accepted')
+  const has = () => {
+    const record = cloud.state.view().get('instance', InstanceId)
+    return [record?.kernel, record?.ramdisk]
+  }
+  assert.deepEqual(has(), [KernelId, RamdiskId])
+  const reset = (Attribute: 'kernel' | 'ramdisk') =>
+    refusal(cloud.call('ResetInstanceAttribute', { InstanceId, Attribute }))
+  assert.equal(await reset('kernel'), 'InvalidParameterCombination')
+  assert.equal(await reset('ramdisk'), 'accepted')
+  assert.equal(await reset('kernel'), 'accepted')
+  assert.deepEqual(has(), [undefined, undefined])
 })
 
 test('a kernel that is deregistered stays for the instances that have it', async (t) => {
