@@ -3,6 +3,7 @@
 
 import { MalleeError } from '../../common/errors.ts'
 import type { Identity } from '../../common/identity.ts'
+import { isHostFree } from '../ebs/moving.ts'
 import { checkNoVolumes, holdVolumes } from '../ebs/volume-hosts.ts'
 import { placedOn } from '../ec2/capacity.ts'
 import { forgetDefaultSubnets } from '../ec2/networks.ts'
@@ -37,7 +38,10 @@ export async function departHost(
   )
 }
 
-/** Throws Conflict while instances or volumes are on it; for a rack's last one as withoutRack. */
+/**
+ * Throws Conflict while volumes are on it, or instances that cannot start elsewhere; for a rack's
+ * last one as withoutRack.
+ */
 export async function withoutHost(
   tx: Transaction,
   state: State,
@@ -47,7 +51,7 @@ export async function withoutHost(
   const record = await tx.get('host', rack, host)
   if (record === null) return
   const view = await heldView(tx, state, rack, [host])
-  const placed = placedOn(view, { rack, host })
+  const placed = placedOn(view, { rack, host }).filter((one) => !isHostFree(one))
   if (placed.length > 0) {
     const first = placed[0]?.id
     throw new MalleeError('Conflict', `${placed.length} instances are on ${host}, ${first} for one`)

@@ -1,22 +1,28 @@
-// Hosts that never come back. The operator says so; their instances end, their volumes are in
-// error, what they held is given back, their numbers rest in quarantine, and their certificates are
-// worthless. It is said in one transaction and done in several: whichever gateway is there next
-// goes on.
+// Hosts that never come back. The operator says so; their instances end, or stop where they boot
+// from a volume of another host; their volumes are in error, what they held is given back, their
+// numbers rest in quarantine, and their certificates are worthless. It is said in one transaction
+// and done in several: whichever gateway is there next goes on.
 
 import type { Clock } from '../../common/clock.ts'
 import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
+import {
+  hasRights,
+  isHostFree,
+  isRootKept,
+  type MoveParts,
+  renewAttachments,
+} from '../ebs/moving.ts'
 import { holdVolumes, loseVolumes, volumesOn } from '../ebs/volume-hosts.ts'
 import { placedOn } from '../ec2/capacity.ts'
 import { transitionTime } from '../ec2/instance-shape.ts'
-import { releaseInterfaces } from '../ec2/release.ts'
+import { releaseInterfaces, releaseStopped } from '../ec2/release.ts'
 import type { HostRecord, InstanceRecord } from '../store/records.ts'
-import type { State, Transaction, View } from '../store/state.ts'
+import type { Transaction, View } from '../store/state.ts'
 import { releaseLost } from './attachment-housekeeping.ts'
 import { checkRackEmpties, withoutHost } from './departure.ts'
 
-interface Parts {
-  readonly state: State
+interface Parts extends MoveParts {
   readonly clock: Clock
   readonly log: Log
 }
@@ -63,25 +69,31 @@ export async function declareLost(
  * gone. Throws Conflict for the last host of a rack that got something meanwhile.
  */
 export async function finishLost(
-  { state, clock, log }: Parts,
+  parts: Parts,
   { rack, host }: Pick<HostRecord, 'rack' | 'host'>,
 ): Promise<string[]> {
+  const { state, clock, log } = parts
   const ended: string[] = []
   for (;;) {
     const view = await state.fresh()
-    const left = placedOn(view, { rack, host }).slice(0, BATCH)
+    const left = placedOn(view, { rack, host })
+      .filter((one) => !isHostFree(one) || hasRights(view, one))
+      .slice(0, BATCH)
     if (left.length === 0) break
     const done = await state.update(async (tx) => {
-      if ((await tx.get('host', rack, host))?.lostAtMs === undefined) return []
+      if ((await tx.get('host', rack, host))?.lostAtMs === undefined) return null
       const ids: string[] = []
       for (const { id } of left) {
+        const wanted = (await tx.get('instance', id))?.desired
+        if (await stopMovable(tx, parts, id, host)) continue
         if (!(await end(tx, id, host, clock.nowMs()))) continue
-        await releaseLost({ tx, view, log }, id)
+        // Whose end was asked for takes its volumes along, as always.
+        if (wanted !== 'terminated') await releaseLost({ tx, view, log }, id)
         ids.push(id)
       }
       return ids
     })
-    if (done.length === 0) return ended
+    if (done === null) return ended
     for (const id of done) log.warn('instance lost with its host', { instance: id, rack, host })
     ended.push(...done)
   }
@@ -128,6 +140,36 @@ function goingInterfaces(view: View, hosts: readonly HostRecord[]): ReadonlySet<
   return new Set(ids.filter((id) => view.get('interface', id)?.deleteOnTermination === true))
 }
 
+/**
+ * What boots from a volume that is not lost is stopped, and starts elsewhere; the lost host has no
+ * right to write it any more. False for any other, and for one that its user wants to end.
+ */
+async function stopMovable(
+  tx: Transaction,
+  parts: Parts,
+  id: string,
+  host: string,
+): Promise<boolean> {
+  const record = await tx.get('instance', id)
+  if (record === null || record.host !== host || record.desired === 'terminated') return false
+  if (!(await isRootKept(tx, parts, record))) return false
+  await renewAttachments(tx, parts, record, '')
+  if (record.state === 'stopped') return true
+  parts.log.warn('instance stopped, its host is lost', { instance: id, rack: record.rack, host })
+  await releaseStopped(tx, record)
+  const next = endedBy(record, parts.clock.nowMs(), 'the host of the instance was lost')
+  await tx.put('instance', [id], { ...next, state: 'stopped', desired: 'stopped' })
+  return true
+}
+
+function endedBy(record: InstanceRecord, nowMs: number, why: string): InstanceRecord {
+  return {
+    ...record,
+    stateReason: { code: CODE, message: `${CODE}: ${why}` },
+    stateTransitionReason: `${CODE} (${transitionTime(nowMs)})`,
+  }
+}
+
 /** False when it is gone or elsewhere. */
 async function end(tx: Transaction, id: string, host: string, nowMs: number): Promise<boolean> {
   const record = await tx.get('instance', id)
@@ -138,13 +180,10 @@ async function end(tx: Transaction, id: string, host: string, nowMs: number): Pr
 }
 
 function terminated(record: InstanceRecord, nowMs: number): InstanceRecord {
-  const message = `${CODE}: the host of the instance was lost, and its disk with it`
   return {
-    ...record,
+    ...endedBy(record, nowMs, 'the host of the instance was lost, and its disk with it'),
     state: 'terminated',
     desired: 'terminated',
-    stateReason: { code: CODE, message },
-    stateTransitionReason: `${CODE} (${transitionTime(nowMs)})`,
     terminatedAtMs: nowMs,
     interfaces: [],
   }

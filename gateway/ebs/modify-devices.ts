@@ -38,7 +38,8 @@ export async function setDevices(
       one.instance === record.id && deviceKey(one.device) === deviceKey(name)
     const volume = [...volumes.values()].find((one) => writersOf(one).some(isMeant))
     if (volume === undefined || (ebs?.VolumeId ?? volume.id) !== volume.id) {
-      const text = `No device is currently mapped at ${name}${volume === undefined ? '' : ` with the volume ${ebs?.VolumeId}`}`
+      const of = volume === undefined ? '' : ` with the volume ${ebs?.VolumeId}`
+      const text = `No device is currently mapped at ${name}${of}`
       throw new ApiError('InvalidInstanceAttributeValue', text)
     }
     const meant = new Set(writersOf(volume).filter(isMeant))

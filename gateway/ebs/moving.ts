@@ -6,7 +6,7 @@ import type { RandomHex } from '../../common/clock.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { Sealer } from '../secrets.ts'
 import type { InstanceRecord } from '../store/records.ts'
-import type { State, Transaction } from '../store/state.ts'
+import type { State, Transaction, View } from '../store/state.ts'
 import type { VolumeAttachmentRecord, VolumeRecord } from '../store/volume-records.ts'
 import { withReplaced, writersOf } from './attachment-life.ts'
 import { newAttachmentNames } from './names.ts'
@@ -20,6 +20,33 @@ export interface MoveParts {
 /** Is nothing of it on its host that a start needs? */
 export function isMovable({ rootDevice }: Pick<InstanceRecord, 'rootDevice'>): boolean {
   return rootDevice !== undefined
+}
+
+/** Does an instance that is stopped need its host no more? */
+export function isHostFree(instance: Pick<InstanceRecord, 'rootDevice' | 'state'>): boolean {
+  return isMovable(instance) && instance.state === 'stopped'
+}
+
+/** Has the host a right to write what the instance has? */
+export function hasRights(view: View, { id, host }: InstanceRecord): boolean {
+  return view
+    .by('volume', 'instances', id)
+    .some((volume) => ownOf(volume, id).some((one) => one.host === host))
+}
+
+/** Is what it boots from on a host that stays in the cloud? */
+export async function isRootKept(
+  tx: Transaction,
+  { state }: Pick<MoveParts, 'state'>,
+  { id, rootDevice }: InstanceRecord,
+): Promise<boolean> {
+  if (rootDevice === undefined) return false
+  const root = (await volumesIn(tx, state, id)).find((one) =>
+    ownOf(one, id).some(({ device }) => device === rootDevice),
+  )
+  if (root === undefined || root.state === 'error') return false
+  const host = await tx.get('host', root.rack, root.host)
+  return host !== null && host.lostAtMs === undefined
 }
 
 /**
@@ -39,22 +66,26 @@ export async function checkRootThere(
   throw new ApiError('IncorrectInstanceState', text)
 }
 
-/** On `host` from now on; the caller writes the record. */
-export async function movedTo(
+/** On `host` from now on, if it was not; the caller writes the record. */
+export async function broughtTo(
   tx: Transaction,
   parts: MoveParts,
   instance: InstanceRecord,
   host: string,
 ): Promise<InstanceRecord> {
+  if (!isMovable(instance)) return instance
+  const volumes = await volumesIn(tx, parts.state, instance.id)
+  const isThere = volumes.every((one) => ownOf(one, instance.id).every((at) => at.host === host))
+  if (!isThere) await renewAttachments(tx, parts, instance, host)
+  if (instance.host === host) return instance
   for (const id of instance.interfaces) {
     const one = await tx.get('interface', id)
     if (one !== null) await tx.put('interface', [id], { ...one, host })
   }
-  await renewAttachments(tx, parts, instance, host)
   return { ...instance, host }
 }
 
-/** All that the instance has is attached anew, for the guest that `host` will have. */
+/** All that the instance has is attached anew, for the guest that `host` will have; '' nobody. */
 export async function renewAttachments(
   tx: Transaction,
   { state, randomHex, sealer }: MoveParts,

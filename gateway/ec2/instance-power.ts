@@ -9,7 +9,7 @@ import { ApiError } from '../aws/api-error.ts'
 import type { CallContext, Ec2Handlers } from '../aws/handlers.ts'
 import { hasRun } from '../control/instance-state.ts'
 import { ephemeralGib } from '../ebs/host-disks.ts'
-import { checkRootThere, isMovable, movedTo } from '../ebs/moving.ts'
+import { broughtTo, checkRootThere, isMovable } from '../ebs/moving.ts'
 import type { Sealer } from '../secrets.ts'
 import type { InstanceRecord } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
@@ -162,7 +162,7 @@ async function start(
   { host }: Place,
 ): Promise<InstanceRecord> {
   const { tx, context } = turn
-  const record = host === stopped.host ? stopped : await movedTo(tx, turn, stopped, host)
+  const record = await broughtTo(tx, turn, stopped, host)
   const [first = '', ...others] = record.interfaces
   const one = await tx.get('interface', first)
   const wish = others.length === 0 ? (record.publicAddress ?? null) : null

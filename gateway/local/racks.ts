@@ -5,12 +5,13 @@ import type { Log } from '../../common/log.ts'
 import { withoutRack } from '../control/departure.ts'
 import { declareLost, finishLost } from '../control/lost.ts'
 import { type ObjectHostParts, withoutObjects } from '../control/object-hosts.ts'
+import type { MoveParts } from '../ebs/moving.ts'
 import { unknownRack } from './refusals.ts'
 import { route } from './route.ts'
 import { list, named, object, oneOf, rackParam, type Typed, text } from './schema.ts'
 import { EXAMPLE_RACK, MAX_RACKS, RACK, type Rack, shownRack } from './shown-racks.ts'
 
-export interface RackParts extends ObjectHostParts {
+export interface RackParts extends ObjectHostParts, MoveParts {
   readonly log: Log
 }
 
@@ -20,7 +21,8 @@ export const LOST_QUERY = object(
   {
     lost: {
       ...oneOf('true', 'false'),
-      description: 'It never comes back: its instances are terminated, their disks are gone',
+      description:
+        'It never comes back: its instances are terminated, their disks are gone; those that boot from a volume of another host are stopped',
     },
   },
 )

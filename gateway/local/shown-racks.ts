@@ -44,6 +44,15 @@ const DISK = object({
   roomBytes: integer({ minimum: 0, description: 'What objects may still take; rounded' }),
 })
 
+/** Where it serves volumes; absent while it serves none. */
+const VOLUME_STORE = object({
+  portal: text({ maxLength: MAX_TEXT, description: 'Address and port; empty: none yet' }),
+  backend: text({ maxLength: MAX_TEXT }),
+  sizeBytes: integer({ minimum: 0 }),
+  roomBytes: integer({ minimum: 0, description: 'Rounded' }),
+  snapshots: flag('It can keep a moment of a volume that is being written'),
+})
+
 /** What it reported last; absent until it has reported anything. */
 const REPORTED = {
   agentVersion: text({ maxLength: MAX_TEXT }),
@@ -58,6 +67,7 @@ const REPORTED = {
   trouble: text({ maxLength: MAX_TEXT, description: 'What it lacks; empty when nothing' }),
   draining: flag('The host itself says that it is about to leave'),
   disks: list(DISK, { description: 'Where it keeps bytes of objects; absent without the role sc' }),
+  volumes: VOLUME_STORE,
 }
 
 export const HOST = named('Host', object(OWN, REPORTED))

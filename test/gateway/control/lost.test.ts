@@ -3,11 +3,15 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { systemClock } from '../../../common/clock.ts'
+import { randomHex, systemClock } from '../../../common/clock.ts'
 import { silentLog } from '../../../common/log.ts'
 import { declareLost, finishAllLost, finishLost } from '../../../gateway/control/lost.ts'
+import { writersOf } from '../../../gateway/ebs/attachment-life.ts'
 import { hostIndexPool } from '../../../gateway/pools.ts'
+import type { VolumeRecord } from '../../../gateway/store/volume-records.ts'
 import { HOST_INDEXES } from '../../../topology/ranges.ts'
+import { testSealer } from '../../support/sealer.ts'
+import { withImage } from '../ebs/boot-support.ts'
 import { addPublicPool } from '../ec2/network-support.ts'
 import {
   ACCOUNT,
@@ -82,7 +86,8 @@ test('a lost host takes its instances along and nothing else', async (t) => {
 
 test('what was only said is done by the next gateway, in as many steps as it takes', async (t) => {
   const { cloud, rack, host, here } = await filled(t)
-  const parts = { state: cloud.state, clock: systemClock, log: silentLog }
+  const sealer = await testSealer(t)
+  const parts = { state: cloud.state, clock: systemClock, log: silentLog, randomHex, sealer }
   await setHost(cloud.state, rack, host, { connected: false })
   await declareLost(parts, rack, [host])
   const { call } = localApi(t, cloud)
@@ -100,9 +105,65 @@ test('what was only said is done by the next gateway, in as many steps as it tak
   assert.deepEqual(await finishLost(again, { rack, host }), [], 'once more is no error')
 })
 
+test('what boots from a volume of another host is stopped, and no host has a right to it', async (t) => {
+  const { cloud, image } = await withImage(t)
+  const ids = await run(cloud, { ImageId: image, count: 3 })
+  for (const id of ids) await report(cloud.state, id, 'running')
+  const [id = '', second = ''] = ids
+  const { rack = '', host = '' } = cloud.state.view().get('instance', id) ?? {}
+  await cloud.call('TerminateInstances', { InstanceIds: [second] })
+  const here = cloud.state.view().instancesOf('host', host)
+  const before = new Map(here.map((one) => [one.id, rootOf(cloud, one.id)]))
+  await setHost(cloud.state, rack, host, { connected: false })
+  const sealer = await testSealer(t)
+  const parts = { state: cloud.state, clock: systemClock, log: silentLog, randomHex, sealer }
+  await declareLost(parts, rack, [host])
+  await finishLost(parts, { rack, host })
+  await finishAllLost(parts)
+  const view = await cloud.state.fresh()
+  assert.equal(view.get('host', rack, host), null)
+  for (const { id: one } of here) {
+    const record = view.get('instance', one)
+    assert.equal(record?.state, one === second ? 'terminated' : 'stopped')
+    const root = view.get('volume', before.get(one)?.id ?? '')
+    const old = before.get(one)?.attachments[0]
+    assert.equal(root?.attachments.find((at) => at.id === old?.id)?.state, 'released')
+    if (one === second) continue
+    const [fresh] = root == null ? [] : writersOf(root)
+    assert.deepEqual([fresh?.host, fresh?.generation, fresh?.granted], ['', 2, false])
+    assert.notEqual(fresh?.chapUser, old?.chapUser)
+  }
+  await cloud.call('StartInstances', { InstanceIds: [id] })
+  const started = cloud.state.view().get('instance', id)
+  assert.notEqual(started?.host, host)
+  const [at] = [rootOf(cloud, id)].flatMap((one) => (one === undefined ? [] : writersOf(one)))
+  assert.deepEqual([at?.host, at?.generation], [started?.host, 3])
+})
+
+test('what boots from a volume of its own host is lost with it', async (t) => {
+  const { cloud, image } = await withImage(t)
+  const [id = ''] = await run(cloud, { ImageId: image })
+  await report(cloud.state, id, 'running')
+  const { rack = '', host = '' } = cloud.state.view().get('instance', id) ?? {}
+  const root = rootOf(cloud, id)
+  assert.ok(root)
+  await cloud.state.update((tx) => tx.put('volume', [root.id], { ...root, host }))
+  await setHost(cloud.state, rack, host, { connected: false })
+  const sealer = await testSealer(t)
+  const parts = { state: cloud.state, clock: systemClock, log: silentLog, randomHex, sealer }
+  await declareLost(parts, rack, [host])
+  assert.deepEqual(await finishLost(parts, { rack, host }), [id])
+  assert.equal(cloud.state.view().get('instance', id)?.state, 'terminated')
+})
+
+function rootOf(cloud: Cloud, id: string): VolumeRecord | undefined {
+  return cloud.state.view().by('volume', 'instances', id)[0]
+}
+
 test('a host that was not declared lost keeps what it has', async (t) => {
   const { cloud, rack, host, here } = await filled(t)
-  const parts = { state: cloud.state, clock: systemClock, log: silentLog }
+  const sealer = await testSealer(t)
+  const parts = { state: cloud.state, clock: systemClock, log: silentLog, randomHex, sealer }
   assert.deepEqual(await finishLost(parts, { rack, host }), [])
   const view = await cloud.state.fresh()
   assert.ok(here.every((id) => view.get('instance', id)?.state === 'running'))
@@ -150,7 +211,8 @@ test('nothing is started on a host that is lost, also by another gateway', async
   await cloud.call('StopInstances', { InstanceIds: here })
   for (const id of here) await report(cloud.state, id, 'stopped')
   const other = await cloud.otherGateway()
-  const parts = { state: cloud.state, clock: systemClock, log: silentLog }
+  const sealer = await testSealer(t)
+  const parts = { state: cloud.state, clock: systemClock, log: silentLog, randomHex, sealer }
   const [started] = await Promise.all([
     refusal(other('StartInstances', { InstanceIds: here })),
     declareLost(parts, rack, [host]).then(

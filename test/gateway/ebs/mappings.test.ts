@@ -2,110 +2,13 @@
 // and that it gets all of it or nothing.
 
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import type { BlockDeviceMapping } from '@aws-sdk/client-ec2'
 import type { Ec2Inputs } from '../../../gateway/aws/handlers.ts'
-import { type Cloud, OTHER_ACCOUNT, openCloud, refusal, refused, run } from '../ec2/support.ts'
-import { putSnapshot } from './support.ts'
+import { OTHER_ACCOUNT, refusal, refused, run } from '../ec2/support.ts'
+import { shown, volumesOf, withImage } from './boot-support.ts'
 
 const SNAPSHOT = 'snap-0123456789abcdef0'
-
-/** A cloud of one rack with an image whose root is a snapshot of 8 GiB, and a second volume. */
-async function withImage(t: TestContext, more: readonly BlockDeviceMapping[] = []) {
-  const cloud = await openCloud(t, { racks: ['a'] })
-  const { id: snapshot } = await putSnapshot(cloud.state, {})
-  const { ImageId: image = '' } = await cloud.call('RegisterImage', {
-    Name: 'of a snapshot',
-    RootDeviceName: '/dev/sda1',
-    BlockDeviceMappings: [{ DeviceName: '/dev/sda1', Ebs: { SnapshotId: snapshot } }, ...more],
-  })
-  return { cloud, snapshot, image }
-}
-
-async function shown(cloud: Cloud, id: string) {
-  const { Reservations } = await cloud.call('DescribeInstances', { InstanceIds: [id] })
-  return Reservations?.[0]?.Instances?.[0]
-}
-
-/** `/dev/sdf 8 gp2` of each volume of an instance, in the order that is shown. */
-async function volumesOf(cloud: Cloud, id: string): Promise<string[]> {
-  const devices = (await shown(cloud, id))?.BlockDeviceMappings ?? []
-  return devices.map(({ DeviceName: device, Ebs: ebs }) => {
-    const volume = cloud.state.view().get('volume', ebs?.VolumeId ?? '')
-    return [device, volume?.sizeGib, volume?.type, ebs?.DeleteOnTermination].join(' ')
-  })
-}
-
-test('RegisterImage of a snapshot makes an image that boots from a volume', async (t) => {
-  const { cloud, snapshot, image } = await withImage(t)
-  const { Images } = await cloud.call('DescribeImages', { ImageIds: [image] })
-  const [one] = Images ?? []
-  assert.equal(one?.RootDeviceType, 'ebs')
-  assert.equal(one?.RootDeviceName, '/dev/sda1')
-  assert.deepEqual(one?.BlockDeviceMappings?.[0]?.Ebs?.SnapshotId, snapshot)
-  assert.equal(one?.BlockDeviceMappings?.[0]?.Ebs?.VolumeSize, 8)
-  for (const [name, value, count] of [
-    ['block-device-mapping.snapshot-id', snapshot, 1],
-    ['block-device-mapping.volume-size', '9', 0],
-    ['block-device-mapping.delete-on-termination', 'true', 1],
-    ['root-device-type', 'ebs', 1],
-    ['root-device-type', 'instance-store', 0],
-  ] as const) {
-    const Filters = [{ Name: name, Values: [value] }]
-    assert.equal((await cloud.call('DescribeImages', { Filters })).Images?.length, count, name)
-  }
-  const attribute = { ImageId: image, Attribute: 'blockDeviceMapping' } as const
-  const described = await cloud.call('DescribeImageAttribute', attribute)
-  assert.deepEqual(described.BlockDeviceMappings, one?.BlockDeviceMappings)
-})
-
-for (const [what, mappings, code] of [
-  ['no root', [{ DeviceName: '/dev/sdf', Ebs: { VolumeSize: 1 } }], 'InvalidBlockDeviceMapping'],
-  [
-    'a root of nothing',
-    [{ DeviceName: '/dev/sda1', Ebs: { VolumeSize: 1 } }],
-    'InvalidBlockDeviceMapping',
-  ],
-  [
-    'a root of its host',
-    [{ DeviceName: '/dev/sda1', VirtualName: 'ephemeral0' }],
-    'InvalidBlockDeviceMapping',
-  ],
-  [
-    'an unknown snapshot',
-    [{ DeviceName: '/dev/sda1', Ebs: { SnapshotId: SNAPSHOT } }],
-    'InvalidSnapshot.NotFound',
-  ],
-  [
-    'no snapshot',
-    [{ DeviceName: '/dev/sda1', Ebs: { SnapshotId: 'snap-1' } }],
-    'InvalidSnapshotID.Malformed',
-  ],
-] as const) {
-  test(`RegisterImage with ${what} says ${code}`, async (t) => {
-    const cloud = await openCloud(t, { racks: ['a'] })
-    const input = { Name: 'bad', BlockDeviceMappings: [...mappings] }
-    assert.equal(await refusal(cloud.call('RegisterImage', input)), code)
-    assert.deepEqual(cloud.state.view().all('image'), [])
-  })
-}
-
-test('RegisterImage refuses a snapshot that is pending, and one of another account', async (t) => {
-  const cloud = await openCloud(t, { racks: ['a'] })
-  const register = (SnapshotId: string): Promise<string> =>
-    refusal(
-      cloud.call('RegisterImage', {
-        Name: 'bad',
-        BlockDeviceMappings: [{ DeviceName: '/dev/sda1', Ebs: { SnapshotId } }],
-      }),
-    )
-  const pending = await putSnapshot(cloud.state, { state: 'pending' })
-  assert.equal(await register(pending.id), 'IncorrectState')
-  const foreign = await putSnapshot(cloud.state, { account: OTHER_ACCOUNT })
-  assert.equal(await register(foreign.id), 'InvalidSnapshot.NotFound')
-  const shared = await putSnapshot(cloud.state, { account: OTHER_ACCOUNT, isPublic: true })
-  assert.equal(await register(shared.id), 'accepted')
-})
 
 test('RunInstances makes the volumes of the image and of the request, root first', async (t) => {
   const { cloud, image } = await withImage(t, [

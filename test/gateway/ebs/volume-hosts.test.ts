@@ -2,10 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { systemClock } from '../../../common/clock.ts'
+import { randomHex, systemClock } from '../../../common/clock.ts'
 import { silentLog } from '../../../common/log.ts'
 import { withoutHost, withoutRack } from '../../../gateway/control/departure.ts'
 import { declareLost, finishLost } from '../../../gateway/control/lost.ts'
+import { testSealer } from '../../support/sealer.ts'
 import { openCloud, REGION, setHost } from '../ec2/support.ts'
 import { attach, setVolume } from './support.ts'
 
@@ -53,7 +54,8 @@ test('a lost host takes its volumes along: they are in error, and deleted at onc
   await setVolume(state, kept, { state: 'ready' })
   await attach(state, kept, {})
   await call('DeleteVolume', { VolumeId: going })
-  const parts = { state, clock: systemClock, log: silentLog }
+  const sealer = await testSealer(t)
+  const parts = { state, clock: systemClock, log: silentLog, randomHex, sealer }
   const lose = () => declareLost(parts, 'a', ['a0'])
   await assert.rejects(lose, CONFLICT(/is connected and has vol-/))
   await setHost(state, 'a', 'a0', { connected: false })

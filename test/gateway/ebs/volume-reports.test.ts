@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
-import { systemClock } from '../../../common/clock.ts'
+import { randomHex, systemClock } from '../../../common/clock.ts'
 import { silentLog } from '../../../common/log.ts'
 import { tendAttachments } from '../../../gateway/control/attachment-housekeeping.ts'
 import { declareLost, finishLost } from '../../../gateway/control/lost.ts'
@@ -15,6 +15,7 @@ import {
   StatusSchema,
 } from '../../../proto/gen/mallee/v1/observed_pb.js'
 import { VolumeState, VolumeStatusSchema } from '../../../proto/gen/mallee/v1/volumes_pb.js'
+import { testSealer } from '../../support/sealer.ts'
 import { report, setHost } from '../ec2/support.ts'
 import { Device, openGround } from './attachment-ground.ts'
 import { setVolume } from './support.ts'
@@ -107,7 +108,8 @@ test('a lost host loses its right to write, and its instances no volume', async 
   await setVolume(cloud.state, VolumeId, { attachments })
   const [lost, safe] = [hostOf(first), hostOf(second)]
   await setHost(cloud.state, 'a', lost, { connected: false })
-  const parts = { state: cloud.state, clock: systemClock, log: silentLog }
+  const sealer = await testSealer(t)
+  const parts = { state: cloud.state, clock: systemClock, log: silentLog, randomHex, sealer }
   await declareLost(parts, 'a', [lost])
   const ended = await finishLost(parts, { rack: 'a', host: lost })
   assert.deepEqual(new Set(ended), new Set(lost === safe ? [first, second] : [first]))
