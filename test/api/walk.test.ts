@@ -11,7 +11,7 @@ import { exec } from '../../common/exec.ts'
 import { SERVICES } from '../../gateway/aws/model.ts'
 import { type ServiceParts, serviceHandlers } from '../../gateway/services.ts'
 import { lastFirst, startCloud } from '../support/cloud.ts'
-import { addTwoRacks } from '../support/simulated-rack.ts'
+import { addHost, addTwoRacks, connected } from '../support/simulated-rack.ts'
 import { IMAGE_NAME, importImage } from './support.ts'
 import { AUTO_SCALING_STEPS } from './walk/autoscaling.ts'
 import { pythonClient, SDKS, sdkClient, type WalkClient } from './walk/clients.ts'
@@ -46,7 +46,7 @@ const NEWER = [
 /** Waiters for what nobody has here, or not yet. */
 const FOR_NOTHING = new RegExp(
   [
-    '^(bundle_task|conversion_task|export_task|customer_gateway|vpn_connection|snapshot|volume)_',
+    '^(bundle_task|conversion_task|export_task|customer_gateway|vpn_connection|snapshot)_',
     '^(image_usage_report|store_image_task|secondary_|security_group_vpc_association|password_data)',
   ].join('|'),
 )
@@ -70,7 +70,10 @@ const one = await pythonOfCli1()
 const python = (name: string, file: string, program: string): (() => WalkClient) => {
   return () => pythonClient({ name, file, python: program }, endpoint)
 }
-await addTwoRacks(cloud)
+const { cc } = await addTwoRacks(cloud)
+// Its SC is a host of its own, behind its CC.
+const sc = await addHost(cloud, { rack: 'a', host: 'a-sc', roles: ['sc'], parent: cc })
+await connected(cloud, [sc])
 await importImage(cloud)
 const pool = { cidr: '203.0.113.0/24', racks: [], exclude: [] }
 await cloud.local({ method: 'POST', path: '/v1/pools', body: pool })

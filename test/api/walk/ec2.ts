@@ -7,6 +7,7 @@ import { CHANGE_ROWS, INSTANCE_END_ROWS } from './ec2-instances.ts'
 import { IMAGE_ROWS, LAUNCH_ROWS } from './ec2-launches.ts'
 import { DEFAULT_ROWS, NETWORK_ROWS } from './ec2-networks.ts'
 import { NETWORK_END_ROWS, ROUTE_ROWS } from './ec2-routes.ts'
+import { VOLUME_ROWS } from './ec2-volumes.ts'
 import { type Row, steps } from './row.ts'
 
 const CLOUD_ROWS: readonly Row[] = [
@@ -29,7 +30,6 @@ const CLOUD_ROWS: readonly Row[] = [
   ],
   ['DescribeIdFormat', {}, { want: { 'Statuses.*.UseLongIds': true } }],
   ['DescribeAggregateIdFormat', {}, { want: { UseLongIdsAggregated: true } }],
-  ['GetEbsEncryptionByDefault', {}, { want: { EbsEncryptionByDefault: false } }],
   ['DescribePublicIpv4Pools', {}, { want: { 'PublicIpv4Pools.length': 1 } }],
   ['DescribePrefixLists', {}, { want: { 'PrefixLists.0': null } }],
   ['DescribeVpcClassicLink', {}, { want: { 'Vpcs.*.ClassicLinkEnabled': false } }],
@@ -57,6 +57,7 @@ const LEFT_ROWS: readonly Row[] = [
     DescribePlacementGroups: 'PlacementGroups',
   }).map(([action, list]): Row => [action, {}, { want: { [`${list}.0`]: null } }]),
   ['DescribeImages', { Owners: ['self'] }, { want: { 'Images.0': null } }],
+  ['DescribeVolumes', {}, { until: true, want: { 'Volumes.0': null } }],
   ['DescribeSecurityGroups', {}, { want: { 'SecurityGroups.length': 1 } }],
   ['DescribeSubnets', {}, { want: { 'Subnets.length': 2 } }],
   ['DescribeVpcs', {}, { want: { 'Vpcs.length': 1, 'Vpcs.0.VpcId': '<usual>' } }],
@@ -65,7 +66,7 @@ const LEFT_ROWS: readonly Row[] = [
 /** What is made, and between it and its end what needs IAM's things. */
 export const EC2_STEPS = {
   made: steps('ec2', CLOUD_ROWS, NOTHING_ROWS, DEFAULT_ROWS, NETWORK_ROWS, ROUTE_ROWS).concat(
-    steps('ec2', FIREWALL_ROWS, IMAGE_ROWS, LAUNCH_ROWS, CHANGE_ROWS, ADDRESS_ROWS),
+    steps('ec2', FIREWALL_ROWS, IMAGE_ROWS, LAUNCH_ROWS, CHANGE_ROWS, VOLUME_ROWS, ADDRESS_ROWS),
   ),
   extra: steps('ec2', EXTRA_ROWS),
   ended: steps(
