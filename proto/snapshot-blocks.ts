@@ -30,6 +30,8 @@ export const MAX_ASKED = ENTRIES_PER_PAGE
 /** Requests of all callers that are worked on, and that wait. */
 const MAX_RUNNING = 32
 const MAX_WAITING = 256
+/** Of those, of one host over one connection. */
+const MAX_OF_ONE = 64
 /** For one answer. */
 const ASK_MS = 60_000
 
@@ -73,14 +75,32 @@ const KINDS = {
 /** For members only: mount it on the session port. */
 export function snapshotBlocksService(door: SnapshotBlocksDoor): RpcService {
   const turns = new Turns(MAX_RUNNING, MAX_WAITING)
+  const asking = new Map<string, number>()
+
+  /** A host that asks without end keeps others from nothing. */
+  async function inTurn<T>(who: string, run: () => Promise<T>): Promise<T> {
+    const before = asking.get(who) ?? 0
+    if (before >= MAX_OF_ONE) {
+      throw new MalleeError('TooManyRequests', `${MAX_OF_ONE} requests of this host are under way`)
+    }
+    asking.set(who, before + 1)
+    try {
+      return await turns.take(run)
+    } finally {
+      const left = (asking.get(who) ?? 1) - 1
+      if (left === 0) asking.delete(who)
+      else asking.set(who, left)
+    }
+  }
 
   function unary<Req extends { readonly use?: wire.SnapshotUse | undefined }, Res>(
     run: (end: SnapshotBlocksEnd, request: Req) => Promise<Res>,
   ) {
     return async (call: grpc.ServerUnaryCall<Req, Res>, reply: grpc.sendUnaryData<Res>) => {
       try {
-        const end = door.open(call, useIn(call.request.use))
-        const answer = await turns.take(async () =>
+        const use = useIn(call.request.use)
+        const end = door.open(call, use)
+        const answer = await inTurn(`${call.getPeer()} ${use.host}`, async () =>
           call.cancelled ? null : run(end, call.request),
         )
         if (answer !== null) reply(null, answer)

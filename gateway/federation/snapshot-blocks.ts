@@ -7,6 +7,7 @@ import type { SnapshotBlocksDoor, SnapshotBlocksEnd } from '../../proto/snapshot
 import { peerIdentity, peerKeyFingerprint } from '../../proto/tls.ts'
 import type { SnapshotBytes, SnapshotUploads } from '../ebs/chunks/snapshot-bytes.ts'
 import type { State, View } from '../store/state.ts'
+import type { SnapshotRecord, VolumeRecord } from '../store/volume-records.ts'
 import type { Sessions } from './sessions.ts'
 import { speakerFor } from './speaks-for.ts'
 
@@ -54,18 +55,15 @@ export function endFor({ state, bytes }: SnapshotDoorParts, use: HostUse): Snaps
     throw new MalleeError('NotFound', `snapshot ${snapshotId} is not complete`)
   }
 
-  /** Its base stays until it has bytes of its own; who has lost it brings all. */
-  async function keepBase(): Promise<void> {
-    const view = state.view()
-    const base = view.get('volume-snapshot', snapshotId)?.base ?? ''
-    const manifest = base === '' ? '' : (view.get('volume-snapshot', base)?.manifest ?? '')
-    if (manifest !== '') await bytes.holdBase(manifest, snapshotId).catch(unlessGone)
+  /** What this host compares a snapshot with stays until that one has bytes of its own. */
+  async function keep(manifest: string): Promise<void> {
+    const comparing = comparedWith(state.view(), use)
+    await Promise.all(comparing.map(({ id }) => bytes.holdBase(manifest, id)))
   }
 
   return {
     missing: async (sha256s) => {
       mayPut()
-      await keepBase()
       return await bytes.missing(snapshotId, sha256s)
     },
     putBlock: async (block) => {
@@ -74,14 +72,17 @@ export function endFor({ state, bytes }: SnapshotDoorParts, use: HostUse): Snaps
     },
     putPage: async (page) => {
       mayPut()
-      await keepBase()
       return await bytes.putPage(snapshotId, page)
     },
     putRoot: async (root) => {
       mayPut()
       return await bytes.putRoot(snapshotId, root)
     },
-    root: async () => await bytes.rootBytes(readable()),
+    root: async () => {
+      const manifest = readable()
+      await keep(manifest)
+      return await bytes.rootBytes(manifest)
+    },
     page: async (kind, number) => {
       const found = await bytes.pageBytes(readable(), kind, number)
       if (found !== null) return found
@@ -103,17 +104,24 @@ function takes(view: View, { rack, host, snapshotId }: HostUse): boolean {
 }
 
 /** Has that host a volume to fill from it, or a snapshot to compare with it? */
-function reads(view: View, { rack, host, snapshotId }: HostUse): boolean {
-  const isFilling = view
-    .by('volume', 'snapshot', snapshotId)
-    .some((one) => one.rack === rack && one.host === host && one.missingBytes !== 0)
-  if (isFilling) return true
-  return view
-    .by('volume-snapshot', 'base', snapshotId)
-    .some(({ id }) => takes(view, { rack, host, snapshotId: id }))
+function reads(view: View, use: HostUse): boolean {
+  const isFilling = volumesOf(view, use).some(({ missingBytes }) => missingBytes !== 0)
+  return isFilling || comparedWith(view, use).length > 0
 }
 
-function unlessGone(error: unknown): void {
-  if (error instanceof MalleeError && error.code === 'NotFound') return
-  throw error
+/** What that host takes and compares with it, as it is the base, or what the volume is made of. */
+function comparedWith(view: View, use: HostUse): readonly SnapshotRecord[] {
+  const { rack, host, snapshotId } = use
+  const overIt = view.by('volume-snapshot', 'base', snapshotId)
+  const ofVolumes = volumesOf(view, use).flatMap(({ id }) =>
+    view.by('volume-snapshot', 'volume', id),
+  )
+  const all = new Map([...overIt, ...ofVolumes].map((one) => [one.id, one]))
+  return [...all.values()].filter(({ id }) => takes(view, { rack, host, snapshotId: id }))
+}
+
+/** Those that it serves and that are made of it. */
+function volumesOf(view: View, { rack, host, snapshotId }: HostUse): readonly VolumeRecord[] {
+  const all = view.by('volume', 'snapshot', snapshotId)
+  return all.filter((one) => one.rack === rack && one.host === host)
 }

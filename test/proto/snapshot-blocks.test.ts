@@ -141,6 +141,34 @@ describe('the bytes of snapshots', () => {
     await assert.rejects(end.putRoot(new Uint8Array()), bad)
   })
 
+  test('of a host that asks without end are refused, and others get theirs', async () => {
+    let release = (): void => undefined
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    let running = 0
+    open = (_call, { host }) => ({
+      ...memory.end(SNAPSHOT),
+      missing: async (sha256s) => {
+        running += 1
+        if (host === 'a-1') await held
+        return sha256s
+      },
+    })
+    const asked = Array.from({ length: 100 }, () => end.missing([]).then(() => 'answered'))
+    const outcomes = Promise.all(
+      asked.map((one) => one.catch((error: unknown) => (error as MalleeError).code)),
+    )
+    const refused = asked.slice(64).map((one) => assert.rejects(one, { code: 'TooManyRequests' }))
+    await Promise.all(refused)
+    assert.ok(running <= 32, `${running} at a time`)
+    const other = remoteSnapshotBlocks(client, { host: 'a-2', snapshotId: SNAPSHOT }, systemClock)
+    const waiting = other.missing([A.sha256])
+    release()
+    assert.deepEqual(await waiting, [A.sha256])
+    assert.equal((await outcomes).filter((one) => one === 'answered').length, 64)
+  })
+
   test('that are none are no page and no root', async () => {
     const bytes = fc.uint8Array({ minLength: 1, maxLength: 200 })
     await fc.assert(

@@ -58,9 +58,6 @@ export function memorySnapshots(memory: MemoryBlocks = memoryBlocks()): MemorySn
       get(manifest)
       manifests.set(snapshot, manifest)
     },
-    holdBase: async (manifest) => {
-      get(manifest)
-    },
     dropManifest: async (snapshot) => {
       manifests.delete(snapshot)
       staged.delete(snapshot)

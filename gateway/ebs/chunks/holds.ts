@@ -63,18 +63,21 @@ export async function holdManifest(
   })
 }
 
-/** As SnapshotHolds.holdBase. */
+/** As SnapshotUploads.holdBase. */
 export async function holdBase(
   parts: ChunkParts,
   manifest: string,
   snapshot: string,
 ): Promise<void> {
   await parts.commits.commit(COUNTING, async (draft) => {
-    if ((await draft.read<HeldRow>(heldKey(snapshot))) !== null) return
+    const held = await draft.read<HeldRow>(heldKey(snapshot))
+    if (held !== null && (held.isBase !== true || held.manifest === manifest)) return
+    const moment = momentOf(parts)
     const before = await rootOf(draft, manifest)
-    const row: HeldRow = { manifest, isBase: true, sinceMs: parts.clock.nowMs() }
+    const row: HeldRow = { manifest, isBase: true, sinceMs: moment.nowMs }
     draft.put(heldKey(snapshot), row)
     putItem(draft, 'root', manifest, before, taken(before))
+    if (held !== null) await release(draft, 'root', once([held.manifest]), moment)
   })
 }
 
@@ -121,15 +124,15 @@ export async function unstage(parts: ChunkParts, snapshot: string): Promise<void
   }
 }
 
-/** The snapshots for which something is staged. */
+/** The snapshots for which something is staged, and since when, of each one block. */
 export async function* snapshotsStaged({
   store,
-}: Pick<ChunkParts, 'store'>): AsyncGenerator<string> {
+}: Pick<ChunkParts, 'store'>): AsyncGenerator<{ snapshot: string; sinceMs: number }> {
   for (let after = STAGED; ; ) {
     const [first] = (await store.list(STAGED, { after, limit: 1 })).entries
     if (first === undefined) return
     const { snapshot } = stagedParts(first.key)
-    yield snapshot
+    yield { snapshot, sinceMs: (JSON.parse(first.value) as StagedRow).sinceMs }
     after = `${stagedPrefix(snapshot)}~`
   }
 }

@@ -84,8 +84,7 @@ export function openSnapshots(given: OpenSnapshotParts): RunningSnapshots {
 function standingOf(state: Pick<State, 'view'>, snapshot: string): Standing {
   const record = state.view().get('volume-snapshot', snapshot)
   if (record === null) return 'unknown'
-  if (record.deletedAtMs !== null) return 'deleted'
-  return record.state === 'pending' ? 'pending' : 'settled'
+  return record.state === 'pending' && record.deletedAtMs === null ? 'pending' : 'settled'
 }
 
 async function scrubWhenDue(parts: ChunkParts, signal: AbortSignal): Promise<void> {

@@ -11,10 +11,8 @@ import type { SnapshotMetrics } from './metrics.ts'
 export type Standing =
   /** They are on their way: what was put for it is kept. */
   | 'pending'
-  /** They are all there, or will not come. */
+  /** They are all there, or will not come, or it was deleted. */
   | 'settled'
-  /** It was deleted. */
-  | 'deleted'
   /** There is no such record, here and now. */
   | 'unknown'
 

@@ -38,9 +38,10 @@ import type { ChunkParts } from './parts.ts'
 /** Of all that count: two of them would be in each other's way at blocks that many have. */
 const COUNTING = 'ebs'
 
-/** What a block is noted as that is staged; null for zeroes. */
 export interface StagedRow {
+  /** Null for zeroes. */
   readonly sha256: string | null
+  readonly sinceMs: number
 }
 
 /** Those of some blocks that are to be put; the others are kept for the snapshot meanwhile. */
@@ -170,7 +171,7 @@ async function stage(
   if (before !== null) {
     discardBlobs(draft, await release(draft, 'block', once([before]), moment), moment)
   }
-  const row: StagedRow = { sha256 }
+  const row: StagedRow = { sha256, sinceMs: moment.nowMs }
   draft.put(at, row)
   return before
 }

@@ -61,12 +61,6 @@ export interface SnapshotHolds {
   /** One more snapshot has the same bytes. May be said again. Throws NotFound when nobody has. */
   readonly holdManifest: (manifest: string, snapshot: string) => Promise<void>
   /**
-   * Keeps the bytes of the snapshot that a new one is compared with, or is put together over, until
-   * that one has its own, also when its base is deleted meanwhile. May be said again; does nothing
-   * when it has some already. Throws NotFound when nobody has that manifest any more: take no base.
-   */
-  readonly holdBase: (manifest: string, snapshot: string) => Promise<void>
-  /**
    * The snapshot has no bytes any more, neither a manifest nor what was put or staged for it; also
    * when it never had. May be said again.
    */
@@ -75,6 +69,12 @@ export interface SnapshotHolds {
 
 /** Snapshots whose bytes a host brings. */
 export interface SnapshotUploads {
+  /**
+   * Keeps the bytes of another snapshot, with which a new one is compared, until that one has its
+   * own; those that were kept for it before go. May be said again; does nothing when it has its own
+   * already. Throws NotFound when nobody has that manifest any more.
+   */
+  readonly holdBase: (manifest: string, snapshot: string) => Promise<void>
   /** Those of some blocks that are to be put; the others are kept for the snapshot meanwhile. */
   readonly missing: (snapshot: string, sha256s: readonly string[]) => Promise<readonly string[]>
   /** Throws DataCorrupt for other bytes than it says, BadArgument for zeroes or another length. */

@@ -67,30 +67,29 @@ async function* dueNow({ store, clock }: ChunkParts): AsyncGenerator<IdleParts> 
   }
 }
 
-/** Snapshots that were deleted have nothing; what a gateway that died was about to say is said. */
+/**
+ * What snapshots have whose record is gone for a day, as somebody brought it when they were about
+ * to go. Who deletes a snapshot drops its bytes himself, when nothing is made of them any more.
+ */
 export async function sweepSnapshots(parts: ChunkParts, signal: AbortSignal): Promise<void> {
-  const { store, clock, log } = parts
+  const { store, clock, log, standing } = parts
   const longAgoMs = clock.nowMs() - LEASE_MS
-  const drop = async (snapshot: string): Promise<void> => {
+  const look = async (snapshot: string, sinceMs: number): Promise<void> => {
+    if (standing(snapshot) !== 'unknown' || sinceMs >= longAgoMs) return
     await dropManifest(parts, snapshot)
-    log.info('bytes of a deleted snapshot dropped', { snapshot })
+    log.info('bytes of a snapshot without a record dropped', { snapshot })
   }
   for (let after = HELD; !signal.aborted; ) {
     const page = await store.list(HELD, { after, limit: PAGE })
     for (const { key, value } of page.entries) {
-      const snapshot = key.slice(HELD.length)
-      const standing = parts.standing(snapshot)
-      const { sinceMs } = JSON.parse(value) as HeldRow
-      // One whose record another gateway has just made is unknown here for a moment.
-      const isGone = standing === 'unknown' && sinceMs < longAgoMs
-      if (standing === 'deleted' || isGone) await drop(snapshot)
+      await look(key.slice(HELD.length), (JSON.parse(value) as HeldRow).sinceMs)
     }
     after = page.entries.at(-1)?.key ?? after
     if (!page.more) break
   }
-  for await (const snapshot of snapshotsStaged(parts)) {
+  for await (const { snapshot, sinceMs } of snapshotsStaged(parts)) {
     if (signal.aborted) break
-    if (parts.standing(snapshot) === 'deleted') await drop(snapshot)
+    await look(snapshot, sinceMs)
   }
 }
 

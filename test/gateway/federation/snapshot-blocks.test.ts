@@ -134,13 +134,20 @@ describe("a rack's hosts and snapshots' bytes", () => {
     await ground.snapshots.dropManifest(NEW)
   })
 
-  test('its base is kept for it while it brings its own', async () => {
-    const end = ask(viaCc, 'a1', NEW)
-    await end.missing([])
-    await ground.snapshots.dropManifest(OLD)
-    assert.equal(sha256Of(await ask(viaCc, 'a1', OLD).root()), manifest)
-    await ground.snapshots.holdManifest(manifest, OLD)
-    await ground.snapshots.dropManifest(NEW)
+  test('what it is compared with is kept for it while it brings its own', async () => {
+    const old = ask(viaCc, 'a1', OLD)
+    for (const [base, source] of [
+      [OLD, ''],
+      ['', OLD],
+    ] as const) {
+      saySnapshot(NEW, { base, volume: 'vol-1' })
+      sayVolume({ snapshot: source, missingBytes: 0 })
+      await old.root()
+      await ground.snapshots.dropManifest(OLD)
+      assert.equal(sha256Of(await old.root()), manifest)
+      await ground.snapshots.holdManifest(manifest, OLD)
+      await ground.snapshots.dropManifest(NEW)
+    }
   })
 
   test('who does not take it brings nothing, nor learns what is there', async () => {
@@ -161,7 +168,7 @@ describe("a rack's hosts and snapshots' bytes", () => {
   })
 
   test('a host reads a snapshot of which it fills a volume, and no other one', async () => {
-    saySnapshot(NEW, { base: '' })
+    saySnapshot(NEW, { base: '', volume: 'vol-2' })
     const end = ask(viaCc, 'a1', OLD)
     await assert.rejects(end.root(), refused)
     for (const [more, isAllowed] of [

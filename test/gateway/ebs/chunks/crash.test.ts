@@ -40,6 +40,7 @@ async function* life(g: ChunkGround): AsyncGenerator<Record<string, Record<numbe
   const second = await bring(g, B, { 0: 3 }, first)
   const ofSecond = { [second]: { 0: 3, 1500: 2 } }
   yield { ...ofFirst, ...ofSecond }
+  await snapshots.holdBase(first, C)
   await snapshots.holdBase(second, C)
   await snapshots.stageBlock(C, 1500, block(4))
   await snapshots.stageBlock(C, 0, block(1))
@@ -106,7 +107,7 @@ describe('a power cut', () => {
         }
       }
       for (const id of [A, B, C]) {
-        ground.standings.set(id, 'deleted')
+        ground.standings.set(id, 'settled')
         await next.snapshots.dropManifest(id)
       }
       await sweepAll(next)
@@ -120,6 +121,5 @@ describe('a power cut', () => {
       )
     }
     assert.ok(isDone && step > 60, `${step} steps`)
-    console.log(step)
   })
 })
