@@ -52,9 +52,13 @@ export const ELSEWHERE: ReadonlySet<string> = new Set([
   'WriteGetObjectResponse',
 ])
 
-/** Enums whose values a private cloud extends; their members are plain strings. */
+/**
+ * Enums whose values a private cloud extends, or whose unknown values AWS refuses by a code of
+ * their own; their members are plain strings.
+ */
 export const OPEN_ENUMS: ReadonlySet<string> = new Set([
   '_InstanceType',
+  'VolumeType',
   'BucketLocationConstraint',
 ])
 

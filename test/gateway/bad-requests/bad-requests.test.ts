@@ -23,6 +23,7 @@ import { sendByBoto3, sendRaw } from './send.ts'
 import { STS } from './sts.ts'
 import { TARGET_GROUPS } from './target-groups.ts'
 import { TEMPLATES } from './templates.ts'
+import { VOLUMES } from './volumes.ts'
 
 const REQUESTS: readonly BadRequest[] = [
   ...badRequests('ec2', PROTOCOL),
@@ -35,6 +36,7 @@ const REQUESTS: readonly BadRequest[] = [
     ...FIREWALL,
     ...ADDRESSES,
     ...EBS,
+    ...VOLUMES,
   ]),
   ...badRequests('iam', [...IAM, ...POLICIES]),
   ...badRequests('sts', STS),

@@ -82,6 +82,7 @@ export function usualRequests(own: Things): Usual {
     DescribeImageAttribute: { Attribute: 'description' },
     DescribeInstanceAttribute: { Attribute: 'userData' },
     DescribeNetworkInterfaceAttribute: { Attribute: 'description' },
+    DescribeVolumeAttribute: { Attribute: 'autoEnableIO' },
     DescribeVpcAttribute: { Attribute: 'enableDnsSupport' },
     EnableImageDeprecation: { DeprecateAt: '2030-01-01T00:00:00Z' },
     ModifyImageAttribute: { Description: { Value: 'x' } },
@@ -117,6 +118,7 @@ export function usualRequests(own: Things): Usual {
       SecurityGroupRules: [{ SecurityGroupRuleId: own.rule, SecurityGroupRule: RULE }],
     },
     ModifySubnetAttribute: { MapPublicIpOnLaunch: { Value: true } },
+    ModifyVolumeAttribute: { AutoEnableIO: { Value: true } },
     ModifyVpcAttribute: { EnableDnsSupport: { Value: false } },
     ModifyVpcPeeringConnectionOptions: {
       AccepterPeeringConnectionOptions: { AllowDnsResolutionFromRemoteVpc: true },
