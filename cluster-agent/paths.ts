@@ -54,6 +54,11 @@ export function snapshotLedgersDir(paths: Paths): string {
   return join(paths.stateDir, 'snapshot-ledgers')
 }
 
+/** Which folder has the volumes: a disk that is not mounted is not it. */
+export function volumePlaceFile(paths: Paths): string {
+  return join(paths.stateDir, 'volume-place')
+}
+
 export function tgtdFiles({ runDir }: Paths): { readonly socket: string; readonly log: string } {
   return { socket: join(runDir, 'tgtd'), log: join(runDir, 'tgtd.log') }
 }

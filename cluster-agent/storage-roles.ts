@@ -10,10 +10,10 @@ import { ensureSwitch } from './host/switch.ts'
 import { keepTrunk } from './host/trunk.ts'
 import type { HostPass } from './host-roles.ts'
 import type { HostParts } from './main-parts.ts'
-import { volumesDir } from './paths.ts'
+import { volumeLedgersDir, volumePlaceFile, volumesDir } from './paths.ts'
 import type { StatusListener } from './role.ts'
 import { type ParentBlocksParts, parentBlocks } from './sc/snapshots/parent-blocks.ts'
-import { fileBackend } from './sc/volumes/files.ts'
+import { closePlace, volumePlace } from './sc/volumes/place.ts'
 import { isAlive, volumesRole } from './sc/volumes/role.ts'
 import { keepStorageNet, removeStorageNet } from './storage-net/network.ts'
 
@@ -38,9 +38,14 @@ export function storageRoles(
   const ownsSwitch = !has('cc') && !has('nc')
   const hasNet = (has('sc') || has('nc')) && !(ownsSwitch && config.storageAddress !== null)
   const listeners = new Set<StatusListener>()
-  const openBackend = () => fileBackend(exec, config.volumeDir ?? volumesDir(paths))
   const endOf = parentBlocks({ config, links, clock: systemClock })
-  const own = { exec, clock: systemClock, randomHex, log, paths, config, openBackend, isAlive }
+  const folder = config.volumeDir ?? volumesDir(paths)
+  const place = volumePlace({
+    ...{ exec, log, randomHex, folder },
+    known: volumePlaceFile(paths),
+    ledgers: volumeLedgersDir(paths),
+  })
+  const own = { exec, clock: systemClock, randomHex, log, paths, config, place, isAlive }
   const volumes = has('sc') ? volumesRole({ ...own, endOf }) : null
 
   return {
@@ -63,6 +68,7 @@ export function storageRoles(
     close: async () => volumes?.close(),
     removeAll: async () => {
       await volumes?.removeAll()
+      if (volumes !== null) await closePlace(exec, folder)
       if (!hasNet || machine.ovs === 'missing') return
       await removeStorageNet({ exec, log, sw: await ensureSwitch(common) })
     },

@@ -107,7 +107,8 @@ export async function fileBackend(exec: Exec, folder: string): Promise<VolumeBac
   }
 }
 
-async function spaceOf(folder: string): Promise<StoreSpace> {
+/** Of the file system of a folder, less the reserve. */
+export async function spaceOf(folder: string): Promise<StoreSpace> {
   const { bsize, blocks, bavail } = await statfs(folder)
   const sizeBytes = bsize * blocks
   const reserve = Math.min(RESERVE_BYTES, sizeBytes * RESERVE_SHARE)
@@ -125,11 +126,19 @@ export async function sharesBlocks(exec: Exec, folder: string): Promise<boolean>
   } catch (error) {
     if (codeOf(error) === 'NotSupported') return false
     if (codeOf(asFull(error)) !== 'StoreFull') throw error
-    const { stdout } = await exec(['stat', '--file-system', '--format=%T', folder])
-    return SHARING.has(stdout.trim())
+    return SHARING.has(await kindOf(exec, folder))
   } finally {
     for (const file of [from, to]) await rm(file, { force: true })
   }
+}
+
+/** Is the file system of a folder gone after a reboot? */
+export async function isInMemory(exec: Exec, folder: string): Promise<boolean> {
+  return ['tmpfs', 'ramfs'].includes(await kindOf(exec, folder))
+}
+
+async function kindOf(exec: Exec, folder: string): Promise<string> {
+  return (await exec(['stat', '--file-system', '--format=%T', folder])).stdout.trim()
 }
 
 async function look(file: string): Promise<VolumeBytes | null> {

@@ -16,8 +16,9 @@ import type { RoleDriver, StatusListener } from '../../role.ts'
 import { type SnapshotsOptions, SnapshotsRole } from '../snapshots/role.ts'
 import type { VolumeBackend } from './backend.ts'
 import { badVolume, volumeStatus, volumeStore, wantedVolume } from './messages.ts'
+import type { Place } from './place.ts'
 import { type PortalOptions, portalOf } from './portal.ts'
-import { reconcileVolumes, type VolumesPass } from './reconcile.ts'
+import { reconcileVolumes, type VolumeStatus } from './reconcile.ts'
 import type { WantedVolume } from './wanted.ts'
 
 export interface VolumesOptions {
@@ -27,8 +28,7 @@ export interface VolumesOptions {
   readonly log: Log
   readonly paths: Paths
   readonly config: PortalOptions['config'] & { readonly host: string }
-  /** Asked again as long as it fails: a disk may come late. */
-  readonly openBackend: () => Promise<VolumeBackend>
+  readonly place: Place
   /** Of a process on this host. */
   readonly isAlive: (pid: number) => boolean
   /** Where the blocks of a snapshot go. */
@@ -44,15 +44,15 @@ export interface VolumesRole extends RoleDriver {
 
 /** How long guests wait at most until somebody sees that tgtd has died. */
 const WATCH_MS = 500
+const NO_SPACE = { sizeBytes: 0, roomBytes: 0 }
 
 export function volumesRole(options: VolumesOptions): VolumesRole {
-  const { exec, clock, randomHex, log, paths, config, openBackend, isAlive, endOf } = options
+  const { exec, clock, randomHex, log, paths, config, place, isAlive, endOf } = options
   const { host } = config
   const tgtd = tgtdFiles(paths)
   const listeners = new Set<StatusListener>()
   const stopped = new AbortController()
   const watching = watch()
-  let backend: VolumeBackend | null = null
   let statuses: readonly Status[] = []
   let store: VolumeStore | null = null
   let server: number | null = null
@@ -84,14 +84,8 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
   async function pass(desired: Desired): Promise<void> {
     const rack = bodyAt(desired, 'rack', 'rack')
     if (rack === null) throw new MalleeError('BadMessage', 'the desired state names no rack')
-    backend ??= await openBackend()
     if (!hasBegun) await resumeTgtd(exec, tgtd)
     hasBegun = true
-    await snapshots
-      .pass(desired, backend, (_, run) => run(null))
-      .catch((error: unknown) => {
-        log.error('snapshots', { error })
-      })
     const mine = bodies(desired, 'volume').filter((volume) => volume.host === host)
     const wanted: WantedVolume[] = []
     const bad: Status[] = []
@@ -101,23 +95,39 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
       else bad.push(badVolume(host, volume, read.why))
     }
     const portal = await portalNow(rack)
-    const space = await backend.space()
-    const made = await makeTrue(backend, portal, wanted)
-    statuses = [...made.statuses.map((status) => volumeStatus(host, status)), ...bad]
-    store = volumeStore(portal.ok ? portal.value : '', space, backend.snapshots)
+    const space = await place.look().catch((error: unknown) => {
+      // Until it is back nothing new is to come here.
+      store = volumeStore('', NO_SPACE, false)
+      throw error
+    })
+    const taken = bodies(desired, 'volumeSnapshot').some((one) => one.host === host)
+    const backend = wanted.length > 0 || taken ? await place.open() : null
+    if (backend !== null) await takeSnapshots(desired, backend)
+    const made = backend === null ? [] : await makeTrue(backend, portal, wanted)
+    statuses = [...made.map((status) => volumeStatus(host, status)), ...bad]
+    store = volumeStore(portal.ok ? portal.value : '', space, space.snapshots)
     const isServed = wanted.some(({ grants }) => grants.length > 0)
     if (server === null && isServed) server = await tgtdPid(exec, tgtd)
     if (!portal.ok && isServed) throw new MalleeError('Unavailable', portal.why)
   }
 
+  async function takeSnapshots(desired: Desired, backend: VolumeBackend): Promise<void> {
+    await snapshots
+      .pass(desired, backend, (_, run) => run(null))
+      .catch((error: unknown) => {
+        log.error('snapshots', { error })
+      })
+  }
+
   async function makeTrue(
-    bytes: VolumeBackend,
+    backend: VolumeBackend,
     portal: Result<string>,
     wanted: readonly WantedVolume[],
-  ): Promise<VolumesPass> {
+  ): Promise<readonly VolumeStatus[]> {
     const ledgers = volumeLedgersDir(paths)
-    const parts = { exec, clock, randomHex, log, backend: bytes, ledgers, tgtd }
-    return await reconcileVolumes({ ...parts, portal: portal.ok ? portal.value : null }, wanted)
+    const parts = { exec, clock, randomHex, log, backend, ledgers, tgtd }
+    const made = { ...parts, portal: portal.ok ? portal.value : null }
+    return (await reconcileVolumes(made, wanted)).statuses
   }
 
   /** Also of a host without volumes: the gateway gives it none before it has a portal. */

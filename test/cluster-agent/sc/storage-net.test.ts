@@ -63,7 +63,10 @@ describe('the storage network', { skip: whyNoHosts() ?? false }, () => {
     volumes = volumesRole({
       ...{ exec: inHost, clock: systemClock, randomHex, log: silentLog, paths },
       config: { host: 'two', hostIndex: 2, trunk: 'trunk', storageAddress: null },
-      openBackend: () => fileBackend(exec, join(paths.stateDir, 'volumes')),
+      place: {
+        open: () => fileBackend(exec, join(paths.stateDir, 'volumes')),
+        look: async () => ({ sizeBytes: 2 ** 40, roomBytes: 2 ** 40, snapshots: false }),
+      },
       isAlive: () => true,
       endOf: memoryBlocks().end,
     })
