@@ -45,8 +45,8 @@ for (const [operation, form, code, message] of [
     'The request must contain the parameter Tag',
   ],
   [
-    ...['CreateVolume', 'AvailabilityZone=a&VolumeType=nope', 'InvalidParameterValue'],
-    'Value (nope) for parameter VolumeType is invalid.',
+    ...['DescribeVolumeAttribute', 'VolumeId=a&Attribute=nope', 'InvalidParameterValue'],
+    'Value (nope) for parameter Attribute is invalid.',
   ],
   [
     ...['DescribeVpcs', 'MaxResults=ten', 'InvalidParameterValue'],
