@@ -29,6 +29,7 @@ import {
 import { agentPid, pingsDuring, qemuPid, restartAgent, wireguardOnly } from './helpers.ts'
 import { actAsGuest, giveRole } from './role.ts'
 import { uploadImage } from './uploaded-image.ts'
+import { moveVolume } from './volumes.ts'
 
 let world: World
 let a: TourInstance
@@ -194,6 +195,16 @@ test('kill -9 of the gateway stops no packet; after its return all is as it was'
     (await world.gateway.status()).racks.every((rack) => rack.hosts.every((one) => one.connected))
   await until('all hosts are back', connected, { timeoutMs: 60_000, everyMs: 200 })
   assert.deepEqual(await describeInstances(world.aws), known)
+})
+
+test('a volume goes from an instance to one of another host, with what was written', async () => {
+  const launch = { ...world, plan: { ...world.plan, racks: world.plan.racks.slice(0, 1) } }
+  const [other] = await launchEverywhere(launch, quiet, new AbortController().signal)
+  assert.ok(other)
+  await moveVolume(world, a, other)
+  await world.aws(['ec2', 'terminate-instances', '--instance-ids', other.id])
+  const isGone = async () => (await describeInstances(world.aws)).every(({ id }) => id !== other.id)
+  await until('the instance is gone', isGone, { timeoutMs: 60_000, everyMs: 200 })
 })
 
 function serialConsole({ id: instance }: TourInstance): Promise<SerialUser> {
