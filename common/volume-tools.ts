@@ -10,6 +10,8 @@ export interface VolumeTools {
   readonly initiator: boolean
   /** Can it make a file system that shares blocks where the disk has another one? */
   readonly sharing: boolean
+  /** Can it make encrypted volumes? */
+  readonly encrypting: boolean
   /** One sentence for each thing that is missing, and what that costs. */
   readonly notes: readonly string[]
 }
@@ -22,6 +24,8 @@ const NO_INITIATOR =
 const NO_SHARING =
   'mkfs.xfs (Debian: xfsprogs), losetup or loop devices are missing: as SC this host makes ' +
   'snapshots only on XFS or btrfs'
+const NO_ENCRYPTING =
+  'cryptsetup is not installed (Debian: cryptsetup-bin): as SC this host makes no encrypted volumes'
 
 export async function probeVolumeTools(exec: Exec): Promise<VolumeTools> {
   const has = async (line: string): Promise<boolean> => {
@@ -35,10 +39,12 @@ export async function probeVolumeTools(exec: Exec): Promise<VolumeTools> {
   const sharing = await has(
     'command -v mkfs.xfs && command -v losetup && test -c /dev/loop-control',
   )
+  const encrypting = await has('command -v cryptsetup')
   const notes = [
     target ? null : NO_TARGET,
     initiator ? null : NO_INITIATOR,
     sharing ? null : NO_SHARING,
+    encrypting ? null : NO_ENCRYPTING,
   ].filter((note) => note !== null)
-  return { target, initiator, sharing, notes }
+  return { target, initiator, sharing, encrypting, notes }
 }

@@ -47,10 +47,11 @@ export interface SeenVolume {
 }
 
 /**
- * Seconds until QEMU takes a target that answers nothing for dead, and tries again. As long it may
- * be blocked by a login: see `knock`.
+ * Seconds until QEMU asks a target once more that is there and does not answer a request; the
+ * eighth time is an I/O error (block/iscsi.c). Long, as a flush of a slow disk may take a minute.
+ * That a target is gone is found out by questions of its own, within some 15 s.
  */
-const TIMEOUT_S = 30
+const TIMEOUT_S = 300
 const LOGIN_MS = 40_000
 const KNOCK_MS = 5_000
 /** Of a volume and its generation; 31 characters is the most for a block node. */

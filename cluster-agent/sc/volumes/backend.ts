@@ -27,8 +27,11 @@ export interface StoreSpace {
 export interface VolumeBackend {
   /** Null when there is none. */
   readonly look: (id: VolumeId) => Promise<VolumeBytes | null>
-  /** All zeroes, durable when this returns. Throws NameTaken when there is one, StoreFull. */
-  readonly create: (id: VolumeId, sizeBytes: number) => Promise<void>
+  /**
+   * All zeroes, with a LUKS header of the key before them when there is one, durable when this
+   * returns. Throws NameTaken when there is one, StoreFull.
+   */
+  readonly create: (id: VolumeId, sizeBytes: number, encryptionKey?: string) => Promise<void>
   /**
    * What the snapshot has, and zeroes up to `sizeBytes`. Throws NotSupported where bytes cannot be
    * shared, NotFound, NameTaken, and BadArgument for less than the snapshot has.

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { syncFolder } from '../../../common/durable-file.ts'
 import { codeOf, MalleeError, messageOf } from '../../../common/errors.ts'
 import type { Exec } from '../../../common/exec.ts'
+import { formatLuks } from '../../host/luks.ts'
 import {
   parseSnapshotId,
   parseVolumeId,
@@ -57,12 +58,17 @@ export async function fileBackend(exec: Exec, folder: string): Promise<VolumeBac
     snapshots: shares,
     space: () => spaceOf(folder),
     look: (id) => look(volumeFile(id)),
-    create: async (id, sizeBytes) => {
+    create: async (id, sizeBytes, encryptionKey) => {
       const file = volumeFile(id)
       checkSize(sizeBytes)
       await checkFree(file, id)
       await checkRoom()
-      await publish(file, volumes, (draft) => setSize(draft, sizeBytes))
+      await publish(file, volumes, async (draft) => {
+        await setSize(draft, sizeBytes)
+        if (encryptionKey === undefined) return
+        await formatLuks(exec, draft, encryptionKey)
+        await sync(draft)
+      })
     },
     clone: async (id, from, sizeBytes) => {
       const file = volumeFile(id)

@@ -31,9 +31,10 @@ const STATES: Readonly<Record<VolumeStatus['state'], VolumeState>> = {
 
 /** Says what is wrong in words that hold no secret. */
 export function wantedVolume(volume: Volume): Result<WantedVolume> {
-  const { id, sizeBytes, targetIqn, multiAttach, grants, deleted } = volume
+  const { id, sizeBytes, targetIqn, multiAttach, grants, deleted, encryptionKey } = volume
   return parseWantedVolume({
     ...{ id, targetIqn, multiAttach, deleted },
+    ...(encryptionKey === '' ? {} : { encryptionKey }),
     sizeBytes: Number(sizeBytes),
     grants: grants.map(({ attachment, generation, initiatorIqn, chapUser, chapSecret }) => ({
       ...{ attachment, initiatorIqn, chapUser, chapSecret },

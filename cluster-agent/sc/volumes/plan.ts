@@ -35,7 +35,8 @@ export interface Export {
 }
 
 export type VolumeStep =
-  | { readonly kind: 'create'; readonly sizeBytes: number }
+  /** With a LUKS header when there is a key. */
+  | { readonly kind: 'create'; readonly sizeBytes: number; readonly encryptionKey?: string }
   | { readonly kind: 'grow'; readonly sizeBytes: number }
   /** Before what it allows is granted. */
   | { readonly kind: 'record'; readonly ledger: Ledger }
@@ -116,7 +117,7 @@ function planVolume(wanted: WantedVolume, seen: Facts): VolumePlan {
   const sizeBytes = Math.max(wanted.sizeBytes, seen.bytes?.sizeBytes ?? 0)
   const { ledger, refused } = nextLedger(before, wanted)
   const steps: VolumeStep[] = []
-  if (seen.bytes === null) steps.push({ kind: 'create', sizeBytes })
+  if (seen.bytes === null) steps.push({ kind: 'create', sizeBytes, ...keyOf(wanted) })
   else if (seen.bytes.sizeBytes < sizeBytes) steps.push({ kind: 'grow', sizeBytes })
   if (seen.ledger === null || !isDeepStrictEqual(ledger, before))
     steps.push({ kind: 'record', ledger })
@@ -196,6 +197,10 @@ function holdsOnly(target: TgtTarget, grants: readonly InForce[]): boolean {
 
 function isGranted({ chapUser, initiatorIqn }: InForce, target: TgtTarget): boolean {
   return target.accounts.includes(chapUser) && target.initiators.includes(initiatorIqn)
+}
+
+function keyOf({ encryptionKey }: WantedVolume): Pick<WantedVolume, 'encryptionKey'> {
+  return encryptionKey === undefined ? {} : { encryptionKey }
 }
 
 /** By its name, whatever stands before the id, or by what it serves. */

@@ -161,7 +161,7 @@ async function apply(parts: VolumesParts, id: VolumeId, step: VolumeStep): Promi
   const { backend, ledgers, tgtd } = parts
   switch (step.kind) {
     case 'create':
-      return backend.create(id, step.sizeBytes)
+      return backend.create(id, step.sizeBytes, step.encryptionKey)
     case 'grow':
       return backend.grow(id, step.sizeBytes)
     case 'record':

@@ -12,6 +12,8 @@ export interface WantedVolume {
   readonly multiAttach: boolean
   /** Who may log in. A volume without multiAttach has one writer: the newest of these. */
   readonly grants: readonly Grant[]
+  /** Of its LUKS header: 64 hex digits, secret; absent when it is not encrypted. */
+  readonly encryptionKey?: string
   /** The one thing that deletes: a volume that is not mentioned is left alone. */
   readonly deleted: boolean
 }
@@ -39,6 +41,7 @@ const ATTACHMENT = /^[A-Za-z0-9-]{1,64}$/
 const IQN = /^iqn\.\d{4}-\d{2}\.[a-z0-9.-]+(:[a-z0-9.:-]+)?$/
 const MAX_IQN_CHARS = 223
 const CHAP_USER = /^[A-Za-z0-9-]{1,64}$/
+const ENCRYPTION_KEY = /^[0-9a-f]{64}$/
 /** RFC 3720, section 8.2.1, asks for 96 bits at least. */
 const CHAP_SECRET = /^[A-Za-z0-9+/=_-]{16,128}$/
 
@@ -50,6 +53,9 @@ export function parseWantedVolume(fields: Fields): Result<WantedVolume> {
   if (!isSize(sizeBytes)) return no(`${text} is to have ${sizeBytes} bytes`)
   if (!isIqn(targetIqn) || !targetIqn.endsWith(`:${text}`)) {
     return no(`${text} has the target name ${targetIqn}`)
+  }
+  if (fields.encryptionKey !== undefined && !ENCRYPTION_KEY.test(fields.encryptionKey)) {
+    return no(`${text} has a key of the wrong form`)
   }
   if (grants.length > MAX_GRANTS) {
     return no(`${text} has ${grants.length} grants; the most is ${MAX_GRANTS}`)

@@ -44,11 +44,17 @@ export class GuestVolumes {
   }
 
   /** Makes it so that a volume has this size and is granted to this generation; 0 to none. */
-  async grant(n: number, generation: number, sizeBytes: number): Promise<VolumeId> {
+  async grant(
+    n: number,
+    generation: number,
+    sizeBytes: number,
+    encryptionKey?: string,
+  ): Promise<VolumeId> {
     const id = volumeId(n)
     const fields = { id, sizeBytes, targetIqn: iqn(id), multiAttach: false, deleted: false }
     const parsed = parseWantedVolume({
       ...fields,
+      ...(encryptionKey === undefined ? {} : { encryptionKey }),
       grants: generation === 0 ? [] : [grantOf(n, generation)],
     })
     if (!parsed.ok) throw new Error(parsed.why)

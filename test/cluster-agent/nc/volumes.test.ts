@@ -9,6 +9,7 @@ import { machineFiles } from '../../../cluster-agent/host/qemu.ts'
 import type { NcRole } from '../../../cluster-agent/nc/reconcilers.ts'
 import { instanceDir } from '../../../cluster-agent/paths.ts'
 import { type Log, silentLog } from '../../../common/log.ts'
+import { LUKS_HEADER_BYTES } from '../../../common/volume-sizes.ts'
 import { Power } from '../../../proto/gen/mallee/v1/desired_pb.js'
 import { InstanceState } from '../../../proto/gen/mallee/v1/observed_pb.js'
 import { until } from '../../../sandbox/until.ts'
@@ -30,6 +31,7 @@ const BOOT_MS = 90_000
 const MIB = 1 << 20
 const SIZE = 64 * MIB
 const SECTOR = 512
+const storedBytes = (bytes: number) => bytes + LUKS_HEADER_BYTES
 
 describe('volumes of real guests', { skip: whyNoHosts() ?? false }, () => {
   const dir = mkdtempSync(join(tmpdir(), 'mallee-nc-volumes-'))
@@ -148,6 +150,44 @@ describe('volumes of real guests', { skip: whyNoHosts() ?? false }, () => {
     await until('the guest has it', () => has(1, serialOf(1)))
     await shell('mount -t ext4 /dev/vdb /mnt')
     assert.match(await shell('md5sum -c /run/sum'), /OK/)
+  })
+
+  test('an encrypted one has its size in the guest, and only ciphertext outside', async () => {
+    const key = 'c0de'.repeat(16)
+    const id = await volumes.grant(4, 1, storedBytes(SIZE), key)
+    const first = attachment(1, 2, 2 * SIZE)
+    const encrypted = (bytes: number) => attachment(4, 1, bytes, { encryptionKey: key })
+    await pass({ n: 1, volumes: [first, encrypted(SIZE)] })
+    assert.deepEqual(told()[1], { id, generation: 1, sizeBytes: SIZE, trouble: '' })
+    await until('the guest has it', () => has(1, serialOf(4)))
+    await shell('echo in-the-clear | dd of=/dev/vdc bs=512 conv=sync,fsync')
+    const { exec } = guests.host
+    const count = ['grep', '-c', 'in-the-clear', volumes.backend.path(id)]
+    assert.equal((await exec(count, { okCodes: [0, 1] })).stdout, '0\n')
+    await volumes.grant(4, 1, storedBytes(2 * SIZE), key)
+    await pass({ n: 1, volumes: [first, encrypted(2 * SIZE)] })
+    assert.equal(told()[1]?.sizeBytes, 2 * SIZE)
+    assert.match(await shell('head -c 12 /dev/vdc; echo'), /^in-the-clear$/m)
+    await pass({ n: 1, volumes: [first] })
+  })
+
+  test('a full disk of the SC is an I/O error of its volume, and of no other', async () => {
+    const { exec } = guests.host
+    const file = volumes.backend.path(await volumes.grant(5, 0, SIZE))
+    await exec(['mkdir', '/run/full'])
+    await exec(['mount', '-t', 'tmpfs', '-o', 'size=4M', 'full', '/run/full'])
+    await exec(['truncate', '--size', String(SIZE), '/run/full/file'])
+    await exec(['mount', '--bind', '/run/full/file', file])
+    await volumes.grant(5, 1, SIZE)
+    const first = attachment(1, 2, 2 * SIZE)
+    await pass({ n: 1, volumes: [first, attachment(5, 1, SIZE)] })
+    await until('the guest has it', () => has(1, serialOf(5)))
+    const write = 'dd if=/dev/urandom of=/dev/vdc bs=1M count=8 conv=fsync; echo $?'
+    assert.match(await shell(write), /(Input\/output error|No space left).*\n1\n$/s)
+    assert.equal(await shell('cp /mnt/file /mnt/copy; sync; echo $?'), '0\n')
+    assert.match(await shell('md5sum -c /run/sum'), /OK/)
+    assert.equal(statusOf(role, 1).state, InstanceState.RUNNING)
+    await pass({ n: 1, volumes: [first] })
   })
 
   test('a portal that nobody answers keeps no interface from its guest', async () => {

@@ -15,6 +15,7 @@ import {
 import { fileBackend } from '../../../cluster-agent/sc/volumes/files.ts'
 import { type Code, codeOf } from '../../../common/errors.ts'
 import { exec } from '../../../common/exec.ts'
+import { LUKS_HEADER_BYTES } from '../../../common/volume-sizes.ts'
 import { type SimulatedHost, startHost, whyNoHosts } from '../../support/netns.ts'
 
 const MIB = 1 << 20
@@ -65,6 +66,21 @@ describe('fileBackend', { skip }, () => {
     await plain.remove(VOLUME)
     await plain.remove(VOLUME)
     assert.equal(await plain.look(VOLUME), null)
+  })
+
+  test('an encrypted one is opened by its key and by no other, with the size that is left', async () => {
+    const [key, wrong] = ['ab'.repeat(32), 'ba'.repeat(32)]
+    const stored = 4 * MIB + LUKS_HEADER_BYTES
+    await plain.create(OTHER, stored, key)
+    assert.equal((await plain.look(OTHER))?.sizeBytes, stored)
+    const look = (secret: string) => {
+      const object = ['--object', `secret,id=k,data=${secret}`]
+      const image = `driver=luks,key-secret=k,file.filename=${plain.path(OTHER)}`
+      return exec(['qemu-io', ...object, '-c', 'length', '--image-opts', image])
+    }
+    assert.equal((await look(key)).stdout.trim(), '4 MiB')
+    await assert.rejects(look(wrong), /Invalid password/)
+    await plain.remove(OTHER)
   })
 
   test('a snapshot keeps what a volume had, a clone begins with it, both share its room', async () => {
