@@ -1,0 +1,41 @@
+// What operators see of volumes.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { volumesIn } from '../../../gateway/ebs/volume-metrics.ts'
+import { createMetrics } from '../../../gateway/metrics.ts'
+import type { VolumeAttachmentRecord } from '../../../gateway/store/volume-records.ts'
+import { startView } from '../control/records.ts'
+import { volume } from '../control/volume-changes.ts'
+
+const ATTACHED: VolumeAttachmentRecord = {
+  ...{ id: 'att-1', generation: 1, instance: 'i-1', host: 'a1', device: '/dev/sdf' },
+  ...{ deleteOnTermination: false, state: 'attached', granted: true, attachedAtMs: 0 },
+  ...{ chapUser: 'att-1', sealedChapSecret: 's' },
+}
+
+test('metrics count volumes and attachments by state, and those in trouble', async () => {
+  const stuck = { ...ATTACHED, id: 'att-2', state: 'attaching', trouble: 'no slot' } as const
+  const view = startView(
+    ['volume/vol-1', volume('vol-1', { attachments: [ATTACHED] })],
+    ['volume/vol-2', volume('vol-2', { attachments: [stuck] })],
+    ['volume/vol-3', volume('vol-3', { sizeGib: 4 })],
+    ['volume/vol-4', volume('vol-4', { state: 'error' })],
+  )
+  const metrics = createMetrics()
+  metrics.setVolumes(volumesIn(view))
+  const { text } = await metrics.scrape()
+  for (const line of [
+    'mallee_volumes{state="in-use"} 2',
+    'mallee_volumes{state="available"} 1',
+    'mallee_volumes{state="error"} 1',
+    'mallee_volumes{state="creating"} 0',
+    'mallee_volumes_gib 28',
+    'mallee_volume_attachments{state="attached"} 1',
+    'mallee_volume_attachments{state="attaching"} 1',
+    'mallee_volume_attachments{state="released"} 0',
+    'mallee_volume_attachments_in_trouble 1',
+  ]) {
+    assert.ok(text.includes(line), line)
+  }
+})
