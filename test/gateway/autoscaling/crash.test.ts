@@ -2,18 +2,10 @@
 // group grows, heals, shrinks and goes: nothing is ever launched twice, and nothing is left over.
 
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
-import { StatementSync } from 'node:sqlite'
 import { after, test } from 'node:test'
-import { randomHex, systemClock } from '../../../common/clock.ts'
 import { silentLog } from '../../../common/log.ts'
 import { GROUP_TAG } from '../../../gateway/autoscaling/group-launch.ts'
 import { targetGroupArn } from '../../../gateway/elb/arns.ts'
-import { openState } from '../../../gateway/store/mirror.ts'
 import { openRedis } from '../../../gateway/store/redis.ts'
 import { openSqlite } from '../../../gateway/store/sqlite.ts'
 import type { View } from '../../../gateway/store/state.ts'
@@ -21,6 +13,7 @@ import type { Store } from '../../../gateway/store/store.ts'
 import { startRedis } from '../../support/redis.ts'
 import { REGION } from '../ec2/support.ts'
 import { makeGroup } from '../elb/support.ts'
+import { fileImages, inImage } from '../store/file-images.ts'
 import { createGroup, idsIn, obey, openScaling, type ScalingCloud } from './support.ts'
 
 const MOST = 3
@@ -175,38 +168,22 @@ test('a kill at any write of SQLite leaves groups and instances whole', async (t
   const scaling = await openScaling(t)
   await makeGroup(scaling.cloud)
   const { file } = scaling.cloud
-  const dir = await mkdtemp(join(tmpdir(), 'mallee-images-'))
-  t.after(() => rm(dir, { recursive: true, force: true }))
-  const images: string[] = []
-  const real = StatementSync.prototype.run
-  const watched = t.mock.method(
-    StatementSync.prototype,
-    'run',
-    function (this: StatementSync, ...values: Parameters<typeof real>) {
-      const folder = join(dir, `${images.length}`)
-      mkdirSync(folder)
-      // In a process of its own: to close the file here would drop the locks of the open store.
-      execFileSync('cp', [file, `${file}-wal`, folder])
-      images.push(join(folder, basename(file)))
-      return real.apply(this, values)
-    },
-  )
+  const images = await fileImages(t, file)
   const [made] = DEEDS
   await made?.run(scaling)
   await scaling.call('SetDesiredCapacity', { ...web, DesiredCapacity: 1 })
   await scaling.settle()
   await scaling.call('DeleteAutoScalingGroup', { ...web, ForceDelete: true })
   await scaling.settle()
-  watched.mock.restore()
-  assert.ok(images.length > FEWEST_COMMITS, `${images.length} images`)
+  images.end()
+  assert.ok(images.taken.length > FEWEST_COMMITS, `${images.taken.length} images`)
   let seen = 0
-  for (const image of images) {
-    const store = await openSqlite({ file: image, log: silentLog, randomHex })
-    const state = await openState({ store, clock: systemClock, log: silentLog })
-    checkWhole(state.view())
-    seen = Math.max(seen, state.view().all('scaling-member').length)
-    await state.close()
-    await store.close()
+  for (const image of images.taken) {
+    const members = await inImage(image, (view) => {
+      checkWhole(view)
+      return view.all('scaling-member').length
+    })
+    seen = Math.max(seen, members)
   }
   assert.equal(seen, 1)
 })

@@ -13,6 +13,7 @@ import type { Store } from '../../../gateway/store/store.ts'
 import { startRedis } from '../../support/redis.ts'
 import { outcome } from '../ec2/race-support.ts'
 import { openCloud } from '../ec2/support.ts'
+import { fileImages, inImage } from '../store/file-images.ts'
 import { openGround } from './attachment-ground.ts'
 
 const DEAD = new Error('the gateway is dead')
@@ -131,3 +132,30 @@ for (const [kind, open] of [
     assert.ok(deaths >= 2 * FEWEST_COMMITS, `${deaths}`)
   })
 }
+
+test('a kill at any write of SQLite leaves an attachment as it was, or as it shall be', async (t) => {
+  const ground = await openGround(t)
+  const { cloud, VolumeId, volume } = ground
+  const images = await fileImages(t, cloud.file)
+  const turns: { readonly end: number; readonly now: string }[] = []
+  for (const step of LIFE) {
+    await step(ground)
+    images.take()
+    turns.push({ end: images.taken.length, now: JSON.stringify(await volume()) })
+  }
+  images.end()
+  let [begin, before] = [0, '']
+  for (const [i, { end, now }] of turns.entries()) {
+    const seen: string[] = []
+    for (const image of images.taken.slice(begin, end)) {
+      seen.push(await inImage(image, (view) => JSON.stringify(view.get('volume', VolumeId))))
+    }
+    const turn = seen.indexOf(now)
+    assert.ok(turn >= 0 && seen.length > 1, `step ${i}: ${seen.length} images`)
+    before ||= seen[0] ?? ''
+    for (const [n, one] of seen.entries()) {
+      assert.equal(one, n < turn ? before : now, `step ${i}, image ${n} of ${seen.length}`)
+    }
+    ;[begin, before] = [end, now]
+  }
+})

@@ -2,23 +2,16 @@
 // address at the old place or at the new one, never at both or at none, and so do the racks.
 
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
-import { StatementSync } from 'node:sqlite'
 import { after, type TestContext, test } from 'node:test'
-import { randomHex, systemClock } from '../../../common/clock.ts'
 import { silentLog } from '../../../common/log.ts'
 import { rackDesired } from '../../../gateway/control/desired.ts'
-import { openState } from '../../../gateway/store/mirror.ts'
 import { openRedis } from '../../../gateway/store/redis.ts'
 import { openSqlite } from '../../../gateway/store/sqlite.ts'
 import type { View } from '../../../gateway/store/state.ts'
 import type { Store } from '../../../gateway/store/store.ts'
 import { startRedis } from '../../support/redis.ts'
 import { SECRETS } from '../control/records.ts'
+import { fileImages, inImage } from '../store/file-images.ts'
 import { addPublicPool } from './network-support.ts'
 import { ACCOUNT, type Cloud, openCloud, registerImage, run, setHost } from './support.ts'
 
@@ -137,39 +130,22 @@ function placeOf(view: View, id: string, publicIp: string): string | null {
 
 test('a kill at any write of SQLite leaves every elastic IP at its old place or its new one', async (t) => {
   const ground = await openGround(t)
-  const { file } = ground.cloud
-  const dir = await mkdtemp(join(tmpdir(), 'mallee-images-'))
-  t.after(() => rm(dir, { recursive: true, force: true }))
-  const images: string[] = []
-  const keepImage = (): void => {
-    const folder = join(dir, `${images.length}`)
-    mkdirSync(folder)
-    // In a process of its own: to close the file here would drop the locks of the open store.
-    execFileSync('cp', [file, `${file}-wal`, folder])
-    images.push(join(folder, basename(file)))
-  }
-  const real = StatementSync.prototype.run
-  const watched = t.mock.method(
-    StatementSync.prototype,
-    'run',
-    function (this: StatementSync, ...values: Parameters<typeof real>) {
-      keepImage()
-      return real.apply(this, values)
-    },
-  )
+  const images = await fileImages(t, ground.cloud.file)
   const ends: number[] = []
   for (const step of STEPS) {
     await step.run(ground)
-    keepImage()
-    ends.push(images.length)
+    images.take()
+    ends.push(images.taken.length)
   }
-  watched.mock.restore()
+  images.end()
 
   let before = START
   let begin = 0
   for (const [i, { name, places }] of STEPS.entries()) {
     const seen: Places[] = []
-    for (const image of images.slice(begin, ends[i])) seen.push(await placesOn(image, ground))
+    for (const image of images.taken.slice(begin, ends[i])) {
+      seen.push(await inImage(image, (view) => placesIn(view, ground)))
+    }
     assert.ok(seen.length > FEWEST_WRITES, `${name}: ${seen.length} images`)
     const turn = seen.findIndex((one) => JSON.stringify(one) === JSON.stringify(places))
     assert.ok(turn > 0, `${name}: first as it was, then as it shall be`)
@@ -212,17 +188,6 @@ for (const [kind, open] of [
       [SECOND],
     )
   })
-}
-
-async function placesOn(image: string, ground: Ground): Promise<Places> {
-  const store = await openSqlite({ file: image, log: silentLog, randomHex })
-  const state = await openState({ store, clock: systemClock, log: silentLog })
-  try {
-    return placesIn(state.view(), ground)
-  } finally {
-    await state.close()
-    await store.close()
-  }
 }
 
 /** Whose commits are not answered any more from the moment that `dies` says so. */
