@@ -7,6 +7,15 @@ import { test } from 'node:test'
 import type { S3 } from '@aws-sdk/client-s3'
 import type { BlobRef, BlobStore, ByteRange } from '../../common/blobs/blobs.ts'
 import { randomHex, systemClock } from '../../common/clock.ts'
+import {
+  audit,
+  BELOW,
+  bring,
+  chunksOver,
+  contentOf,
+  sweepAll,
+} from '../gateway/ebs/chunks/support.ts'
+import { sqliteMaker } from '../gateway/store/stores.ts'
 
 const BLOCK_BYTES = 64 << 10
 const PART_BYTES = 8 << 20
@@ -75,6 +84,21 @@ export function testEngine({ engine, s3, Bucket }: EngineUnderTest): void {
     await s3.copyObject({ Bucket, Key, CopySource: `${Bucket}/blobs/${other.id}` })
     await assert.rejects(allOf(engine, ref), { code: 'DataCorrupt' })
     for (const { id } of [ref, other]) await engine.delete(id)
+  })
+
+  test('snapshots lie there, shared and counted, and go with the last one', async (t) => {
+    const maker = await sqliteMaker(BELOW)
+    t.after(() => maker.stop())
+    const ground = await chunksOver(t, await maker.make({ keep: 1 }), engine)
+    const first = await bring(ground, 'snap-a', { 0: 1, 1500: 2 })
+    const second = await bring(ground, 'snap-b', { 0: 3 }, first)
+    assert.equal((await idsIn(engine)).length, 10, 'three blocks, three leaves, and the rest twice')
+    await ground.snapshots.dropManifest('snap-a')
+    assert.deepEqual(await contentOf(ground, second), { 0: 3, 1500: 2 })
+    await audit(ground)
+    await ground.snapshots.dropManifest('snap-b')
+    await sweepAll(ground)
+    assert.deepEqual(await idsIn(engine), [])
   })
 
   test('what the writer throws comes through, and nothing is left', async () => {

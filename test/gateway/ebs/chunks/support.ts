@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { type LocalBlobs, openLocalBlobs } from '../../../../common/blobs/local.ts'
+import type { BlobStore } from '../../../../common/blobs/blobs.ts'
+import { openLocalBlobs } from '../../../../common/blobs/local.ts'
 import { randomHex } from '../../../../common/clock.ts'
 import { MalleeError } from '../../../../common/errors.ts'
 import { silentLog } from '../../../../common/log.ts'
@@ -47,7 +48,7 @@ const HOUR_MS = 60 * 60_000
 export interface ChunkGround {
   readonly parts: ChunkParts
   readonly snapshots: SnapshotBytes & SnapshotUploads
-  readonly blobs: LocalBlobs
+  readonly blobs: BlobStore
   readonly dir: string
   /** What records say of snapshots; pending when nothing is said. */
   readonly standings: Map<string, Standing>
@@ -56,8 +57,14 @@ export interface ChunkGround {
   readonly pass: (ms: number) => void
 }
 
-export async function chunksOver(t: Disposing, store: Store): Promise<ChunkGround> {
-  const { blobs, clock, pass, dirs } = await storageOver(t, store, { below: BELOW })
+/** `engine`: where the bytes are, instead of on a disk. */
+export async function chunksOver(
+  t: Disposing,
+  store: Store,
+  engine?: BlobStore,
+): Promise<ChunkGround> {
+  const { blobs: local, clock, pass, dirs } = await storageOver(t, store, { below: BELOW })
+  const blobs = engine ?? local
   const standings = new Map<string, Standing>()
   const told = { refused: 0, damage: 0 }
   const metrics: ChunkParts['metrics'] = {
@@ -211,7 +218,7 @@ export async function sweepAll(ground: ChunkGround): Promise<void> {
   assert.equal((await sweepIdle(parts, never)).trouble, null)
   const work = async (): Promise<void> => {
     pass(ORPHAN_AGE_MS + HOUR_MS)
-    const worked = await workOffGarbage({ ...parts, store, blobs: new Map([['local', blobs]]) })
+    const worked = await workOffGarbage({ ...parts, store, blobs: new Map([[blobs.name, blobs]]) })
     assert.equal(worked.trouble, null)
   }
   await work()
