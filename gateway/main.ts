@@ -273,7 +273,7 @@ async function openGateway(
   await admin.listen({ host: config.listenHost, port: config.adminPort })
   const local = await startLocalServer(config.socket, {
     ...{ objectReport: storage.keeper.report, objectStores: storage.names, bucketOn },
-    targetState: storage.events.stateOf,
+    ...{ targetState: storage.events.stateOf, snapshotReport: snapshots.report },
     ...{ state, sealer, sessions, clock, randomHex, blobsDir, log },
     caDigest: caDigest(ca.certificatePem),
     certificateEnds: certificate.ends,

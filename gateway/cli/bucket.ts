@@ -4,7 +4,7 @@ import { buildCommand, buildRouteMap, numberParser } from '@stricli/core'
 import { answering, print, table } from '../../common/cli.ts'
 import type { BucketShown, ObjectStorageShown } from '../local/objects.ts'
 import { callLocal } from './client.ts'
-import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
+import { helped, jsonFlag, type LocalFlags, socketFlag, spanOf } from './flags.ts'
 import { bucketName } from './names.ts'
 
 const HEADS = ['NAME', 'ACCOUNT', 'VERSIONING', 'STORE', 'OBJECTS', 'OLDER', 'BYTES']
@@ -73,11 +73,6 @@ function linesOf(report: ObjectStorageShown): string[] {
     // A key may have line ends in it.
     ...damage.map(({ bucket, key, what }) => `  ${bucket} ${JSON.stringify(key)}: ${what}`),
   ]
-}
-
-function spanOf(round: { startedAtMs: number; endedAtMs: number | null }): string {
-  const since = new Date(round.startedAtMs).toISOString()
-  return `from ${since} to ${round.endedAtMs === null ? 'now' : new Date(round.endedAtMs).toISOString()}`
 }
 
 interface MoveFlags extends LocalFlags {

@@ -18,6 +18,7 @@ import { poolRoutes } from './pool.ts'
 import { quotaRoutes } from './quota.ts'
 import { rackRoutes, statusCommand } from './rack.ts'
 import { serialConsoleCommand } from './serial-console.ts'
+import { snapshotRoutes } from './snapshot.ts'
 import { tokenRoutes } from './token.ts'
 import { typeRoutes } from './type.ts'
 import { identityCertificateCommand, whyCommand } from './why.ts'
@@ -36,6 +37,7 @@ export const root = buildRouteMap({
     quota: quotaRoutes,
     image: imageRoutes,
     bucket: bucketRoutes,
+    snapshot: snapshotRoutes,
     eventTarget: eventTargetRoutes,
     cloud: cloudRoutes,
     pool: poolRoutes,

@@ -1,4 +1,4 @@
-// Flags that several `mallee` commands have.
+// What several `mallee` commands have: flags, and ways to say things.
 
 import { DEFAULT_CONFIG_FILE, DEFAULT_SOCKET } from '../files.ts'
 
@@ -35,4 +35,10 @@ export function helped(
 export interface LocalFlags {
   readonly json: boolean
   readonly socket: string
+}
+
+/** Of a round of the scrubber or of rules. */
+export function spanOf(round: { startedAtMs: number; endedAtMs: number | null }): string {
+  const since = new Date(round.startedAtMs).toISOString()
+  return `from ${since} to ${round.endedAtMs === null ? 'now' : new Date(round.endedAtMs).toISOString()}`
 }

@@ -7,6 +7,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
 import type { AccountParts } from '../accounts.ts'
 import type { OperatorAudit } from '../audit/operator.ts'
+import type { SnapshotReport } from '../ebs/chunks/open.ts'
 import type { ObjectReport } from '../s3/keeping/keeper.ts'
 import { addAccountRoutes } from './accounts.ts'
 import { addAudit } from './audited.ts'
@@ -23,6 +24,7 @@ import { addPoolRoutes } from './pools.ts'
 import { addQuotaRoutes } from './quotas.ts'
 import { addRackRoutes, type RackParts } from './racks.ts'
 import { schemaError, statusOf } from './refusals.ts'
+import { addSnapshotRoutes } from './snapshots.ts'
 import { addStatusRoute, type StatusParts } from './status.ts'
 import { addTokenRoutes, type TokenParts } from './tokens.ts'
 import { addTypeRoutes } from './types.ts'
@@ -36,6 +38,7 @@ export interface LocalParts
     EventTargetParts {
   readonly blobsDir: string
   readonly objectReport: () => Promise<ObjectReport>
+  readonly snapshotReport: () => Promise<SnapshotReport>
   /** Stores that a bucket's bytes can be in. */
   readonly objectStores: () => readonly string[]
   /** The id of a bucket with bytes on a disk of a rack; null when there are none. */
@@ -90,6 +93,7 @@ export function createLocalServer(parts: LocalParts): FastifyInstance {
   addLoadBalancerRoutes(app, parts)
   addBlobRoutes(app, parts)
   addObjectRoutes(app, parts)
+  addSnapshotRoutes(app, parts)
   addEventTargetRoutes(app, parts)
   addCloudRoutes(app, parts)
   addPoolRoutes(app, parts)

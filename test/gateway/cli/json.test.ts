@@ -121,6 +121,7 @@ const LINES: readonly Line[] = [
   ['image remove', ['little'], REFUSED],
   ['bucket list', []],
   ['bucket report', []],
+  ['snapshot report', []],
   ['bucket move', ['nobodys', '--to', 'local'], REFUSED],
   ['bucket move', ['nobodys', '--to', 'the-moon'], BAD],
   ['bucket quota', ['nobodys', '--bytes', '10GiB', '--objects', '5'], REFUSED],

@@ -39,6 +39,7 @@ export function localParts(cloud: Cloud, more: Partial<LocalParts> = {}): LocalP
     ...{ certificateEnds: () => ({ ca: 0, gateway: 0 }), log: silentLog },
     ...{ objectReport: async () => NO_OBJECTS, objectStores: () => ['local', 'engine'] },
     bucketOn: async () => null,
+    snapshotReport: async () => ({ scrub: null, damage: [] }),
     targetState: async () => ({ pending: 0, trouble: null }),
     ...more,
   }
