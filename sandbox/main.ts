@@ -84,6 +84,8 @@ function summary(world: World, [first]: readonly TourInstance[]): string[] {
     '  aws ec2 describe-instances --output table',
     `  aws ec2 run-instances --image-id ${imageId} --instance-type t3.nano \\`,
     `    --placement AvailabilityZone=${zone}`,
+    `  aws ec2 create-volume --size 1 --volume-type gp3 --availability-zone ${plan.region}-a`,
+    `  aws ec2 attach-volume --volume-id VOLUME --instance-id ${first?.id ?? 'ID'} --device /dev/sdf`,
     `  aws s3api create-bucket --bucket photos \\`,
     `    --create-bucket-configuration LocationConstraint=${zone}`,
     `  aws ec2 get-console-output --latest --instance-id ${first?.id ?? 'ID'} --output text`,

@@ -84,7 +84,7 @@ function refuseVolumes(volumes: readonly string[]): void {
   if (volumes.length === 0) return
   const named = volumes.slice(0, MAX_NAMED).join(', ')
   const more = volumes.length > MAX_NAMED ? ` and ${volumes.length - MAX_NAMED} more` : ''
-  const sentence = `${named}${more} are on this host: delete them first; ${WITH_FORCE}`
+  const sentence = `volumes are on this host, delete them first: ${named}${more}; ${WITH_FORCE}`
   throw new MalleeError('Conflict', sentence)
 }
 

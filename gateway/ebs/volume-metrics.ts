@@ -1,4 +1,4 @@
-// Volumes and their attachments in Prometheus' terms.
+// Volumes, their attachments and the hosts that serve them in Prometheus' terms.
 
 import { Gauge, type Registry } from 'prom-client'
 import type { View } from '../store/state.ts'
@@ -15,6 +15,11 @@ export interface VolumesMetric {
   readonly attachments: Readonly<Record<VolumeAttachmentRecord['state'], number>>
   /** Attachments of which a host says that something is in their way. */
   readonly inTrouble: number
+  /** Hosts with the role sc that serve volumes, and those that do not (now). */
+  readonly hosts: { readonly yes: number; readonly no: number }
+  /** Of what holds volumes, together. */
+  readonly sizeBytes: number
+  readonly roomBytes: number
 }
 
 export function volumesIn(view: View): VolumesMetric {
@@ -29,7 +34,19 @@ export function volumesIn(view: View): VolumesMetric {
       if (trouble !== undefined) inTrouble += 1
     }
   }
-  return { byState, gib, attachments, inTrouble }
+  return { byState, gib, attachments, inTrouble, ...storesIn(view) }
+}
+
+function storesIn(view: View): Pick<VolumesMetric, 'hosts' | 'sizeBytes' | 'roomBytes'> {
+  const all = view.all('host').filter(({ roles }) => roles.includes('sc'))
+  const serving = all
+    .flatMap(({ status }) => status?.volumes ?? [])
+    .filter(({ sizeBytes }) => sizeBytes > 0)
+  return {
+    hosts: { yes: serving.length, no: all.length - serving.length },
+    sizeBytes: serving.reduce((sum, one) => sum + one.sizeBytes, 0),
+    roomBytes: serving.reduce((sum, one) => sum + one.roomBytes, 0),
+  }
 }
 
 export function volumeMetrics(registers: Registry[]): VolumeMetrics {
@@ -46,15 +63,22 @@ export function volumeMetrics(registers: Registry[]): VolumeMetrics {
     'mallee_volume_attachments_in_trouble',
     'Attachments of volumes that something is in the way of',
   )
+  const label = <L extends string>(name: string, help: string, of: L): Gauge<L> =>
+    new Gauge({ name, help, labelNames: [of], registers })
+  const hosts = label('mallee_volume_hosts', 'Hosts with the role sc that serve volumes', 'serves')
+  const bytes = label('mallee_volume_store_bytes', 'Of what holds volumes: size and room', 'what')
   const setAll = (one: Gauge<'state'>, counts: Readonly<Record<string, number>>): void => {
     for (const [state, count] of Object.entries(counts)) one.set({ state }, count)
   }
   return {
-    setVolumes: ({ byState: counts, gib, attachments, inTrouble }) => {
+    setVolumes: ({ byState: counts, gib, attachments, inTrouble, ...stores }) => {
       setAll(volumes, counts)
       size.set(gib)
       setAll(attached, attachments)
       troubled.set(inTrouble)
+      for (const serves of ['yes', 'no'] as const) hosts.set({ serves }, stores.hosts[serves])
+      bytes.set({ what: 'size' }, stores.sizeBytes)
+      bytes.set({ what: 'room' }, stores.roomBytes)
     },
   }
 }

@@ -4,8 +4,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { volumesIn } from '../../../gateway/ebs/volume-metrics.ts'
 import { createMetrics } from '../../../gateway/metrics.ts'
+import type { HostRecord } from '../../../gateway/store/records.ts'
 import type { VolumeAttachmentRecord } from '../../../gateway/store/volume-records.ts'
-import { startView } from '../control/records.ts'
+import { host, startView } from '../control/records.ts'
 import { volume } from '../control/volume-changes.ts'
 
 const ATTACHED: VolumeAttachmentRecord = {
@@ -21,6 +22,9 @@ test('metrics count volumes and attachments by state, and those in trouble', asy
     ['volume/vol-2', volume('vol-2', { attachments: [stuck] })],
     ['volume/vol-3', volume('vol-3', { sizeGib: 4 })],
     ['volume/vol-4', volume('vol-4', { state: 'error' })],
+    ['host/a/a1', storing('a', 9)],
+    // One that served some and serves none now.
+    ['host/b/b1', storing('b', 0)],
   )
   const metrics = createMetrics()
   metrics.setVolumes(volumesIn(view))
@@ -35,7 +39,18 @@ test('metrics count volumes and attachments by state, and those in trouble', asy
     'mallee_volume_attachments{state="attaching"} 1',
     'mallee_volume_attachments{state="released"} 0',
     'mallee_volume_attachments_in_trouble 1',
+    'mallee_volume_hosts{serves="yes"} 1',
+    'mallee_volume_hosts{serves="no"} 1',
+    'mallee_volume_store_bytes{what="size"} 9',
+    'mallee_volume_store_bytes{what="room"} 9',
   ]) {
     assert.ok(text.includes(line), line)
   }
 })
+
+function storing(rack: string, bytes: number): HostRecord {
+  const one = host(rack, `${rack}1`, 1, '')
+  const store = { portal: '[fd00::1]:3260', backend: 'files', snapshots: true }
+  const volumes = { ...store, sizeBytes: bytes, roomBytes: bytes }
+  return { ...one, roles: ['sc'], ...(one.status && { status: { ...one.status, volumes } }) }
+}
