@@ -59,6 +59,16 @@ export function volumePlaceFile(paths: Paths): string {
   return join(paths.stateDir, 'volume-place')
 }
 
+/** What volumes begin as, and what of that is on the disk: as long as it has not all come. */
+export function restoreLedgersDir(paths: Paths): string {
+  return join(paths.stateDir, 'restore-ledgers')
+}
+
+/** Their socket, and what they are shown as. */
+export function restoresRunDir(paths: Pick<Paths, 'runDir'>): string {
+  return join(paths.runDir, 'restores')
+}
+
 export function tgtdFiles({ runDir }: Paths): { readonly socket: string; readonly log: string } {
   return { socket: join(runDir, 'tgtd'), log: join(runDir, 'tgtd.log') }
 }

@@ -1,19 +1,20 @@
-// A read-only NBD server on a unix socket: QEMU reads images through it that are still to come.
+// An NBD server on a unix socket: QEMU uses images and volumes through it that are still to come.
 
 import { once } from 'node:events'
 import { chmod, mkdir, rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
-import { MalleeError, messageOf } from '../../common/errors.ts'
+import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import {
   COMMAND,
   ERROR,
+  type ExportFacts,
   exportInfo,
   greeting,
   HANDSHAKE,
   listed,
-  MAX_READ_BYTES,
+  MAX_PAYLOAD_BYTES,
   nameIn,
   OPTION,
   OPTION_BYTES,
@@ -31,10 +32,21 @@ export interface NbdExport {
   readonly sizeBytes: number
   /** Whatever it throws is an I/O error for who reads. `signal` aborts when nobody waits. */
   readonly read: (offset: number, length: number, signal: AbortSignal) => Promise<Buffer>
+  /** Absent: nobody writes it. */
+  readonly writer?: NbdWriter
 }
 
-/** Reads of one connection at a time; QEMU has no more under way. */
-const MAX_READS = 16
+/** What these throw is an I/O error for who writes, StoreFull that there is no room. */
+export interface NbdWriter {
+  /** The client may see and lose it until the next flush. */
+  readonly write: (offset: number, bytes: Buffer, signal: AbortSignal) => Promise<void>
+  readonly zero: (offset: number, length: number, signal: AbortSignal) => Promise<void>
+  /** What was written before is on disk. */
+  readonly flush: () => Promise<void>
+}
+
+/** Of one connection at a time; QEMU has no more under way. */
+const MAX_REQUESTS = 16
 /** Name of an export, and what else an option may bring. */
 const MAX_OPTION_BYTES = 8_192
 const MAX_OPTIONS = 64
@@ -92,7 +104,7 @@ export class NbdServer {
       if (found !== null) await transmit(socket, reader, found, gone.signal)
     } catch (error) {
       if (!gone.signal.aborted) {
-        this.#options.log.warn('image reader hung up on', { error: messageOf(error) })
+        this.#options.log.warn('nbd client is hung up on', { error: messageOf(error) })
       }
     } finally {
       socket.destroy()
@@ -117,7 +129,7 @@ export class NbdServer {
       if (option === OPTION.exportName) {
         const found = find(data.toString('utf8'))
         if (found === null) throw new MalleeError('NotFound', 'the export is not here')
-        socket.write(oldExportInfo(found.sizeBytes, noZeroes))
+        socket.write(oldExportInfo(factsOf(found), noZeroes))
         return found
       }
       if (option === OPTION.list) {
@@ -130,7 +142,7 @@ export class NbdServer {
           socket.write(optionReply(option, name === null ? REPLY.invalid : REPLY.unknown))
           continue
         }
-        socket.write(exportInfo(option, found.sizeBytes))
+        socket.write(exportInfo(option, factsOf(found)))
         socket.write(optionReply(option, REPLY.ack))
         if (option === OPTION.go) return found
       } else {
@@ -153,10 +165,15 @@ async function transmit(
     const request = parseRequest(await reader.take(REQUEST_BYTES))
     if (request === null) throw notNbd('request')
     if (request.command === COMMAND.disconnect) break
-    const work = answer(socket, found, request, signal)
+    const isWrite = request.command === COMMAND.write
+    // Its bytes would be read as requests, or fill our memory: there is nothing left to say.
+    const isRefused = found.writer === undefined || request.length > MAX_PAYLOAD_BYTES
+    if (isWrite && isRefused) throw notNbd('write that is allowed')
+    const payload = isWrite ? await reader.take(request.length) : Buffer.alloc(0)
+    const work = answer(socket, found, { request, payload }, signal)
     running.add(work)
     void work.finally(() => running.delete(work))
-    if (running.size >= MAX_READS) await Promise.race(running)
+    if (running.size >= MAX_REQUESTS) await Promise.race(running)
   }
   await Promise.all(running)
 }
@@ -164,31 +181,55 @@ async function transmit(
 async function answer(
   socket: Socket,
   found: NbdExport,
-  request: Request,
+  { request, payload }: { readonly request: Request; readonly payload: Buffer },
   signal: AbortSignal,
 ): Promise<void> {
-  const { command, cookie, offset, length } = request
-  if (command === COMMAND.flush) return write(socket, simpleReply(cookie, 0))
-  if (command !== COMMAND.read) {
-    // The bytes of a write would be read as requests: there is nothing left to say.
-    if (length > 0) socket.destroy()
-    return write(socket, simpleReply(cookie, ERROR.notPermitted))
-  }
-  const end = Number(offset) + length
-  if (length === 0 || length > MAX_READ_BYTES || end > found.sizeBytes) {
+  const { command, cookie } = request
+  const { writer } = found
+  const end = Number(request.offset) + request.length
+  const isFlush = command === COMMAND.flush
+  if (!isFlush && (request.length === 0 || end > found.sizeBytes)) {
     return write(socket, simpleReply(cookie, ERROR.invalid))
   }
-  let bytes: Buffer
-  try {
-    bytes = await found.read(Number(offset), length, signal)
-  } catch {
-    return write(socket, simpleReply(cookie, ERROR.io))
+  if (command === COMMAND.read && request.length > MAX_PAYLOAD_BYTES) {
+    return write(socket, simpleReply(cookie, ERROR.invalid))
   }
-  socket.cork()
-  socket.write(simpleReply(cookie, 0))
-  const written = write(socket, bytes)
-  socket.uncork()
-  return written
+  try {
+    if (command === COMMAND.read) {
+      const bytes = await found.read(Number(request.offset), request.length, signal)
+      socket.cork()
+      socket.write(simpleReply(cookie, 0))
+      const written = write(socket, bytes)
+      socket.uncork()
+      return written
+    }
+    const error =
+      isFlush && writer === undefined ? 0 : await change(writer, request, payload, signal)
+    return write(socket, simpleReply(cookie, error))
+  } catch (error) {
+    const isFull = codeOf(error) === 'StoreFull'
+    return write(socket, simpleReply(cookie, isFull ? ERROR.noSpace : ERROR.io))
+  }
+}
+
+/** Answers NBD's number of what is wrong; 0 when it is done. */
+async function change(
+  writer: NbdWriter | undefined,
+  { command, offset, length, isDurable }: Request,
+  payload: Buffer,
+  signal: AbortSignal,
+): Promise<number> {
+  if (writer === undefined) return ERROR.notPermitted
+  if (command === COMMAND.write) await writer.write(Number(offset), payload, signal)
+  else if (command === COMMAND.zero || command === COMMAND.trim) {
+    await writer.zero(Number(offset), length, signal)
+  } else if (command !== COMMAND.flush) return ERROR.notSupported
+  if (command === COMMAND.flush || isDurable) await writer.flush()
+  return 0
+}
+
+function factsOf({ sizeBytes, writer }: NbdExport): ExportFacts {
+  return { sizeBytes, isWritable: writer !== undefined }
 }
 
 /** Resolves when the bytes are on their way, or nobody wants them any more. */
@@ -216,7 +257,7 @@ class Reader {
   async take(length: number): Promise<Buffer> {
     while (this.#rest.length < length) {
       const { done, value } = await this.#bytes.next()
-      if (done === true) throw new MalleeError('Unavailable', 'the reader of an image left')
+      if (done === true) throw new MalleeError('Unavailable', 'the client left')
       this.#rest = this.#rest.length === 0 ? value : Buffer.concat([this.#rest, value])
     }
     const taken = this.#rest.subarray(0, length)

@@ -1,11 +1,11 @@
-// The words of NBD that a read-only server needs (NetworkBlockDevice/nbd, doc/proto.md): fixed
-// newstyle negotiation, simple replies.
+// The words of NBD that a server needs (NetworkBlockDevice/nbd, doc/proto.md): fixed newstyle
+// negotiation, simple replies.
 
 export const HANDSHAKE = { fixedNewstyle: 1, noZeroes: 2 } as const
 export const OPTION = { exportName: 1, abort: 2, list: 3, info: 6, go: 7 } as const
-export const COMMAND = { read: 0, disconnect: 2, flush: 3 } as const
+export const COMMAND = { read: 0, write: 1, disconnect: 2, flush: 3, trim: 4, zero: 6 } as const
 /** Linux' errno values, which the protocol took. */
-export const ERROR = { notPermitted: 1, io: 5, invalid: 22, notSupported: 95 } as const
+export const ERROR = { notPermitted: 1, io: 5, invalid: 22, noSpace: 28, notSupported: 95 } as const
 export const REPLY = {
   ack: 1,
   server: 2,
@@ -15,8 +15,8 @@ export const REPLY = {
   unknown: 2 ** 31 + 6,
 } as const
 
-/** Bytes of one read, at most. */
-export const MAX_READ_BYTES = 4 << 20
+/** Bytes of one read or write, at most. */
+export const MAX_PAYLOAD_BYTES = 4 << 20
 export const GREETING_BYTES = 18
 export const OPTION_BYTES = 16
 export const REQUEST_BYTES = 28
@@ -26,7 +26,11 @@ const REPLY_MAGIC = 0x0003e889045565a9n
 const REQUEST_MAGIC = 0x25609513
 const SIMPLE_MAGIC = 0x67446698
 /** HAS_FLAGS, READ_ONLY, CAN_MULTI_CONN. */
-const EXPORT_FLAGS = 1 | 2 | (1 << 8)
+const READ_ONLY_FLAGS = 1 | 2 | (1 << 8)
+/** HAS_FLAGS, SEND_FLUSH, SEND_FUA, SEND_TRIM, SEND_WRITE_ZEROES. */
+const WRITABLE_FLAGS = 1 | (1 << 2) | (1 << 3) | (1 << 5) | (1 << 6)
+/** Of a request: its bytes are on disk when it is answered. */
+const FUA = 1
 const INFO = { export: 0, blockSize: 3 } as const
 const PREFERRED_BLOCK_BYTES = 64 << 10
 const OLD_PADDING_BYTES = 124
@@ -36,8 +40,15 @@ export interface OptionHead {
   readonly length: number
 }
 
+/** What of an export its client is told. */
+export interface ExportFacts {
+  readonly sizeBytes: number
+  readonly isWritable: boolean
+}
+
 export interface Request {
   readonly command: number
+  readonly isDurable: boolean
   /** Sent back as it came. */
   readonly cookie: bigint
   readonly offset: bigint
@@ -75,16 +86,16 @@ export function nameIn(data: Buffer): string | null {
 }
 
 /** What an INFO or GO is answered with before its ACK. */
-export function exportInfo(option: number, sizeBytes: number): Buffer {
+export function exportInfo(option: number, { sizeBytes, isWritable }: ExportFacts): Buffer {
   const size = Buffer.alloc(12)
   size.writeUInt16BE(INFO.export, 0)
   size.writeBigUInt64BE(BigInt(sizeBytes), 2)
-  size.writeUInt16BE(EXPORT_FLAGS, 10)
+  size.writeUInt16BE(isWritable ? WRITABLE_FLAGS : READ_ONLY_FLAGS, 10)
   const blocks = Buffer.alloc(14)
   blocks.writeUInt16BE(INFO.blockSize, 0)
   blocks.writeUInt32BE(1, 2)
   blocks.writeUInt32BE(PREFERRED_BLOCK_BYTES, 6)
-  blocks.writeUInt32BE(MAX_READ_BYTES, 10)
+  blocks.writeUInt32BE(MAX_PAYLOAD_BYTES, 10)
   return Buffer.concat([
     optionReply(option, REPLY.info, size),
     optionReply(option, REPLY.info, blocks),
@@ -92,10 +103,10 @@ export function exportInfo(option: number, sizeBytes: number): Buffer {
 }
 
 /** What EXPORT_NAME is answered with, which has no other answer. */
-export function oldExportInfo(sizeBytes: number, noZeroes: boolean): Buffer {
+export function oldExportInfo({ sizeBytes, isWritable }: ExportFacts, noZeroes: boolean): Buffer {
   const bytes = Buffer.alloc(10 + (noZeroes ? 0 : OLD_PADDING_BYTES))
   bytes.writeBigUInt64BE(BigInt(sizeBytes), 0)
-  bytes.writeUInt16BE(EXPORT_FLAGS, 8)
+  bytes.writeUInt16BE(isWritable ? WRITABLE_FLAGS : READ_ONLY_FLAGS, 8)
   return bytes
 }
 
@@ -112,6 +123,7 @@ export function parseRequest(bytes: Buffer): Request | null {
   if (bytes.readUInt32BE(0) !== REQUEST_MAGIC) return null
   return {
     command: bytes.readUInt16BE(6),
+    isDurable: (bytes.readUInt16BE(4) & FUA) !== 0,
     cookie: bytes.readBigUInt64BE(8),
     offset: bytes.readBigUInt64BE(16),
     length: bytes.readUInt32BE(24),

@@ -31,11 +31,19 @@ const STATES: Readonly<Record<VolumeStatus['state'], VolumeState>> = {
 
 /** Says what is wrong in words that hold no secret. */
 export function wantedVolume(volume: Volume): Result<WantedVolume> {
-  const { id, sizeBytes, targetIqn, multiAttach, grants, deleted, encryptionKey } = volume
+  const { id, sizeBytes, targetIqn, multiAttach, grants, deleted, source, encryptionKey } = volume
   return parseWantedVolume({
     ...{ id, targetIqn, multiAttach, deleted },
     ...(encryptionKey === '' ? {} : { encryptionKey }),
     sizeBytes: Number(sizeBytes),
+    source:
+      source === undefined
+        ? null
+        : {
+            snapshot: source.snapshotId,
+            manifest: source.manifestSha256,
+            sizeBytes: Number(source.sizeBytes),
+          },
     grants: grants.map(({ attachment, generation, initiatorIqn, chapUser, chapSecret }) => ({
       ...{ attachment, initiatorIqn, chapUser, chapSecret },
       generation: Number(generation),
@@ -44,7 +52,7 @@ export function wantedVolume(volume: Volume): Result<WantedVolume> {
 }
 
 export function volumeStatus(host: string, status: Told): Status {
-  const { id, state, reason, grants, sizeBytes, usedBytes } = status
+  const { id, state, reason, grants, sizeBytes, usedBytes, missingBytes } = status
   const value = create(VolumeStatusSchema, {
     ...{ id, host, reason, state: STATES[state] },
     grants: grants.map(({ attachment, generation }) => ({
@@ -52,6 +60,7 @@ export function volumeStatus(host: string, status: Told): Status {
       generation: BigInt(generation),
     })),
     sizeBytes: BigInt(sizeBytes),
+    missingBytes: BigInt(Math.ceil(missingBytes / stepOf(sizeBytes)) * stepOf(sizeBytes)),
     usedBytes: BigInt(Math.ceil(usedBytes / stepOf(sizeBytes)) * stepOf(sizeBytes)),
   })
   return create(StatusSchema, { key: `volume/${id}`, body: { case: 'volume', value } })
@@ -60,7 +69,7 @@ export function volumeStatus(host: string, status: Told): Status {
 /** Of a volume that cannot be made out. */
 export function badVolume(host: string, { id }: Volume, reason: string): Status {
   return volumeStatus(host, {
-    ...{ id, reason, state: 'error', grants: [], sizeBytes: 0, usedBytes: 0 },
+    ...{ id, reason, state: 'error', grants: [], sizeBytes: 0, usedBytes: 0, missingBytes: 0 },
   })
 }
 

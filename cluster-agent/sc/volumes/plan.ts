@@ -5,9 +5,10 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import { shownMegabytes, type TgtTarget } from '../../host/tgt-targets.ts'
+import type { SeenRestore } from '../restore/restores.ts'
 import type { VolumeBytes, VolumeId } from './backend.ts'
 import { type InForce, isSame, type Ledger, NO_GRANTS, nextLedger } from './ledger.ts'
-import type { Grant, WantedVolume } from './wanted.ts'
+import type { Grant, SnapshotSource, WantedVolume } from './wanted.ts'
 
 export interface SeenVolume {
   readonly bytes: VolumeBytes | null
@@ -15,6 +16,10 @@ export interface SeenVolume {
   readonly ledger: Ledger | null
   /** Where its bytes are, or would be. */
   readonly file: string
+  /** Null when all of its bytes are in its file, and nowhere else. */
+  readonly restore: SeenRestore | null
+  /** What it is used by while its snapshot still comes. */
+  readonly shownFile: string
 }
 
 export interface Seen {
@@ -35,6 +40,8 @@ export interface Export {
 }
 
 export type VolumeStep =
+  /** Of a volume that is to be made: it begins as a snapshot. Before it is made. */
+  | { readonly kind: 'begin'; readonly source: SnapshotSource }
   /** With a LUKS header when there is a key. */
   | { readonly kind: 'create'; readonly sizeBytes: number; readonly encryptionKey?: string }
   | { readonly kind: 'grow'; readonly sizeBytes: number }
@@ -45,6 +52,10 @@ export type VolumeStep =
   | { readonly kind: 'export'; readonly export: Export }
   | { readonly kind: 'grant'; readonly tid: number; readonly grant: Grant }
   | { readonly kind: 'delete' }
+  /** What serves the volume while its snapshot comes. Nobody uses what was shown before. */
+  | { readonly kind: 'show' }
+  /** Nobody uses what was shown, and nobody will. */
+  | { readonly kind: 'end' }
 
 export interface VolumePlan {
   readonly id: VolumeId
@@ -73,7 +84,7 @@ export function planVolumes(wanted: readonly WantedVolume[], seen: Seen): Plan {
     while (taken.has(tid)) tid += 1
     const of = seen.volumes.get(volume.id)
     if (of === undefined) throw new RangeError(`${volume.id} was not looked at`)
-    const targets = seen.targets.filter((target) => isOf(target, volume, of.file))
+    const targets = seen.targets.filter((target) => isOf(target, volume, of))
     const shared = volume.grants.find(({ chapUser }) => (users.get(chapUser) ?? 0) > 1)
     if (shared !== undefined) {
       const why = `${volume.id} shares the CHAP user ${shared.chapUser} with another volume`
@@ -89,9 +100,10 @@ export function planVolumes(wanted: readonly WantedVolume[], seen: Seen): Plan {
 /** The grants that a client can use: what the ledger has and the target lets in. */
 export function grantsInForce(
   { targetIqn }: WantedVolume,
-  { ledger, file }: SeenVolume,
+  { ledger, ...seen }: SeenVolume,
   targets: readonly TgtTarget[],
 ): readonly InForce[] {
+  const file = servedFile(seen)
   const target = targets.find(({ iqn, luns }) => iqn === targetIqn && luns[0]?.file === file)
   if (target === undefined || ledger === null) return []
   return ledger.inForce.filter((one) => isGranted(one, target))
@@ -117,15 +129,20 @@ function planVolume(wanted: WantedVolume, seen: Facts): VolumePlan {
   const sizeBytes = Math.max(wanted.sizeBytes, seen.bytes?.sizeBytes ?? 0)
   const { ledger, refused } = nextLedger(before, wanted)
   const steps: VolumeStep[] = []
-  if (seen.bytes === null) steps.push({ kind: 'create', sizeBytes, ...keyOf(wanted) })
-  else if (seen.bytes.sizeBytes < sizeBytes) steps.push({ kind: 'grow', sizeBytes })
+  if (seen.bytes === null) {
+    if (wanted.source !== null) steps.push({ kind: 'begin', source: wanted.source })
+    steps.push({ kind: 'create', sizeBytes, ...keyOf(wanted) })
+  } else if (seen.bytes.sizeBytes < sizeBytes) steps.push({ kind: 'grow', sizeBytes })
   if (seen.ledger === null || !isDeepStrictEqual(ledger, before))
     steps.push({ kind: 'record', ledger })
+  const begins = seen.bytes === null && wanted.source !== null
+  const now = begins ? { ...seen, restore: { whole: false, shownBytes: null } } : seen
   const grants = ledger.inForce.flatMap(
     (one) => wanted.grants.find((grant) => isSame(grant, one)) ?? [],
   )
   if (grants.length === ledger.inForce.length) {
-    steps.push(...planTarget(wanted, seen, { grants, sizeBytes }))
+    steps.push(...planTarget(wanted, now, { grants, sizeBytes }))
+    if (now.restore?.whole === true) steps.push({ kind: 'end' })
   } else {
     // An old wish does not know the secrets of newer grants: they stay, and nobody else does.
     steps.push(...withdraw(seen.targets.filter((one) => !holdsOnly(one, ledger.inForce))))
@@ -146,20 +163,25 @@ function planEnd(wanted: WantedVolume, seen: Facts, before: Ledger): VolumePlan 
   const steps: VolumeStep[] = []
   if (!before.deleted) steps.push({ kind: 'record', ledger })
   steps.push(...withdraw(seen.targets))
+  if (seen.restore !== null) steps.push({ kind: 'end' })
   if (seen.bytes !== null) steps.push({ kind: 'delete' })
   return { id, steps, trouble: null }
 }
 
 function planTarget(
   { id, targetIqn }: WantedVolume,
-  { file, targets, tid }: Facts,
+  { targets, tid, ...seen }: Facts,
   { grants, sizeBytes }: { readonly grants: readonly Grant[]; readonly sizeBytes: number },
 ): VolumeStep[] {
   if (grants.length === 0) return withdraw(targets)
   const serial = serialOf(id)
+  const file = servedFile(seen)
+  const isShown =
+    seen.restore === null || seen.restore.whole || seen.restore.shownBytes === sizeBytes
   const kept = targets.find((target) => {
     const [lun, ...others] = target.luns
     return (
+      isShown &&
       target.iqn === targetIqn &&
       others.length === 0 &&
       lun?.lun === LUN &&
@@ -178,9 +200,15 @@ function planTarget(
   const target: Export = { tid, iqn: targetIqn, lun: LUN, serial, file }
   return [
     ...old,
+    ...(isShown ? [] : [{ kind: 'show' } as const]),
     { kind: 'export', export: target },
     ...grants.map((grant) => ({ kind: 'grant', tid, grant }) as const),
   ]
+}
+
+/** What its target serves. */
+function servedFile({ file, shownFile, restore }: Omit<SeenVolume, 'bytes' | 'ledger'>): string {
+  return restore === null || restore.whole ? file : shownFile
 }
 
 /** Nobody who is not granted, no session of such a one, and nobody who is so by half. */
@@ -199,13 +227,15 @@ function isGranted({ chapUser, initiatorIqn }: InForce, target: TgtTarget): bool
   return target.accounts.includes(chapUser) && target.initiators.includes(initiatorIqn)
 }
 
-function keyOf({ encryptionKey }: WantedVolume): Pick<WantedVolume, 'encryptionKey'> {
-  return encryptionKey === undefined ? {} : { encryptionKey }
+/** The bytes of a snapshot have their header already. */
+function keyOf({ encryptionKey, source }: WantedVolume): Pick<WantedVolume, 'encryptionKey'> {
+  return encryptionKey === undefined || source !== null ? {} : { encryptionKey }
 }
 
 /** By its name, whatever stands before the id, or by what it serves. */
-function isOf(target: TgtTarget, { id }: WantedVolume, file: string): boolean {
-  return target.iqn.endsWith(`:${id}`) || target.luns.some((lun) => lun.file === file)
+function isOf(target: TgtTarget, { id }: WantedVolume, of: SeenVolume): boolean {
+  const files = [of.file, of.shownFile]
+  return target.iqn.endsWith(`:${id}`) || target.luns.some((lun) => files.includes(lun.file))
 }
 
 function withdraw(targets: readonly TgtTarget[]): VolumeStep[] {

@@ -9,6 +9,7 @@ import type { Log } from '../../../common/log.ts'
 import { never } from '../../../topology/result.ts'
 import * as tgt from '../../host/tgt.ts'
 import type { TgtTarget } from '../../host/tgt-targets.ts'
+import type { Restores } from '../restore/restores.ts'
 import type { VolumeBackend, VolumeId } from './backend.ts'
 import { type InForce, readLedger, writeLedger } from './ledger.ts'
 import {
@@ -35,7 +36,14 @@ export interface VolumesParts {
    * long as there is none: then nothing new is granted.
    */
   readonly portal: string | null
+  readonly restores: VolumeRestores
 }
+
+/** Volumes whose snapshot still comes. */
+export type VolumeRestores = Pick<
+  Restores,
+  'file' | 'look' | 'begin' | 'show' | 'interrupt' | 'end' | 'status'
+>
 
 export interface VolumeStatus {
   readonly id: VolumeId
@@ -47,6 +55,8 @@ export interface VolumeStatus {
   readonly grants: readonly Pick<InForce, 'attachment' | 'generation'>[]
   readonly sizeBytes: number
   readonly usedBytes: number
+  /** Of its snapshot, still to come. */
+  readonly missingBytes: number
 }
 
 export interface VolumesPass {
@@ -100,12 +110,16 @@ export async function reconcileVolumes(
     parts.log.info('reconcile', { name: 'volumes', steps })
     seen = await observe(parts, wanted)
   }
-  const statuses = wanted.map((volume) => statusOf(volume, seen, reasons.get(volume.id) ?? ''))
+  const statuses = wanted.map((volume) => {
+    const { missingBytes, trouble } = parts.restores.status(volume.id)
+    const reason = reasons.get(volume.id) ?? trouble ?? ''
+    return { ...statusOf(volume, seen, reason), missingBytes }
+  })
   return { statuses, steps, failed }
 }
 
 async function observe(
-  { tgtd, exec, clock, portal, backend, ledgers, randomHex }: VolumesParts,
+  { tgtd, exec, clock, portal, backend, ledgers, randomHex, restores }: VolumesParts,
   wanted: readonly WantedVolume[],
 ): Promise<Observed> {
   const volumes = new Map<VolumeId, SeenVolume>()
@@ -113,7 +127,8 @@ async function observe(
   for (const { id } of wanted) {
     try {
       const [bytes, ledger] = [await backend.look(id), await readLedger(ledgers, id)]
-      volumes.set(id, { bytes, ledger, file: backend.path(id) })
+      const [file, shownFile] = [backend.path(id), restores.file(id)]
+      volumes.set(id, { bytes, ledger, file, shownFile, restore: await restores.look(id) })
     } catch (error) {
       unseen.set(id, messageOf(error))
     }
@@ -133,7 +148,7 @@ async function observe(
 }
 
 function isOfBytes({ kind }: VolumeStep): boolean {
-  return kind !== 'export' && kind !== 'grant'
+  return kind !== 'export' && kind !== 'grant' && kind !== 'show'
 }
 
 /** tgtd has signed numbers of 32 bits; by chance, so that none comes back soon. */
@@ -141,7 +156,11 @@ function newTid(randomHex: RandomHex): number {
   return (Number.parseInt(randomHex(4), 16) & 0x3fff_ffff) + 1
 }
 
-function statusOf(wanted: WantedVolume, seen: Observed, reason: string): VolumeStatus {
+function statusOf(
+  wanted: WantedVolume,
+  seen: Observed,
+  reason: string,
+): Omit<VolumeStatus, 'missingBytes'> {
   const { id } = wanted
   const volume = seen.volumes.get(id)
   const granted = volume === undefined ? [] : grantsInForce(wanted, volume, seen.targets)
@@ -158,8 +177,14 @@ function statusOf(wanted: WantedVolume, seen: Observed, reason: string): VolumeS
 }
 
 async function apply(parts: VolumesParts, id: VolumeId, step: VolumeStep): Promise<void> {
-  const { backend, ledgers, tgtd } = parts
+  const { backend, ledgers, tgtd, restores } = parts
   switch (step.kind) {
+    case 'begin':
+      return restores.begin(id, step.source)
+    case 'show':
+      return restores.show(id)
+    case 'end':
+      return restores.end(id)
     case 'create':
       return backend.create(id, step.sizeBytes, step.encryptionKey)
     case 'grow':
@@ -167,7 +192,7 @@ async function apply(parts: VolumesParts, id: VolumeId, step: VolumeStep): Promi
     case 'record':
       return writeLedger(ledgers, id, step.ledger)
     case 'withdraw':
-      return withdraw(parts, step.target)
+      return withdraw(parts, id, step.target)
     case 'export': {
       const { tid, iqn, file, serial } = step.export
       await tgt.createTarget(tgtd, { tid, iqn })
@@ -192,7 +217,11 @@ async function grant({ tgtd }: VolumesParts, tid: number, one: Grant): Promise<v
 }
 
 /** When it returns, nothing that came through the target will be written any more. */
-async function withdraw({ tgtd, clock }: VolumesParts, target: TgtTarget): Promise<void> {
+async function withdraw(
+  { tgtd, clock, restores }: VolumesParts,
+  id: VolumeId,
+  target: TgtTarget,
+): Promise<void> {
   const { tid, iqn, initiators, accounts } = target
   for (const one of initiators) await allowing('NotFound', tgt.denyInitiator(tgtd, tid, one))
   // The last one first: listing a target that has a hole in its row of accounts kills tgtd.
@@ -213,6 +242,8 @@ async function withdraw({ tgtd, clock }: VolumesParts, target: TgtTarget): Promi
         await allowing('NotFound', tgt.closeConnection(tgtd, tid, { sid, cid }))
       }
     }
+    // It ends when its commands have, and these may wait for a store that is away.
+    restores.interrupt(id)
     await clock.sleep(POLL_MS)
   }
   await allowing('NotFound', tgt.deleteTarget(tgtd, tid))

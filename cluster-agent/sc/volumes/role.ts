@@ -1,7 +1,8 @@
 // The SC's volumes as a part of a host: what is wanted of them is made true in every pass, and what
 // they are is told. Files and tgtd outlive this process: the next one finds them.
 
-import type { Clock, RandomHex } from '../../../common/clock.ts'
+import { readFile } from 'node:fs/promises'
+import { type Clock, chance, type RandomHex } from '../../../common/clock.ts'
 import { codeOf, MalleeError, messageOf } from '../../../common/errors.ts'
 import type { Exec } from '../../../common/exec.ts'
 import type { Log } from '../../../common/log.ts'
@@ -11,8 +12,17 @@ import { bodies, bodyAt, type Desired } from '../../../proto/resources.ts'
 import { no, type Result } from '../../../topology/result.ts'
 import { checkPortal, stopTgtd, tgtdPid, tgtdRuns } from '../../host/tgt.ts'
 import { resumeTgtd } from '../../host/tgt-pause.ts'
-import { type Paths, snapshotLedgersDir, tgtdFiles, volumeLedgersDir } from '../../paths.ts'
+import {
+  type Paths,
+  restoreLedgersDir,
+  restoresRunDir,
+  snapshotLedgersDir,
+  tgtdFiles,
+  volumeLedgersDir,
+} from '../../paths.ts'
 import type { RoleDriver, StatusListener } from '../../role.ts'
+import { Restores } from '../restore/restores.ts'
+import { hideRestores } from '../restore/shown.ts'
 import { type SnapshotsOptions, SnapshotsRole } from '../snapshots/role.ts'
 import type { VolumeBackend } from './backend.ts'
 import { badVolume, volumeStatus, volumeStore, wantedVolume } from './messages.ts'
@@ -58,6 +68,7 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
   let server: number | null = null
   let said = ''
   let hasBegun = false
+  let restores: Restores | null = null
   const snapshots = new SnapshotsRole({
     ...{ exec, log, host, tgtd, endOf, ledgers: snapshotLedgersDir(paths) },
     changed: () => {
@@ -77,8 +88,13 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
       stopped.abort()
       await watching
       await snapshots.close()
+      await restores?.close()
     },
-    removeAll: () => stopTgtd({ exec, clock }, tgtd),
+    removeAll: async () => {
+      await stopTgtd({ exec, clock }, tgtd)
+      const [ledgers, runDir] = [restoreLedgersDir(paths), restoresRunDir(paths)]
+      await hideRestores({ exec, clock, ledgers, runDir })
+    },
   }
 
   async function pass(desired: Desired): Promise<void> {
@@ -112,11 +128,10 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
   }
 
   async function takeSnapshots(desired: Desired, backend: VolumeBackend): Promise<void> {
-    await snapshots
-      .pass(desired, backend, (_, run) => run(null))
-      .catch((error: unknown) => {
-        log.error('snapshots', { error })
-      })
+    const { settled } = await restoresOf(backend)
+    await snapshots.pass(desired, backend, settled).catch((error: unknown) => {
+      log.error('snapshots', { error })
+    })
   }
 
   async function makeTrue(
@@ -125,9 +140,22 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
     wanted: readonly WantedVolume[],
   ): Promise<readonly VolumeStatus[]> {
     const ledgers = volumeLedgersDir(paths)
-    const parts = { exec, clock, randomHex, log, backend, ledgers, tgtd }
+    const restores = await restoresOf(backend)
+    const parts = { exec, clock, randomHex, log, backend, ledgers, tgtd, restores }
     const made = { ...parts, portal: portal.ok ? portal.value : null }
     return (await reconcileVolumes(made, wanted)).statuses
+  }
+
+  async function restoresOf(backend: VolumeBackend): Promise<Restores> {
+    restores ??= await Restores.open({
+      ...{ exec, clock, chance, log, endOf, backend, runDir: restoresRunDir(paths) },
+      ledgers: restoreLedgersDir(paths),
+      bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
+      changed: () => {
+        for (const listener of listeners) listener()
+      },
+    })
+    return restores
   }
 
   /** Also of a host without volumes: the gateway gives it none before it has a portal. */

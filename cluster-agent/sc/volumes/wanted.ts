@@ -1,7 +1,21 @@
 // What is wanted of a volume, and the door through which it comes.
 
 import { no, ok, type Result } from '../../../topology/result.ts'
-import { parseVolumeId, SIZE_UNIT_BYTES, type VolumeId } from './backend.ts'
+import {
+  parseSnapshotId,
+  parseVolumeId,
+  SIZE_UNIT_BYTES,
+  type SnapshotId,
+  type VolumeId,
+} from './backend.ts'
+
+/** A complete snapshot. */
+export interface SnapshotSource {
+  readonly snapshot: SnapshotId
+  /** Lower-case hex SHA-256. */
+  readonly manifest: string
+  readonly sizeBytes: number
+}
 
 export interface WantedVolume {
   readonly id: VolumeId
@@ -16,6 +30,8 @@ export interface WantedVolume {
   readonly encryptionKey?: string
   /** The one thing that deletes: a volume that is not mentioned is left alone. */
   readonly deleted: boolean
+  /** What it begins as; null for zeroes. */
+  readonly source: SnapshotSource | null
 }
 
 /** An attachment's right to log in to the volume's target. */
@@ -30,7 +46,10 @@ export interface Grant {
   readonly chapSecret: string
 }
 
-type Fields = Omit<WantedVolume, 'id'> & { readonly id: string }
+type Fields = Omit<WantedVolume, 'id' | 'source'> & {
+  readonly id: string
+  readonly source: (Omit<SnapshotSource, 'snapshot'> & { readonly snapshot: string }) | null
+}
 
 /** EBS's largest volume (io2 Block Express). */
 const MAX_BYTES = 64 * 2 ** 40
@@ -40,6 +59,7 @@ const ATTACHMENT = /^[A-Za-z0-9-]{1,64}$/
 /** RFC 3720, section 3.2.6.3.1, in the letters that tgtd takes; at most 223 bytes. */
 const IQN = /^iqn\.\d{4}-\d{2}\.[a-z0-9.-]+(:[a-z0-9.:-]+)?$/
 const MAX_IQN_CHARS = 223
+const SHA256 = /^[0-9a-f]{64}$/
 const CHAP_USER = /^[A-Za-z0-9-]{1,64}$/
 const ENCRYPTION_KEY = /^[0-9a-f]{64}$/
 /** RFC 3720, section 8.2.1, asks for 96 bits at least. */
@@ -69,7 +89,19 @@ export function parseWantedVolume(fields: Fields): Result<WantedVolume> {
       return no(`${text} has two grants with the same ${field}`)
     }
   }
-  return ok({ ...fields, id: id.value })
+  const source = sourceOf(fields)
+  return source.ok ? ok({ ...fields, id: id.value, source: source.value }) : source
+}
+
+function sourceOf({ id, sizeBytes, source }: Fields): Result<SnapshotSource | null> {
+  if (source === null) return ok(null)
+  const snapshot = parseSnapshotId(source.snapshot)
+  if (!snapshot.ok) return no(`${id} is to begin as ${source.snapshot}`)
+  if (!SHA256.test(source.manifest)) return no(`${id} has the manifest ${source.manifest}`)
+  if (!isSize(source.sizeBytes) || source.sizeBytes > sizeBytes) {
+    return no(`${id} of ${sizeBytes} bytes is to begin as ${source.sizeBytes} bytes`)
+  }
+  return ok({ ...source, snapshot: snapshot.value })
 }
 
 function wrongIn(grant: Grant): string | null {

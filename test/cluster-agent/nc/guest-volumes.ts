@@ -20,6 +20,7 @@ import {
   VolumeAttachmentSchema,
 } from '../../../proto/gen/mallee/v1/volumes_pb.js'
 import type { SimulatedHost } from '../../support/netns.ts'
+import { NO_RESTORES } from '../../support/no-restores.ts'
 
 const PORTAL = '[::1]:3260'
 
@@ -38,6 +39,7 @@ export class GuestVolumes {
     const backend = await fileBackend(exec, stateDir)
     return new GuestVolumes(backend, {
       ...{ exec, clock: systemClock, randomHex, log: silentLog, backend, portal: PORTAL },
+      restores: NO_RESTORES,
       ledgers: join(stateDir, 'ledgers'),
       tgtd: { socket: join(runDir, 'tgtd'), log: join(runDir, 'tgtd.log') },
     })
@@ -55,6 +57,7 @@ export class GuestVolumes {
     const parsed = parseWantedVolume({
       ...fields,
       ...(encryptionKey === undefined ? {} : { encryptionKey }),
+      source: null,
       grants: generation === 0 ? [] : [grantOf(n, generation)],
     })
     if (!parsed.ok) throw new Error(parsed.why)

@@ -17,6 +17,7 @@ import {
   type VolumeStep,
 } from '../../../cluster-agent/sc/volumes/plan.ts'
 import type { Grant, WantedVolume } from '../../../cluster-agent/sc/volumes/wanted.ts'
+import { RestoresModel } from './restores-model.ts'
 
 type Target = { -readonly [Field in keyof TgtTarget]: TgtTarget[Field] }
 type Effect = () => void
@@ -24,6 +25,7 @@ type Effect = () => void
 export class Model {
   readonly files = new Map<VolumeId, number>()
   readonly #ledgers = new Map<VolumeId, Ledger>()
+  readonly restores = new RestoresModel()
   #targets: Target[] = []
   #accounts: string[] = []
   /** The CHAP user of each session, by its number: tgtd shows just the initiator. */
@@ -43,7 +45,9 @@ export class Model {
       wanted.map(({ id }) => {
         const sizeBytes = this.files.get(id)
         const bytes = sizeBytes === undefined ? null : { sizeBytes, usedBytes: 0 }
-        return [id, { bytes, ledger: this.#ledgers.get(id) ?? null, file: fileOf(id) }]
+        const ledger = this.#ledgers.get(id) ?? null
+        const restore = this.restores.get(id) ?? null
+        return [id, { bytes, ledger, restore, file: fileOf(id), shownFile: shownFileOf(id) }]
       }),
     )
     const [targets, accounts] = structuredClone([this.#targets, this.#accounts] as const)
@@ -98,7 +102,10 @@ export class Model {
         const { tid, iqn, lun, serial, file } = step.export
         const add = () => {
           const thin = true
-          const megabytes = shownMegabytes(this.files.get(id) ?? assert.fail('no file'))
+          const isWhole = this.restores.get(id)?.whole !== false
+          assert.equal(file, isWhole ? fileOf(id) : shownFileOf(id), 'served by another way')
+          const sizeBytes = isWhole ? this.files.get(id) : this.restores.get(id)?.shownBytes
+          const megabytes = shownMegabytes(sizeBytes ?? assert.fail('no file'))
           this.#target(tid).luns = [{ lun, serial, file, megabytes, thin }]
         }
         return [() => this.#createTarget(tid, iqn), add]
@@ -107,12 +114,37 @@ export class Model {
         return this.#grant(id, step.tid, step.grant)
       case 'delete':
         return [() => this.#delete(id)]
+      case 'begin':
+        return [() => this.restores.begin(id, this.files.has(id))]
+      case 'show':
+        return this.#show(id)
+      case 'end':
+        return [() => this.#end(id)]
     }
   }
 
   #create(id: VolumeId, sizeBytes: number): void {
     assert.ok(!this.files.has(id), 'made twice')
+    const source = this.#wanted.find((one) => one.id === id)?.source ?? null
+    if (source !== null) assert.ok(this.restores.has(id), 'zeroes in place of its snapshot')
     this.files.set(id, sizeBytes)
+  }
+
+  #show(id: VolumeId): Effect[] {
+    const set = (shownBytes: number | null) => {
+      assert.ok(!this.#uses(shownFileOf(id)), 'taken away in use')
+      this.restores.show(id, shownBytes)
+    }
+    return [() => set(null), () => set(this.files.get(id) ?? assert.fail('no file'))]
+  }
+
+  #end(id: VolumeId): void {
+    assert.ok(!this.#uses(shownFileOf(id)), 'ended in use')
+    this.restores.end(id, this.#ledgers.get(id)?.deleted === true)
+  }
+
+  #uses(file: string): boolean {
+    return this.#targets.some(({ luns }) => luns.some((lun) => lun.file === file))
   }
 
   #grow(id: VolumeId, sizeBytes: number): void {
@@ -124,7 +156,7 @@ export class Model {
     const wish = this.#wanted.find((one) => one.id === id)
     assert.ok(wish?.deleted, 'deleted without a wish')
     if (this.#ledgers.get(id)?.deleted !== true) assert.deepEqual(wish.grants, [])
-    assert.ok(!this.#targets.some(({ luns }) => luns[0]?.file === fileOf(id)), 'deleted in use')
+    assert.ok(!this.#uses(fileOf(id)) && !this.restores.has(id), 'deleted in use')
     this.files.delete(id)
   }
 
@@ -190,7 +222,7 @@ export class Model {
       if (target.initiators.length > 0) assert.notDeepEqual(target.accounts, [], 'no CHAP')
     }
     for (const { id, multiAttach } of this.#wanted) {
-      const targets = this.#targets.filter(({ luns }) => luns[0]?.file === fileOf(id))
+      const targets = this.#targets.filter(({ luns }) => isOf(id, luns[0]?.file))
       const writers = [...this.#known.values()].filter(
         (one) =>
           one.id === id &&
@@ -227,13 +259,14 @@ export class Model {
   /** When all is done: who can log in is who the ledger has. */
   checkDone(): void {
     for (const { id, grants } of this.#wanted) {
-      const target = this.#targets.find(({ luns }) => luns[0]?.file === fileOf(id))
+      const target = this.#targets.find(({ luns }) => isOf(id, luns[0]?.file))
       const able = grants.filter((grant) => target !== undefined && canLogin(target, grant))
       const inForce = this.#ledgers.get(id)?.inForce ?? []
       const due = grants.filter((grant) => inForce.some((one) => isSame(one, grant)))
       if (inForce.length === 0) assert.equal(target, undefined)
       const shown = shownMegabytes(this.files.get(id) ?? 0)
       if (due.length > 0) assert.equal(target?.luns[0]?.megabytes, shown)
+      if (due.length > 0) assert.notEqual(this.restores.get(id)?.shownBytes, null)
       assert.deepEqual(able.map(({ attachment }) => attachment).sort(), names(due))
     }
   }
@@ -245,6 +278,14 @@ function names(grants: readonly Grant[]): string[] {
 
 function canLogin({ accounts, initiators }: TgtTarget, grant: Grant): boolean {
   return accounts.includes(grant.chapUser) && initiators.includes(grant.initiatorIqn)
+}
+
+function isOf(id: VolumeId, file: string | undefined): boolean {
+  return file === fileOf(id) || file === shownFileOf(id)
+}
+
+function shownFileOf(id: VolumeId): string {
+  return `/run/${id}.raw`
 }
 
 function fileOf(id: VolumeId): string {

@@ -4,7 +4,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { parseVolumeId, type VolumeId } from '../../../cluster-agent/sc/volumes/backend.ts'
+import {
+  parseSnapshotId,
+  parseVolumeId,
+  type SnapshotId,
+  type VolumeId,
+} from '../../../cluster-agent/sc/volumes/backend.ts'
 import {
   type Grant,
   parseWantedVolume,
@@ -15,6 +20,7 @@ import { Model } from './volume-model.ts'
 const MIB = 1 << 20
 /** The last one has several writers. */
 const VOLUMES = 3
+const SOURCE = { snapshot: snapshotId(), manifest: 'ab'.repeat(32) }
 
 interface Change {
   readonly kind: 'attach' | 'add' | 'detach' | 'old' | 'grow' | 'forget' | 'delete' | Mishap
@@ -22,14 +28,14 @@ interface Change {
   readonly n: number
 }
 
-type Mishap = 'restart' | 'login' | 'crash'
+type Mishap = 'restart' | 'login' | 'crash' | 'come' | 'hide'
 
 const volume = fc.nat({ max: VOLUMES - 1 })
 const change: fc.Arbitrary<Change> = fc.oneof(
   { arbitrary: wish('attach', 'add', 'detach', 'old', 'grow', 'forget'), weight: 8 },
   { arbitrary: wish('delete'), weight: 1 },
   { arbitrary: fc.record({ kind: fc.constant('login'), n: volume }), weight: 4 },
-  { arbitrary: fc.record({ kind: fc.constant('restart'), n: volume }), weight: 1 },
+  { arbitrary: wish('restart', 'come', 'hide'), weight: 3 },
   { arbitrary: fc.record({ kind: fc.constant('crash'), n: fc.nat({ max: 20 }) }), weight: 4 },
 )
 
@@ -93,6 +99,8 @@ describe('planVolumes', () => {
         for (const { kind, n } of changes) {
           if (kind === 'restart') model.restartTgtd()
           else if (kind === 'login') model.login()
+          else if (kind === 'come' && model.files.has(idOf(n))) model.restores.come(idOf(n))
+          else if (kind === 'hide') model.restores.hide(idOf(n))
           else if (kind === 'crash') model.apply(model.plan([...wishes.now.values()]), n)
           else wishes.change(kind, n)
         }
@@ -151,6 +159,23 @@ describe('planVolumes', () => {
     assert.match(plan?.trouble ?? '', /are missing/)
   })
 
+  test('a volume is served from its own file when all of its snapshot has come', () => {
+    const model = new Model()
+    const wish = { ...wishOf(1), grants: [grantOf(idOf(1), 1)] }
+    const kinds = () => model.plan([wish]).volumes[0]?.steps.map(({ kind }) => kind)
+    const made = ['begin', 'create', 'record', 'show', 'export', 'grant']
+    assert.deepEqual(kinds(), made)
+    model.apply(model.plan([wish]))
+    model.login()
+    assert.deepEqual(kinds(), [])
+    model.restores.hide(wish.id)
+    assert.deepEqual(kinds(), ['withdraw', 'show', 'export', 'grant'])
+    model.restores.come(wish.id)
+    assert.deepEqual(kinds(), ['withdraw', 'export', 'grant', 'end'])
+    model.apply(model.plan([wish]))
+    assert.deepEqual(kinds(), [])
+  })
+
   test('two volumes that share a CHAP user are left as they are', () => {
     const [one, two] = [wishOf(0), wishOf(1)]
     const grants = [grantOf(one.id, 1)]
@@ -189,6 +214,9 @@ describe('parseWantedVolume', () => {
     ['the generation 0', { grants: [{ ...grant, generation: 0 }] }, /the generation/],
     ['a wrong initiator', { grants: [{ ...grant, initiatorIqn: 'ALL' }] }, /initiator name/],
     ['a CHAP user with a comma', { grants: [{ ...grant, chapUser: 'a,b' }] }, /CHAP user/],
+    ['a wrong snapshot', { source: { ...SOURCE, snapshot: 'snap-1', sizeBytes: MIB } }, /snap-1/],
+    ['no manifest', { source: { ...SOURCE, manifest: '', sizeBytes: MIB } }, /the manifest/],
+    ['too large a snapshot', { source: { ...SOURCE, sizeBytes: 65 * MIB } }, /begin as 68157440/],
     [
       'a short CHAP secret',
       { grants: [{ ...grant, chapSecret: 'short' }] },
@@ -225,7 +253,15 @@ function wishOf(n: number): WantedVolume {
     multiAttach: n === VOLUMES - 1,
     grants: [],
     deleted: false,
+    // The second one begins as a snapshot.
+    source: n === 1 ? { ...SOURCE, sizeBytes: 32 * MIB } : null,
   }
+}
+
+function snapshotId(): SnapshotId {
+  const id = parseSnapshotId(`snap-${'0'.repeat(17)}`)
+  assert.ok(id.ok)
+  return id.value
 }
 
 function idOf(n: number): VolumeId {

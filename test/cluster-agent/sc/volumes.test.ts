@@ -22,6 +22,7 @@ import { randomHex, systemClock } from '../../../common/clock.ts'
 import { exec } from '../../../common/exec.ts'
 import { silentLog } from '../../../common/log.ts'
 import { type SimulatedHost, startHost, whyNoHosts } from '../../support/netns.ts'
+import { NO_RESTORES } from '../../support/no-restores.ts'
 import { Client, type Login, qemuIo } from './initiator.ts'
 
 const PORTAL = '[::1]:3260'
@@ -56,14 +57,11 @@ describe('volumes with the real tgtd', { skip }, () => {
     backend = await fileBackend(exec, host.paths.stateDir)
     const { runDir, stateDir } = host.paths
     return {
-      exec: host.exec,
-      clock: systemClock,
-      randomHex,
-      log: silentLog,
-      backend,
+      ...{ exec: host.exec, clock: systemClock, randomHex, log: silentLog, backend },
       ledgers: join(stateDir, 'ledgers'),
       tgtd: { socket: join(runDir, 'tgtd'), log: join(runDir, 'tgtd.log') },
       portal: PORTAL,
+      restores: NO_RESTORES,
     }
   }
 
@@ -78,6 +76,7 @@ describe('volumes with the real tgtd', { skip }, () => {
       multiAttach: false,
       grants: [grantOf(id, 1)],
       deleted: false,
+      source: null,
       ...fields,
     }
     const parsed = parseWantedVolume(first)
@@ -142,6 +141,7 @@ describe('volumes with the real tgtd', { skip }, () => {
       grants: [{ attachment: 'a1', generation: 1 }],
       sizeBytes: SIZE_BYTES,
       usedBytes: 4096,
+      missingBytes: 0,
     })
     assert.deepEqual(await tgt.listTargets(parts.tgtd), before)
     assert.match(await client.says('write 0 4k'), OK)

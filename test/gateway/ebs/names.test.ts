@@ -33,7 +33,7 @@ test('names of a volume and its attachments are such as an SC takes', () => {
   }
   const wanted = parseWantedVolume({
     ...{ id: VOLUME, sizeBytes: storedBytes(1, true), targetIqn: targetIqn(VOLUME) },
-    ...{ multiAttach: false, grants: [grant], deleted: false },
+    ...{ multiAttach: false, grants: [grant], deleted: false, source: null },
   })
   assert.equal(wanted.ok, true)
   assert.match(grant.chapSecret, /^[0-9a-f]{32}$/)

@@ -1,0 +1,243 @@
+// A volume of which some blocks are here, read and written meanwhile: what is touched comes first.
+// Its file is the volume's own; a block that is not here is a hole in it.
+
+import { type FileHandle, open } from 'node:fs/promises'
+import { MalleeError } from '../../../common/errors.ts'
+import { SNAPSHOT_BLOCK_BYTES as BLOCK_BYTES } from '../../../common/snapshot-manifest.ts'
+import type { Missing } from '../snapshots/missing.ts'
+import { Gate } from './gate.ts'
+import { type MarkFiles, Marks } from './marks.ts'
+import type { SourceBlocks } from './source-blocks.ts'
+
+export interface PartialVolumeOptions {
+  readonly file: string
+  readonly marks: MarkFiles
+  readonly blocks: SourceBlocks
+  /** Makes a hole of bytes of the file. */
+  readonly punch: (offset: number, length: number) => Promise<void>
+  /** A block that was touched before it was here. */
+  readonly touched: (block: number) => void
+}
+
+/** A hole in the file is worth a program; less is overwritten. */
+const PUNCH_BYTES = 1 << 20
+const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+
+export class PartialVolume {
+  readonly #options: PartialVolumeOptions
+  readonly #handle: FileHandle
+  readonly #marks: Marks
+  readonly #gate = new Gate()
+  /** On their way from the store. */
+  readonly #coming = new Map<number, Promise<void>>()
+  /** Being put into the file for the first time. */
+  readonly #arriving = new Map<number, Promise<void>>()
+
+  private constructor(options: PartialVolumeOptions, handle: FileHandle, marks: Marks) {
+    this.#options = options
+    this.#handle = handle
+    this.#marks = marks
+  }
+
+  /** Goes on with what is there. Throws NotFound when the file is not. */
+  static async open(options: PartialVolumeOptions): Promise<PartialVolume> {
+    const { file, marks, blocks } = options
+    const handle = await open(file, 'r+').catch((cause: unknown) => {
+      throw new MalleeError('NotFound', `${file} cannot be opened`, { cause })
+    })
+    try {
+      const { size } = await handle.stat()
+      // What is behind the snapshot's end are zeroes, which are here.
+      const count = Math.ceil(Math.min(size, blocks.source.sizeBytes) / BLOCK_BYTES)
+      return new PartialVolume(options, handle, await Marks.open(marks, count))
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+  }
+
+  get missingBytes(): number {
+    return this.#marks.missing * BLOCK_BYTES
+  }
+
+  get count(): number {
+    return this.#marks.count
+  }
+
+  has(block: number): boolean {
+    return block >= this.#marks.count || this.#marks.has(block)
+  }
+
+  async sizeBytes(): Promise<number> {
+    return (await this.#handle.stat()).size
+  }
+
+  /** Throws what SourceBlocks throws; Unavailable when the signal aborts while it waits. */
+  async read(offset: number, length: number, signal: AbortSignal): Promise<Buffer> {
+    const needs = blocksOf(offset, length).map((block) => this.#need(block))
+    await orEnded(Promise.all(needs), signal)
+    const bytes = Buffer.allocUnsafe(length)
+    for (let filled = 0; filled < length; ) {
+      const at = offset + filled
+      const { bytesRead } = await this.#handle.read(bytes, filled, length - filled, at)
+      if (bytesRead === 0) throw new RangeError(`byte ${at} is behind the end of the volume`)
+      filled += bytesRead
+    }
+    return bytes
+  }
+
+  /** Throws StoreFull, and as read; then nothing of it is done later. */
+  write(offset: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+    return this.#change({ offset, length: bytes.length, signal }, (at, length) =>
+      this.#put(at, bytes.subarray(at - offset, at - offset + length)),
+    )
+  }
+
+  /** As write; takes no room where it can. */
+  zero(offset: number, length: number, signal: AbortSignal): Promise<void> {
+    return this.#change({ offset, length, signal }, async (at, size, isHole) => {
+      if (isHole) return
+      if (size >= PUNCH_BYTES) return this.#options.punch(at, size)
+      await this.#put(at, Buffer.alloc(size))
+    })
+  }
+
+  /** What was written before, and is said to be here, is on the disk. */
+  flush(): Promise<void> {
+    return this.#marks.keep(() => this.#handle.datasync())
+  }
+
+  /** Brings a block here, if it is not. Throws as read, and StoreFull. */
+  async bring(block: number): Promise<void> {
+    if (this.has(block)) return
+    const coming = this.#coming.get(block)
+    if (coming !== undefined) return coming
+    const bringing = this.#bring(block).finally(() => this.#coming.delete(block))
+    this.#coming.set(block, bringing)
+    await bringing
+  }
+
+  /** Blocks that are zeroes in the snapshot, ascending: they are here as they are. */
+  async skip(blocks: readonly number[]): Promise<void> {
+    await this.#gate.among(() => this.#marks.set(blocks))
+  }
+
+  /** Runs while nothing comes or is written. */
+  settled<T>(run: (missing: Missing | null) => Promise<T>): Promise<T> {
+    return this.#gate.alone(() => {
+      const { snapshot, manifest } = this.#options.blocks.source
+      const blocks = this.#marks.ranges()
+      return run(blocks.length === 0 ? null : { snapshot, manifest, blocks })
+    })
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#coming.values(), ...this.#arriving.values()])
+    await this.#gate.alone(async () => {
+      await this.#marks.close()
+      await this.#handle.close()
+    })
+  }
+
+  async #bring(block: number): Promise<void> {
+    const bytes = await this.#options.blocks.block(block)
+    // It may have been overwritten since: then it is here.
+    await this.#arrive(block, () =>
+      this.#gate.among(async () => {
+        if (bytes !== null) await this.#put(block * BLOCK_BYTES, bytes)
+        await this.#marks.set([block])
+      }),
+    )
+  }
+
+  #need(block: number): Promise<void> {
+    if (this.has(block)) return Promise.resolve()
+    this.#options.touched(block)
+    return this.bring(block)
+  }
+
+  /** Blocks that are changed as a whole need not come; `isHole` says that such a one is a hole. */
+  async #change(
+    part: { readonly offset: number; readonly length: number; readonly signal: AbortSignal },
+    change: (at: number, length: number, isHole: boolean) => Promise<void>,
+  ): Promise<void> {
+    const { offset, length, signal } = part
+    const isWhole = (block: number): boolean =>
+      block * BLOCK_BYTES >= offset && (block + 1) * BLOCK_BYTES <= offset + length
+    const overwrite = (block: number): Promise<void> =>
+      this.#arrive(block, () =>
+        this.#gate.among(async () => {
+          checkGoesOn(signal)
+          await change(block * BLOCK_BYTES, BLOCK_BYTES, true)
+          await this.#marks.set([block])
+        }),
+      )
+    const needs = blocksOf(offset, length).map(async (block) => {
+      if (this.has(block)) return
+      await (isWhole(block) ? overwrite(block) : this.#need(block))
+    })
+    await orEnded(Promise.all(needs), signal)
+    // All are here: also those that were changed above, which came a moment before.
+    await this.#gate.among(() => {
+      checkGoesOn(signal)
+      return change(offset, length, false)
+    })
+  }
+
+  /** One at a time: who finds another one waits, and has nothing to do when that went well. */
+  async #arrive(block: number, run: () => Promise<void>): Promise<void> {
+    for (let other = this.#arriving.get(block); other !== undefined; ) {
+      await other.catch(() => undefined)
+      other = this.#arriving.get(block)
+    }
+    if (this.has(block)) return
+    const arriving = run().finally(() => this.#arriving.delete(block))
+    this.#arriving.set(block, arriving)
+    await arriving
+  }
+
+  /** Not write() alone: on a disk that gets full it may take a part and say so in its result. */
+  async #put(offset: number, bytes: Uint8Array): Promise<void> {
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        const left = bytes.length - done
+        const { bytesWritten } = await this.#handle.write(bytes, done, left, offset + done)
+        done += bytesWritten
+      }
+    } catch (error) {
+      if (!FULL.has((error as NodeJS.ErrnoException).code)) throw error
+      throw new MalleeError('StoreFull', 'there is no room for the volume', { cause: error })
+    }
+  }
+}
+
+/** Whoever asked has gone, perhaps for another who writes: nothing may be changed for it. */
+function checkGoesOn(signal: AbortSignal): void {
+  if (signal.aborted) throw new MalleeError('Unavailable', 'nobody waits for it any more')
+}
+
+/** The work, which goes on by itself when the signal aborts. */
+async function orEnded<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const over = new AbortController()
+  const ended = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { signal: over.signal })
+  })
+  work.catch(() => undefined)
+  try {
+    return await Promise.race([
+      work,
+      ended.then(() => {
+        throw new MalleeError('Unavailable', 'nobody waits for it any more')
+      }),
+    ])
+  } finally {
+    over.abort()
+  }
+}
+
+function blocksOf(offset: number, length: number): number[] {
+  const first = Math.floor(offset / BLOCK_BYTES)
+  const last = Math.ceil((offset + length) / BLOCK_BYTES)
+  return Array.from({ length: last - first }, (_, i) => first + i)
+}

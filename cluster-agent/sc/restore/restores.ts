@@ -1,0 +1,290 @@
+// The volumes of this host that begin as snapshots and have not come as a whole. Each is shown as a
+// file by a daemon of its own, which asks this agent for it: touched bytes come first, the others
+// meanwhile. What is here, and the daemons, outlive this agent.
+
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '../../../common/clock.ts'
+import { isThere } from '../../../common/durable-file.ts'
+import { codeOf, MalleeError, messageOf } from '../../../common/errors.ts'
+import type { Exec } from '../../../common/exec.ts'
+import type { Log } from '../../../common/log.ts'
+import type { SnapshotBlocksEnd } from '../../../proto/snapshot-blocks.ts'
+import {
+  type StorageDaemonFiles,
+  startStorageDaemon,
+  stopStorageDaemon,
+  storageDaemonPid,
+} from '../../host/storage-daemon.ts'
+import { type NbdExport, NbdServer } from '../../images/nbd-server.ts'
+import { patient } from '../snapshots/patient-blocks.ts'
+import type { TakeParts } from '../snapshots/take.ts'
+import type { SnapshotId, VolumeBackend, VolumeId } from '../volumes/backend.ts'
+import type { SnapshotSource } from '../volumes/wanted.ts'
+import { Fill } from './fill.ts'
+import {
+  listRestores,
+  type RestoreLedger,
+  readRestore,
+  removeRestore,
+  writeRestore,
+} from './ledger.ts'
+import { type MarkFiles, removeMarks } from './marks.ts'
+import { PartialVolume } from './partial-volume.ts'
+import { shownBy } from './shown.ts'
+import { SourceBlocks } from './source-blocks.ts'
+
+/** Of what is missing: every change is a report. */
+const TOLD_STEPS = 64
+
+export interface RestoresParts {
+  readonly exec: Exec
+  readonly clock: Clock
+  readonly chance: () => number
+  readonly log: Log
+  readonly backend: Pick<VolumeBackend, 'path'>
+  /** Folder of the ledgers: lost, what is missing of a volume reads as zeroes. */
+  readonly ledgers: string
+  /** Gone after a reboot (a tmpfs): sockets, what daemons show, and what is not on the disk yet. */
+  readonly runDir: string
+  readonly bootId: string
+  readonly endOf: (id: SnapshotId) => SnapshotBlocksEnd
+  /** There is something to tell, or all of a volume is here. */
+  readonly changed: () => void
+}
+
+export interface SeenRestore {
+  /** All of it is in the volume's own file. */
+  readonly whole: boolean
+  /** As which size it is shown now; null when it is not. */
+  readonly shownBytes: number | null
+}
+
+interface Open {
+  readonly volume: PartialVolume
+  readonly end: AbortController
+  readonly filled: Promise<void>
+  sizeBytes: number
+  trouble: string | null
+  /** Aborts what waits now. */
+  patience: AbortController
+}
+
+export class Restores {
+  readonly #parts: RestoresParts
+  readonly #open = new Map<VolumeId, Open>()
+  #server: NbdServer | null = null
+
+  private constructor(parts: RestoresParts) {
+    this.#parts = parts
+  }
+
+  /** Goes on with all that there are. */
+  static async open(parts: RestoresParts): Promise<Restores> {
+    const restores = new Restores(parts)
+    await mkdir(parts.runDir, { recursive: true, mode: 0o700 })
+    for (const id of await listRestores(parts.ledgers)) {
+      await restores.#resume(id).catch((error: unknown) => {
+        parts.log.error('volume is not restored', { volume: id, error })
+      })
+    }
+    // Not before: a daemon that comes back asks at once.
+    restores.#server = await NbdServer.listen({
+      path: socketOf(parts),
+      find: (name) => restores.#export(name),
+      names: () => [...restores.#open.keys()],
+      log: parts.log,
+    })
+    return restores
+  }
+
+  /** What serves it as long as it is not whole. */
+  file(id: VolumeId): string {
+    return this.#daemon(id).file
+  }
+
+  /** Null for a volume that is in its own file, and nowhere else. */
+  async look(id: VolumeId): Promise<SeenRestore | null> {
+    const ledger = await readRestore(this.#parts.ledgers, id)
+    if (ledger === null) return null
+    await this.#resume(id)
+    const pid = await storageDaemonPid(this.#parts.exec, this.#daemon(id))
+    return { whole: ledger.whole, shownBytes: pid === null ? null : ledger.shownBytes }
+  }
+
+  /** Of a volume whose file is not there yet. Durable. */
+  async begin(id: VolumeId, source: SnapshotSource): Promise<void> {
+    await this.#close(id)
+    await removeMarks(this.#marks(id))
+    const ledger: RestoreLedger = { version: 1, source, whole: false, shownBytes: 0 }
+    await writeRestore(this.#parts.ledgers, id, ledger)
+  }
+
+  /** Shows it; what showed it before ends. */
+  async show(id: VolumeId): Promise<void> {
+    const { ledgers } = this.#parts
+    await this.#resume(id)
+    const [ledger, open] = [await readRestore(ledgers, id), this.#open.get(id)]
+    if (ledger === null || open === undefined) throw new MalleeError('NotFound', `${id} is whole`)
+    open.sizeBytes = await open.volume.sizeBytes()
+    await stopStorageDaemon(this.#parts, this.#daemon(id))
+    // Before it runs: one of another size would pass for it.
+    await writeRestore(ledgers, id, { ...ledger, shownBytes: open.sizeBytes })
+    const source = { socket: socketOf(this.#parts), name: id }
+    await startStorageDaemon(this.#parts, this.#daemon(id), source)
+  }
+
+  /** Who waits for its blocks gets an error: a session that is to end would wait with them. */
+  interrupt(id: VolumeId): void {
+    const open = this.#open.get(id)
+    if (open === undefined) return
+    open.patience.abort()
+    open.patience = new AbortController()
+  }
+
+  /** Nobody uses what is shown any more: that ends, and what is known of it goes. */
+  async end(id: VolumeId): Promise<void> {
+    await stopStorageDaemon(this.#parts, this.#daemon(id))
+    await this.#close(id)
+    await removeMarks(this.#marks(id))
+    await removeRestore(this.#parts.ledgers, id)
+  }
+
+  /** For a status; nothing is missing of any other volume. */
+  status(id: VolumeId): { readonly missingBytes: number; readonly trouble: string | null } {
+    const open = this.#open.get(id)
+    return { missingBytes: open?.volume.missingBytes ?? 0, trouble: open?.trouble ?? null }
+  }
+
+  readonly settled: TakeParts['settled'] = async (id, run) => {
+    if ((await readRestore(this.#parts.ledgers, id)) === null) return run(null)
+    await this.#resume(id)
+    const open = this.#open.get(id)
+    return open === undefined ? run(null) : open.volume.settled(run)
+  }
+
+  /** Guests wait from now on, until the next agent. */
+  async close(): Promise<void> {
+    // First those who ask, so that nobody hears of the end.
+    const closed = this.#server?.close()
+    for (const { end } of this.#open.values()) end.abort()
+    await closed
+    for (const id of [...this.#open.keys()]) await this.#close(id)
+  }
+
+  /** Serves and fills it, if its file is there. */
+  async #resume(id: VolumeId): Promise<void> {
+    if (this.#open.has(id)) return
+    const { backend, endOf, clock, chance, ledgers, exec } = this.#parts
+    const ledger = await readRestore(ledgers, id)
+    const file = backend.path(id)
+    if (ledger === null || !(await isThere(file))) return
+    const end = new AbortController()
+    const { signal } = end
+    // Who asks waits for the store, as for a slow disk.
+    const told = (trouble: string | null): void => this.#tell(id, trouble)
+    const blocks = new SourceBlocks(
+      ledger.whole ? { ...ledger.source, sizeBytes: 0 } : ledger.source,
+      patient(endOf(ledger.source.snapshot), { clock, chance, signal, told }),
+    )
+    let fill: Fill | null = null
+    const volume = await PartialVolume.open({
+      ...{ file, marks: this.#marks(id), blocks },
+      punch: async (offset, length) => {
+        await exec(['fallocate', '-p', '-o', String(offset), '-l', String(length), file])
+      },
+      touched: (block) => fill?.touched(block),
+    })
+    let toldSteps = 0
+    const progress = (): void => {
+      const now = Math.floor((volume.missingBytes * TOLD_STEPS) / ledger.source.sizeBytes)
+      if (now !== toldSteps) this.#parts.changed()
+      toldSteps = now
+    }
+    fill = new Fill(volume, blocks, { clock, signal, told, progress })
+    const sizeBytes = await volume.sizeBytes()
+    const filled = ledger.whole ? Promise.resolve() : this.#fill(id, fill, signal)
+    this.#open.set(id, {
+      volume,
+      end,
+      filled,
+      sizeBytes,
+      trouble: null,
+      patience: new AbortController(),
+    })
+  }
+
+  async #fill(id: VolumeId, fill: Fill, signal: AbortSignal): Promise<void> {
+    await fill.run()
+    if (signal.aborted) return
+    try {
+      const ledger = await readRestore(this.#parts.ledgers, id)
+      if (ledger !== null) await writeRestore(this.#parts.ledgers, id, { ...ledger, whole: true })
+      this.#parts.log.info('volume is whole', { volume: id })
+    } catch (error) {
+      this.#tell(id, messageOf(error))
+      this.#parts.log.error('volume is whole, and that is not kept', { volume: id, error })
+    }
+    this.#parts.changed()
+  }
+
+  #tell(id: VolumeId, trouble: string | null): void {
+    const open = this.#open.get(id)
+    if (open === undefined || open.trouble === trouble) return
+    open.trouble = trouble
+    if (trouble !== null) this.#parts.log.warn('volume waits for its snapshot', { id, trouble })
+    this.#parts.changed()
+  }
+
+  async #close(id: VolumeId): Promise<void> {
+    const open = this.#open.get(id)
+    if (open === undefined) return
+    this.#open.delete(id)
+    open.end.abort()
+    await open.filled
+    await open.volume.close()
+  }
+
+  #export(name: string): NbdExport | null {
+    const [id, open] = [...this.#open].find(([one]) => one === name) ?? []
+    if (id === undefined || open === undefined) return null
+    const { volume, sizeBytes } = open
+    const either = (gone: AbortSignal): AbortSignal => AbortSignal.any([gone, open.patience.signal])
+    return {
+      sizeBytes,
+      read: (offset, length, gone) => this.#say(id, volume.read(offset, length, either(gone))),
+      writer: {
+        write: (offset, bytes, gone) => this.#say(id, volume.write(offset, bytes, either(gone))),
+        zero: (offset, length, gone) => this.#say(id, volume.zero(offset, length, either(gone))),
+        flush: () => this.#say(id, volume.flush()),
+      },
+    }
+  }
+
+  /** What a guest hears as an I/O error is told to who can mend it. */
+  async #say<T>(id: VolumeId, done: Promise<T>): Promise<T> {
+    try {
+      return await done
+    } catch (error) {
+      if (codeOf(error) !== 'Unavailable') this.#tell(id, messageOf(error))
+      throw error
+    }
+  }
+
+  #daemon(id: VolumeId): StorageDaemonFiles {
+    return shownBy(this.#parts, id)
+  }
+
+  #marks(id: VolumeId): MarkFiles {
+    const { ledgers, runDir, bootId } = this.#parts
+    return {
+      durable: join(ledgers, `${id}.have`),
+      fleeting: join(runDir, `${id}.have`),
+      bootId,
+    }
+  }
+}
+
+function socketOf({ runDir }: Pick<RestoresParts, 'runDir'>): string {
+  return join(runDir, 'nbd.sock')
+}
