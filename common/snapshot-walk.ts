@@ -79,6 +79,17 @@ export async function findBlock(
   return entries.find((one) => one.number === index % ENTRIES_PER_PAGE)?.sha256 ?? null
 }
 
+/** The index of the last block that is not zeroes; null without one. Throws what `load` throws. */
+export async function lastBlock(root: ManifestRoot, load: LoadPage): Promise<number | null> {
+  const branch = root.entries.at(-1)
+  if (branch === undefined) return null
+  const leaf = (await loadPage(load, pageRef('branch', 0, branch))).entries.at(-1)
+  if (leaf === undefined) return null
+  const ref = pageRef('leaf', branch.number, leaf)
+  const last = (await loadPage(load, ref)).entries.at(-1)
+  return ref.number * ENTRIES_PER_PAGE + (last?.number ?? 0)
+}
+
 /** All blocks from an index on, ascending. Throws what `load` throws. */
 export async function* blocksFrom(
   root: ManifestRoot,

@@ -25,6 +25,7 @@ import {
   findBlock,
   findPage,
   type LoadPage,
+  lastBlock,
 } from '../../common/snapshot-walk.ts'
 
 const BRANCH = ENTRIES_PER_PAGE * ENTRIES_PER_PAGE
@@ -101,6 +102,7 @@ describe('a manifest', () => {
         assert.equal(blocksIn(next.root), all.size)
         assert.deepEqual(await pages.blocks(next.root), listed(all))
         assert.deepEqual(await pages.blocks(next.root, from), listed(all, from))
+        assert.equal(await lastBlock(next.root, pages.load), [...all.keys()].at(-1) ?? null)
         const one = all.get(from)
         const found = await findBlock(next.root, from, pages.load)
         assert.equal(found, one === undefined ? null : digest(one))

@@ -32,7 +32,7 @@ export function createSnapshotBytes(
     missing: (snapshot, sha256s) => missingBlocks(parts, snapshot, sha256s),
     putBlock: (snapshot, block) => putBlock(parts, snapshot, block),
     putPage: (snapshot, bytes) => putPage(parts, snapshot, bytes),
-    putRoot: (snapshot, bytes) => putRoot(parts, snapshot, bytes),
+    putRoot: (snapshot, bytes) => putRoot(parts, source.loadPage, snapshot, bytes),
     stageBlock: (snapshot, index, bytes) => stageBlock(parts, snapshot, index, bytes),
     stagedBlocks: (snapshot) => stagedBlocks(parts, snapshot),
     completeStaged: (snapshot, base, sizeBytes) =>

@@ -3,6 +3,7 @@
 import { MalleeError } from '../../../common/errors.ts'
 import type { Draft } from '../../s3/index/commits.ts'
 import {
+  COUNTING,
   discardBlobs,
   type Item,
   momentOf,
@@ -23,7 +24,6 @@ export interface HeldRow {
   readonly sinceMs: number
 }
 
-const COUNTING = 'ebs'
 const PAGE = 500
 
 /**

@@ -29,6 +29,12 @@ interface Idle {
 /** How long what was put waits for whoever refers to it; longer while its snapshot is pending. */
 export const LEASE_MS = 24 * 60 * 60_000
 
+/**
+ * What commits that count are rivals for: two of them would be in each other's way at blocks that
+ * many have.
+ */
+export const COUNTING = 'ebs'
+
 export function momentOf(parts: { readonly clock: Clock; readonly randomHex: RandomHex }): Moment {
   return { nowMs: parts.clock.nowMs(), randomHex: parts.randomHex }
 }

@@ -1,7 +1,5 @@
-// Takes in blocks, pages and roots. Their bytes are on disk before their rows are: what a crash
-// leaves in between is nobody's, and goes as objects' orphans do (gateway/s3/keeping/orphans.ts).
+// Takes in blocks, pages and roots, and blocks of snapshots that are being put together.
 
-import type { BlobRef } from '../../../common/blobs/blobs.ts'
 import { MalleeError } from '../../../common/errors.ts'
 import {
   blocksIn,
@@ -13,13 +11,12 @@ import {
   SNAPSHOT_BLOCK_BYTES,
   sha256Of,
 } from '../../../common/snapshot-manifest.ts'
+import { blockCountOf, type LoadPage, lastBlock } from '../../../common/snapshot-walk.ts'
 import type { Draft } from '../../s3/index/commits.ts'
-import { blobKey } from '../../s3/index/keys.ts'
-import type { BlobOwner } from '../../s3/index/sharing.ts'
-import { writeBlob } from './blobs.ts'
 import { damageOfSnapshots } from './damage.ts'
 import { holdIn } from './holds.ts'
 import {
+  COUNTING,
   discardBlobs,
   distinct,
   type Item,
@@ -32,11 +29,9 @@ import {
   release,
   taken,
 } from './items.ts'
+import { keep } from './keep.ts'
 import { damagedKey, type ItemKind, itemKey, stagedKey } from './keys.ts'
 import type { ChunkParts } from './parts.ts'
-
-/** Of all that count: two of them would be in each other's way at blocks that many have. */
-const COUNTING = 'ebs'
 
 export interface StagedRow {
   /** Null for zeroes. */
@@ -113,15 +108,25 @@ export async function putPage(
   })
 }
 
-/** As putPage; the snapshot holds it then, instead of its base. Throws Conflict as holdIn. */
+/**
+ * As putPage; the snapshot holds it then, instead of its base. Throws Conflict as holdIn, and
+ * BadMessage for blocks behind the volume's end.
+ */
 export async function putRoot(
   parts: ChunkParts,
+  loadPage: LoadPage,
   snapshot: string,
   bytes: Uint8Array,
 ): Promise<readonly string[]> {
-  const { entries } = decodeRoot(bytes)
+  const manifest = decodeRoot(bytes)
+  const { entries } = manifest
   const lacks = await lacking(parts, 'branch', entries)
   if (lacks.length > 0) return lacks
+  const last = await lastBlock(manifest, loadPage)
+  if (last !== null && last >= blockCountOf(manifest)) {
+    const what = `block ${last} of a volume of ${manifest.sizeBytes} bytes`
+    throw new MalleeError('BadMessage', `a manifest lists ${what}`)
+  }
   const root = { sha256: sha256Of(bytes), bytes }
   return await keep(parts, 'root', root, blocksIn({ entries }), {
     about: COUNTING,
@@ -147,9 +152,11 @@ export async function stageBlock(
     await parts.commits.commit(COUNTING, (draft) => stage(parts, draft, at, null))
     return sha256
   }
-  checkBlock({ sha256, bytes })
+  checkLength(bytes)
   await keep(parts, 'block', { sha256, bytes }, 1, {
     about: COUNTING,
+    // Or whoever puts it could tell by the time it takes whether somebody else has the same.
+    isAlwaysWritten: true,
     change: async (draft, item) => {
       const isSame = (await stage(parts, draft, at, sha256)) === sha256
       return { item: isSame ? item : taken(item) }
@@ -174,67 +181,6 @@ async function stage(
   const row: StagedRow = { sha256, sinceMs: moment.nowMs }
   draft.put(at, row)
   return before
-}
-
-interface Keeping<T> {
-  /** Names what rivals are rivals for. */
-  readonly about: string
-  /** `item` as it is before; with an item of null it is not kept. */
-  readonly change: (
-    draft: Draft,
-    item: Item,
-    isNew: boolean,
-  ) => Promise<{ readonly item: Item | null; readonly value?: T }>
-}
-
-/** Writes the bytes unless they are there and sound, and changes the item in one transaction. */
-async function keep<T = undefined>(
-  parts: ChunkParts,
-  kind: ItemKind,
-  { sha256, bytes }: Sealed,
-  blocks: number,
-  { about, change }: Keeping<T>,
-): Promise<T> {
-  const { store, commits, blobs } = parts
-  for (;;) {
-    const row = await store.get(itemKey(kind, sha256))
-    const isSound = row !== null && (await store.get(damagedKey(kind, sha256))) === null
-    const written = isSound ? null : await writeBlob(blobs(), bytes)
-    const done = await commits.commit(about, async (draft) => {
-      const moment = momentOf(parts)
-      const before = await readItem(draft, kind, sha256)
-      const isDamaged = (await draft.read(damagedKey(kind, sha256))) !== null
-      // It went between the two looks: its bytes are to be written after all.
-      if (written === null && (before === null || isDamaged)) return null
-      const isNeeded = before === null || isDamaged
-      const blob = isNeeded ? written : null
-      const fresh = blob === null ? null : { blob, blocks, count: before?.count ?? 0 }
-      const base = fresh === null ? before : { ...before, ...fresh }
-      if (base === null) return null
-      const { item, value } = await change(draft, base, before === null)
-      const unused: BlobRef[] = []
-      if (written !== null && (blob === null || item === null)) unused.push(written)
-      if (item !== null) {
-        if (blob !== null) await claim(draft, blob)
-        if (blob !== null && before !== null) unused.push(before.blob)
-        if (isDamaged) draft.delete(damagedKey(kind, sha256))
-        putItem(draft, kind, sha256, before, item)
-      }
-      discardBlobs(draft, unused, moment)
-      return { value }
-    })
-    if (done !== null) return done.value as T
-  }
-}
-
-/** The blob is not taken for nobody's any more. */
-async function claim(draft: Draft, { store, id }: BlobRef): Promise<void> {
-  const at = blobKey(store, id)
-  if ((await draft.read<BlobOwner>(at)) !== null) {
-    throw new MalleeError('Conflict', `blob ${id} is not free any more, write it again`)
-  }
-  const owner: BlobOwner = { of: 'snapshots' }
-  draft.put(at, owner)
 }
 
 /** One more refers to each; those that are not there, and then nothing is to be written. */
@@ -275,11 +221,14 @@ async function lacking(
   return sha256s.filter((one, i) => (rows[i] ?? null) === null || damage.has(one))
 }
 
+function checkLength({ length }: Uint8Array): void {
+  if (length === SNAPSHOT_BLOCK_BYTES) return
+  const wanted = `a block of a snapshot has ${SNAPSHOT_BLOCK_BYTES} bytes`
+  throw new MalleeError('BadArgument', `${wanted}, not ${length}`)
+}
+
 function checkBlock({ sha256, bytes }: Sealed): void {
-  if (bytes.length !== SNAPSHOT_BLOCK_BYTES) {
-    const wanted = `a block of a snapshot has ${SNAPSHOT_BLOCK_BYTES} bytes`
-    throw new MalleeError('BadArgument', `${wanted}, not ${bytes.length}`)
-  }
+  checkLength(bytes)
   if (isZeroBlock(bytes)) throw new MalleeError('BadArgument', 'a block of zeroes is not put')
   if (sha256Of(bytes) === sha256) return
   throw new MalleeError('DataCorrupt', `a block came with bytes that are not ${sha256}`)

@@ -53,8 +53,9 @@ async function build(
   const making = buildManifest(from, sizeBytes, stagedIn(parts, snapshot), loadPage)
   for (;;) {
     const { done, value } = await making.next()
-    const put = done ? putRoot : putPage
-    const missing = await put(parts, snapshot, value.bytes)
+    const missing = done
+      ? await putRoot(parts, loadPage, snapshot, value.bytes)
+      : await putPage(parts, snapshot, value.bytes)
     if (missing.length > 0) {
       // What was staged is referred to, and the base is held: only damage does this.
       const what = `${missing.length} blocks or pages of it, ${missing[0]} for one, are damaged`

@@ -8,6 +8,7 @@ import type { Reference } from '../../s3/index/garbage.ts'
 import { readItemBytes } from './bytes.ts'
 import { dropManifest, type HeldRow, snapshotsStaged } from './holds.ts'
 import {
+  COUNTING,
   discardBlobs,
   distinct,
   LEASE_MS,
@@ -23,7 +24,6 @@ import { HELD, IDLE, type IdleParts, type ItemKind, idleKey, idleParts } from '.
 import type { ChunkParts } from './parts.ts'
 
 const PAGE = 100
-const COUNTING = 'ebs'
 
 export interface Swept {
   readonly items: number

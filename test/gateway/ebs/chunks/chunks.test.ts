@@ -1,16 +1,13 @@
 // Bytes of snapshots: kept once, shared, counted, given back with the last one, never given wrong.
 
 import assert from 'node:assert/strict'
-import { rm } from 'node:fs/promises'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { buildManifest, inOrder } from '../../../../common/snapshot-build.ts'
 import { encodePage, encodeRoot, sha256Of } from '../../../../common/snapshot-manifest.ts'
-import { damageOfSnapshots } from '../../../../gateway/ebs/chunks/damage.ts'
 import type { Item } from '../../../../gateway/ebs/chunks/items.ts'
-import { itemKey } from '../../../../gateway/ebs/chunks/keys.ts'
-import { lastSnapshotScrub, scrubSnapshots } from '../../../../gateway/ebs/chunks/scrub.ts'
+import { idleKey, itemKey } from '../../../../gateway/ebs/chunks/keys.ts'
 import { sweepIdle, sweepSnapshots } from '../../../../gateway/ebs/chunks/sweep.ts'
-import { filesIn, flip } from '../../s3/storage-support.ts'
+import { filesIn } from '../../s3/storage-support.ts'
 import { redisMaker, type StoreMaker, sqliteMaker } from '../../store/stores.ts'
 import {
   audit,
@@ -77,6 +74,30 @@ for (const [name, makerOf] of [
       await audit(g)
     })
 
+    test('a full page is taken, leased and given back', async (t) => {
+      const g = await ground(t)
+      const { store, clock } = g.parts
+      const idle = { untilMs: clock.nowMs() + 1, lessee: B }
+      const names = Array.from({ length: 1024 }, (_, n) => sha256Of(Buffer.from(`${n}`)))
+      const blob = { store: 'local', id: '0'.repeat(32), sizeBytes: 1 }
+      const item: Item = { blob, blocks: 1, count: 0, idle }
+      const rows = names.flatMap((sha256) => [
+        { put: itemKey('block', sha256), value: JSON.stringify(item) },
+        { put: idleKey(idle.untilMs, 'block', sha256), value: '{}' },
+      ])
+      await store.txn([], rows)
+      assert.deepEqual(await g.snapshots.missing(A, names), [])
+      const entries = names.map((sha256, number) => ({ number, sha256, blocks: 1 }))
+      const leaf = encodePage({ kind: 'leaf', entries })
+      assert.deepEqual(await g.snapshots.putPage(A, leaf.bytes), [])
+      const row = await store.get(itemKey('block', names[1023] ?? ''))
+      assert.deepEqual(JSON.parse(row?.value ?? ''), { blob, blocks: 1, count: 1 })
+      g.standings.set(A, 'settled')
+      g.pass(DAY_MS + 1)
+      assert.deepEqual(await sweepIdle(g.parts, never), { items: 1, trouble: null })
+      assert.deepEqual((await store.list('ebs/')).entries, [])
+    })
+
     test('two gateways that bring the same count it right', async (t) => {
       const g = await ground(t)
       const all = [A, B, C].map((id) => bring(g, id, { 0: 1, 1: 1, 2: 2, 1024: 1 }))
@@ -136,6 +157,12 @@ describe("snapshots' bytes", () => {
     // A leaf is no branch.
     const root = encodeRoot({ sizeBytes: SIZE_BYTES, entries: [{ ...entry, blocks: 1 }] })
     assert.deepEqual(await g.snapshots.putRoot(A, root.bytes), [leaf.sha256])
+    const whole = encodePage({ kind: 'branch', entries: [{ ...entry, number: 1, blocks: 1 }] })
+    assert.deepEqual(await g.snapshots.putPage(A, whole.bytes), [])
+    // Its block has the index 1,024.
+    const small = { number: 0, sha256: whole.sha256, blocks: 1 }
+    const behind = encodeRoot({ sizeBytes: 1024 * block(0).length, entries: [small] })
+    await assert.rejects(g.snapshots.putRoot(A, behind.bytes), { code: 'BadMessage' })
     const put = (bytes: Uint8Array) => g.snapshots.putBlock(A, { sha256, bytes })
     await assert.rejects(put(block(2)), { code: 'DataCorrupt' })
     await assert.rejects(put(block(0)), { code: 'BadArgument' })
@@ -199,62 +226,6 @@ describe("snapshots' bytes", () => {
     await assert.rejects(done, { code: 'BadArgument' })
   })
 
-  test('a damaged block is named with its snapshots, never given, and mended', async (t) => {
-    const g = await ground(t)
-    const first = await bring(g, A, { 7: 1, 9: 2 })
-    const second = await bring(g, B, { 7: 3, 1500: 1 }, first)
-    const third = await bring(g, C, { 7: 3 })
-    const file = await fileOf(g, 'block', sealed(1).sha256)
-    await flip(file, 300_000)
-    await assert.rejects(g.snapshots.readBlock(first, 7), {
-      code: 'DataCorrupt',
-      message: new RegExp(`block 7 .*${first}.*${sealed(1).sha256}`),
-    })
-    assert.equal(g.told.refused, 1)
-    assert.equal(g.told.damage, 1)
-    const [damage] = await damageOfSnapshots(g.parts)
-    assert.deepEqual(
-      damage?.snapshots.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
-      [
-        { id: A, block: 7 },
-        { id: B, block: 1500 },
-      ],
-    )
-    assert.deepEqual(await contentOf(g, third), { 7: 3 })
-    // Whoever has the same block brings it again, and all snapshots have it back.
-    assert.deepEqual(await g.snapshots.missing(C, [sealed(1).sha256]), [sealed(1).sha256])
-    await g.snapshots.putBlock(C, sealed(1))
-    assert.deepEqual(await contentOf(g, first), { 7: 1, 9: 2 })
-    assert.deepEqual(await contentOf(g, second), { 7: 3, 9: 2, 1500: 1 })
-    assert.deepEqual(await damageOfSnapshots(g.parts), [])
-    await audit(g)
-  })
-
-  test('the scrubber finds what is damaged and what is gone, and goes on where it was', async (t) => {
-    const g = await ground(t)
-    await bring(g, A, { 7: 1, 9: 2 })
-    const manifest = await bring(g, B, { 7: 3 })
-    await flip(await fileOf(g, 'block', sealed(2).sha256), 1)
-    await rm(await fileOf(g, 'root', manifest))
-    const enough = new Error('enough')
-    let left = 2
-    const pace = async (): Promise<void> => {
-      if (--left < 0) throw enough
-    }
-    await assert.rejects(scrubSnapshots(g.parts, pace), enough)
-    const round = await scrubSnapshots(g.parts, async () => undefined)
-    assert.equal(round.items, 9)
-    assert.deepEqual(await lastSnapshotScrub(g.parts), round)
-    assert.deepEqual(
-      (await damageOfSnapshots(g.parts)).map(({ kind, snapshots }) => ({ kind, snapshots })),
-      [
-        { kind: 'block', snapshots: [{ id: A, block: 9 }] },
-        { kind: 'root', snapshots: [{ id: B, block: 0 }] },
-      ],
-    )
-    assert.equal(g.told.damage, 2)
-  })
-
   test('bytes of snapshots without a record go after a day, and of no others', async (t) => {
     const g = await ground(t)
     const manifest = await bring(g, A, { 0: 1 })
@@ -273,10 +244,3 @@ describe("snapshots' bytes", () => {
     await audit(g)
   })
 })
-
-async function fileOf(g: ChunkGround, kind: 'block' | 'root', sha256: string): Promise<string> {
-  const row = await g.parts.store.get(itemKey(kind, sha256))
-  const { blob } = JSON.parse(row?.value ?? assert.fail(sha256)) as Item
-  const file = (await filesIn([g.dir])).find((one) => one.endsWith(blob.id))
-  return file ?? assert.fail(blob.id)
-}
