@@ -6,6 +6,8 @@ import type { Ec2Handlers } from '../aws/handlers.ts'
 export const DEVIATIONS: { readonly [K in keyof Ec2Handlers]: string } = {
   AllocateAddress: "of the operator's pools; `Address` and `NetworkBorderGroup` choose no other",
   AttachNetworkInterface: 'while the instance runs; one network card',
+  AttachVolume:
+    'a guest has 16 places for volumes and for interfaces beside its first; `Device` is no name in the guest',
   CopyImage: 'within the region; the copy shares the file of its source',
   CreateFleet:
     'of the type instant; fleets have no tags; a weight is 1 or more; all strategies are one but prioritized',

@@ -149,9 +149,9 @@ class World {
 
   hearNc(age: number): void {
     const word = this.#ncReports.at(-1 - age)
-    // Of an earlier start nobody believes anything, nor that a guest is there which is not.
-    if (word === undefined || word.guest !== this.power.get(word.instance)) return
-    this.record = afterInstance(this.record, word)
+    // That a guest is off or gone is believed when the record of its instance says so, too.
+    const isOff = word !== undefined && word.guest === this.power.get(word.instance)
+    if (word?.guest === 'runs' || isOff) this.record = afterInstance(this.record, word)
   }
 
   /** Every host makes its wish true, and is heard. */
