@@ -3,8 +3,14 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import {
+  AttachVolumeCommand,
   CreateNatGatewayCommand,
+  CreateVolumeCommand,
+  DeleteVolumeCommand,
   DescribeSubnetsCommand,
+  DescribeVolumesCommand,
+  DetachVolumeCommand,
+  type EC2Client,
   EnableSerialConsoleAccessCommand,
   GetConsoleOutputCommand,
   GetSerialConsoleAccessStatusCommand,
@@ -23,7 +29,12 @@ end.after(() => redis.stop())
 const first = await startCloud(end, { store: redis.url })
 const second = await startSecondGateway(end, first)
 // Each rack knows both gateways and dials its own one first.
-const a = await addHost(first, { rack: 'a', host: 'a-cc', roles: ['cc', 'nc'], others: [second] })
+const a = await addHost(first, {
+  rack: 'a',
+  host: 'a-cc',
+  roles: ['cc', 'nc', 'sc'],
+  others: [second],
+})
 const b = await addHost(second, { rack: 'b', host: 'b-cc', roles: ['cc', 'nc'], others: [first] })
 await connected(first, [a, b])
 const [ec2, otherEc2] = [first.ec2(), second.ec2()]
@@ -87,6 +98,35 @@ test('concurrent RunInstances at both gateways double nothing', async () => {
   await reach(ec2, all, 'terminated')
 })
 
+test('a volume that both gateways attach at once is attached to one instance', async () => {
+  const inA = a.roles
+    .statuses()
+    .filter(isInstance)
+    .map(({ key }) => key.replace('instance/', ''))
+  const zone = { AvailabilityZone: 'mallee-1-a', Size: 1 }
+  const { VolumeId = '' } = await otherEc2.send(new CreateVolumeCommand(zone))
+  const [one = '', two = ''] = ids.filter((id) => inA.includes(id))
+  await volumeIs(ec2, VolumeId, ['available'])
+  const attach = async (client: EC2Client, InstanceId: string): Promise<string> => {
+    const asked = client.send(new AttachVolumeCommand({ VolumeId, InstanceId, Device: '/dev/sdf' }))
+    return await asked.then(
+      () => InstanceId,
+      (error: Error) => error.name,
+    )
+  }
+  for (let round = 0; round < 3; round += 1) {
+    const answers = await Promise.all([attach(ec2, one), attach(otherEc2, two)])
+    const [winner = '', ...more] = answers.filter((answer) => answer !== 'VolumeInUse')
+    assert.deepEqual(more, [])
+    assert.ok([one, two].includes(winner), winner)
+    await volumeIs(otherEc2, VolumeId, ['in-use', winner, 'attached'])
+    await otherEc2.send(new DetachVolumeCommand({ VolumeId }))
+    await volumeIs(ec2, VolumeId, ['available'])
+  }
+  await ec2.send(new DeleteVolumeCommand({ VolumeId }))
+  await volumeIs(otherEc2, VolumeId, [])
+})
+
 test('a NAT gateway that one gateway makes waits for its CC at the other one', async () => {
   await b.stop()
   const { Subnets = [] } = await ec2.send(new DescribeSubnetsCommand())
@@ -123,6 +163,19 @@ test('when a gateway is killed, its racks go on at the other one', async () => {
   assert.match(Buffer.from(Output, 'base64').toString(), /on b-cc since/)
   await reach(ec2, ids, 'running')
 })
+
+/** Its state, and who has it in which state. */
+async function volumeIs(client: EC2Client, id: string, want: readonly string[]): Promise<void> {
+  const Filters = [{ Name: 'volume-id', Values: [id] }]
+  await until(`${id} is ${want}`, async () => {
+    const { Volumes = [] } = await client.send(new DescribeVolumesCommand({ Filters }))
+    const seen = Volumes.flatMap(({ State, Attachments = [] }) => [
+      State,
+      ...Attachments.flatMap((one) => [one.InstanceId, one.State]),
+    ])
+    return seen.join() === want.join()
+  })
+}
 
 function isInstance({ key }: { key: string }): boolean {
   return key.startsWith('instance/')
