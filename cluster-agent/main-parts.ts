@@ -11,6 +11,7 @@ import type { HostRoles } from './host-roles.ts'
 import type { HostFacts } from './host-status.ts'
 import type { Paths } from './paths.ts'
 import { openRealRoles } from './real-roles.ts'
+import { simulatedPutRoot } from './simulated/put-root.ts'
 import { SIMULATED_CAPACITY, simulatedRoles } from './simulated/roles.ts'
 
 const SIMULATED_BOOT_MS = 50
@@ -29,7 +30,7 @@ export async function openHostRoles(
   return parts.config.simulated ? openSimulated(parts) : openRealRoles(parts)
 }
 
-function openSimulated({ config }: HostParts): { roles: HostRoles; facts: HostFacts } {
+function openSimulated({ config, identity }: HostParts): { roles: HostRoles; facts: HostFacts } {
   const { host, rack, cloud, roles } = config
   const publicKey = createHash('sha256').update(`${cloud}/${rack}/${host}`).digest('base64')
   return {
@@ -39,6 +40,7 @@ function openSimulated({ config }: HostParts): { roles: HostRoles; facts: HostFa
       clock: systemClock,
       bootMs: SIMULATED_BOOT_MS,
       publicKey,
+      ...(identity !== null && { putRoot: simulatedPutRoot(config, identity, systemClock) }),
     }),
     facts: {
       version: VERSION,

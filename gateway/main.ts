@@ -32,8 +32,10 @@ import { startHousekeeping } from './control/housekeeping.ts'
 import { startImports } from './control/imports.ts'
 import { openCredentials } from './control/role-credentials.ts'
 import { startScaling } from './control/scaling.ts'
+import { startSnapshotKeeping } from './control/snapshot-keeping.ts'
 import { upgradeRecords } from './control/upgrade.ts'
 import { openSnapshots } from './ebs/chunks/open.ts'
+import { directHandlers } from './ebs/direct/index.ts'
 import { volumeSecrets } from './ebs/names.ts'
 import { ensureDefaultVpcs } from './ec2/networks.ts'
 import { gatewayBlobs } from './federation/blobs.ts'
@@ -71,6 +73,9 @@ export interface Gateway {
   readonly joinPort: number
   readonly stop: () => Promise<void>
 }
+
+/** How long the answer to CreateSnapshot waits for the moment of the snapshot. */
+const TAKEN_WITHIN_MS = 5_000
 
 /** How soon a rack that went silent is noticed, in milliseconds. */
 export interface GatewayTiming {
@@ -164,6 +169,9 @@ async function openGateway(
   const { storage, lanes } = s3
   const snapshots = openSnapshots({ ...here, storage, randomHex, chance, metrics })
   onStop(() => snapshots.stop())
+  const { bytes } = snapshots
+  const keeping = startSnapshotKeeping({ state, bytes, clock, chance, log })
+  onStop(() => keeping.stop())
   const { bucketOn } = storage
   const tls = await readTls(config)
   const openKey = (pair: string, sealed: string): Uint8Array =>
@@ -188,7 +196,7 @@ async function openGateway(
       serialService(desk, lines.openFor),
       storageService(lanes, clock),
       blobService(gatewayBlobs(blobsDir)),
-      snapshotBlocksService(gatewaySnapshotBlocks({ state, sessions, bytes: snapshots.bytes })),
+      snapshotBlocksService(gatewaySnapshotBlocks({ state, sessions, bytes })),
       memberService({
         leave: (caller, host) => departHost({ state, clock, bucketOn }, caller, host),
         renew: (caller, request) => renewHost(members, caller, request),
@@ -255,6 +263,7 @@ async function openGateway(
     ...door,
     ...serviceHandlers({
       ...{ ...our, sealer },
+      ...{ snapshotHolds: bytes, takenWithinMs: TAKEN_WITHIN_MS },
       takeObject: takeObjects(objects),
       findObject: findObjects(objects),
       volumeModificationMs: config.volumeModificationSeconds * 1000,
@@ -264,6 +273,7 @@ async function openGateway(
     }),
     serial: serialConsoles({ ...door, state, lines }),
     s3: s3.service,
+    direct: directHandlers({ state, randomHex, sealer, bytes }),
     ...(tls === null ? {} : { tls }),
   })
   onStop(() => api.close())

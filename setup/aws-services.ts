@@ -44,6 +44,13 @@ export const SERVICES = [
     version: '2006-03-01',
     xmlns: 'http://s3.amazonaws.com/doc/2006-03-01/',
   },
+  {
+    name: 'ebs',
+    client: 'ebs',
+    protocol: 'rest-json',
+    version: '2019-11-02',
+    xmlns: '',
+  },
 ] as const
 
 /** Operations of S3 that only other endpoints of it have: directory buckets, Object Lambda. */

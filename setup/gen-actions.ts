@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { SCALING_DEVIATIONS } from '../gateway/autoscaling/deviations.ts'
 import { type AnyService, loadModel, SERVICES } from '../gateway/aws/model.ts'
+import { type DirectParts, directHandlers } from '../gateway/ebs/direct/index.ts'
 import { DEVIATIONS } from '../gateway/ec2/deviations.ts'
 import { BALANCING_DEVIATIONS } from '../gateway/elb/deviations.ts'
 import { S3_DEVIATIONS } from '../gateway/s3/deviations.ts'
@@ -18,11 +19,16 @@ const TITLES: Readonly<Record<AnyService, string>> = {
   autoscaling: 'Auto Scaling',
   elasticloadbalancing: 'Elastic Load Balancing v2',
   s3: 'S3',
+  ebs: 'EBS direct APIs',
 }
 
 // Nothing is called: the names of the handlers are all that is read.
 const { handlers: s3 } = s3Service({ config: { s3Domains: '', s3WebsiteDomains: '' } } as S3Parts)
-const HANDLERS = { ...serviceHandlers({} as ServiceParts), s3 }
+const HANDLERS = {
+  ...serviceHandlers({} as ServiceParts),
+  s3,
+  ebs: directHandlers({} as DirectParts),
+}
 type Notes = Readonly<Record<string, string | undefined>>
 const DIFFERS: Readonly<Partial<Record<AnyService, Notes>>> = {
   ec2: DEVIATIONS,
@@ -42,7 +48,7 @@ function page(): string {
     'done answers `UnsupportedOperation` (S3: `NotImplemented`) to every request that fits its model, and changes',
     'nothing. How the actions that are done differ from AWS is said here in a few words each, and in',
     '[EC2 and STS](ec2.md) and [S3](s3.md) for several at once.',
-    ...[...SERVICES, 's3' as const].flatMap(section),
+    ...[...SERVICES, 's3' as const, 'ebs' as const].flatMap(section),
     '',
   ].join('\n')
 }

@@ -59,7 +59,7 @@ function generate(service: (typeof SERVICES)[number]): Model {
   const packageFile = require.resolve(`${packageName}/package.json`)
   const { version, license } = JSON.parse(readFileSync(packageFile, 'utf8'))
   const enums = enumsOf(exports)
-  const isRest = service.protocol === 'rest'
+  const isRest = service.protocol === 'rest' || service.protocol === 'rest-json'
   const visitor = createVisitor(memberEnums(dirname(packageFile), enums), isRest)
   const ops: Record<string, Model['ops'][string]> = {}
   for (const name of Object.keys(exports).sort(byCodeUnits)) {

@@ -65,7 +65,7 @@ export interface Operation {
 
 export interface Model {
   readonly from: string
-  readonly protocol: 'ec2' | 'query' | 'rest'
+  readonly protocol: 'ec2' | 'query' | 'rest' | 'rest-json'
   readonly version: string
   readonly xmlns: string
   /** Operation → its input and its output; null where it has none. */
@@ -78,7 +78,7 @@ export interface Model {
 export const SERVICES = ['ec2', 'sts', 'iam', 'autoscaling', 'elasticloadbalancing'] as const
 export type ServiceName = (typeof SERVICES)[number]
 /** All that signatures may be for. */
-export type AnyService = ServiceName | 's3'
+export type AnyService = ServiceName | 's3' | 'ebs'
 
 /** Reads a model that was generated and committed; some 10 ms for EC2. */
 export function loadModel(service: AnyService): Model {

@@ -115,7 +115,7 @@ export function isBaseOfPending(
   { id }: Pick<Sibling, 'id'>,
   siblings: readonly Sibling[],
 ): boolean {
-  return siblings.some((one) => one.base === id && one.state === 'pending' && !one.released)
+  return siblings.some((one) => one.base === id && one.state === 'pending')
 }
 
 function isKept(one: Sibling, host: string): boolean {

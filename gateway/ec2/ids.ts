@@ -103,9 +103,16 @@ export function notFound(kind: TaggedKind, ids: readonly string[]): ApiError {
 
 /** Images and snapshots are also those to see that may use them; all else is its owner's alone. */
 export function isVisible(record: Records[OwnedKind], account: string): boolean {
+  // A snapshot that was deleted is a record as long as its blocks are there.
+  if ('volumeSizeGib' in record && record.deletedAtMs !== null) return false
   if (record.account === account) return true
-  if (!('isPublic' in record)) return false
-  return record.isPublic || record.sharedWith?.includes(account) === true
+  return isForAll(record) || ('isPublic' in record && record.sharedWith?.includes(account) === true)
+}
+
+/** Images and snapshots may be public. */
+export function isForAll(record: Records[OwnedKind]): boolean {
+  if ('publicIsBlocked' in record && record.publicIsBlocked === true) return false
+  return 'isPublic' in record && record.isPublic
 }
 
 /** Once each, all of the right form. */

@@ -1,10 +1,13 @@
 // All EC2 actions that this cloud answers. What is not here answers UnsupportedOperation.
 
 import type { RandomHex } from '../../common/clock.ts'
+import { MalleeError } from '../../common/errors.ts'
 import type { Ec2Handlers } from '../aws/handlers.ts'
 import { volumeAttachmentHandlers } from '../ebs/attachments.ts'
+import type { SnapshotHolds } from '../ebs/chunks/snapshot-bytes.ts'
 import { encryptionDefaultHandlers } from '../ebs/encryption-default.ts'
 import { modifyVolumeHandlers } from '../ebs/modify-volume.ts'
+import { snapshotHandlers } from '../ebs/snapshot-handlers.ts'
 import { volumeStatusHandlers } from '../ebs/volume-status.ts'
 import { volumeHandlers } from '../ebs/volumes.ts'
 import type { Sealer } from '../secrets.ts'
@@ -92,8 +95,19 @@ export interface Ec2Parts {
   readonly findObject?: FindObject
   /** Between two modifications of a volume; absent: as long as on AWS. */
   readonly volumeModificationMs?: number
+  /** Absent: no bytes of snapshots are kept. */
+  readonly snapshotHolds?: SnapshotHolds
+  /** How long the answer waits for a snapshot's moment, in milliseconds; absent: not at all. */
+  readonly takenWithinMs?: number
   /** Absent: no guest can be asked. */
   readonly askGuest?: AskGuest
+}
+
+const NO_HOLDS: SnapshotHolds = {
+  holdManifest: async () => {
+    throw new MalleeError('Unavailable', 'no bytes of snapshots are kept here')
+  },
+  dropManifest: async () => undefined,
 }
 
 export function ec2Handlers({
@@ -104,6 +118,8 @@ export function ec2Handlers({
   endpoint,
   consoleOutput,
   askGuest = noGuest,
+  snapshotHolds = NO_HOLDS,
+  takenWithinMs = 0,
   takeObject = async () => null,
   findObject = async () => null,
   volumeModificationMs = MODIFICATION_MS,
@@ -179,6 +195,10 @@ export function ec2Handlers({
     ...volumeStatusHandlers({ state, region }),
     ...modifyVolumeHandlers({ state, waitMs: volumeModificationMs }),
     ...encryptionDefaultHandlers({ state }),
+    ...snapshotHandlers({
+      ...{ state, randomHex, sealer, region, takenWithinMs },
+      holds: snapshotHolds,
+    }),
     ...tagHandlers({ state }),
   }
 }

@@ -109,6 +109,15 @@ export const TABLE = {
     things: 'Auto Scaling groups',
     used: (view, account) => view.by('scaling-group', 'account', account).length,
   },
+  snapshots: {
+    name: 'Snapshots per Region',
+    value: 100_000,
+    code: 'SnapshotLimitExceeded',
+    things: 'snapshots',
+    used: (view, account) =>
+      view.by('volume-snapshot', 'account', account).filter((one) => one.deletedAtMs === null)
+        .length,
+  },
   'outstanding-peerings': {
     name: 'Outstanding VPC peering connection requests',
     value: 25,

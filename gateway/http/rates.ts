@@ -43,6 +43,15 @@ const WRITE = rate(50, 5)
 const S3_READ = rate(5_500, 5_500)
 const S3_WRITE = rate(3_500, 3_500)
 const S3_MANAGES = /^(?:Create|Delete|Put)Bucket|PublicAccessBlock$|^(?:Tag|Untag)Resource$/
+/** "Amazon EBS endpoints and quotas" of the general reference: an account's, per second. */
+const EBS_RATES: ReadonlyMap<string, Rate> = new Map([
+  ['GetSnapshotBlock', rate(1_000, 1_000)],
+  ['PutSnapshotBlock', rate(1_000, 1_000)],
+  ['ListSnapshotBlocks', rate(50, 50)],
+  ['ListChangedBlocks', rate(50, 50)],
+  ['StartSnapshot', rate(10, 10)],
+  ['CompleteSnapshot', rate(10, 10)],
+])
 /** All actions of STS together. */
 const STS = rate(600, 600)
 
@@ -125,6 +134,8 @@ export function chargesOf({ service, operation, input }: Asked): readonly Charge
   if (service === 'sts') return [request(service, STS)]
   if (service === 's3') return [s3Charge(operation)]
   const bucket = `${service}:${operation}`
+  const own = service === 'ebs' ? EBS_RATES.get(operation) : undefined
+  if (own !== undefined) return [request(bucket, own)]
   const usual = READS.test(operation) ? READ : WRITE
   if (service !== 'ec2') return [request(bucket, usual)]
   if (SMALLER_WHEN_UNFILTERED.has(operation) && asksForAll(input)) {

@@ -5,6 +5,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { type FastifyError, type FastifyInstance, type FastifyReply, fastify } from 'fastify'
 import { ApiError } from '../aws/api-error.ts'
+import type { DirectHandlers } from '../ebs/direct/handlers.ts'
+import { serveDirect } from '../ebs/direct/listener.ts'
 import { serveS3 } from '../s3/wire/listener.ts'
 import type { S3Service } from '../s3/wire/running.ts'
 import { SERIAL_PATH } from '../serial/admission.ts'
@@ -27,6 +29,8 @@ export function createApiServer(
     readonly tls?: Tls
     readonly serial?: SerialConsoles
     readonly s3?: S3Service
+    /** EBS direct APIs. */
+    readonly direct?: DirectHandlers
   },
 ): FastifyInstance {
   const { serial } = options
@@ -80,6 +84,9 @@ export function createApiServer(
     },
   })
   if (options.s3 !== undefined) serveS3(app.server, { ...options, ...options.s3 }, isSerial)
+  if (options.direct !== undefined) {
+    serveDirect(app.server, { ...options, direct: options.direct })
+  }
   return app
 }
 

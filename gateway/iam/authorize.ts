@@ -6,6 +6,7 @@ import type { ServiceName } from '../aws/model.ts'
 import { meaningsOf, type VersionAsked } from '../ec2/launch-template-names.ts'
 import type { Sealer } from '../secrets.ts'
 import type { State, View } from '../store/state.ts'
+import { ebsAsks } from './ebs-requests.ts'
 import { ec2Arn, keysOf } from './ec2-keys.ts'
 import type { Place } from './ec2-named.ts'
 import { type Ask, ec2Asks } from './ec2-requests.ts'
@@ -28,7 +29,7 @@ export interface AuthorizerParts {
 }
 
 /** A serial console is asked for in the name of a service that has no other action here. */
-type GuardedService = ServiceName | 'ec2-instance-connect'
+type GuardedService = ServiceName | 'ec2-instance-connect' | 'ebs'
 
 export interface GuardedCall {
   readonly service: GuardedService
@@ -100,6 +101,8 @@ function asksOf(
       return scalingAsks(place, operation, input)
     case 'elasticloadbalancing':
       return elbAsks(place, operation, input)
+    case 'ebs':
+      return ebsAsks(place, operation, input)
     case 'ec2-instance-connect':
       return [instanceAsk(place, `${service}:${operation}`, input)]
     default:

@@ -3,6 +3,7 @@
 
 import { kindOf } from '../boot-files.ts'
 import { rootDeviceType } from '../ebs/mapping-shapes.ts'
+import { isForAll } from '../ec2/ids.ts'
 import { NOUNS, type OwnedKind, type TaggedKind } from '../ec2/nouns.ts'
 import { zoneName } from '../ec2/zones.ts'
 import type { ImageRecord, InstanceRecord, MetadataOptions, Records } from '../store/records.ts'
@@ -136,11 +137,6 @@ function find(place: Place, kind: TaggedKind, id: string): { id: string; values:
     id,
     values: { ...owner, ...placeValues(place, record), ...ownValues(place, kind, record) },
   }
-}
-
-/** Images and snapshots may be. */
-function isForAll(record: Records[OwnedKind]): boolean {
-  return 'isPublic' in record && record.isPublic
 }
 
 /** Network, subnet and zone, of all that has them. */

@@ -122,6 +122,8 @@ export interface SnapshotRecord {
   readonly sentBytes: number
   /** Who may make volumes of it. */
   readonly isPublic: boolean
+  /** Its account blocks all public sharing: it is public again when that ends. */
+  readonly publicIsBlocked?: true
   readonly sharedWith: readonly string[]
   readonly lock?: SnapshotLockRecord
   readonly clientToken: string
@@ -143,6 +145,8 @@ export type SnapshotOrigin =
       readonly timeoutMs: number
       /** When a block came last, to within a minute. */
       readonly writtenAtMs: number
+      /** Since when it takes no more blocks; absent while it does. */
+      readonly completingAtMs?: number
     }
 
 /** Changes with every volume that is put on a host: who takes the host out meets it there. */

@@ -40,13 +40,17 @@ const NEWER = [
   ...['DescribeInstanceConnectEndpoints', 'DescribeSecurityGroupVpcAssociations'],
   ...['EnableImageBlockPublicAccess', 'DisableImageBlockPublicAccess'],
   ...['GetImageBlockPublicAccessState', 'GetSecurityGroupsForVpc'],
+  ...['LockSnapshot', 'UnlockSnapshot', 'DescribeLockedSnapshots'],
+  ...['EnableSnapshotBlockPublicAccess', 'DisableSnapshotBlockPublicAccess'],
+  'GetSnapshotBlockPublicAccessState',
   ...['GetInstanceMetadataDefaults', 'ModifyInstanceMetadataDefaults'],
   ...['DescribeCapacityReservation', 'DescribeListenerAttributes', 'ModifyListenerAttributes'],
 ]
 /** Waiters for what nobody has here, or not yet. */
 const FOR_NOTHING = new RegExp(
   [
-    '^(bundle_task|conversion_task|export_task|customer_gateway|vpn_connection|snapshot)_',
+    '^(bundle_task|conversion_task|export_task|customer_gateway|vpn_connection)_',
+    '^snapshot_imported',
     '^(image_usage_report|store_image_task|secondary_|security_group_vpc_association|password_data)',
   ].join('|'),
 )

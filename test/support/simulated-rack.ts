@@ -9,6 +9,7 @@ import type { HostFacts } from '../../cluster-agent/host-status.ts'
 import { HeldIdentity } from '../../cluster-agent/identity.ts'
 import type { Paths } from '../../cluster-agent/paths.ts'
 import type { Role } from '../../cluster-agent/role.ts'
+import { simulatedPutRoot } from '../../cluster-agent/simulated/put-root.ts'
 import {
   SIMULATED_CAPACITY,
   type SimulatedRoles,
@@ -183,7 +184,10 @@ function runHost(cloud: TestCloud, config: AgentConfig, identity: TlsIdentity): 
     configFile: join(base, 'agent.json'),
   }
   const publicKey = createHash('sha256').update(`${config.rack}/${host}`).digest('base64')
-  const model = simulatedRoles({ host, roles, clock: systemClock, bootMs: BOOT_MS, publicKey })
+  const held = new HeldIdentity(paths, identity)
+  const putRoot = simulatedPutRoot(config, held.current, systemClock)
+  const own = { host, roles, clock: systemClock, bootMs: BOOT_MS }
+  const model = simulatedRoles({ ...own, publicKey, putRoot })
   const simulated = 'simulated'
   const facts: HostFacts = {
     version: VERSION,
@@ -192,7 +196,6 @@ function runHost(cloud: TestCloud, config: AgentConfig, identity: TlsIdentity): 
     wireguard: simulated,
     capacity: roles.includes('nc') ? config.capacity : null,
   }
-  const held = new HeldIdentity(paths, identity)
   let agent: { stop: () => Promise<void> } | null = null
   const parts = { config, paths, facts }
   return {

@@ -13,6 +13,8 @@ import { snapshotReads } from '../../gateway/ebs/chunks/reads.ts'
 import type { SnapshotBytes } from '../../gateway/ebs/chunks/snapshot-bytes.ts'
 import { type MemoryBlocks, memoryBlocks } from './snapshot-blocks.ts'
 
+const ZEROES_SHA256 = sha256Of(Buffer.alloc(SNAPSHOT_BLOCK_BYTES))
+
 export interface MemorySnapshots extends SnapshotBytes {
   /** What is kept. */
   readonly memory: MemoryBlocks
@@ -39,7 +41,12 @@ export function memorySnapshots(memory: MemoryBlocks = memoryBlocks()): MemorySn
       if (!isZeroBlock(data)) bytes.set(sha256, Uint8Array.from(data))
       return sha256
     },
-    stagedBlocks: async (snapshot) => staged.get(snapshot)?.size ?? 0,
+    stagedBlocks: async (snapshot) => {
+      const blocks = [...(staged.get(snapshot) ?? [])].sort(([a], [b]) => a - b)
+      const digests = blocks.map(([, sha256]) => Buffer.from(sha256 ?? ZEROES_SHA256, 'hex'))
+      const checksum = Buffer.from(sha256Of(Buffer.concat(digests)), 'hex').toString('base64')
+      return { count: blocks.length, checksum }
+    },
     completeStaged: async (snapshot, base, sizeBytes) => {
       const changes = [...(staged.get(snapshot) ?? [])]
       const ordered = inOrder(changes.map(([index, sha256]) => ({ index, sha256 })))

@@ -36,6 +36,14 @@ export interface SnapshotReads {
   ) => Promise<BlockPage<ChangedBlock>>
 }
 
+/** What was staged. */
+export interface StagedBlocks {
+  /** How many different blocks. */
+  readonly count: number
+  /** SHA-256, in base64, of the SHA-256 of them all, ascending by index (LINEAR). */
+  readonly checksum: string
+}
+
 /** Snapshots that are put together block by block, in any order, by the id of the snapshot. */
 export interface StagedSnapshots {
   /**
@@ -43,8 +51,7 @@ export interface StagedSnapshots {
    * wins. Returns their SHA-256, lower-case hex. Durable when it resolves.
    */
   readonly stageBlock: (snapshot: string, index: number, bytes: Uint8Array) => Promise<string>
-  /** How many different blocks were staged. */
-  readonly stagedBlocks: (snapshot: string) => Promise<number>
+  readonly stagedBlocks: (snapshot: string) => Promise<StagedBlocks>
   /**
    * Makes the manifest of what was staged over `base` (null for zeroes) and has the snapshot hold
    * it. May be said again after a crash. Throws BadArgument for blocks behind the volume's end.

@@ -1,32 +1,39 @@
 // Snapshots that are put together block by block (EBS direct APIs), in any order: what was staged
 // is in rows by index, and becomes a manifest at the end.
 
+import { createHash } from 'node:crypto'
 import { MalleeError } from '../../../common/errors.ts'
 import { buildManifest } from '../../../common/snapshot-build.ts'
 import {
   blocksIn,
   type ManifestRoot,
   SNAPSHOT_BLOCK_BYTES,
+  sha256Of,
 } from '../../../common/snapshot-manifest.ts'
 import { manifestHeld, unstage } from './holds.ts'
 import { stagedParts, stagedPrefix } from './keys.ts'
 import type { ChunkParts } from './parts.ts'
 import { putPage, putRoot, type StagedRow } from './putting.ts'
 import type { ByteSource } from './reads.ts'
-import type { CompletedBytes } from './snapshot-bytes.ts'
+import type { CompletedBytes, StagedBlocks } from './snapshot-bytes.ts'
 
 const PAGE = 1_000
+const ZEROES_SHA256 = sha256Of(Buffer.alloc(SNAPSHOT_BLOCK_BYTES))
 
 export async function stagedBlocks(
   { store }: Pick<ChunkParts, 'store'>,
   snapshot: string,
-): Promise<number> {
+): Promise<StagedBlocks> {
+  const all = createHash('sha256')
   let count = 0
   for (let after = stagedPrefix(snapshot); ; ) {
     const page = await store.list(stagedPrefix(snapshot), { after, limit: PAGE })
     count += page.entries.length
+    for (const { value } of page.entries) {
+      all.update((JSON.parse(value) as StagedRow).sha256 ?? ZEROES_SHA256, 'hex')
+    }
     after = page.entries.at(-1)?.key ?? after
-    if (!page.more) return count
+    if (!page.more) return { count, checksum: all.digest('base64') }
   }
 }
 

@@ -1,6 +1,7 @@
 // The walk through EC2's volumes: made, attached to a running instance, taken from it, grown, and
 // deleted.
 
+import { SNAPSHOT_ROWS } from './ec2-snapshots.ts'
 import type { Row } from './row.ts'
 
 const VOLUME = { VolumeId: '<volume>' }
@@ -52,6 +53,7 @@ export const VOLUME_ROWS: readonly Row[] = [
     { want: { 'Reservations.0.Instances.0.BlockDeviceMappings.*.Ebs.VolumeId': '<volume>' } },
   ],
   ['DeleteVolume', VOLUME, { refused: 'VolumeInUse' }],
+  ...SNAPSHOT_ROWS,
   ['DescribeVolumeStatus', {}, { want: { 'VolumeStatuses.*.VolumeId': '<volume>' } }],
   ['ModifyVolumeAttribute', { ...VOLUME, AutoEnableIO: { Value: true } }],
   [

@@ -20,6 +20,7 @@ import { recordsOf } from './records.ts'
 import { type BadRequest, badRequests } from './row.ts'
 import { SCALING } from './scaling.ts'
 import { sendByBoto3, sendRaw } from './send.ts'
+import { SNAPSHOTS } from './snapshots.ts'
 import { STS } from './sts.ts'
 import { TARGET_GROUPS } from './target-groups.ts'
 import { TEMPLATES } from './templates.ts'
@@ -37,6 +38,7 @@ const REQUESTS: readonly BadRequest[] = [
     ...ADDRESSES,
     ...EBS,
     ...VOLUMES,
+    ...SNAPSHOTS,
   ]),
   ...badRequests('iam', [...IAM, ...POLICIES]),
   ...badRequests('sts', STS),
@@ -66,8 +68,9 @@ test('bad requests', async (t) => {
   const byBoto3 = asked.filter((request) => typeof request.asked !== 'string')
   const answers = await sendByBoto3(t, endpoint.url, root, byBoto3)
   for (const [i, request] of byBoto3.entries()) {
-    await t.test(`boto3: ${nameOf(request)}`, () => {
-      assert.deepEqual(answers[i], [request.code, request.status])
+    const answer = answers[i]
+    await t.test(`boto3: ${nameOf(request)}`, { skip: answer === null }, () => {
+      assert.deepEqual(answer, [request.code, request.status])
     })
   }
 

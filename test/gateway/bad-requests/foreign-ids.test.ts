@@ -39,6 +39,9 @@ const NAMED: Readonly<Record<string, keyof Things>> = {
     NetworkInsightsAnalysisId: 'analysis',
     TargetNetworkInterfaceId: 'freeCard',
     VolumeId: 'volume',
+    ExcludeDataVolumeId: 'volume',
+    SnapshotId: 'snapshot',
+    SourceSnapshotId: 'snapshot',
   },
 }
 
@@ -65,6 +68,7 @@ const LEFT_OUT: readonly RegExp[] = [
   /^(AssociateRouteTable GatewayId|ModifyInstancePlacement GroupId)$/,
   /^CreateNatGateway (VpcId|AvailabilityZoneAddresses.AllocationIds)$/,
   /^ModifyInstanceAttribute BlockDeviceMappings/,
+  /^ImportImage DiskContainers\.SnapshotId$/,
   /^CreateFleet LaunchTemplateConfigs\.Overrides\.Placement\.GroupId$/,
   // Says again where the group is that the rule names.
   /UserIdGroupPairs\.(VpcId|VpcPeeringConnectionId)$/,
@@ -75,7 +79,7 @@ const OTHERS = [
   'BundleId CapacityReservationId CarrierGatewayId ClientVpnEndpointId ConversionTaskId',
   'CustomerGatewayId ExportImageTaskId ExportTaskId FlowLogId HostId',
   'InstanceConnectEndpointId InstanceEventId InstanceEventWindowId KmsKeyId',
-  'LocalGatewayId RamDiskId ReservedInstancesId SnapshotId SpotInstanceRequestId',
+  'LocalGatewayId RamDiskId ReservedInstancesId OwnerId RestorableByUserId SpotInstanceRequestId',
   'TransitGatewayAttachmentId TransitGatewayId TransitGatewayRouteTableId VpcEndpointId',
   'VpnConnectionId VpnGatewayId SecondaryAllocationId SecondarySubnetId LinkedGroupId',
   'ParentGroupId AvailabilityZoneId DestinationAvailabilityZoneId ZoneId IpamId',

@@ -33,7 +33,7 @@ const PYTHON = '/usr/bin/python3'
 /** Of all requests together. */
 const BOTO3_MS = 120_000
 const BOTO3 = `
-import boto3, botocore.config, botocore.exceptions, json, sys
+import boto3, botocore.config, botocore.exceptions, botocore.model, json, sys
 wish = json.load(sys.stdin)
 config = botocore.config.Config(parameter_validation=False, retries={'max_attempts': 0})
 clients, answers = {}, []
@@ -49,6 +49,8 @@ for service, action, asked, options in wish['requests']:
     except botocore.exceptions.ClientError as error:
         status = error.response['ResponseMetadata']['HTTPStatusCode']
         answers.append([error.response['Error']['Code'], status])
+    except botocore.model.OperationNotFoundError:
+        answers.append(None)
 print(json.dumps(answers))
 `
 const models = new Map<string, Model>()
@@ -65,13 +67,13 @@ export async function sendRaw(port: number, keys: Credentials, request: Asked): 
   return [codeIn(await response.text()), response.status]
 }
 
-/** Of each request, in their order. */
+/** Of each request, in their order; null for actions that are newer than this boto3. */
 export async function sendByBoto3(
   t: TestContext,
   url: string,
   keys: Credentials,
   requests: readonly Asked[],
-): Promise<Answer[]> {
+): Promise<(Answer | null)[]> {
   const home = mkdtempSync(join(tmpdir(), 'mallee-home-'))
   t.after(() => rmSync(home, { recursive: true }))
   const wish = {

@@ -54,7 +54,9 @@ export type Call = <K extends keyof Ec2Handlers & keyof Ec2Inputs>(
 ) => Promise<Ec2Outputs[K]>
 
 export interface CloudOptions
-  extends Partial<Pick<Ec2Parts, 'askGuest' | 'consoleOutput' | 'findObject'>> {
+  extends Partial<
+    Pick<Ec2Parts, 'askGuest' | 'consoleOutput' | 'findObject' | 'snapshotHolds' | 'takenWithinMs'>
+  > {
   readonly racks?: readonly string[]
   /** Of every nc host; there are two in a rack. */
   readonly vcpus?: number
@@ -91,12 +93,11 @@ export async function openCloud(t: Ending, options: CloudOptions = {}): Promise<
   const callerOf = (stateNow: () => State): Call =>
     (async (action, input, as = {}) => {
       const handlers = ec2Handlers({
+        ...options,
         state: stateNow(),
         randomHex,
         sealer,
         region: REGION,
-        ...(options.askGuest === undefined ? {} : { askGuest: options.askGuest }),
-        ...(options.findObject === undefined ? {} : { findObject: options.findObject }),
         consoleOutput: options.consoleOutput ?? noConsole,
       })
       const handler = handlers[action] as

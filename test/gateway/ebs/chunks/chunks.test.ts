@@ -204,7 +204,7 @@ describe("snapshots' bytes", () => {
     ] as const) {
       assert.equal(await g.snapshots.stageBlock(B, index, block(byte)), sha256Of(block(byte)))
     }
-    assert.equal(await g.snapshots.stagedBlocks(B), 4)
+    assert.equal((await g.snapshots.stagedBlocks(B)).count, 4)
     await audit(g)
     const { manifest, dataBytes } = await g.snapshots.completeStaged(B, base, SIZE_BYTES)
     assert.equal(dataBytes, 5 * block(0).length)
@@ -235,7 +235,8 @@ describe("snapshots' bytes", () => {
     const left = async () => {
       await sweepSnapshots(g.parts, never)
       const { entries } = await g.parts.store.list('ebs/held/')
-      const staged = [await g.snapshots.stagedBlocks(A), await g.snapshots.stagedBlocks(C)]
+      const count = async (id: string) => (await g.snapshots.stagedBlocks(id)).count
+      const staged = [await count(A), await count(C)]
       return [...entries.map(({ key }) => key.slice('ebs/held/'.length)), ...staged]
     }
     assert.deepEqual(await left(), [A, B, C, 1, 1])
