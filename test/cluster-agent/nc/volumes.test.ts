@@ -222,7 +222,7 @@ describe('volumes of real guests', { skip: whyNoHosts() ?? false }, () => {
     const id = await volumes.grant(3, 0, bytes)
     const [from, to] = [`if=${guests.image.file}`, `of=${volumes.backend.path(id)}`]
     await exec(['dd', from, to, 'bs=1M', 'conv=notrunc,sparse', 'status=none'])
-    await volumes.grant(2, 1, SIZE)
+    const other = await volumes.grant(2, 1, SIZE)
     const wish: GuestWish = {
       ...{ n: 2, fromVolume: true, ephemeralGib: [1] },
       volumes: [attachment(2, 1, SIZE), attachment(3, 1, bytes, { boot: true })],
@@ -237,6 +237,12 @@ describe('volumes of real guests', { skip: whyNoHosts() ?? false }, () => {
     await ready(2)
     assert.deepEqual(await serials(2), [serialOf(3), serialOf(2), 'ephemeral0', ''])
     await shell('echo kept >/root/kept; sync; echo lost | dd of=/dev/vdc; sync', 2)
+    // What the guest trims takes no room any more.
+    const used = async () => (await volumes.backend.look(other))?.usedBytes
+    await shell('dd if=/dev/urandom of=/dev/vdb bs=1M count=4 conv=fsync', 2)
+    assert.equal(await used(), 4 * MIB)
+    await shell('blkdiscard /dev/vdb', 2)
+    assert.equal(await used(), 0)
     const folder = instanceDir(guests.host.paths, guestId(2))
     assert.equal(existsSync(machineFiles(folder).disk), false)
 
