@@ -7,7 +7,7 @@ import type { Qmp } from './qmp.ts'
 
 const DEVICES = '/machine/peripheral'
 /** A guest that runs lets go within some 100 ms; one that boots does when it is up. */
-const UNPLUG_MS = 3_000
+export const UNPLUG_MS = 3_000
 
 export interface QomItem {
   readonly name: string
@@ -44,14 +44,14 @@ export async function slotOf(qmp: Qmp, device: string): Promise<number> {
 }
 
 /** Asks the guest to let go of a device; false when it does not do so in time. */
-export async function unplugDevice(qmp: Qmp, device: string): Promise<boolean> {
+export async function unplugDevice(qmp: Qmp, device: string, waitMs = UNPLUG_MS): Promise<boolean> {
   let stopListening = () => {}
   let timer: NodeJS.Timeout | undefined
   const gone = new Promise<boolean>((resolve) => {
     stopListening = qmp.onEvent(({ name, data }) => {
       if (name === 'DEVICE_DELETED' && data['device'] === device) resolve(true)
     })
-    timer = setTimeout(() => resolve(false), UNPLUG_MS)
+    timer = setTimeout(() => resolve(false), waitMs)
   })
   try {
     await qmp.command('device_del', { id: device }).catch((error: unknown) => {

@@ -148,10 +148,12 @@ export async function plugVolume(qmp: Qmp, volume: QemuVolume): Promise<void> {
  * Asks the guest to let go of a volume; false when it does not do so in time: it may boot, or wait
  * for an answer of the volume.
  */
-export async function unplugVolume(qmp: Qmp, seen: SeenVolume): Promise<boolean> {
+export async function unplugVolume(qmp: Qmp, seen: SeenVolume, waitMs: number): Promise<boolean> {
   const stem = stemOf(seen)
   const { attachment } = seen
-  if (attachment !== null && !(await unplugDevice(qmp, `${stem}.${attachment}`))) return false
+  if (attachment !== null && !(await unplugDevice(qmp, `${stem}.${attachment}`, waitMs))) {
+    return false
+  }
   await removeParts(qmp, stem)
   return true
 }

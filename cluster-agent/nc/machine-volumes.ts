@@ -9,6 +9,7 @@ import { MalleeError, messageOf } from '../../common/errors.ts'
 import type { Exec } from '../../common/exec.ts'
 import type { Log } from '../../common/log.ts'
 import { type PluggedVolume, PluggedVolumeSchema } from '../../proto/gen/mallee/v1/volumes_pb.js'
+import { UNPLUG_MS } from '../host/qemu-devices.ts'
 import { plugFileDisk } from '../host/qemu-file-disks.ts'
 import {
   knock,
@@ -23,6 +24,7 @@ import type { Qmp } from '../host/qmp.ts'
 import { isSame, type VolumeStep } from './volume-plan.ts'
 import type { EphemeralWanted } from './wanted.ts'
 
+const ASKED_MS = 100
 const NAME = /^ephemeral\d{1,2}$/
 const FILE = /^ephemeral\d{1,2}\.raw$/
 
@@ -39,7 +41,7 @@ export class MachineVolumes {
   /** By attachment: why it is not as it shall be. */
   readonly #troubles = new Map<string, string>()
   /** Of this pass: volumes whose later steps have to wait, and portals that do not answer. */
-  readonly #failed = new Map<string, unknown>()
+  readonly #failed = new Set<string>()
   readonly #deaf = new Map<string, unknown>()
 
   constructor(
@@ -52,7 +54,10 @@ export class MachineVolumes {
     this.#dir = dir
   }
 
-  /** Throws what stood in the way of a step that others need. */
+  /**
+   * Throws what stood in the way of a step that others need. Else that is told of the volume and no
+   * failure of the host: it may be its guest's doing.
+   */
   async apply(qmp: Qmp, step: OneVolumeStep): Promise<void> {
     const { volumeId: volume } = step.volume
     if (this.#failed.has(volume)) return
@@ -60,20 +65,21 @@ export class MachineVolumes {
       await this.#one(qmp, step)
       this.#troubles.delete(keyOf(step.volume))
     } catch (error) {
-      const { kind } = step
-      this.#troubles.set(keyOf(step.volume), messageOf(error))
-      this.#failed.set(volume, error)
-      this.#log.warn('volume', { instance: this.#instance, volume, step: kind, error })
+      const [key, trouble] = [keyOf(step.volume), messageOf(error)]
+      this.#failed.add(volume)
+      // Tried again every few seconds: one line for each thing that is wrong.
+      if (this.#troubles.get(key) !== trouble) {
+        this.#log.warn('volume', { instance: this.#instance, volume, step: step.kind, error })
+      }
+      this.#troubles.set(key, trouble)
       if (step.kind === 'plug-volume' && step.needed) throw error
     }
   }
 
-  /** What failed since it was asked last, or null: a pass that left something to be done fails. */
-  takeFailure(): unknown {
-    const [first = null] = this.#failed.values()
+  /** What failed is tried again in the pass that begins. */
+  begin(): void {
     this.#failed.clear()
     this.#deaf.clear()
-    return first
   }
 
   /** What the guest has, and what it shall have and has not. */
@@ -104,7 +110,7 @@ export class MachineVolumes {
         await this.#knock(step.volume)
         return plugVolume(qmp, step.volume)
       case 'unplug-volume':
-        if (await unplugVolume(qmp, step.volume)) return
+        if (await unplugVolume(qmp, step.volume, this.#patience(step.volume))) return
         throw new MalleeError(
           'Conflict',
           `the guest has not let go of ${step.volume.volumeId} yet: it may be busy with it`,
@@ -115,6 +121,11 @@ export class MachineVolumes {
       case 'limit-volume':
         return limitVolume(qmp, step.volume)
     }
+  }
+
+  /** Who was asked before is not waited for again: its answer is an event that begins a pass. */
+  #patience(volume: SeenVolume): number {
+    return this.#troubles.has(keyOf(volume)) ? ASKED_MS : UNPLUG_MS
   }
 
   /** A portal that lets one wait is asked once in a pass. */

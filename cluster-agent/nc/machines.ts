@@ -157,6 +157,7 @@ export class Machines {
     }
     const plan = (now: MachineSeen) => planMachine(wanted, now)
     const name = `machine ${machine.id}`
+    machine.volumes.begin()
     try {
       const apply = (step: Parameters<Machine['apply']>[1]) => machine.apply(wanted, step)
       // A machine whose guest waits for disks has one more round: that guest is not left waiting.
@@ -166,7 +167,6 @@ export class Machines {
         if (now === null || !isWaiting(now)) break
       }
     } catch (error) {
-      machine.volumes.takeFailure()
       // What was done before the failing step is to be told, too.
       await observe().catch(() => undefined)
       if (seen !== null) this.#show(entry, seen)
@@ -177,8 +177,6 @@ export class Machines {
       machine.letGo()
       this.#entries.delete(machine.id)
     }
-    const failure = machine.volumes.takeFailure()
-    if (failure !== null) throw failure
   }
 
   #show(entry: Entry, seen: MachineSeen): void {

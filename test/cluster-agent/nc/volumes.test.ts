@@ -129,7 +129,7 @@ describe('volumes of real guests', { skip: whyNoHosts() ?? false }, () => {
 
   test('it grows and gets other limits while the guest has it', async () => {
     const more = attachment(1, 1, 2 * SIZE, { iops: 100 })
-    await assert.rejects(pass({ n: 1, volumes: [more] }), { code: 'CommandFailed' })
+    await pass({ n: 1, volumes: [more] })
     assert.match(told()[0]?.trouble ?? '', /Cannot grow/)
     await volumes.grant(1, 1, 2 * SIZE)
     await pass({ n: 1, volumes: [more] })
@@ -193,7 +193,7 @@ describe('volumes of real guests', { skip: whyNoHosts() ?? false }, () => {
   test('a portal that nobody answers keeps no interface from its guest', async () => {
     await volumes.grant(2, 0, SIZE)
     const both = [attachment(1, 2, 2 * SIZE), attachment(2, 1, SIZE)]
-    await assert.rejects(pass({ n: 1, second: true, volumes: both }), { code: 'Unavailable' })
+    await pass({ n: 1, second: true, volumes: both })
     assert.match(told()[1]?.trouble ?? '', /cannot be reached at \[::1\]:3260/)
     assert.deepEqual(told().slice(0, 1), plugged(2, 2 * SIZE))
     const links = () => shell('cat /sys/class/net/*/address')
@@ -205,7 +205,7 @@ describe('volumes of real guests', { skip: whyNoHosts() ?? false }, () => {
     await volumes.grant(1, 0, 2 * SIZE)
     await shell('sleep 1')
     const pid = await guestPid(guests, 1)
-    await assert.rejects(pass({ n: 1 }), { code: 'Conflict' })
+    await pass({ n: 1 })
     assert.match(told()[0]?.trouble ?? '', /has not let go of vol-0/)
     assert.equal(statusOf(role, 1).state, InstanceState.RUNNING)
     await pass({ n: 1, rebootCount: 1 })
