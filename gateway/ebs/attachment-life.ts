@@ -24,8 +24,8 @@ export interface Grant {
 export interface InstanceWord {
   readonly instance: string
   readonly host: string
-  /** `gone`: terminated. `unknown`: between two of the others. */
-  readonly guest: 'runs' | 'stopped' | 'gone' | 'unknown'
+  /** `gone`: terminated. `starts`: not there yet. `unknown`: an old word, or of another host. */
+  readonly guest: 'starts' | 'runs' | 'stopped' | 'gone' | 'unknown'
   /** All that the guest has; one with trouble is being plugged or unplugged. */
   readonly plugged: readonly (Grant & { readonly trouble: string; readonly sizeBytes?: number })[]
 }
@@ -148,6 +148,7 @@ function afterWord(
     ({ attachment, generation }) => attachment === one.id && generation === one.generation,
   )
   if (one.state === 'released' || guest === 'unknown') return one
+  if (guest === 'starts') return plug === undefined ? one : withTrouble(one, plug.trouble)
   if (one.state === 'detaching') {
     const isOut = guest === 'stopped' || plug === undefined
     return isOut ? { ...one, state: 'released' } : withTrouble(one, plug.trouble)

@@ -148,6 +148,9 @@ function wordOf(instance: InstanceRecord, status: InstanceStatus): InstanceWord 
 function guestOf(instance: InstanceRecord, status: InstanceStatus): InstanceWord['guest'] {
   if (status.host !== instance.host) return 'unknown'
   if (instance.state === 'terminated') return 'gone'
+  // Of a start that waits for a volume, its host still says the number of the one before.
+  const isStarting = instance.state === 'pending' && status.state === InstanceState.PENDING
+  if (isStarting) return 'starts'
   if (status.startCount < (instance.startCount ?? 0)) return 'unknown'
   if (status.state === InstanceState.RUNNING) return 'runs'
   const isOff = status.state === InstanceState.STOPPED && isStopped(instance)

@@ -78,6 +78,30 @@ test('a word about an earlier start takes no volume away', async (t) => {
   assert.deepEqual(await states(), ['released+'])
 })
 
+test('what keeps a guest from its start is told of its volume, whatever start it was before', async (t) => {
+  const { call, racks, first, VolumeId, volume, hostOf } = await openGround(t)
+  await call('AttachVolume', { VolumeId, InstanceId: first, Device })
+  await racks.settle()
+  await call('StopInstances', { InstanceIds: [first] })
+  await racks.settle()
+  await call('StartInstances', { InstanceIds: [first] })
+  const [one] = (await volume())?.attachments ?? []
+  const plugged = {
+    volumeId: VolumeId,
+    attachment: one?.id ?? '',
+    generation: 1n,
+    sizeBytes: 2n ** 30n,
+  }
+  const says = (state: InstanceState, startCount: number, trouble: string) => {
+    const volumes = [{ ...plugged, trouble }]
+    return racks.hear('a', [instanceSays(first, hostOf(first), { state, startCount, volumes })])
+  }
+  await says(InstanceState.PENDING, 0, 'no answer')
+  assert.equal((await volume())?.attachments[0]?.trouble, 'no answer')
+  await says(InstanceState.RUNNING, 1, '')
+  assert.deepEqual((await volume())?.attachments, [one])
+})
+
 test('an SC that is about to serve has no room and stays where it was', async (t) => {
   const { cloud, racks } = await openGround(t)
   const says = (fields: object): Status => {
