@@ -4,7 +4,6 @@
 import type { Clock } from '../common/clock.ts'
 import { codeOf, messageOf } from '../common/errors.ts'
 import type { CertificateEnds } from './certificate.ts'
-import { volumesIn } from './ebs/volume-metrics.ts'
 import type { ImagesSeen, Sessions } from './federation/sessions.ts'
 import type { ImagesMetric, Metrics, ScalingMetric } from './metrics.ts'
 import type { State, View } from './store/state.ts'
@@ -55,7 +54,6 @@ export function watchGauges({
     for (const { state: name } of view.all('instance')) instances[name] = (instances[name] ?? 0) + 1
     metrics.setRacks(racks)
     metrics.setInstances(instances)
-    metrics.setVolumes(volumesIn(view))
     metrics.setSessions(sessions.list().length)
     metrics.setTunnels(tunnelStates(sessions, clock.nowMs()))
     metrics.setTroubledHosts(view.all('host').filter((host) => host.status?.trouble).length)
@@ -67,6 +65,7 @@ export function watchGauges({
     metrics.setRackDisks(view.all('host').flatMap(({ status }) => status?.disks ?? []))
     metrics.setScaling(scalingIn(view))
     watchBalancers(view, metrics)
+    metrics.setVolumes(view)
     metrics.setImages(imagesOn(sessions))
     metrics.setCertificates(certificateEnds())
   }

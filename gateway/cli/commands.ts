@@ -21,6 +21,7 @@ import { serialConsoleCommand } from './serial-console.ts'
 import { snapshotRoutes } from './snapshot.ts'
 import { tokenRoutes } from './token.ts'
 import { typeRoutes } from './type.ts'
+import { volumeRoutes } from './volume.ts'
 import { identityCertificateCommand, whyCommand } from './why.ts'
 
 export const root = buildRouteMap({
@@ -32,6 +33,7 @@ export const root = buildRouteMap({
     rack: rackRoutes,
     host: hostRoutes,
     balancer: balancerRoutes,
+    volume: volumeRoutes,
     account: accountRoutes,
     key: keyRoutes,
     quota: quotaRoutes,

@@ -87,6 +87,10 @@ export const poolName = named('id', 'Id of the pool', async (get) =>
   (await get<{ pools: { id: string }[] }>('/v1/pools')).pools.map(({ id }) => id),
 )
 
+export const volumeName = named('id', 'Id of the volume', async (get) =>
+  (await get<{ volumes: { id: string }[] }>('/v1/volumes')).volumes.map(({ id }) => id),
+)
+
 /** Join tokens that nobody has used yet. */
 export const tokenName = named('id', 'Id of the token', async (get) => {
   const { tokens } = await get<{ tokens: { id: string; used: object | null }[] }>('/v1/tokens')

@@ -5,6 +5,7 @@ import { answering, print } from '../../common/cli.ts'
 import { MalleeError } from '../../common/errors.ts'
 import type { Removed } from '../local/racks.ts'
 import type { HostPlace, Rack } from '../local/shown-racks.ts'
+import type { VolumeShown } from '../local/volumes.ts'
 import { callLocal } from './client.ts'
 import { confirm } from './confirm.ts'
 import { jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
@@ -25,7 +26,7 @@ const flags = {
     brief: 'It never comes back: terminate what was there; needs --yes',
     default: false,
   },
-  yes: { kind: 'boolean', brief: 'Instances and their disks are lost', default: false },
+  yes: { kind: 'boolean', brief: 'Instances, their disks, and volumes are lost', default: false },
   socket: socketFlag,
   json: jsonFlag,
 } as const
@@ -35,9 +36,10 @@ export const removeHost = buildCommand<Flags, [string, string]>({
     brief: 'Take a host without instances, or one that is lost, out of the cloud',
     fullDescription: [
       'Take a host without instances, or one that is lost, out of the cloud. Its certificate is',
-      'refused from then on, its numbers rest in quarantine. With --lost its instances become',
-      'terminated, with a reason that says so. See that a lost host is off: what still runs there',
-      'would have the addresses of others. While it is connected it must be drained before.',
+      'refused from then on, its numbers rest in quarantine. A host with volumes stays. With --lost',
+      'its instances become terminated and its volumes are in error, with reasons that say so. See',
+      'that a lost host is off: what still runs there would have the addresses of others. While it',
+      'is connected it must be drained, and its volumes deleted, before.',
       '',
       'Examples:',
       '  mallee host remove a a-nc-1',
@@ -52,7 +54,8 @@ export const removeHost = buildCommand<Flags, [string, string]>({
         const call = { method: 'GET', path } as const
         return (await callLocal<HostPlace>(given.socket, call)).instances
       }
-      return remove(given, { path, name: host, count })
+      const isThere = (one: VolumeShown): boolean => one.rack === rack && one.host === host
+      return remove(given, { path, name: host, count, isThere })
     }),
 })
 
@@ -76,7 +79,8 @@ export const removeRack = buildCommand<Flags, [string]>({
         const { hosts } = await callLocal<Rack>(given.socket, { method: 'GET', path })
         return hosts.reduce((sum, { instances }) => sum + instances, 0)
       }
-      return remove(given, { path, name: `rack ${rack}`, count })
+      const isThere = (one: VolumeShown): boolean => one.rack === rack && one.host !== ''
+      return remove(given, { path, name: `rack ${rack}`, count, isThere })
     }),
 })
 
@@ -85,9 +89,10 @@ interface Leaving {
   readonly name: string
   /** How many instances are there. */
   readonly count: () => Promise<number>
+  readonly isThere: (volume: VolumeShown) => boolean
 }
 
-async function remove(given: Flags, { path, name, count }: Leaving): Promise<void> {
+async function remove(given: Flags, { path, name, count, isThere }: Leaving): Promise<void> {
   const { lost, yes, socket, json } = given
   if (yes && !lost) {
     throw new MalleeError('BadArgument', '--yes belongs to --lost: nothing is lost without it')
@@ -98,7 +103,12 @@ async function remove(given: Flags, { path, name, count }: Leaving): Promise<voi
     return
   }
   const instances = await count()
-  await confirm(given, `${instances} instances of ${name} and their disks are lost for ever`)
+  const list = { method: 'GET', path: '/v1/volumes' } as const
+  const { volumes } = await callLocal<{ volumes: readonly VolumeShown[] }>(socket, list)
+  const bytes = volumes.filter(isThere).length
+  const there = `${instances} instances of ${name} and their disks`
+  const what = bytes === 0 ? there : `${there}, and ${bytes} volumes,`
+  await confirm(given, `${what} are lost for ever`)
   const timer = setInterval(() => {
     const say = (left: number) => process.stderr.write(`${left} instances left\n`)
     // Gone meanwhile: the answer itself is on its way.

@@ -1,84 +1,72 @@
-// Volumes, their attachments and the hosts that serve them in Prometheus' terms.
+// Volumes, their attachments and the hosts that serve them, in Prometheus' terms. Only operators
+// make racks, so each has series of its own.
 
 import { Gauge, type Registry } from 'prom-client'
 import type { View } from '../store/state.ts'
-import type { VolumeAttachmentRecord } from '../store/volume-records.ts'
-import { type ShownVolumeState, shownState } from './volume-shape.ts'
+import { presentShape } from './modification-life.ts'
+import { shownState } from './volume-shape.ts'
 
 export interface VolumeMetrics {
-  readonly setVolumes: (volumes: VolumesMetric) => void
+  readonly setVolumes: (view: View) => void
 }
 
-export interface VolumesMetric {
-  readonly byState: Readonly<Record<ShownVolumeState, number>>
-  readonly gib: number
-  readonly attachments: Readonly<Record<VolumeAttachmentRecord['state'], number>>
-  /** Attachments of which a host says that something is in their way. */
-  readonly inTrouble: number
-  /** Hosts with the role sc that serve volumes, and those that do not (now). */
-  readonly hosts: { readonly yes: number; readonly no: number }
-  /** Of what holds volumes, together. */
-  readonly sizeBytes: number
-  readonly roomBytes: number
-}
-
-export function volumesIn(view: View): VolumesMetric {
-  const byState = { creating: 0, available: 0, 'in-use': 0, deleting: 0, error: 0 }
-  const attachments = { attaching: 0, attached: 0, detaching: 0, released: 0 }
-  let [gib, inTrouble] = [0, 0]
-  for (const volume of view.all('volume')) {
-    byState[shownState(volume)] += 1
-    gib += volume.sizeGib
-    for (const { state, trouble } of volume.attachments) {
-      attachments[state] += 1
-      if (trouble !== undefined) inTrouble += 1
-    }
-  }
-  return { byState, gib, attachments, inTrouble, ...storesIn(view) }
-}
-
-function storesIn(view: View): Pick<VolumesMetric, 'hosts' | 'sizeBytes' | 'roomBytes'> {
-  const all = view.all('host').filter(({ roles }) => roles.includes('sc'))
-  const serving = all
-    .flatMap(({ status }) => status?.volumes ?? [])
-    .filter(({ sizeBytes }) => sizeBytes > 0)
-  return {
-    hosts: { yes: serving.length, no: all.length - serving.length },
-    sizeBytes: serving.reduce((sum, one) => sum + one.sizeBytes, 0),
-    roomBytes: serving.reduce((sum, one) => sum + one.roomBytes, 0),
-  }
-}
+const STATES = ['creating', 'available', 'in-use', 'deleting', 'error'] as const
+const ATTACHMENT_STATES = ['attaching', 'attached', 'detaching', 'released'] as const
 
 export function volumeMetrics(registers: Registry[]): VolumeMetrics {
-  const gauge = (name: string, help: string): Gauge => new Gauge({ name, help, registers })
-  const byState = (name: string, help: string): Gauge<'state'> =>
-    new Gauge({ name, help, labelNames: ['state'], registers })
-  const volumes = byState('mallee_volumes', 'Volumes by state')
-  const size = gauge('mallee_volumes_gib', 'Sizes of all volumes together, in GiB')
-  const attached = byState(
+  const gauge = <L extends string>(name: string, help: string, labelNames: L[]): Gauge<L> =>
+    new Gauge({ name, help, labelNames, registers })
+  const volumes = gauge('mallee_volumes', 'Volumes by rack and state', ['rack', 'state'])
+  const gib = gauge('mallee_volumes_gib', 'Their sizes together, in GiB', ['rack', 'state'])
+  const used = gauge('mallee_volume_used_bytes', 'What volumes take on their hosts', ['rack'])
+  const missing = gauge('mallee_volume_missing_bytes', 'Of their snapshots, to come', ['rack'])
+  const stores = gauge('mallee_volume_store_bytes', "Racks' stores of volumes, and their room", [
+    ...(['rack', 'what'] as const),
+  ])
+  const hosts = gauge('mallee_volume_hosts', 'Hosts with the role sc that serve volumes, or not', [
+    ...(['rack', 'serves'] as const),
+  ])
+  const attached = gauge(
     'mallee_volume_attachments',
     'Attachments of volumes by state; a released one waits for its SC alone',
+    ['state'],
   )
   const troubled = gauge(
     'mallee_volume_attachments_in_trouble',
     'Attachments of volumes that something is in the way of',
+    [],
   )
-  const label = <L extends string>(name: string, help: string, of: L): Gauge<L> =>
-    new Gauge({ name, help, labelNames: [of], registers })
-  const hosts = label('mallee_volume_hosts', 'Hosts with the role sc that serve volumes', 'serves')
-  const bytes = label('mallee_volume_store_bytes', 'Of what holds volumes: size and room', 'what')
-  const setAll = (one: Gauge<'state'>, counts: Readonly<Record<string, number>>): void => {
-    for (const [state, count] of Object.entries(counts)) one.set({ state }, count)
+  const all = [volumes, gib, used, missing, stores, hosts, attached, troubled]
+
+  const setStores = (view: View): void => {
+    for (const { name: rack } of view.all('rack')) {
+      for (const state of STATES) volumes.set({ rack, state }, 0)
+    }
+    for (const { rack, roles, status } of view.all('host')) {
+      if (!roles.includes('sc')) continue
+      const { sizeBytes = 0, roomBytes = 0 } = status?.volumes ?? {}
+      hosts.inc({ rack, serves: sizeBytes > 0 ? 'yes' : 'no' })
+      stores.inc({ rack, what: 'size' }, sizeBytes)
+      stores.inc({ rack, what: 'room' }, roomBytes)
+    }
   }
   return {
-    setVolumes: ({ byState: counts, gib, attachments, inTrouble, ...stores }) => {
-      setAll(volumes, counts)
-      size.set(gib)
-      setAll(attached, attachments)
-      troubled.set(inTrouble)
-      for (const serves of ['yes', 'no'] as const) hosts.set({ serves }, stores.hosts[serves])
-      bytes.set({ what: 'size' }, stores.sizeBytes)
-      bytes.set({ what: 'room' }, stores.roomBytes)
+    setVolumes: (view) => {
+      for (const one of all) one.reset()
+      for (const state of ATTACHMENT_STATES) attached.set({ state }, 0)
+      setStores(view)
+      for (const volume of view.all('volume')) {
+        const { rack, usedBytes = 0, missingBytes = 0, attachments } = volume
+        const labels = { rack, state: shownState(volume) }
+        volumes.inc(labels)
+        gib.inc(labels, presentShape(volume).sizeGib)
+        used.inc({ rack }, usedBytes)
+        missing.inc({ rack }, missingBytes)
+        for (const { state, trouble } of attachments) {
+          attached.inc({ state })
+          if (trouble !== undefined) troubled.inc()
+        }
+      }
     },
   }
 }

@@ -28,6 +28,7 @@ import { addSnapshotRoutes } from './snapshots.ts'
 import { addStatusRoute, type StatusParts } from './status.ts'
 import { addTokenRoutes, type TokenParts } from './tokens.ts'
 import { addTypeRoutes } from './types.ts'
+import { addVolumeRoutes } from './volumes.ts'
 import { addWhyRoutes } from './why.ts'
 
 export interface LocalParts
@@ -91,6 +92,7 @@ export function createLocalServer(parts: LocalParts): FastifyInstance {
   addHostRoutes(app, parts)
   addDrainRoutes(app, parts)
   addLoadBalancerRoutes(app, parts)
+  addVolumeRoutes(app, parts)
   addBlobRoutes(app, parts)
   addObjectRoutes(app, parts)
   addSnapshotRoutes(app, parts)

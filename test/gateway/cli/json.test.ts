@@ -77,6 +77,8 @@ const LINES: readonly Line[] = [
   ['rack remove', ['nobody', '--lost', '--yes'], REFUSED],
   ['host list', []],
   ['balancer list', []],
+  ['volume list', []],
+  ['volume show', ['vol-0123456789abcdef0'], REFUSED],
   ['host show', ['a', 'a-all']],
   ['host show', ['a', 'nobody'], REFUSED],
   ['host cordon', ['a', 'a-all']],

@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { volumesIn } from '../../../gateway/ebs/volume-metrics.ts'
 import { createMetrics } from '../../../gateway/metrics.ts'
 import type { HostRecord } from '../../../gateway/store/records.ts'
 import type { VolumeAttachmentRecord } from '../../../gateway/store/volume-records.ts'
@@ -15,34 +14,36 @@ const ATTACHED: VolumeAttachmentRecord = {
   ...{ chapUser: 'att-1', sealedChapSecret: 's' },
 }
 
-test('metrics count volumes and attachments by state, and those in trouble', async () => {
+test('metrics count volumes and attachments by state and rack, and those in trouble', async () => {
   const stuck = { ...ATTACHED, id: 'att-2', state: 'attaching', trouble: 'no slot' } as const
   const view = startView(
     ['volume/vol-1', volume('vol-1', { attachments: [ATTACHED] })],
     ['volume/vol-2', volume('vol-2', { attachments: [stuck] })],
-    ['volume/vol-3', volume('vol-3', { sizeGib: 4 })],
+    ['volume/vol-3', volume('vol-3', { sizeGib: 4, usedBytes: 4_096, missingBytes: 10 })],
     ['volume/vol-4', volume('vol-4', { state: 'error' })],
     ['host/a/a1', storing('a', 9)],
     // One that served some and serves none now.
     ['host/b/b1', storing('b', 0)],
   )
   const metrics = createMetrics()
-  metrics.setVolumes(volumesIn(view))
+  metrics.setVolumes(view)
   const { text } = await metrics.scrape()
   for (const line of [
-    'mallee_volumes{state="in-use"} 2',
-    'mallee_volumes{state="available"} 1',
-    'mallee_volumes{state="error"} 1',
-    'mallee_volumes{state="creating"} 0',
-    'mallee_volumes_gib 28',
+    'mallee_volumes{rack="a",state="in-use"} 2',
+    'mallee_volumes{rack="a",state="available"} 1',
+    'mallee_volumes{rack="a",state="error"} 1',
+    'mallee_volumes_gib{rack="a",state="in-use"} 16',
+    'mallee_volumes_gib{rack="a",state="available"} 4',
+    'mallee_volume_used_bytes{rack="a"} 4096',
+    'mallee_volume_missing_bytes{rack="a"} 10',
     'mallee_volume_attachments{state="attached"} 1',
     'mallee_volume_attachments{state="attaching"} 1',
     'mallee_volume_attachments{state="released"} 0',
     'mallee_volume_attachments_in_trouble 1',
-    'mallee_volume_hosts{serves="yes"} 1',
-    'mallee_volume_hosts{serves="no"} 1',
-    'mallee_volume_store_bytes{what="size"} 9',
-    'mallee_volume_store_bytes{what="room"} 9',
+    'mallee_volume_hosts{rack="a",serves="yes"} 1',
+    'mallee_volume_hosts{rack="b",serves="no"} 1',
+    'mallee_volume_store_bytes{rack="a",what="size"} 9',
+    'mallee_volume_store_bytes{rack="a",what="room"} 9',
   ]) {
     assert.ok(text.includes(line), line)
   }
