@@ -12,6 +12,8 @@ export interface VolumeTools {
   readonly sharing: boolean
   /** Can it make encrypted volumes? */
   readonly encrypting: boolean
+  /** Can it make volumes of snapshots? */
+  readonly restoring: boolean
   /** One sentence for each thing that is missing, and what that costs. */
   readonly notes: readonly string[]
 }
@@ -26,6 +28,9 @@ const NO_SHARING =
   'snapshots only on XFS or btrfs'
 const NO_ENCRYPTING =
   'cryptsetup is not installed (Debian: cryptsetup-bin): as SC this host makes no encrypted volumes'
+const NO_RESTORING =
+  'qemu-storage-daemon (Debian: qemu-system-common) or /dev/fuse is missing: as SC this host ' +
+  'makes no volumes of snapshots'
 
 export async function probeVolumeTools(exec: Exec): Promise<VolumeTools> {
   const has = async (line: string): Promise<boolean> => {
@@ -40,11 +45,13 @@ export async function probeVolumeTools(exec: Exec): Promise<VolumeTools> {
     'command -v mkfs.xfs && command -v losetup && test -c /dev/loop-control',
   )
   const encrypting = await has('command -v cryptsetup')
+  const restoring = await has('command -v qemu-storage-daemon && test -c /dev/fuse')
   const notes = [
     target ? null : NO_TARGET,
     initiator ? null : NO_INITIATOR,
     sharing ? null : NO_SHARING,
     encrypting ? null : NO_ENCRYPTING,
+    restoring ? null : NO_RESTORING,
   ].filter((note) => note !== null)
-  return { target, initiator, sharing, encrypting, notes }
+  return { target, initiator, sharing, encrypting, restoring, notes }
 }

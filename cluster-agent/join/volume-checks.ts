@@ -21,8 +21,12 @@ export async function checkVolumes(
 ): Promise<Check[]> {
   const [isSc, isNc] = [roles.includes('sc'), roles.includes('nc')]
   if (!isSc && !isNc) return []
-  const { target, initiator, sharing, encrypting, notes } = await probeVolumeTools(exec)
-  const missing = [isSc && !target, isNc && !initiator, isSc && !(sharing && encrypting)]
+  const { target, initiator, sharing, encrypting, restoring, notes } = await probeVolumeTools(exec)
+  const missing = [
+    isSc && !target,
+    isNc && !initiator,
+    isSc && !(sharing && encrypting && restoring),
+  ]
   const lacks = missing.includes(true)
   const checks: Check[] = lacks
     ? notes.map((note) => warning('volumes', note))

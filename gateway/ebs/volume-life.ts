@@ -40,8 +40,8 @@ function withState(
     ...rest,
     state: stateAfter(volume, isReady),
     ...(reason !== '' && { stateReason: reason.slice(0, MAX_TEXT) }),
-    ...((missing > 0 || volume.missingBytes !== undefined) && { missingBytes: missing }),
     // What has no bytes now had some, and may have them again.
+    ...(isReady && (missing > 0 || volume.missingBytes !== undefined) && { missingBytes: missing }),
     ...(isReady && { storedBytes: Number(sizeBytes), usedBytes: Number(usedBytes) }),
   }
   return REPORTED.every((field) => made[field] === volume[field]) ? volume : made

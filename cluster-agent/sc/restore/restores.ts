@@ -6,9 +6,10 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../../../common/clock.ts'
 import { isThere } from '../../../common/durable-file.ts'
-import { codeOf, MalleeError, messageOf } from '../../../common/errors.ts'
+import { type Code, MalleeError, messageOf } from '../../../common/errors.ts'
 import type { Exec } from '../../../common/exec.ts'
 import type { Log } from '../../../common/log.ts'
+import { SNAPSHOT_BLOCK_BYTES } from '../../../common/snapshot-manifest.ts'
 import type { SnapshotBlocksEnd } from '../../../proto/snapshot-blocks.ts'
 import {
   type StorageDaemonFiles,
@@ -21,6 +22,7 @@ import { patient } from '../snapshots/patient-blocks.ts'
 import type { TakeParts } from '../snapshots/take.ts'
 import type { SnapshotId, VolumeBackend, VolumeId } from '../volumes/backend.ts'
 import type { SnapshotSource } from '../volumes/wanted.ts'
+import { volumeExport } from './export.ts'
 import { Fill } from './fill.ts'
 import {
   listRestores,
@@ -34,6 +36,8 @@ import { PartialVolume } from './partial-volume.ts'
 import { shownBy } from './shown.ts'
 import { SourceBlocks } from './source-blocks.ts'
 
+/** Of a gateway that does not know us yet, as it, or we, have just begun. */
+const WAITS_FOR: ReadonlySet<Code | null> = new Set(['NotAllowed'] as const)
 /** Of what is missing: every change is a report. */
 const TOLD_STEPS = 64
 
@@ -73,6 +77,8 @@ interface Open {
 export class Restores {
   readonly #parts: RestoresParts
   readonly #open = new Map<VolumeId, Open>()
+  /** Bytes of the snapshots of volumes that are not whole, whether they are served or not. */
+  readonly #awaited = new Map<VolumeId, number>()
   #server: NbdServer | null = null
 
   private constructor(parts: RestoresParts) {
@@ -148,12 +154,19 @@ export class Restores {
     await this.#close(id)
     await removeMarks(this.#marks(id))
     await removeRestore(this.#parts.ledgers, id)
+    this.#awaited.delete(id)
   }
 
-  /** For a status; nothing is missing of any other volume. */
+  /**
+   * For a status; nothing is missing of any other volume. Something is until it is written down
+   * that all is here: who hears of nothing may let the snapshot go.
+   */
   status(id: VolumeId): { readonly missingBytes: number; readonly trouble: string | null } {
     const open = this.#open.get(id)
-    return { missingBytes: open?.volume.missingBytes ?? 0, trouble: open?.trouble ?? null }
+    const least = this.#awaited.get(id)
+    if (least === undefined) return { missingBytes: 0, trouble: null }
+    const missingBytes = Math.max(open?.volume.missingBytes ?? least, SNAPSHOT_BLOCK_BYTES)
+    return { missingBytes, trouble: open?.trouble ?? null }
   }
 
   readonly settled: TakeParts['settled'] = async (id, run) => {
@@ -178,6 +191,8 @@ export class Restores {
     const { backend, endOf, clock, chance, ledgers, exec } = this.#parts
     const ledger = await readRestore(ledgers, id)
     const file = backend.path(id)
+    if (ledger === null || ledger.whole) this.#awaited.delete(id)
+    else this.#awaited.set(id, ledger.source.sizeBytes)
     if (ledger === null || !(await isThere(file))) return
     const end = new AbortController()
     const { signal } = end
@@ -185,7 +200,7 @@ export class Restores {
     const told = (trouble: string | null): void => this.#tell(id, trouble)
     const blocks = new SourceBlocks(
       ledger.whole ? { ...ledger.source, sizeBytes: 0 } : ledger.source,
-      patient(endOf(ledger.source.snapshot), { clock, chance, signal, told }),
+      patient(endOf(ledger.source.snapshot), { clock, chance, signal, told, waitsFor: WAITS_FOR }),
     )
     let fill: Fill | null = null
     const volume = await PartialVolume.open({
@@ -220,6 +235,7 @@ export class Restores {
     try {
       const ledger = await readRestore(this.#parts.ledgers, id)
       if (ledger !== null) await writeRestore(this.#parts.ledgers, id, { ...ledger, whole: true })
+      this.#awaited.delete(id)
       this.#parts.log.info('volume is whole', { volume: id })
     } catch (error) {
       this.#tell(id, messageOf(error))
@@ -248,27 +264,11 @@ export class Restores {
   #export(name: string): NbdExport | null {
     const [id, open] = [...this.#open].find(([one]) => one === name) ?? []
     if (id === undefined || open === undefined) return null
-    const { volume, sizeBytes } = open
-    const either = (gone: AbortSignal): AbortSignal => AbortSignal.any([gone, open.patience.signal])
-    return {
-      sizeBytes,
-      read: (offset, length, gone) => this.#say(id, volume.read(offset, length, either(gone))),
-      writer: {
-        write: (offset, bytes, gone) => this.#say(id, volume.write(offset, bytes, either(gone))),
-        zero: (offset, length, gone) => this.#say(id, volume.zero(offset, length, either(gone))),
-        flush: () => this.#say(id, volume.flush()),
-      },
-    }
-  }
-
-  /** What a guest hears as an I/O error is told to who can mend it. */
-  async #say<T>(id: VolumeId, done: Promise<T>): Promise<T> {
-    try {
-      return await done
-    } catch (error) {
-      if (codeOf(error) !== 'Unavailable') this.#tell(id, messageOf(error))
-      throw error
-    }
+    return volumeExport(open.volume, {
+      sizeBytes: open.sizeBytes,
+      patience: () => open.patience.signal,
+      told: (trouble) => this.#tell(id, trouble),
+    })
   }
 
   #daemon(id: VolumeId): StorageDaemonFiles {

@@ -12,6 +12,8 @@ export interface Patience {
   readonly signal: AbortSignal
   /** Why it does not go on; null when it does. */
   readonly told: (trouble: string | null) => void
+  /** What is waited for, too. */
+  readonly waitsFor?: ReadonlySet<Code | null>
 }
 
 const RETRY_MS = { first: 500, last: 60_000 }
@@ -37,7 +39,7 @@ export function patient(end: SnapshotBlocksEnd, patience: Patience): SnapshotBlo
 /** Each wait is twice as long as the one before, from 0.5 s to a minute. */
 async function untilAnswered<T>(
   run: () => Promise<T>,
-  { clock, chance, signal, told }: Patience,
+  { clock, chance, signal, told, waitsFor }: Patience,
 ): Promise<T> {
   for (let failures = 0; ; failures++) {
     if (signal.aborted) throw new MalleeError('Unavailable', 'nobody waits for the store any more')
@@ -46,7 +48,8 @@ async function untilAnswered<T>(
       if (failures > 0) told(null)
       return answer
     } catch (error) {
-      if (!PASSING.has(codeOf(error))) throw error
+      const code = codeOf(error)
+      if (!PASSING.has(code) && waitsFor?.has(code) !== true) throw error
       told(messageOf(error))
       const ms = Math.min(RETRY_MS.last, RETRY_MS.first * 2 ** failures)
       await clock.sleep(ms * (0.5 + chance() / 2), signal)
