@@ -82,9 +82,11 @@ function dayOf({ notAfterMs }: { readonly notAfterMs: number }): string {
 
 /** What is special about a host, for its line in a table. */
 export function noteOf(
-  host: Pick<Host, 'simulated' | 'cordoned' | 'drained' | 'lost' | 'trouble'>,
+  host: Pick<Host, 'simulated' | 'cordoned' | 'drained' | 'lost' | 'trouble' | 'volumes'>,
 ): string {
-  const { simulated, cordoned, drained, lost, trouble } = host
+  const { simulated, cordoned, drained, lost, trouble, volumes } = host
   const mark = lost ? 'lost' : drained ? 'being drained' : cordoned && 'cordoned'
-  return [simulated && 'simulated', mark, trouble].filter(Boolean).join('; ')
+  const bare = volumes !== undefined && volumes.sizeBytes > 0 && !volumes.snapshots
+  const notes = [simulated && 'simulated', mark, bare && 'volumes without snapshots', trouble]
+  return notes.filter(Boolean).join('; ')
 }
