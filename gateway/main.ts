@@ -234,8 +234,8 @@ async function openGateway(
   onStop(() => scaling.stop())
   const bundleKey = () => bundlePrivateKey({ state, sealer, clock })
   const objects = { ...our, ...s3.where, guard: s3.service.guard, clock, blobsDir, bundleKey }
-  const imports = startImports({ ...our, clock, chance, log, takeSource: takeSources(objects) })
-  onStop(() => imports.stop())
+  const takeSource = takeSources(objects)
+  onStop(startImports({ ...objects, takeSource, snapshotBytes: bytes, chance, log }).stop)
   onStop(watchGauges({ state, sessions, metrics, clock, certificateEnds: certificate.ends }))
   const { auditFileBytes: maxBytes, auditFiles: files, apiRateFactor: factor } = config
   const file = new AuditFile({ path: filesOf(stateDir).audit, maxBytes, files, log, metrics })

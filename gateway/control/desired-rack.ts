@@ -16,6 +16,7 @@ import { resource } from '../../proto/resources.ts'
 import { mustCidr } from '../../topology/cidr.ts'
 import { gatewayIpv4, gatewayIpv6 } from '../../topology/plan.ts'
 import { STORAGE_VLAN_TAG, STRETCHED_MTU, TENANT_MTU } from '../../topology/ranges.ts'
+import { isHeldForImage } from '../ebs/imaging.ts'
 import type { VolumeSecrets } from '../ebs/names.ts'
 import { instanceType } from '../ec2/instance-types.ts'
 import { EVERY_RACK } from '../store/network-records.ts'
@@ -201,7 +202,7 @@ function ephemeralDisks({
 function powerOf(one: InstanceRecord): Power {
   switch (one.desired) {
     case 'running':
-      return Power.RUNNING
+      return isHeldForImage(one) ? Power.STOPPED : Power.RUNNING
     case 'stopped':
       return Power.STOPPED
     case 'terminated':

@@ -6,6 +6,7 @@ import type { Clock, RandomHex } from '../../common/clock.ts'
 import type { Log } from '../../common/log.ts'
 import { Loop } from '../../common/reconcile.ts'
 import { pairName } from '../../topology/overlay.ts'
+import { tendImaging, wakesImaging } from '../ebs/imaging.ts'
 import { ensureDefaultSubnets } from '../ec2/networks.ts'
 import { purgeTerminated } from '../ec2/purge.ts'
 import { releaseStopped } from '../ec2/release.ts'
@@ -57,7 +58,8 @@ export function startHousekeeping(parts: HousekeepingParts): { stop: () => Promi
     log,
   })
   const wake = (changes: readonly AppliedChange[]): void => {
-    if (changes.some((change) => WAKES.test(change.key) || movesNodes(change))) loop.wake()
+    const isDue = ({ key }: AppliedChange) => WAKES.test(key) || wakesImaging(state.view(), key)
+    if (changes.some((change) => isDue(change) || movesNodes(change))) loop.wake()
   }
   const offChange = state.onChange(wake)
   const offSession = sessions.onChange(() => loop.wake())
@@ -88,6 +90,7 @@ export async function housekeepingPass(parts: HousekeepingParts): Promise<void> 
   await tendBalancers(parts, clock.nowMs())
   await renewRoleCredentials(parts, clock.nowMs())
   await actOnDrains(parts)
+  await tendImaging(parts)
   await finishAllLost(parts)
   await tendAttachments(parts)
   await giveUpPending(parts)

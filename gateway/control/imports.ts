@@ -1,26 +1,29 @@
-// The loop that does what ImportImage asked for. Every gateway runs it; a lease has each task with
-// one of them, and who dies leaves it to the next, which begins it anew.
+// The loop that does what ImportImage and ImportSnapshot asked for. Every gateway runs it; a lease
+// has each task with one of them, and who dies leaves it to the next, which begins it anew.
 
-import type { Clock, RandomHex } from '../../common/clock.ts'
-import { codeOf, MalleeError, messageOf } from '../../common/errors.ts'
-import type { Log } from '../../common/log.ts'
+import { codeOf, messageOf } from '../../common/errors.ts'
 import { Loop } from '../../common/reconcile.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { TakenBlob } from '../blobs.ts'
+import { dropImported } from '../ebs/imported-snapshot.ts'
 import { keepImageFile } from '../ec2/image-files.ts'
 import { insertImage } from '../ec2/images.ts'
 import { ended } from '../ec2/import-tasks.ts'
 import { keepFromRemoval } from '../ec2/removal.ts'
 import type { TakeSource } from '../s3/image-objects.ts'
 import type { ImportTaskRecord } from '../store/image-records.ts'
-import type { State } from '../store/state.ts'
+import {
+  finishSnapshot,
+  HOLDER_BYTES,
+  KIND,
+  letGo,
+  mine,
+  type SnapshotImportParts,
+  type Turn,
+} from './snapshot-imports.ts'
 
-export interface ImportLoopParts {
-  readonly state: State
-  readonly randomHex: RandomHex
-  readonly clock: Clock
+export interface ImportLoopParts extends SnapshotImportParts {
   readonly chance: () => number
-  readonly log: Log
   readonly takeSource: TakeSource
 }
 
@@ -37,8 +40,6 @@ export const MAX_TRIES = 3
 const RETRY_MS = 10_000
 /** No task is anybody's for longer. */
 const MAX_WAIT_MS = Math.max(IMPORT_LEASE_MS, RETRY_MS * 2 ** MAX_TRIES)
-const HOLDER_BYTES = 8
-const KIND = 'import-task'
 
 interface Running {
   readonly account: string
@@ -116,13 +117,6 @@ function isFree({ worker }: ImportTaskRecord, nowMs: number): boolean {
   return worker === undefined || worker.untilMs <= nowMs || worker.untilMs > nowMs + MAX_WAIT_MS
 }
 
-interface Turn {
-  readonly id: string
-  readonly holder: string
-  /** Aborts when the task is cancelled, and when the gateway stops. */
-  readonly signal: AbortSignal
-}
-
 /** One try. Throws only what the store throws. */
 async function importOne(parts: ImportLoopParts, turn: Turn): Promise<void> {
   const { state, clock, log, takeSource } = parts
@@ -138,14 +132,20 @@ async function importOne(parts: ImportLoopParts, turn: Turn): Promise<void> {
   }
   try {
     const { source, format } = task
-    const blob = await takeSource(source, { ...(format === undefined ? {} : { format }), progress })
-    const image = await finish(parts, turn, blob)
-    log.info('image imported', { task: id, image, sha256: blob.sha256 })
+    const options = { ...(format === undefined ? {} : { format }), progress }
+    const blob = await takeSource(source, options)
+    if (task.into === 'snapshot') await finishSnapshot(parts, turn, blob, progress)
+    else {
+      const image = await finish(parts, turn, blob)
+      log.info('image imported', { task: id, image, sha256: blob.sha256 })
+    }
   } catch (error) {
     await state.update(async (tx) => {
       const now = await tx.get(KIND, id)
       if (now === null || now.worker?.holder !== turn.holder) return
-      await tx.put(KIND, [id], afterFailure(now, error, signal.aborted, clock.nowMs()))
+      const next = afterFailure(now, error, signal.aborted, clock.nowMs())
+      if (next.state === 'deleted') await dropImported(tx, next.snapshot, clock.nowMs())
+      await tx.put(KIND, [id], next)
     })
     if (!signal.aborted) log.warn('image not imported', { task: id, error })
   }
@@ -237,15 +237,7 @@ async function endDeleting(
   await state.update(async (tx) => {
     const task = await tx.get(KIND, id)
     if (task?.state !== 'deleting' || !isFree(task, clock.nowMs())) return
+    await dropImported(tx, task.snapshot, clock.nowMs())
     await tx.put(KIND, [id], ended(task, 'deleted', clock.nowMs()))
   })
-}
-
-function mine(task: ImportTaskRecord | null, id: string, holder: string): ImportTaskRecord {
-  if (task?.state === 'active' && task.worker?.holder === holder) return task
-  throw letGo(id)
-}
-
-function letGo(id: string): MalleeError {
-  return new MalleeError('Conflict', `the import ${id} is no longer this gateway's`)
 }

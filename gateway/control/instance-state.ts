@@ -5,6 +5,7 @@ import {
   type InstanceStatus,
   Reachability,
 } from '../../proto/gen/mallee/v1/observed_pb.js'
+import { isHeldForImage, stoppedForImage } from '../ebs/imaging.ts'
 import { settingsOf } from '../ec2/instance-settings.ts'
 import type { InstanceRecord, Observed } from '../store/instance-records.ts'
 
@@ -63,6 +64,7 @@ function follow(record: InstanceRecord, status: InstanceStatus, nowMs: number): 
       return { ...record, state: 'running', stateReason: null }
     case InstanceState.STOPPED:
       if (record.state === 'stopping') return { ...record, state: 'stopped' }
+      if (record.state === 'running' && isHeldForImage(record)) return stoppedForImage(record)
       if (record.desired !== 'running' || isStale(record, status)) return record
       return ended(record, status, nowMs)
     case InstanceState.TERMINATED:

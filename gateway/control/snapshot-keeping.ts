@@ -84,6 +84,8 @@ function stepOf(view: View, snapshot: SnapshotRecord, nowMs: number): Step | nul
   if (deletedAtMs !== null) return mayGo(view, snapshot) ? 'remove' : null
   if (state !== 'pending') return null
   if (origin?.kind === 'copy') return nowMs - snapshot.startedAtMs > WAIT_MS ? 'copy' : null
+  // Its task completes or deletes it.
+  if (origin?.kind === 'import') return null
   if (origin?.kind === 'direct') {
     if (origin.completingAtMs !== undefined) {
       return nowMs - origin.completingAtMs > WAIT_MS ? 'complete' : null

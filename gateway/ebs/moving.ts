@@ -101,7 +101,8 @@ export async function renewAttachments(
   }
 }
 
-function ownOf(volume: VolumeRecord, id: string): VolumeAttachmentRecord[] {
+/** What the instance has of a volume, and may write by. */
+export function ownOf(volume: VolumeRecord, id: string): VolumeAttachmentRecord[] {
   return writersOf(volume).filter(({ instance }) => instance === id)
 }
 

@@ -22,6 +22,15 @@ export function snapshotImage(devices: readonly ImageDevice[], asked: string): S
   if (volume === null || volume.snapshot === '') {
     throw badMapping(`The root device '${rootDevice}' needs an Ebs.SnapshotId`)
   }
-  const virtualSizeBytes = volume.sizeGib * GIB
+  return imageOfVolumes(devices, rootDevice, volume.sizeGib)
+}
+
+/** Has no file. */
+export function imageOfVolumes(
+  devices: readonly ImageDevice[],
+  rootDevice: string,
+  sizeGib: number,
+): SnapshotImage {
+  const virtualSizeBytes = sizeGib * GIB
   return { rootDevice, devices, sha256: '', sizeBytes: 0, virtualSizeBytes, format: 'raw' }
 }

@@ -8,7 +8,9 @@ export const DEVIATIONS: { readonly [K in keyof Ec2Handlers]: string } = {
   AttachNetworkInterface: 'while the instance runs; one network card',
   AttachVolume:
     'a guest has 16 places for volumes and for interfaces beside its first; `Device` is no name in the guest',
-  CopyImage: 'within the region; the copy shares the file of its source',
+  CopyImage: 'within the region; the copy shares the file or the snapshots of its source',
+  CreateImage:
+    'the instance is `pending` for a moment as it starts again; one that does not stop within five minutes is not imaged',
   CreateFleet:
     'of the type instant; fleets have no tags; a weight is 1 or more; all strategies are one but prioritized',
   CreateDefaultVpc: 'a /20 of its own and a /56 of IPv6; AWS gives all 172.31.0.0/16',
@@ -41,6 +43,7 @@ export const DEVIATIONS: { readonly [K in keyof Ec2Handlers]: string } = {
   EnableVolumeIO: 'I/O is never taken away',
   GetConsoleOutput: 'as of now, always',
   ImportImage: 'of one disk, raw or qcow2, which is not converted; `RoleName` has no effect',
+  ImportSnapshot: 'raw and qcow2; not encrypted; its tasks have no tags; `RoleName` has no effect',
   ModifyImageAttribute: 'organizations are refused',
   ModifySnapshotTier: 'refused: there is one tier',
   RestoreSnapshotTier: 'refused: there is one tier',

@@ -7,6 +7,7 @@ import type { RandomHex } from '../../common/clock.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { CallContext, Ec2Handlers } from '../aws/handlers.ts'
 import { kindOf } from '../boot-files.ts'
+import { imageState, snapshotsOf, stateShown } from '../ebs/image-states.ts'
 import {
   IMAGE_DEVICE_FILTERS,
   imageMappings,
@@ -20,6 +21,7 @@ import { absent, type Filterable, matching } from './filters.ts'
 import { isVisible, namedInStore, namedInView, newId, notFound } from './ids.ts'
 import { badValue, endDryRun, required, unsupported } from './input.ts'
 import { pageOf } from './paging.ts'
+import { keepFromRemoval } from './removal.ts'
 import { addTags, removeTags, type Tags, tagList } from './tagging.ts'
 
 type ImageHandlers = Required<Pick<Ec2Handlers, 'DescribeImages' | 'DeregisterImage'>>
@@ -43,9 +45,6 @@ const FILTERABLE: Filterable<Image> = {
       'product-code',
       'product-code.type',
       'source-image-id',
-      'source-instance-id',
-      'state-reason-code',
-      'state-reason-message',
       'sriov-net-support',
     ),
     architecture: (image) => image.Architecture,
@@ -65,7 +64,10 @@ const FILTERABLE: Filterable<Image> = {
     'ramdisk-id': (image) => image.RamdiskId,
     'root-device-name': (image) => image.RootDeviceName,
     'root-device-type': (image) => image.RootDeviceType,
+    'source-instance-id': (image) => image.SourceInstanceId,
     state: (image) => image.State,
+    'state-reason-code': (image) => image.StateReason?.Code,
+    'state-reason-message': (image) => image.StateReason?.Message,
     'virtualization-type': (image) => image.VirtualizationType,
   },
   tags: (image) => image.Tags,
@@ -134,6 +136,7 @@ export async function insertImage(
   tags: Tags,
 ): Promise<string> {
   const { account, name } = image
+  await keepFromRemoval(tx, 'volume-snapshot', snapshotsOf(image))
   checkNameIsFree(name, await tx.get('name', ...nameKey(account, name)))
   const id = await newId(tx, randomHex, 'image', IMAGE_PREFIXES[kindOf(image.format)])
   endDryRun(input)
@@ -200,7 +203,8 @@ function imageOf(view: View, image: ImageRecord, account: string): Image {
     CreationDate: new Date(image.createdAtMs).toISOString(),
     DeprecationTime:
       image.deprecatedAtMs == null ? undefined : new Date(image.deprecatedAtMs).toISOString(),
-    State: 'available',
+    ...stateShown(imageState(image, (id) => view.get('volume-snapshot', id))),
+    SourceInstanceId: image.sourceInstance,
     Public: image.isPublic,
     Architecture: 'x86_64',
     ImageType: kind,

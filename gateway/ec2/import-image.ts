@@ -63,7 +63,7 @@ export function importImageHandler({
     ImportImage: async (context, input) => {
       const { account } = context.caller
       refuseUnknown(input, KNOWN, HARMLESS)
-      const disk = parseDisk(required('DiskContainers', input.DiskContainers))
+      const disk = onlyDisk(required('DiskContainers', input.DiskContainers))
       const description = parseImageDescription(input.Description ?? disk.description)
       const tags = parseTagSpecifications(input.TagSpecifications, ['import-task'])
       const token = parseClientToken(input.ClientToken)
@@ -99,7 +99,7 @@ export function importImageHandler({
   }
 }
 
-interface Disk {
+export interface Disk {
   /** `bucket/key` or `s3://bucket/key`. */
   readonly location: string
   readonly url?: string
@@ -107,39 +107,43 @@ interface Disk {
   readonly description: string
 }
 
-function parseDisk(containers: readonly ImageDiskContainer[]): Disk {
+function onlyDisk(containers: readonly ImageDiskContainer[]): Disk {
   const [disk = {}, ...more] = containers
   if (more.length > 0) throw unsupported(`Importing ${containers.length} disks, of data as well,`)
+  return parseDisk(disk, 'DiskContainer.1.')
+}
+
+/** `path` is where it stands in the request. Throws for what is no object or another format. */
+export function parseDisk(disk: ImageDiskContainer, path: string): Disk {
   const { Format, Url: url, UserBucket: bucket, Description: description = '' } = disk
-  refuseUnknown(disk, DISK_KNOWN, new Map(), 'DiskContainer.1.')
-  const format = Format === undefined ? {} : { format: parseFormat(Format) }
+  refuseUnknown(disk, DISK_KNOWN, new Map(), path)
+  const format = Format === undefined ? {} : { format: parseFormat(Format, path) }
   if (url !== undefined && bucket !== undefined) {
-    const text =
-      'The parameters DiskContainer.1.Url and DiskContainer.1.UserBucket exclude each other'
+    const text = `The parameters ${path}Url and ${path}UserBucket exclude each other`
     throw new ApiError('InvalidParameterCombination', text)
   }
   if (bucket !== undefined) {
-    const name = required('DiskContainer.1.UserBucket.S3Bucket', bucket.S3Bucket)
-    const key = required('DiskContainer.1.UserBucket.S3Key', bucket.S3Key)
+    const name = required(`${path}UserBucket.S3Bucket`, bucket.S3Bucket)
+    const key = required(`${path}UserBucket.S3Key`, bucket.S3Key)
     return { location: `s3://${name}/${key}`, ...format, description }
   }
-  const location = required('DiskContainer.1.Url', url)
+  const location = required(`${path}Url`, url)
   if (!URL.test(location)) {
-    throw badValue('DiskContainer.1.Url', location, 'Use s3://bucket/key.')
+    throw badValue(`${path}Url`, location, 'Use s3://bucket/key.')
   }
   return { location, url: location, ...format, description }
 }
 
-function parseFormat(text: string): 'raw' | 'qcow2' {
+function parseFormat(text: string, path: string): 'raw' | 'qcow2' {
   const format = text.toLowerCase()
   if (format === 'raw' || format === 'qcow2') return format
   if (CONVERTED.has(format)) {
     throw unsupported(`The disk format ${text} (convert it to raw or qcow2 first)`)
   }
-  throw badValue('DiskContainer.1.Format', text, 'Use raw or qcow2.')
+  throw badValue(`${path}Format`, text, 'Use raw or qcow2.')
 }
 
-async function sourceOf(
+export async function sourceOf(
   findObject: FindObject,
   context: CallContext,
   location: string,
@@ -151,7 +155,7 @@ async function sourceOf(
   return source
 }
 
-async function checkCount(tx: Transaction, state: State, account: string): Promise<void> {
+export async function checkCount(tx: Transaction, state: State, account: string): Promise<void> {
   // Written again: two tasks that are made at once must see each other.
   const record = await tx.get('account', account)
   if (record !== null) await tx.put('account', [account], record)

@@ -3,6 +3,7 @@
 import type { ImportImageTask } from '@aws-sdk/client-ec2'
 import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Handlers } from '../aws/handlers.ts'
+import { dropImported } from '../ebs/imported-snapshot.ts'
 import type { ImportTaskRecord } from '../store/image-records.ts'
 import type { State, View } from '../store/state.ts'
 import { type Filterable, matching } from './filters.ts'
@@ -30,7 +31,8 @@ export function importTaskHandlers({ state }: { readonly state: State }): TaskHa
       const view = await state.fresh()
       const tasks = ownedOrNamed(view, 'import-task', input.ImportTaskIds, context.caller.account)
       endDryRun(input)
-      const shown = tasks.map((task) => importShown(view, task))
+      const images = tasks.filter(({ into }) => into === undefined)
+      const shown = images.map((task) => importShown(view, task))
       const found = matching(shown, input.Filters, FILTERABLE)
       const cursor = (task: ImportImageTask): string => task.ImportTaskId ?? ''
       const action = 'DescribeImportImageTasks'
@@ -49,6 +51,7 @@ export function importTaskHandlers({ state }: { readonly state: State }): TaskHa
         }
         endDryRun(input)
         const next = cancelled(task, reason, nowMs)
+        if (next.state === 'deleted') await dropImported(tx, next.snapshot, nowMs)
         await tx.put('import-task', [id], next)
         return { ImportTaskId: id, PreviousState: task.state, State: next.state }
       })

@@ -5,7 +5,9 @@ import { MalleeError } from '../../common/errors.ts'
 import type { Ec2Handlers } from '../aws/handlers.ts'
 import { volumeAttachmentHandlers } from '../ebs/attachments.ts'
 import type { SnapshotHolds } from '../ebs/chunks/snapshot-bytes.ts'
+import { createImageHandler } from '../ebs/create-image.ts'
 import { encryptionDefaultHandlers } from '../ebs/encryption-default.ts'
+import { importSnapshotHandlers } from '../ebs/import-snapshot.ts'
 import { modifyVolumeHandlers } from '../ebs/modify-volume.ts'
 import { snapshotHandlers } from '../ebs/snapshot-handlers.ts'
 import { volumeStatusHandlers } from '../ebs/volume-status.ts'
@@ -132,10 +134,12 @@ export function ec2Handlers({
     ...instanceTypeHandlers({ state, region }),
     ...imageAttributeHandlers({ state }),
     ...copyImageHandler({ state, randomHex, region }),
+    ...createImageHandler({ state, randomHex, sealer, takenWithinMs }),
     ...imageHandlers({ state }),
     ...registerImageHandler({ state, randomHex, takeObject }),
     ...importImageHandler({ state, randomHex, findObject }),
     ...importTaskHandlers({ state }),
+    ...importSnapshotHandlers({ state, randomHex, findObject }),
     ...insightsAnalysisHandlers({ state, randomHex, region }),
     ...insightsPathHandlers({ state, randomHex, region }),
     ...ipamHandlers({ state, region }),

@@ -2,9 +2,11 @@
 
 import { ApiError } from '../aws/api-error.ts'
 import { kindOf } from '../boot-files.ts'
+import { imageState, snapshotsOf } from '../ebs/image-states.ts'
 import type { ImageKind } from '../store/image-records.ts'
 import type { ImageRecord } from '../store/records.ts'
 import type { Transaction } from '../store/state.ts'
+import type { SnapshotRecord } from '../store/volume-records.ts'
 import { namedInStore } from './ids.ts'
 import { IMAGE_PREFIXES, unavailable } from './images.ts'
 
@@ -61,5 +63,14 @@ export async function imageOfKind(
   if (image === undefined || image.state !== 'available' || kindOf(image.format) !== kind) {
     throw unavailable(id)
   }
+  await checkImageReady(tx, image)
   return image
+}
+
+/** Throws InvalidAMIID.Unavailable for one that cannot be launched, or not yet. */
+export async function checkImageReady(tx: Transaction, image: ImageRecord): Promise<void> {
+  const found = new Map<string, SnapshotRecord | null>()
+  for (const id of snapshotsOf(image)) found.set(id, await tx.get('volume-snapshot', id))
+  const { state } = imageState(image, (id) => found.get(id) ?? null)
+  if (state !== 'available') throw unavailable(image.id)
 }

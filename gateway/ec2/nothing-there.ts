@@ -103,12 +103,6 @@ export const NOTHING_THERE = {
     ],
     tagged: true,
   },
-  DescribeImportSnapshotTasks: {
-    list: 'ImportSnapshotTasks',
-    ids: ['ImportTaskIds', 'InvalidConversionTaskId'],
-    filters: ['task-state'],
-    tagged: true,
-  },
   DescribeInstanceConnectEndpoints: {
     list: 'InstanceConnectEndpoints',
     ids: ['InstanceConnectEndpointIds', 'InvalidInstanceConnectEndpointId.NotFound'],

@@ -175,13 +175,16 @@ export const NOUNS: Readonly<Record<TaggedKind, Noun>> = {
     'network-insights-analysis',
     'InvalidNetworkInsightsAnalysisId.NotFound',
   ),
-  'import-task': noun(
-    'import-ami',
-    'import task ID',
-    'import-image-task',
-    'InvalidConversionTaskId',
-    'InvalidConversionTaskId.Malformed',
-  ),
+  'import-task': {
+    ...noun(
+      'import-ami',
+      'import task ID',
+      'import-image-task',
+      'InvalidConversionTaskId',
+      'InvalidConversionTaskId.Malformed',
+    ),
+    otherPrefixes: ['import-snap'],
+  },
   volume: noun('vol', 'volume', 'volume', 'InvalidVolume.NotFound', 'InvalidVolumeID.Malformed'),
   'volume-snapshot': noun(
     'snap',

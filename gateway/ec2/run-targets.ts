@@ -3,6 +3,7 @@
 // before the instances are there.
 
 import { ApiError } from '../aws/api-error.ts'
+import { SLOTS } from '../ebs/attaching.ts'
 import { type HostDisks, hostDisks } from '../ebs/host-disks.ts'
 import { devicesFor } from '../ebs/mapped-devices.ts'
 import type { ImageDevice } from '../store/image-records.ts'
@@ -74,6 +75,7 @@ export async function findTargets(
   const publicKey = keyName === '' ? '' : (await keyPairFor(tx, account, keyName)).publicKey
   const asker = { tx, view, region, account, rack: rackAsked(view, region, request) }
   checkInterfaceCount(request.type, request.cards.length)
+  checkSlotCount(devices, request.cards.length)
   const cards: CardTarget[] = []
   for (const card of request.cards) cards.push(await cardFor(asker, card, request.type, cards[0]))
   const [first] = cards
@@ -90,6 +92,16 @@ export async function findTargets(
     ...{ image, kernels, devices, disks, publicKey, metadataDefaults, cards, racks },
     vpc: vpcOf(first),
   }
+}
+
+/** Throws AttachmentLimitExceeded for more devices than a guest has slots for. */
+function checkSlotCount(devices: readonly ImageDevice[], cards: number): void {
+  const used = devices.length + cards - 1
+  if (used <= SLOTS) return
+  const text =
+    `The instance would have ${used} volumes and network interfaces beside its first interface; ` +
+    `at most ${SLOTS} are allowed.`
+  throw new ApiError('AttachmentLimitExceeded', text)
 }
 
 /** An address names an instance only where it has one. */

@@ -63,6 +63,8 @@ const TABLE = `
     CopyImage
   import-image-task:
     CancelImportTask
+  import-snapshot-task* snapshot*:
+    ImportSnapshot
   instance:
     DisableApplicationStatusCheckSuppression EnableApplicationStatusCheckSuppression
   instance internet-gateway network-insights-path* network-interface vpc-peering-connection:

@@ -26,6 +26,12 @@ export interface ImageRecord {
   readonly rootDevice?: string
   /** What its instances get beside the disk of its file; each device once. */
   readonly devices?: readonly ImageDevice[]
+  /** The instance that it was made of, by CreateImage. */
+  readonly sourceInstance?: string
+  /** Its snapshots are still to be made: `devices` are without them. */
+  readonly making?: ImageMaking
+  /** Why it cannot be launched, and never will be. */
+  readonly failure?: string
   readonly location: string
   readonly isPublic: boolean
   /** Accounts that may launch it; absent none. */
@@ -33,6 +39,13 @@ export interface ImageRecord {
   /** From then on only its owner finds it unasked. */
   readonly deprecatedAtMs?: number | null
   readonly createdAtMs: number
+}
+
+export interface ImageMaking {
+  /** Which is stopped for it. */
+  readonly instance: string
+  readonly volumes: readonly { readonly device: string; readonly volume: string }[]
+  readonly snapshotTags: Readonly<Record<string, string>>
 }
 
 /** A volume that is made with the instance, or a disk of its host. */
@@ -86,8 +99,12 @@ export interface ImportTaskRecord {
   readonly worker?: { readonly holder: string; readonly untilMs: number }
   /** Tries that ended by no fault of the object. */
   readonly failures: number
+  /** What is made of it, when that is no image. */
+  readonly into?: 'snapshot'
   /** The image that was made. */
   readonly image?: string
+  /** The snapshot that is made. */
+  readonly snapshot?: string
   readonly createdAtMs: number
   readonly endedAtMs?: number
 }

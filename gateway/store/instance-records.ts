@@ -66,6 +66,15 @@ export interface InstanceRecord {
   readonly rootDevice?: string
   /** Instance store volumes beside its root, in the order of their numbers. */
   readonly ephemeral?: readonly { readonly device: string; readonly sizeGib: number }[]
+  /**
+   * It is stopped for the moment of an image, while it is said to run: until its guest stopped,
+   * then until its volumes' SCs have that moment; no longer than `untilMs`.
+   */
+  readonly imaging?: {
+    readonly image: string
+    readonly phase: 'stopping' | 'taking'
+    readonly untilMs: number
+  }
   /** Its disk in GiB, when the type that it has now says something else. */
   readonly diskGib?: number
   /** Base64, as the user sent it. */

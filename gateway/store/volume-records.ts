@@ -139,6 +139,8 @@ export interface SnapshotRecord {
 
 export type SnapshotOrigin =
   | { readonly kind: 'copy' }
+  /** ImportSnapshot's. */
+  | { readonly kind: 'import' }
   | {
       readonly kind: 'direct'
       /** Without a block for so long it ends. */

@@ -71,3 +71,8 @@ export function memorySnapshots(memory: MemoryBlocks = memoryBlocks()): MemorySn
     },
   }
 }
+
+/** For imports that bring no disk into a snapshot. */
+export function importBytes() {
+  return { blobsDir: '/nonexistent', snapshotBytes: memorySnapshots() }
+}

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { ADDRESSES } from './addresses.ts'
 import { BALANCERS } from './balancers.ts'
 import { COMPUTE } from './compute.ts'
+import { DEVICES } from './devices.ts'
 import { EBS } from './ebs.ts'
 import { FIREWALL } from './firewall.ts'
 import { openGround } from './ground.ts'
@@ -38,6 +39,7 @@ const REQUESTS: readonly BadRequest[] = [
     ...ADDRESSES,
     ...EBS,
     ...VOLUMES,
+    ...DEVICES,
     ...SNAPSHOTS,
   ]),
   ...badRequests('iam', [...IAM, ...POLICIES]),

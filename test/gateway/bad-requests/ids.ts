@@ -36,7 +36,7 @@ export const UNKNOWN: readonly Row[] = [
     'the id of a snapshot’s import',
     'CancelImportTask',
     { ImportTaskId: `import-snap-${X}` },
-    'InvalidConversionTaskId.Malformed',
+    'InvalidConversionTaskId',
   ],
   ['an unknown id', 'DescribeVpcs', { VpcIds: [`vpc-${X}`] }, 'InvalidVpcID.NotFound'],
   ['an unknown id', 'DeleteVpc', { VpcId: `vpc-${X}` }, 'InvalidVpcID.NotFound'],

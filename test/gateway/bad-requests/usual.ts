@@ -69,6 +69,7 @@ export function usualRequests(own: Things): Usual {
         },
       ],
     },
+    CreateImage: { Name: 'imaged', NoReboot: true },
     CreateLaunchTemplateVersion: { LaunchTemplateData: DATA },
     CreateNatGateway: { SubnetId: own.subnet, AllocationId: own.address },
     CreateNetworkAclEntry: entry,

@@ -18,6 +18,7 @@ import { openState } from '../../../gateway/store/mirror.ts'
 import type { State } from '../../../gateway/store/state.ts'
 import type { Store } from '../../../gateway/store/store.ts'
 import { until } from '../../../sandbox/until.ts'
+import { importBytes } from '../../support/snapshot-bytes.ts'
 import { ACCOUNT, DIGEST, OTHER_ACCOUNT, START_MS } from '../ec2/support.ts'
 import { redisMaker, type StoreMaker, sqliteMaker } from '../store/stores.ts'
 
@@ -64,7 +65,7 @@ async function ground(t: TestContext, maker?: StoreMaker): Promise<Ground> {
     for (const stop of stops.reverse()) await stop()
   })
   await add(state, {})
-  const usual = { state, randomHex, clock, chance: () => 0, log: silentLog }
+  const usual = { state, randomHex, clock, chance: () => 0, log: silentLog, ...importBytes() }
   return {
     ...{ clock, store, state },
     gateway: (parts = {}) => {

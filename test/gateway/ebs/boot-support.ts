@@ -7,7 +7,7 @@ import { putSnapshot } from './support.ts'
 
 /** A cloud of one rack with an image whose root is a snapshot of 8 GiB, and a second volume. */
 export async function withImage(t: TestContext, more: readonly BlockDeviceMapping[] = []) {
-  const cloud = await openCloud(t, { racks: ['a'] })
+  const cloud = await openCloud(t, { racks: ['a', 'b'] })
   const { id: snapshot } = await putSnapshot(cloud.state, {})
   const { ImageId: image = '' } = await cloud.call('RegisterImage', {
     Name: 'of a snapshot',

@@ -102,6 +102,11 @@ for (const [what, mappings, code] of [
     'InsufficientVolumeCapacity',
   ],
   [
+    'more disks than a guest has slots',
+    [...'bcdefghijklmnopq'].map((letter) => ({ DeviceName: `/dev/sd${letter}`, Ebs: EBS })),
+    'AttachmentLimitExceeded',
+  ],
+  [
     'an unknown type',
     [{ DeviceName: '/dev/sdf', Ebs: { VolumeSize: 1, VolumeType: 'gp9' as 'gp2' } }],
     'UnknownVolumeType',
