@@ -28,6 +28,7 @@ const LOOKS: Readonly<Record<string, Look>> = {
   CreateLaunchTemplateVersion: templateByName,
   CreateNetworkInsightsPath: bothEnds,
   CreatePlacementGroup: placementGroup,
+  CreateSnapshots: volumesOfInstance,
   DeleteKeyPair: keyPairById,
   DeleteLaunchTemplate: templateByName,
   DeleteLaunchTemplateVersions: templateByName,
@@ -198,6 +199,15 @@ function vpcBlock({ view, account }: Place, input: object): Named {
       [...vpc.ipv4Cidrs, ...vpc.ipv6Cidrs].some((one) => vpcAssociationId(vpc.id, one) === id),
     )
   return { vpc: found.map((one) => one.id) }
+}
+
+/** Those that the instance has and the request does not leave out. */
+function volumesOfInstance({ view, account }: Place, input: object): Named {
+  const left = textsAt(input, 'InstanceSpecification.ExcludeDataVolumeIds')
+  const found = textsAt(input, 'InstanceSpecification.InstanceId').flatMap((id) =>
+    view.by('volume', 'instances', id).filter((one) => one.account === account),
+  )
+  return { volume: found.map(({ id }) => id).filter((id) => !left.includes(id)) }
 }
 
 function profileAssociation({ view, account }: Place, input: object): Named {
