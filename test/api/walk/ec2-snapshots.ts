@@ -31,12 +31,12 @@ export const SNAPSHOT_ROWS: readonly Row[] = [
     { InstanceSpecification: { InstanceId: '<instance>' }, CopyTagsFromSource: 'volume' },
     {
       want: { 'Snapshots.length': 1, 'Snapshots.0.Tags.0.Value': 'walk' },
-      keep: { second: 'Snapshots.0.SnapshotId' },
+      keep: { sibling: 'Snapshots.0.SnapshotId' },
     },
   ],
   [
     'DescribeSnapshots',
-    { SnapshotIds: ['<second>'] },
+    { SnapshotIds: ['<sibling>'] },
     { until: true, want: { 'Snapshots.0.State': 'completed' } },
   ],
   [
@@ -95,7 +95,7 @@ export const SNAPSHOT_ROWS: readonly Row[] = [
     { refused: 'UnsupportedOperation' },
   ],
   ['DeleteSnapshot', SNAPSHOT],
-  ['DeleteSnapshot', { SnapshotId: '<second>' }],
+  ['DeleteSnapshot', { SnapshotId: '<sibling>' }],
   ['DeleteSnapshot', { SnapshotId: '<copied>' }],
   ['DescribeSnapshots', { OwnerIds: ['self'] }, { want: { 'Snapshots.0': null } }],
 ]
