@@ -113,7 +113,9 @@ async function drain(given: Flags, path: string, what: string): Promise<void> {
 }
 
 function textOf(drained: Drain, what: string): string {
-  const head = drained.isDone ? `${what}: drained` : `${what}: ${leftOf(drained)}`
+  const { isDone, volumes } = drained
+  const bytes = volumes === 0 ? '' : `; ${volumes} volumes are there (mallee volume list)`
+  const head = `${what}: ${isDone ? 'drained' : leftOf(drained)}${bytes}`
   if (drained.left.length === 0) return head
   const rows = drained.left.map((one) => [one.id, one.account, one.host, one.state, one.waitsFor])
   return `${head}\n${table(['INSTANCE', 'ACCOUNT', 'HOST', 'STATE', 'WAITS FOR'], rows)}`

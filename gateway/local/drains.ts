@@ -5,6 +5,7 @@ import type { Clock, RandomHex } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import { actOnDrains, drainOf, drainWait } from '../control/drain.ts'
+import { volumesOn } from '../ebs/volume-hosts.ts'
 import { placedOn } from '../ec2/capacity.ts'
 import type { DrainRecord, InstanceRecord } from '../store/records.ts'
 import type { State, View } from '../store/state.ts'
@@ -79,12 +80,16 @@ const DRAIN = named(
     notBeforeMs: time('Nothing is stopped or terminated before'),
     isDone: flag('Nothing is left to wait for'),
     left: list(LEFT),
+    volumes: integer({
+      ...{ minimum: 0 },
+      description: 'Whose bytes are there: nothing waits for them, and they keep it in the cloud',
+    }),
   }),
 )
 export type Drain = Typed<typeof DRAIN>
 const EXAMPLE: Drain = {
   ...{ rack: 'a', host: 'a-nc-1', instances: 'stop', startedAtMs: AT_MS, notBeforeMs: AT_MS },
-  isDone: false,
+  ...{ isDone: false, volumes: 0 },
   left: [
     {
       ...{ id: 'i-0123456789abcdef0', account: '111122223333', type: 't3.nano', host: 'a-nc-1' },
@@ -195,8 +200,15 @@ export function addDrainRoutes(app: FastifyInstance, parts: DrainParts): void {
       shown(one, drainOf(view, one) ?? drain, clock.nowMs()),
     )
     const isDone = left.every(({ waitsFor }) => waitsFor === 'nothing')
-    return { rack, host: host ?? null, instances, startedAtMs, notBeforeMs, isDone, left }
+    const volumes = volumesIn(view, rack, host)
+    const about = { rack, host: host ?? null, instances, startedAtMs, notBeforeMs }
+    return { ...about, isDone, left, volumes }
   }
+}
+
+function volumesIn(view: View, rack: string, host: string | undefined): number {
+  if (host !== undefined) return volumesOn(view, { rack, host }).length
+  return view.by('volume', 'rack', rack).filter((one) => one.host !== '').length
 }
 
 function instancesOf(view: View, rack: string, host: string | undefined): InstanceRecord[] {

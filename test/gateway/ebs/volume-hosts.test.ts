@@ -7,7 +7,8 @@ import { silentLog } from '../../../common/log.ts'
 import { withoutHost, withoutRack } from '../../../gateway/control/departure.ts'
 import { declareLost, finishLost } from '../../../gateway/control/lost.ts'
 import { testSealer } from '../../support/sealer.ts'
-import { openCloud, REGION, setHost } from '../ec2/support.ts'
+import { openCloud, REGION, refusal, setHost } from '../ec2/support.ts'
+import { localApi } from '../local/support.ts'
 import { attach, setVolume } from './support.ts'
 
 const ZONE = `${REGION}-a`
@@ -43,6 +44,18 @@ test('a volume that is made while its host is taken out is not there, or the hos
   const volumes = state.view().all('volume')
   const isThere = state.view().get('host', 'a', 'a0') !== null
   assert.equal(volumes.length > 0, isThere, JSON.stringify(outcomes))
+})
+
+test('a drain says how many volumes are there, and does not wait for them', async (t) => {
+  const cloud = await openCloud(t)
+  const { call } = localApi(t, cloud)
+  const ask = { AvailabilityZone: ZONE, Size: 1 }
+  await cloud.call('CreateVolume', ask)
+  for (const path of ['/v1/racks/a/hosts/a0/drain', '/v1/racks/a/drain']) {
+    const { body } = await call('POST', path)
+    assert.deepEqual([body['isDone'], body['volumes']], [true, 1])
+  }
+  assert.equal(await refusal(cloud.call('CreateVolume', ask)), 'InsufficientVolumeCapacity')
 })
 
 test('a lost host takes its volumes along: they are in error, and deleted at once', async (t) => {

@@ -135,6 +135,28 @@ test('CreateVolume refuses what the quotas of the account do not have', async (t
   await call('CreateVolume', { AvailabilityZone: ZONE, Size: 1 }, BY)
 })
 
+test('two gateways at once promise no more than a store and a quota have', async (t) => {
+  const cloud = await openCloud(t)
+  const gateways = [cloud.call, await cloud.otherGateway()]
+  const ask = { AvailabilityZone: ZONE, Size: 1 }
+  const made = async (account: string, times: number): Promise<number> => {
+    const asked = Array.from({ length: times }, () => gateways)
+    const calls = asked.flat().map((call) => refusal(call('CreateVolume', ask, { account })))
+    return (await Promise.all(calls)).filter((code) => code === 'accepted').length
+  }
+  // Ten times a GiB, of which all is free.
+  const store = { portal: '192.0.2.1:3260', backend: 'files', snapshots: true }
+  const volumes = { ...store, sizeBytes: 2 ** 30, roomBytes: 2 ** 30 }
+  await setHost(cloud.state, 'a', 'a0', { volumes })
+  assert.equal(await made(OTHER_ACCOUNT, 7), 10)
+  const large = { ...volumes, sizeBytes: 2 ** 40, roomBytes: 2 ** 40 }
+  await setHost(cloud.state, 'a', 'a0', { volumes: large })
+  await cloud.state.update((tx) =>
+    tx.put('quota', [ACCOUNT, 'volume-gib'], { account: ACCOUNT, id: 'volume-gib', value: 3 }),
+  )
+  assert.equal(await made(ACCOUNT, 4), 3)
+})
+
 test('a volume of a snapshot is as large at least, and encrypted as it is', async (t) => {
   const { call, state } = await openCloud(t)
   const plain = await putSnapshot(state, {})
