@@ -53,6 +53,13 @@ export function settled(volume: VolumeRecord, running: Running, nowMs: number): 
     : withState(volume, modification, 'optimizing', null)
 }
 
+/** A modification that is under way comes to nothing, and the volume is what it was. */
+export function withFailed(volume: VolumeRecord, nowMs: number): VolumeRecord {
+  const { modification } = volume
+  if (modification?.state !== 'modifying' && modification?.state !== 'optimizing') return volume
+  return withState({ ...volume, ...presentShape(volume) }, modification, 'failed', nowMs)
+}
+
 /** What guests see, as their hosts say. The same record when it is no news. */
 export function withGuestSizes(
   volume: VolumeRecord,

@@ -58,7 +58,7 @@ export async function loseVolumes(
 async function lose(tx: Transaction, { rack, host }: HostName, id: string): Promise<void> {
   const volume = await tx.get('volume', id)
   if (volume === null || volume.rack !== rack || volume.host !== host) return
-  const next = afterLostHost(volume)
+  const next = afterLostHost(volume, tx.nowMs())
   if (next !== null) await tx.put('volume', [id], next)
   else await forgetVolume(tx, id)
 }

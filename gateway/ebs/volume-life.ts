@@ -4,6 +4,7 @@
 import { VolumeState, type VolumeStatus } from '../../proto/gen/mallee/v1/volumes_pb.js'
 import type { VolumeRecord } from '../store/volume-records.ts'
 import { afterGrants } from './attachment-life.ts'
+import { withFailed } from './modification-life.ts'
 
 const MAX_TEXT = 500
 const REPORTED = ['state', 'stateReason', 'missingBytes', 'storedBytes', 'usedBytes'] as const
@@ -51,9 +52,9 @@ function withState(
  * Its host never comes back, and its bytes with it: nobody has it any more, and only its deletion
  * is left. Null when it was being deleted.
  */
-export function afterLostHost(volume: VolumeRecord): VolumeRecord | null {
+export function afterLostHost(volume: VolumeRecord, nowMs: number): VolumeRecord | null {
   if (volume.state === 'deleting') return null
-  const { storedBytes: _, usedBytes: __, missingBytes: ___, ...rest } = volume
+  const { storedBytes: _, usedBytes: __, missingBytes: ___, ...rest } = withFailed(volume, nowMs)
   const lost: VolumeRecord = {
     ...rest,
     ...{ host: '', state: 'error', attachments: [], instances: [] },

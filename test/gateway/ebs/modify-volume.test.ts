@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { GIB } from '../../../common/volume-sizes.ts'
 import type { Ec2Inputs } from '../../../gateway/aws/handlers.ts'
 import { type Cloud, openCloud, REGION, refusal, refused, START_MS } from '../ec2/support.ts'
+import { openGround } from './attachment-ground.ts'
 import { attach, setVolume } from './support.ts'
 
 const ZONE = `${REGION}-a`
@@ -132,4 +133,26 @@ test('DescribeVolumesModifications filters, pages, and knows what was never modi
   assert.equal((await found({ MaxResults: 1 }))?.length, 1)
   const never = call('DescribeVolumesModifications', { VolumeIds: [ids[2] ?? ''] })
   assert.equal(await refusal(never), 'InvalidVolumeModification.NotFound')
+})
+
+test('a volume grows in a guest that has it: first at its SC, then there, then for its user', async (t) => {
+  const ground = await openGround(t)
+  const { call, first, VolumeId, step, hostOf, attach, racks } = ground
+  await attach()
+  await racks.settle()
+  await call('ModifyVolume', { VolumeId, Size: 2 })
+  const shown = async () => {
+    const { VolumesModifications } = await call('DescribeVolumesModifications', {})
+    const { Volumes } = await call('DescribeVolumes', {})
+    return [
+      VolumesModifications?.[0]?.ModificationState,
+      Volumes?.find((one) => one.VolumeId === VolumeId)?.Size,
+    ]
+  }
+  await step(hostOf(first))
+  assert.deepEqual(await shown(), ['modifying', 1], 'nobody told the host yet')
+  await step('a0')
+  assert.deepEqual(await shown(), ['optimizing', 2])
+  await step(hostOf(first))
+  assert.deepEqual(await shown(), ['completed', 2])
 })

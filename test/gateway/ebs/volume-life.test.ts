@@ -64,11 +64,11 @@ test('the bytes of a volume that was not deleted are never gone', () => {
 })
 
 test('what was lost with its host is in error, and attached to nothing', () => {
-  const lost = afterLostHost(volume(ID, { attachments: [attachment()], instances: ['i-1'] }))
+  const lost = afterLostHost(volume(ID, { attachments: [attachment()], instances: ['i-1'] }), 1)
   assert.ok(lost)
   assert.deepEqual([lost.state, lost.host, lost.attachments], ['error', '', []])
   assert.match(lost.stateReason ?? '', /host a1 was lost/)
-  assert.equal(afterLostHost(volume(ID, { state: 'deleting' })), null)
+  assert.equal(afterLostHost(volume(ID, { state: 'deleting' }), 1), null)
   // A host of that name that comes later is another one.
   assert.equal(heard(lost, {}), lost)
 })
@@ -99,6 +99,13 @@ test('a modification is over when the SC and every guest have the new size', () 
   assert.equal(settled(done, runs, 5), done)
   // Nobody is waited for who has no guest.
   assert.equal(stateOf(settled(grown, stopped, 3)), 'completed')
+})
+
+test('a modification fails with the host of the volume', () => {
+  const begun = withModification(volume(ID, { storedBytes: 8 * GIB }), target, runs, 1)
+  const lost = afterLostHost(begun, 7)
+  assert.deepEqual([lost?.sizeGib, lost?.state], [8, 'error'])
+  assert.deepEqual([lost?.modification?.state, lost?.modification?.endedAtMs], ['failed', 7])
 })
 
 test('a class changes at once where the size stays', () => {
