@@ -105,7 +105,7 @@ function planRemoval({ process, folder }: MachineSeen): MachineStep[] {
 function planRunning(wanted: MachineWanted, seen: MachineSeen): MachineStep[] {
   const { file, process, bootId } = seen
   if (file === null) return [{ kind: 'create' }, { kind: 'start' }]
-  if (process === 'stuck') return []
+  if (process === 'stuck') return planStuck(wanted, seen, file)
   if (file.ended !== null) {
     // Who stopped by himself or died is not started again: its parent decides, and counts. Who was
     // stopped by a wish is started by the opposite one.
@@ -145,6 +145,21 @@ function planRunning(wanted: MachineWanted, seen: MachineSeen): MachineStep[] {
       return [...steps, ...planNics(wanted, process.nics), ...planVolumes(wanted, process)]
     }
   }
+}
+
+/**
+ * A QEMU whose guest was reset while a volume is away waits for that volume. Who asks for a reset
+ * gets one all the same.
+ */
+function planStuck(
+  { rebootCount }: MachineWanted,
+  { lazy }: MachineSeen,
+  file: MachineFile,
+): MachineStep[] {
+  // It may wait for us.
+  const isReading = lazy !== null && !lazy.served
+  if (file.ended !== null || isReading || rebootCount <= file.rebootCount) return []
+  return [{ kind: 'record-reboot', rebootCount }, { kind: 'kill' }, { kind: 'start' }]
 }
 
 /** Does the parent want it started once more than we did? */

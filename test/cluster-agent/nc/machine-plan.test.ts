@@ -22,6 +22,8 @@ const ROWS: readonly [string, string, string, string][] = [
   ['the agent died after the start', 'running', 'created running', 'record-start'],
   ['all is as it shall be', 'running', 'started running', ''],
   ['somebody holds the monitor', 'running', 'started stuck', ''],
+  ['it is stuck and a reset is due', 'running 1', 'started stuck', 'record-reboot > kill > start'],
+  ['it is stuck before it can read', 'running 1', 'lazy-unserved stuck', 'serve-image'],
   ['QEMU is gone', 'running', 'started none', 'record-end:failure:ended unexpectedly'],
   ['the host restarted', 'running', 'old-boot none', 'start'],
   ['the guest powered off', 'running', 'started shutdown', 'record-end:guest > quit'],
