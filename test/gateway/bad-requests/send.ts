@@ -49,7 +49,7 @@ for service, action, asked, options in wish['requests']:
     except botocore.exceptions.ClientError as error:
         status = error.response['ResponseMetadata']['HTTPStatusCode']
         answers.append([error.response['Error']['Code'], status])
-    except botocore.model.OperationNotFoundError:
+    except (botocore.model.OperationNotFoundError, KeyError):
         answers.append(None)
 print(json.dumps(answers))
 `
@@ -67,7 +67,7 @@ export async function sendRaw(port: number, keys: Credentials, request: Asked): 
   return [codeIn(await response.text()), response.status]
 }
 
-/** Of each request, in their order; null for actions that are newer than this boto3. */
+/** Of each request, in their order; null for what is newer than this boto3. */
 export async function sendByBoto3(
   t: TestContext,
   url: string,
