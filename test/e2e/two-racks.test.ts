@@ -29,7 +29,7 @@ import {
 import { agentPid, pingsDuring, qemuPid, restartAgent, wireguardOnly } from './helpers.ts'
 import { actAsGuest, giveRole } from './role.ts'
 import { uploadImage } from './uploaded-image.ts'
-import { moveVolume } from './volumes.ts'
+import { copyVolume, moveVolume } from './volumes.ts'
 
 let world: World
 let a: TourInstance
@@ -205,6 +205,10 @@ test('a volume goes from an instance to one of another host, with what was writt
   await world.aws(['ec2', 'terminate-instances', '--instance-ids', other.id])
   const isGone = async () => (await describeInstances(world.aws)).every(({ id }) => id !== other.id)
   await until('the instance is gone', isGone, { timeoutMs: 60_000, everyMs: 200 })
+})
+
+test('a snapshot of a volume in use is a volume of the other rack, with what was written', async () => {
+  await copyVolume(world, a, b)
 })
 
 function serialConsole({ id: instance }: TourInstance): Promise<SerialUser> {

@@ -1,4 +1,5 @@
-// A volume's way through a rack, with the stock aws CLI: from one instance to one of another host.
+// Ways of volumes, with the stock aws CLI: from one instance to one of another host, and as a
+// snapshot to one of another rack.
 
 import assert from 'node:assert/strict'
 import type { GuestShell } from '../../sandbox/guest.ts'
@@ -34,6 +35,23 @@ export async function moveVolume(world: World, from: TourInstance, to: TourInsta
   await volume.delete()
 }
 
+/** A snapshot of what an instance has in use is a volume in the other rack, used before it came. */
+export async function copyVolume(world: World, from: TourInstance, to: TourInstance) {
+  assert.notEqual(from.rack, to.rack)
+  const volume = await E2eVolume.create(world, from.rack)
+  await volume.attach(from.id)
+  const sum = await volume.writtenIn(from.id)
+  const snapshot = await volume.snapshot()
+  const copy = await E2eVolume.create(world, to.rack, ['--snapshot-id', snapshot])
+  await copy.attach(to.id)
+  assert.equal(await copy.readIn(to.id), sum)
+  for (const one of [copy, volume]) {
+    await one.detach()
+    await one.delete()
+  }
+  await world.aws(['ec2', 'delete-snapshot', '--snapshot-id', snapshot])
+}
+
 class E2eVolume {
   readonly id: string
   readonly #world: World
@@ -44,9 +62,13 @@ class E2eVolume {
   }
 
   /** One of 1 GiB in a rack, when it is available. */
-  static async create(world: World, rack: string): Promise<E2eVolume> {
+  static async create(
+    world: World,
+    rack: string,
+    from: readonly string[] = ['--size', '1'],
+  ): Promise<E2eVolume> {
     const zone = ['--availability-zone', `${world.plan.region}-${rack}`]
-    const args = ['ec2', 'create-volume', '--size', '1', '--volume-type', 'gp3', ...zone]
+    const args = ['ec2', 'create-volume', ...from, '--volume-type', 'gp3', ...zone]
     const { VolumeId } = (await world.aws(args)) as { VolumeId: string }
     const volume = new E2eVolume(world, VolumeId)
     await volume.#becomes('available')
@@ -75,6 +97,19 @@ class E2eVolume {
       return typeof answer === 'string' && answer.includes('InvalidVolume.NotFound')
     }
     await until(`${this.id} is gone`, isGone, WAIT)
+  }
+
+  /** When it is complete. */
+  async snapshot(): Promise<string> {
+    const args = ['ec2', 'create-snapshot', '--volume-id', this.id]
+    const { SnapshotId } = (await this.#world.aws(args)) as { SnapshotId: string }
+    const isComplete = async () => {
+      const find = ['ec2', 'describe-snapshots', '--snapshot-ids', SnapshotId]
+      const answer = (await this.#world.aws(find)) as { Snapshots: { State: string }[] }
+      return answer.Snapshots[0]?.State === 'completed'
+    }
+    await until(`${SnapshotId} is completed`, isComplete, WAIT)
+    return SnapshotId
   }
 
   async #becomes(state: string): Promise<void> {
