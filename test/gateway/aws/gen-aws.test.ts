@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { exec } from '../../../common/exec.ts'
 import { loadModel, SERVICES } from '../../../gateway/aws/model.ts'
 
-const MODELS = [...SERVICES, 's3'] as const
+const MODELS = [...SERVICES, 's3', 'ebs'] as const
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 
 test('gen-aws writes exactly the models that are committed', async (t) => {
@@ -38,6 +38,7 @@ for (const [service, least, operation] of [
   ['autoscaling', 65, 'CreateAutoScalingGroup'],
   ['elasticloadbalancing', 50, 'CreateLoadBalancer'],
   ['s3', 105, 'PutObject'],
+  ['ebs', 6, 'PutSnapshotBlock'],
 ] as const) {
   test(`the model of ${service} has ${operation} among ${least} operations and more`, () => {
     const { ops } = loadModel(service)
