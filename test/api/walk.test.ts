@@ -50,7 +50,6 @@ const NEWER = [
 const FOR_NOTHING = new RegExp(
   [
     '^(bundle_task|conversion_task|export_task|customer_gateway|vpn_connection)_',
-    '^snapshot_imported',
     '^(image_usage_report|store_image_task|secondary_|security_group_vpc_association|password_data)',
   ].join('|'),
 )

@@ -2,6 +2,7 @@
 
 import { NOTHING_THERE } from '../../../gateway/ec2/nothing-there.ts'
 import { ADDRESS_END_ROWS, ADDRESS_ROWS, EXTRA_ROWS } from './ec2-addresses.ts'
+import { BOOT_ROWS } from './ec2-boot.ts'
 import { FIREWALL_END_ROWS, FIREWALL_ROWS } from './ec2-firewall.ts'
 import { CHANGE_ROWS, INSTANCE_END_ROWS } from './ec2-instances.ts'
 import { IMAGE_ROWS, LAUNCH_ROWS } from './ec2-launches.ts'
@@ -66,7 +67,8 @@ const LEFT_ROWS: readonly Row[] = [
 /** What is made, and between it and its end what needs IAM's things. */
 export const EC2_STEPS = {
   made: steps('ec2', CLOUD_ROWS, NOTHING_ROWS, DEFAULT_ROWS, NETWORK_ROWS, ROUTE_ROWS).concat(
-    steps('ec2', FIREWALL_ROWS, IMAGE_ROWS, LAUNCH_ROWS, CHANGE_ROWS, VOLUME_ROWS, ADDRESS_ROWS),
+    steps('ec2', FIREWALL_ROWS, IMAGE_ROWS, LAUNCH_ROWS, CHANGE_ROWS, VOLUME_ROWS, BOOT_ROWS),
+    steps('ec2', ADDRESS_ROWS),
   ),
   extra: steps('ec2', EXTRA_ROWS),
   ended: steps(
