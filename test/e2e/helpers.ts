@@ -24,6 +24,12 @@ export async function qemuPid(host: SandboxHost, instanceId: string): Promise<st
   return (await readFile(file, 'utf8')).trim()
 }
 
+/** How often a guest was up on the host that it has now: its console's log goes on. */
+export async function timesUp(world: World, instance: string): Promise<number> {
+  const text = await world.consoleLog(instance).catch(() => '')
+  return text.split('MALLEE-GUEST ready').length - 1
+}
+
 /** How many of the pings that `from` sends to `to`, five a second, are lost while `body` runs. */
 export async function pingsDuring(
   world: World,

@@ -5,11 +5,9 @@ import assert from 'node:assert/strict'
 import { stat } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
 import { objectsDir } from '../../cluster-agent/paths.ts'
-import { systemClock } from '../../common/clock.ts'
 import { exec } from '../../common/exec.ts'
 import { silentLog } from '../../common/log.ts'
-import { lanAddress, type RackPlan, SANDBOX_PLAN } from '../../sandbox/plan.ts'
-import { createToken, RACK_JOIN, rackJoin } from '../../sandbox/racks.ts'
+import { type RackPlan, SANDBOX_PLAN } from '../../sandbox/plan.ts'
 import {
   describeInstances,
   launchEverywhere,
@@ -17,7 +15,6 @@ import {
   type TourInstance,
 } from '../../sandbox/tour.ts'
 import { until } from '../../sandbox/until.ts'
-import { TRUNK_DEVICE } from '../../sandbox/wiring.ts'
 import { startWorld, type World } from '../../sandbox/world.ts'
 import {
   leave,
@@ -26,10 +23,13 @@ import {
   serialWish,
   whenFree,
 } from '../support/serial-client.ts'
+import type { E2eVolume } from './e2e-volume.ts'
 import { agentPid, pingsDuring, qemuPid, restartAgent, wireguardOnly } from './helpers.ts'
+import { joinAgain, leaveRack } from './leaving.ts'
 import { actAsGuest, giveRole } from './role.ts'
+import { outlivesGuest, restoreIn, snapshotUnderLoad, type Written } from './snapshots.ts'
 import { uploadImage } from './uploaded-image.ts'
-import { copyVolume, moveVolume } from './volumes.ts'
+import { moveVolume } from './volumes.ts'
 
 let world: World
 let a: TourInstance
@@ -38,6 +38,9 @@ let b: TourInstance
 let uploaded: readonly string[] = []
 /** The host that rack-join leave took out. */
 let left = ''
+/** What the snapshots of volumes have, and a volume of one of them in the other rack. */
+let written: Written
+let restored: E2eVolume
 const quiet = (): void => undefined
 
 before(async () => {
@@ -207,8 +210,12 @@ test('a volume goes from an instance to one of another host, with what was writt
   await until('the instance is gone', isGone, { timeoutMs: 60_000, everyMs: 200 })
 })
 
-test('a snapshot of a volume in use is a volume of the other rack, with what was written', async () => {
-  await copyVolume(world, a, b)
+test('a volume is snapshotted while its guest writes and outlives kill -9 around it', async () => {
+  written = await snapshotUnderLoad(world, a)
+})
+
+test('a snapshot becomes a volume in the other rack, where its file system mounts', async () => {
+  restored = await restoreIn(world, b, written)
 })
 
 function serialConsole({ id: instance }: TourInstance): Promise<SerialUser> {
@@ -224,7 +231,7 @@ test('RunInstances without room answers InsufficientInstanceCapacity and makes n
   assert.deepEqual(await describeInstances(world.aws), known)
 })
 
-test('an instance whose QEMU dies runs again, or is stopped with a StateReason', async () => {
+test('an instance whose QEMU dies runs again with its volume, or is stopped and says why', async () => {
   const host = world.host('b1')
   const first = await qemuPid(host, b.id)
   const args = ['ec2', 'describe-instances', '--instance-ids', b.id]
@@ -234,10 +241,12 @@ test('an instance whose QEMU dies runs again, or is stopped with a StateReason',
     instance = answer.Reservations[0]?.Instances[0] ?? instance
     return instance.State.Name === name
   }
-  await host.exec(['kill', '-9', first])
   const recovered = async (): Promise<boolean> =>
     (await isIn('running')) && (await qemuPid(host, b.id).catch(() => first)) !== first
-  await until('the instance runs again', recovered, { timeoutMs: 60_000, everyMs: 200 })
+  await outlivesGuest(world, { volume: restored, guest: b }, async () => {
+    await host.exec(['kill', '-9', first])
+    await until('the instance runs again', recovered, { timeoutMs: 60_000, everyMs: 200 })
+  })
   const options = ['ec2', 'modify-instance-maintenance-options', '--auto-recovery', 'disabled']
   await world.aws([...options, '--instance-id', b.id])
   await host.exec(['kill', '-9', await qemuPid(host, b.id)])
@@ -251,46 +260,9 @@ test('rack-join leave takes a node out and leaves nothing on it', async () => {
   await world.aws(['ec2', 'terminate-instances', '--instance-ids', a.id, b.id])
   const gone = async (): Promise<boolean> => (await describeInstances(world.aws)).length === 0
   await until('the instance is gone', gone, { timeoutMs: 60_000, everyMs: 200 })
-  const startMs = systemClock.nowMs()
-  await node.exec([RACK_JOIN, 'leave'], { timeoutMs: 60_000 })
-  const { stdout: links } = await node.exec(['ip', '-o', 'link'])
-  assert.doesNotMatch(links, /br-int|ovs|tap|mallee|gw\d/)
-  const { stdout: tables } = await node.exec(['nft', 'list', 'tables'])
-  assert.equal(tables.trim(), '')
-  const { stdout: processes } = await node.exec(['ps', '-eo', 'args='])
-  assert.doesNotMatch(processes, /qemu|ovs-|cluster-agent|wireguard|dnsmasq/)
-  const status = await world.gateway.status()
-  const hosts = status.racks.find((rack) => rack.name === 'a')?.hosts.map((one) => one.host)
-  assert.ok(
-    hosts !== undefined && !hosts.includes(node.name),
-    `after ${systemClock.nowMs() - startMs} ms`,
-  )
+  await leaveRack(world, node)
 })
 
 test('rack-join --plan changes nothing, and the same token lets the host in again', async () => {
-  const [rack] = world.plan.racks
-  assert.ok(rack !== undefined)
-  const planned = rack.hosts.find(({ name }) => name === left)
-  assert.ok(planned !== undefined)
-  const node = world.host(left)
-  const token = await createToken(world.gateway, rack, planned)
-  const invitation = `${token}@${lanAddress(1, 1)}`
-  const flags = ['--host-name', left, '--roles', 'nc', '--trunk', TRUNK_DEVICE]
-  const { stdout } = await node.exec([RACK_JOIN, '-', ...flags, '--plan', '--json'], {
-    input: invitation,
-  })
-  const plan = JSON.parse(stdout) as { ok: boolean; checks: { name: string; outcome: string }[] }
-  assert.ok(plan.ok, stdout)
-  for (const name of ['programs', 'reach', 'clock', 'token', 'trunk', 'MTU']) {
-    const check = plan.checks.find((one) => one.name === name)
-    assert.equal(check?.outcome, 'ok', `${name}: ${stdout}`)
-  }
-  const { stdout: made } = await node.exec(
-    ['find', '/var/lib/mallee', '/run/mallee', '-type', 'f'],
-    {
-      okCodes: [0, 1],
-    },
-  )
-  assert.equal(made, '')
-  await rackJoin(node, planned, invitation, ['--trunk', TRUNK_DEVICE])
+  await joinAgain(world, left)
 })
