@@ -35,7 +35,7 @@ export function clientOf({ target }: World): EC2Client {
   return new EC2Client({ endpoint, region, credentials, maxAttempts: 1 })
 }
 
-/** Of the guest image, or another one; resolves when the guest has said something. */
+/** In the host's rack, of the guest image or another one; resolves when the guest has said something. */
 export async function launch(
   world: World,
   host: string,
@@ -47,6 +47,7 @@ export async function launch(
   const command = new RunInstancesCommand({
     ImageId: imageId,
     InstanceType: INSTANCE_TYPE,
+    Placement: { AvailabilityZone: zoneOf(world, host) },
     MinCount: 1,
     MaxCount: 1,
   })
@@ -57,6 +58,12 @@ export async function launch(
   if (id === undefined) throw new MalleeError('NotFound', 'RunInstances named no instance')
   const { consoleLog } = machineFiles(folderOf(world, host, id))
   return { id, answeredMs, firstLineMs: await firstLine(consoleLog, startedMs, signal) }
+}
+
+function zoneOf({ plan }: World, name: string): string {
+  const rack = plan.racks.find(({ hosts }) => hosts.some((host) => host.name === name))
+  if (rack !== undefined) return `${plan.region}-${rack.name}`
+  throw new MalleeError('HostNotFound', `no rack of the plan has the host ${name}`)
 }
 
 export async function terminate(client: EC2Client, id: string, signal: AbortSignal): Promise<void> {

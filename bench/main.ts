@@ -7,6 +7,8 @@ import { type Bench, emit } from './harness.ts'
 const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   allocator: () => import('./allocator.ts'),
   api: () => import('./api.ts'),
+  ebs: () => import('./ebs.ts'),
+  'ebs-small': async () => ({ run: (await import('./ebs.ts')).runSmall }),
   eip: () => import('./eip.ts'),
   flows: () => import('./flows.ts'),
   groups: () => import('./groups.ts'),
