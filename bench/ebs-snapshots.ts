@@ -66,7 +66,7 @@ export async function measureSnapshots(parts: SnapshotParts): Promise<void> {
 async function measureRestore(parts: SnapshotParts, snapshot: string): Promise<void> {
   const { emit, bench, world, volumes, gib, to } = parts
   const startedMs = performance.now()
-  const volume = await volumes.create(to.rack, gib, snapshot)
+  const volume = await volumes.create(to.rack, gib, { SnapshotId: snapshot })
   const availableMs = performance.now() - startedMs
   await volumes.attach(volume, to.instance, '/dev/sdh')
   const host = world.host(to.host)

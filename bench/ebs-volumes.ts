@@ -5,6 +5,7 @@ import {
   AttachVolumeCommand,
   CreateSnapshotCommand,
   CreateVolumeCommand,
+  type CreateVolumeCommandInput,
   DeleteVolumeCommand,
   DescribeSnapshotsCommand,
   DescribeVolumesCommand,
@@ -21,8 +22,10 @@ import type { World } from '../sandbox/world.ts'
 
 const BECOMES_MS = 120_000
 const SNAPSHOT_MS = 3_600_000
-const POLL_MS = 10
+const POLL_MS = 25
 const VOLUMES = '/var/lib/mallee/volumes'
+
+type VolumeWish = Pick<CreateVolumeCommandInput, 'SnapshotId' | 'VolumeType' | 'Iops'>
 
 /** One user's volumes; all waits end with the signal. */
 export class BenchVolumes {
@@ -36,13 +39,13 @@ export class BenchVolumes {
     this.#signal = signal
   }
 
-  /** Of the type gp3, in a rack; of a snapshot when one is named. Resolves when it is available. */
-  async create(rack: string, gib: number, snapshot?: string): Promise<string> {
+  /** In a rack: gp3 unless `more` says what it is. Resolves when it is available. */
+  async create(rack: string, gib: number, more: VolumeWish = {}): Promise<string> {
     this.#signal.throwIfAborted()
     const zone = `${this.#world.plan.region}-${rack}`
     const command = new CreateVolumeCommand({
       ...{ AvailabilityZone: zone, Size: gib, VolumeType: 'gp3' },
-      ...(snapshot === undefined ? {} : { SnapshotId: snapshot }),
+      ...more,
     })
     const { VolumeId } = await this.#client.send(command)
     const id = named(VolumeId, 'CreateVolume')

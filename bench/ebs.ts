@@ -1,12 +1,13 @@
 // Volumes: reads and writes through the storage controller, attaching and detaching, snapshots,
 // volumes of snapshots in another rack, and what the storage controller takes.
 
+import { measureGuests } from './ebs-guest.ts'
 import { measureIo } from './ebs-io.ts'
 import { measureMemory, VOLUMES_OF_INSTANCE } from './ebs-memory.ts'
 import { fill, measureSnapshots } from './ebs-snapshots.ts'
 import { BenchVolumes } from './ebs-volumes.ts'
 import { type Emit, median, skipped } from './harness.ts'
-import { clientOf, launch } from './instances.ts'
+import { clientOf, imageIsWhole, launch } from './instances.ts'
 import { planOf, say, withWorld } from './worlds.ts'
 
 const CAPACITY = '32,16384,400'
@@ -27,6 +28,8 @@ const [FROM, TO] = [
   { rack: 'b', host: 'b1' },
 ]
 const DEVICE = '/dev/sdf'
+/** A volume whose limits no disk here reaches. */
+const FAST = { gib: 16, type: { VolumeType: 'io2', Iops: 16_000 } } as const
 /** Several reports over a session each; a guest has to let go besides. */
 const GOAL_MS = { attach: 1000, detach: 2000 }
 
@@ -34,6 +37,8 @@ interface Size {
   readonly bench: string
   readonly ioMib: number
   readonly randomCount: number
+  readonly guestMib: number
+  readonly guestSmallCount: number
   readonly rounds: number
   readonly snapshotGib: number
   readonly volumes: number
@@ -41,11 +46,27 @@ interface Size {
 
 const WHOLE: Size = {
   bench: 'ebs',
-  ...{ ioMib: 1024, randomCount: 20_000, rounds: 10, snapshotGib: 10, volumes: 100 },
+  ...{
+    ioMib: 1024,
+    randomCount: 20_000,
+    guestMib: 512,
+    guestSmallCount: 4000,
+    rounds: 10,
+    snapshotGib: 10,
+    volumes: 100,
+  },
 }
 const SMALL: Size = {
   bench: 'ebs-small',
-  ...{ ioMib: 64, randomCount: 1000, rounds: 3, snapshotGib: 1, volumes: 10 },
+  ...{
+    ioMib: 64,
+    randomCount: 1000,
+    guestMib: 32,
+    guestSmallCount: 200,
+    rounds: 3,
+    snapshotGib: 1,
+    volumes: 10,
+  },
 }
 
 export function run(emit: Emit): Promise<void> {
@@ -65,13 +86,17 @@ function measure(emit: Emit, size: Size): Promise<void> {
       const volumes = new BenchVolumes(world, client, signal)
       const launched = (host: string) => launch(world, host, client, signal)
       const [here, there] = [await launched(FROM.host), await launched(TO.host)]
+      await imageIsWhole(world, FROM.host, signal)
       const host = world.host(FROM.host)
 
-      const volume = await volumes.create(FROM.rack, 1)
+      const volume = await volumes.create(FROM.rack, FAST.gib, FAST.type)
       await measureAttaching(emit, size, volumes, { volume, instance: here.id })
       const file = await volumes.fileOf(volume, FROM.host)
       await fill(host, file, 1)
       await volumes.attach(volume, here.id, DEVICE)
+      const { guestMib, guestSmallCount: smallCount } = size
+      const disk = { host: FROM.host, instance: here.id, volume, file }
+      await measureGuests({ emit, bench, world, signal, ...disk, mib: guestMib, smallCount })
       const login = volumes.loginOf(volume, here.id, FROM.host)
       await measureIo({ emit, bench, host, login, file, mib: ioMib, randomCount })
       const reason = 'QEMU has no initiator of AoE, and the kernel one needs its module aoe'

@@ -35,7 +35,7 @@ export function run(emit: Emit): Promise<void> {
       await imageIsWhole(world, HOST, signal)
       await terminate(client, cold.id, signal)
       const warm = await launch(world, HOST, client, signal)
-      const bare = await bareOf(world, warm.id)
+      const bare = await bareOf(world, HOST, warm.id)
       await terminate(client, warm.id, signal)
       const launches: Launch[] = []
       const bareMs: number[] = []
@@ -79,16 +79,22 @@ function rounded(ms: number): number {
   return Number(ms.toFixed(1))
 }
 
-async function bareOf(world: World, id: string): Promise<BareQemu> {
-  const host = world.host(HOST)
-  const { pid } = machineFiles(folderOf(world, HOST, id))
+/** As a running instance's QEMU, on a disk of its own over the same image, with `more` arguments. */
+export async function bareOf(
+  world: World,
+  name: string,
+  id: string,
+  more: readonly string[] = [],
+): Promise<BareQemu> {
+  const host = world.host(name)
+  const { pid } = machineFiles(folderOf(world, name, id))
   const disk = machineFiles(join('/var/lib/mallee/instances', id)).disk
   // The agent's QEMU has the disk locked (-U).
   const { stdout } = await host.exec(['qemu-img', 'info', '-U', '--output=json', disk])
   const info = JSON.parse(stdout) as Record<'full-backing-filename', string> &
     Record<'virtual-size', number>
   const image = { file: info['full-backing-filename'], diskGib: info['virtual-size'] / 1024 ** 3 }
-  return bareQemu(host, (await readFile(pid, 'utf8')).trim(), image)
+  return bareQemu(host, (await readFile(pid, 'utf8')).trim(), image, more)
 }
 
 /** ms from the start of QEMU to the first line; ends it then. */

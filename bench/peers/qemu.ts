@@ -16,16 +16,20 @@ export interface BareQemu {
   readonly start: () => Promise<Started>
 }
 
-/** What a running instance's QEMU was started with, to be started again without its agent. */
+/**
+ * What a running instance's QEMU was started with, to be started again without its agent and with
+ * `more` arguments.
+ */
 export async function bareQemu(
   host: SandboxHost,
   pid: string,
   image: { readonly file: string; readonly diskGib: number },
+  more: readonly string[] = [],
 ): Promise<BareQemu> {
   const { stdout } = await host.exec(['cat', `/proc/${pid}/cmdline`])
   // Both the host and we know it by this path.
   const dir = join(host.dir, 'bare')
-  const argv = bareArgv(stdout.split('\0').slice(0, -1), dir, TAP)
+  const argv = [...bareArgv(stdout.split('\0').slice(0, -1), dir, TAP), ...more]
   await host.exec(['ip', 'tuntap', 'add', 'dev', TAP, 'mode', 'tap'])
   await host.exec(['ip', 'link', 'set', TAP, 'up'])
   const files = machineFiles(dir)
