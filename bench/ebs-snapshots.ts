@@ -15,7 +15,9 @@ import type { BenchVolumes } from './ebs-volumes.ts'
 import type { Emit } from './harness.ts'
 import { say } from './worlds.ts'
 
-const GIB = 2 ** 30
+const MIB = 2 ** 20
+/** Of one dd. */
+const PIECE_MIB = 1024
 /** One block of so many changes. */
 const CHANGED_OF = 100
 const COPY_MS = 3_600_000
@@ -28,28 +30,30 @@ export interface SnapshotParts {
   readonly bench: string
   readonly world: World
   readonly volumes: BenchVolumes
+  /** Of the volume; the first `mib` of it are written. */
   readonly gib: number
+  readonly mib: number
   /** Rack and host of the volume, and of the one that is made of it with an instance there. */
   readonly from: { readonly rack: string; readonly host: string }
   readonly to: { readonly rack: string; readonly host: string; readonly instance: string }
 }
 
 export async function measureSnapshots(parts: SnapshotParts): Promise<void> {
-  const { emit, bench, world, volumes, gib, from } = parts
+  const { emit, bench, world, volumes, gib, mib, from } = parts
   const host = world.host(from.host)
   const volume = await volumes.create(from.rack, gib)
   const file = await volumes.fileOf(volume, from.host)
-  await fill(host, file, gib)
-  say(`a volume of ${gib} GiB is full`)
+  await fill(host, file, mib)
+  say(`a volume of ${gib} GiB has ${mib} MiB`)
   const first = await volumes.snapshot(volume)
-  await change(host, file, gib)
+  await change(host, file, mib)
   const second = await volumes.snapshot(volume)
   const copyMs = await copied(host, file)
   say(`first ${first.ms.toFixed(0)} ms, second ${second.ms.toFixed(0)}, cp ${copyMs.toFixed(0)}`)
 
   const { readBytes, sentBytes } = await costOf(world, second.id)
-  const of = `${gib} GiB, 1% changed`
-  const bytes = { bench, unit: 'bytes', peer: 'the whole volume', peer_value: gib * GIB }
+  const of = `${mib} MiB, 1% changed`
+  const bytes = { bench, unit: 'bytes', peer: 'all that is in it', peer_value: mib * MIB }
   const goal = { goal: GOAL.bytes, higher_is_better: false }
   emit({ ...bytes, case: `snapshot of ${of}: read`, value: readBytes, ...goal })
   emit({ ...bytes, case: `snapshot of ${of}: sent`, value: sentBytes, ...goal })
@@ -58,13 +62,13 @@ export async function measureSnapshots(parts: SnapshotParts): Promise<void> {
   const secondMs = rounded(second.ms)
   emit({ ...time, case: `snapshot of ${of}`, value: secondMs, ...copy, goal: GOAL.ms })
   const firstMs = rounded(first.ms)
-  emit({ ...time, case: `first snapshot of ${gib} GiB, full`, value: firstMs, ...copy })
+  emit({ ...time, case: `first snapshot of ${mib} MiB`, value: firstMs, ...copy })
   await measureRestore(parts, second.id)
   await volumes.delete(volume)
 }
 
 async function measureRestore(parts: SnapshotParts, snapshot: string): Promise<void> {
-  const { emit, bench, world, volumes, gib, to } = parts
+  const { emit, bench, world, volumes, gib, mib, to } = parts
   const startedMs = performance.now()
   const volume = await volumes.create(to.rack, gib, { SnapshotId: snapshot })
   const availableMs = performance.now() - startedMs
@@ -73,13 +77,13 @@ async function measureRestore(parts: SnapshotParts, snapshot: string): Promise<v
   const secret = join(host.dir, 'chap')
   const login = volumes.loginOf(volume, to.instance, to.host)
   await writeFile(secret, login.chapSecret, { mode: 0o600 })
-  await qemuIo(host, volumeArgs(login, secret), `read -q ${(gib * GIB) / 2} 4096\n`)
+  await qemuIo(host, volumeArgs(login, secret), `read -q ${(mib * MIB) / 2} 4096\n`)
   const readMs = performance.now() - startedMs
   await rm(secret)
   await volumes.isWhole(volume)
   const wholeMs = performance.now() - startedMs
   const line = { bench, unit: 'ms', higher_is_better: false }
-  const what = `volume of a snapshot of ${gib} GiB in the other rack`
+  const what = `volume of a snapshot of ${mib} MiB in the other rack`
   emit({ ...line, case: `${what}: available`, value: rounded(availableMs) })
   emit({
     ...line,
@@ -97,9 +101,10 @@ async function measureRestore(parts: SnapshotParts, snapshot: string): Promise<v
  * With bytes that no two blocks share. Not through a guest: nobody has the volume. The store may
  * have to grow for it, which takes its agent a moment.
  */
-export async function fill(host: SandboxHost, file: string, gib: number): Promise<void> {
-  for (let at = 0; at < gib; at++) {
-    const place = ['bs=1M', 'count=1024', `seek=${at * 1024}`, 'conv=notrunc,fsync']
+export async function fill(host: SandboxHost, file: string, mib: number): Promise<void> {
+  for (let at = 0; at < mib; at += PIECE_MIB) {
+    const count = Math.min(PIECE_MIB, mib - at)
+    const place = ['bs=1M', `count=${count}`, `seek=${at}`, 'conv=notrunc,fsync']
     const argv = ['dd', 'if=/dev/urandom', `of=${file}`, ...place]
     for (let tries = 1; ; tries++) {
       const { code } = await host.exec(argv, { timeoutMs: COPY_MS, okCodes: [0, 1] })
@@ -110,8 +115,8 @@ export async function fill(host: SandboxHost, file: string, gib: number): Promis
   }
 }
 
-async function change(host: SandboxHost, file: string, gib: number): Promise<void> {
-  const count = Math.floor((gib * GIB) / SNAPSHOT_BLOCK_BYTES / CHANGED_OF)
+async function change(host: SandboxHost, file: string, mib: number): Promise<void> {
+  const count = Math.floor((mib * MIB) / SNAPSHOT_BLOCK_BYTES / CHANGED_OF)
   const script = [
     `for n in $(seq 0 ${count - 1}); do`,
     `dd if=/dev/urandom of="$1" bs=${SNAPSHOT_BLOCK_BYTES} count=1 seek=$((n * ${CHANGED_OF}))`,

@@ -40,7 +40,7 @@ interface Size {
   readonly guestMib: number
   readonly guestSmallCount: number
   readonly rounds: number
-  readonly snapshotGib: number
+  readonly snapshotMib: number
   readonly volumes: number
 }
 
@@ -52,7 +52,7 @@ const WHOLE: Size = {
     guestMib: 512,
     guestSmallCount: 4000,
     rounds: 10,
-    snapshotGib: 10,
+    snapshotMib: 10 * 1024,
     volumes: 100,
   },
 }
@@ -64,7 +64,7 @@ const SMALL: Size = {
     guestMib: 32,
     guestSmallCount: 200,
     rounds: 3,
-    snapshotGib: 1,
+    snapshotMib: 128,
     volumes: 10,
   },
 }
@@ -81,7 +81,8 @@ export function runSmall(emit: Emit): Promise<void> {
 function measure(emit: Emit, size: Size): Promise<void> {
   return withWorld(PLAN, async (world, signal) => {
     const client = clientOf(world)
-    const { bench, ioMib, randomCount, snapshotGib: gib } = size
+    const { bench, ioMib, randomCount, snapshotMib: mib } = size
+    const gib = Math.ceil(mib / 1024)
     try {
       const volumes = new BenchVolumes(world, client, signal)
       const launched = (host: string) => launch(world, host, client, signal)
@@ -92,7 +93,7 @@ function measure(emit: Emit, size: Size): Promise<void> {
       const volume = await volumes.create(FROM.rack, FAST.gib, FAST.type)
       await measureAttaching(emit, size, volumes, { volume, instance: here.id })
       const file = await volumes.fileOf(volume, FROM.host)
-      await fill(host, file, 1)
+      await fill(host, file, Math.max(ioMib, size.guestMib))
       await volumes.attach(volume, here.id, DEVICE)
       const { guestMib, guestSmallCount: smallCount } = size
       const disk = { host: FROM.host, instance: here.id, volume, file }
@@ -104,7 +105,7 @@ function measure(emit: Emit, size: Size): Promise<void> {
       await volumes.detach(volume)
 
       const to = { ...TO, instance: there.id }
-      await measureSnapshots({ emit, bench, world, volumes, gib, from: FROM, to })
+      await measureSnapshots({ emit, bench, world, volumes, gib, mib, from: FROM, to })
 
       const instances = [here.id]
       while (instances.length * VOLUMES_OF_INSTANCE < size.volumes) {

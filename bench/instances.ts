@@ -35,7 +35,7 @@ export function clientOf({ target }: World): EC2Client {
   return new EC2Client({ endpoint, region, credentials, maxAttempts: 1 })
 }
 
-/** In the host's rack, of the guest image or another one; resolves when the guest has said something. */
+/** In the host's rack, of the guest image or another one; resolves when the guest has spoken. */
 export async function launch(
   world: World,
   host: string,

@@ -79,7 +79,7 @@ function rounded(ms: number): number {
   return Number(ms.toFixed(1))
 }
 
-/** As a running instance's QEMU, on a disk of its own over the same image, with `more` arguments. */
+/** As a running instance's QEMU, on its own disk over the same image, with `more` arguments. */
 export async function bareOf(
   world: World,
   name: string,
