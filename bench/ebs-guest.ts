@@ -13,6 +13,8 @@ import { say } from './worlds.ts'
 
 const ROUNDS = 5
 const RUN_MS = 300_000
+/** From its first line to its shell. */
+const BOOT_MS = 120_000
 /** At most 20 characters (VIRTIO_BLK_ID_BYTES). */
 const BARE_SERIAL = 'bench'
 /** Of the same file by the same guest: what is left is the network and the target. */
@@ -46,7 +48,7 @@ export async function measureGuests(parts: GuestParts): Promise<void> {
   const qemu = await bare.start()
   try {
     await firstLine(bare.consoleLog, performance.now(), signal)
-    const theirs = await GuestShell.open(join(dirname(bare.consoleLog), 'console.sock'))
+    const theirs = await GuestShell.open(join(dirname(bare.consoleLog), 'console.sock'), BOOT_MS)
     const ours = await world.shell(instance)
     try {
       await inTurns(parts, {
