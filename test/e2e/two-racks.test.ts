@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test'
 import { objectsDir } from '../../cluster-agent/paths.ts'
 import { exec } from '../../common/exec.ts'
 import { silentLog } from '../../common/log.ts'
-import { type RackPlan, SANDBOX_PLAN } from '../../sandbox/plan.ts'
+import type { RackPlan } from '../../sandbox/plan.ts'
 import {
   describeInstances,
   launchEverywhere,
@@ -23,11 +23,13 @@ import {
   serialWish,
   whenFree,
 } from '../support/serial-client.ts'
+import { bootFromVolume } from './boot-volumes.ts'
 import type { E2eVolume } from './e2e-volume.ts'
 import { agentPid, pingsDuring, qemuPid, restartAgent, wireguardOnly } from './helpers.ts'
 import { joinAgain, leaveRack } from './leaving.ts'
 import { actAsGuest, giveRole } from './role.ts'
 import { outlivesGuest, restoreIn, snapshotUnderLoad, type Written } from './snapshots.ts'
+import { roomyPlan } from './tenant.ts'
 import { uploadImage } from './uploaded-image.ts'
 import { moveVolume } from './volumes.ts'
 
@@ -44,7 +46,7 @@ let restored: E2eVolume
 const quiet = (): void => undefined
 
 before(async () => {
-  const plan = { ...SANDBOX_PLAN, world: 'e2e', apiPort: 0, adminPort: 0 }
+  const plan = roomyPlan('e2e')
   world = await startWorld(plan, { log: silentLog, progress: (line) => console.error(line) })
   // Both boot from what a user uploaded, in parts, as the file is larger than the CLI's threshold.
   const [rackA, rackB] = world.plan.racks
@@ -202,7 +204,10 @@ test('kill -9 of the gateway stops no packet; after its return all is as it was'
 
 test('a volume goes from an instance to one of another host, with what was written', async () => {
   const launch = { ...world, plan: { ...world.plan, racks: world.plan.racks.slice(0, 1) } }
+  const host = world.hostOf(a.id)
+  await world.gateway.mallee(['host', 'cordon', a.rack, host])
   const [other] = await launchEverywhere(launch, quiet, new AbortController().signal)
+  await world.gateway.mallee(['host', 'uncordon', a.rack, host])
   assert.ok(other)
   await moveVolume(world, a, other)
   await world.aws(['ec2', 'terminate-instances', '--instance-ids', other.id])
@@ -216,6 +221,10 @@ test('a volume is snapshotted while its guest writes and outlives kill -9 around
 
 test('a snapshot becomes a volume in the other rack, where its file system mounts', async () => {
   restored = await restoreIn(world, b, written)
+})
+
+test('an instance boots from a volume and moves to another host, its image to another rack', async () => {
+  await bootFromVolume(world, written.root)
 })
 
 function serialConsole({ id: instance }: TourInstance): Promise<SerialUser> {
