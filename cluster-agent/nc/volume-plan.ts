@@ -50,7 +50,12 @@ export function planFirstDisks({ volumes, ephemeral }: Wanted, process: Process)
   const isLate = process.ephemeral.length > 0 && plugged.length < volumes.length
   if (!inOrder || isLate) return [{ kind: 'quit' }, { kind: 'start' }]
   const there = new Set(process.ephemeral)
+  // Of an agent that died within a plug: no device of the guest's has them.
+  const halves = process.volumes.filter(
+    (seen) => seen.attachment === null && !volumes.some((one) => isSame(one, seen)),
+  )
   return [
+    ...halves.map((volume) => ({ kind: 'unplug-volume', volume }) as const),
     ...volumes
       .slice(plugged.length)
       .map((volume) => ({ kind: 'plug-volume', volume, needed: true }) as const),

@@ -45,6 +45,7 @@ const FIRST: readonly [string, string, string, string][] = [
   ['it starts', 'a1 b1', '', 'plug a1, plug b1, begin'],
   ['the agent died after the first', 'a1 b1', 'a1', 'plug b1, begin'],
   ['the agent died within the first', 'a1 b1', 'a1?', 'plug a1, plug b1, begin'],
+  ['the agent died within one that is not wanted any more', 'a1', 'a1 b1?', 'unplug b1, begin'],
   ['all are there', 'a1 b1', 'a1 b1', 'begin'],
   ['another one is the first now', 'b1 a1', 'a1', 'quit, start'],
   ['one is not wanted any more', 'b1', 'a1', 'quit, start'],

@@ -26,9 +26,9 @@ test('the JavaScript SDK signs, sends, and reads answer and error', async (t) =>
     name: 'DryRunOperation',
     message: 'Request would have succeeded, but DryRun flag is set.',
   })
-  await assert.rejects(ec2.createVolume({ VolumeType: 'nope' as 'gp3' }), {
+  await assert.rejects(ec2.createVpc({ InstanceTenancy: 'nope' as 'default' }), {
     name: 'InvalidParameterValue',
-    message: 'Value (nope) for parameter VolumeType is invalid.',
+    message: 'Value (nope) for parameter InstanceTenancy is invalid.',
   })
   const stranger = new EC2(sdkConfig(endpoint, 'wrong'))
   t.after(() => stranger.destroy())

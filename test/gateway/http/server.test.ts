@@ -36,7 +36,7 @@ for (const [what, wish, status, code] of [
   ['a missing parameter', { body: `Action=DeleteVpc&${V}` }, 400, 'MissingParameter'],
   [
     ...['a value outside of its enum'],
-    ...[{ body: `Action=CreateVolume&AvailabilityZone=a&VolumeType=x&${V}` }, 400],
+    ...[{ body: `Action=CreateVpc&InstanceTenancy=x&${V}` }, 400],
     'InvalidParameterValue',
   ],
   ['a malformed query', { method: 'GET', query: 'Action=%zz' }, 400, 'MalformedQueryString'],
