@@ -14,9 +14,23 @@ const ROOT_DEVICE = '/dev/sda1'
 const KEEP = 'dd if=/dev/urandom of=/kept bs=64k count=4 2>/dev/null; sync; md5sum </kept'
 const KEPT = 'md5sum </kept'
 
-export async function bootFromVolume(world: World, snapshot: string): Promise<void> {
+/** An instance of rack a, on another host than `other`. */
+export async function bootFromVolume(
+  world: World,
+  snapshot: string,
+  other: TourInstance,
+): Promise<TourInstance> {
   const image = await registerRoot(world, snapshot)
+  const host = world.hostOf(other.id)
+  await world.gateway.mallee(['host', 'cordon', 'a', host])
   const first = await launchIn(world, 'a', image)
+  await world.gateway.mallee(['host', 'uncordon', 'a', host])
+  assert.notEqual(world.hostOf(first.id), host)
+  return first
+}
+
+/** It goes to another host with its volume, and an image of it to the other rack; both end. */
+export async function moveBooted(world: World, first: TourInstance): Promise<void> {
   const sum = await typed(world, first.id, KEEP)
   const create = ['ec2', 'create-image', '--instance-id', first.id, '--name', 'kept', '--no-reboot']
   const copy = at(await world.aws(create), 'ImageId')

@@ -52,6 +52,8 @@ export interface Written {
   /** Snapshots of the volume with the file and the counter, and of the copy of a root disk. */
   readonly data: string
   readonly root: string
+  /** The volume with the file, attached to nothing now. */
+  readonly volume: E2eVolume
   readonly sum: string
   /** How far the counter was before the snapshot was asked for, and when it was complete. */
   readonly least: number
@@ -59,7 +61,7 @@ export interface Written {
 }
 
 /** Two volumes of one instance; its counter goes on while they are snapshotted, tgtd and the
- * agent are killed, and has no gap in the end. Nothing of the volumes is left. */
+ * agent are killed, and has no gap in the end. */
 export async function snapshotUnderLoad(world: World, guest: TourInstance): Promise<Written> {
   const make = () => E2eVolume.create(world, guest.rack)
   const [data, root] = await Promise.all([make(), make()])
@@ -79,8 +81,8 @@ export async function snapshotUnderLoad(world: World, guest: TourInstance): Prom
   const read = `umount /mnt && mount -t ext4 $disk /mnt && ${SUM} && ${COUNTED}`
   assert.equal(await data.in(guest.id, read), `${sum}\n${last}`)
   await data.in(guest.id, 'umount /mnt')
-  await Promise.all([data, root].map((one) => one.detach().then(() => one.delete())))
-  return { data: ids[0], root: ids[1], sum, least, most }
+  await Promise.all([data.detach(), root.detach().then(() => root.delete())])
+  return { data: ids[0], root: ids[1], volume: data, sum, least, most }
 }
 
 /** Waits as users do, and once more: a command has its time, and the machine may be busy. */
@@ -139,6 +141,14 @@ export async function outlivesGuest(
   await until('the guest is up', async () => (await timesUp(world, guest.id)) > times, WAIT)
   assert.ok(await volume.isAttachedTo(guest.id))
   assert.equal(await volume.in(guest.id, `mount -t ext4 $disk /mnt && ${SUMS}`), sums)
+}
+
+/** The volume in an instance of another host of its rack: what was written is there. It goes then. */
+export async function readElsewhere(to: string, { volume, sum }: Written) {
+  await volume.attach(to)
+  assert.equal(await volume.in(to, `mount -t ext4 $disk /mnt && ${SUM}; umount /mnt`), sum)
+  await volume.detach()
+  await volume.delete()
 }
 
 class Counter {

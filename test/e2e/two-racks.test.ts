@@ -23,15 +23,20 @@ import {
   serialWish,
   whenFree,
 } from '../support/serial-client.ts'
-import { bootFromVolume } from './boot-volumes.ts'
+import { bootFromVolume, moveBooted } from './boot-volumes.ts'
 import type { E2eVolume } from './e2e-volume.ts'
 import { agentPid, pingsDuring, qemuPid, restartAgent, wireguardOnly } from './helpers.ts'
 import { joinAgain, leaveRack } from './leaving.ts'
 import { actAsGuest, giveRole } from './role.ts'
-import { outlivesGuest, restoreIn, snapshotUnderLoad, type Written } from './snapshots.ts'
+import {
+  outlivesGuest,
+  readElsewhere,
+  restoreIn,
+  snapshotUnderLoad,
+  type Written,
+} from './snapshots.ts'
 import { roomyPlan } from './tenant.ts'
 import { uploadImage } from './uploaded-image.ts'
-import { moveVolume } from './volumes.ts'
 
 let world: World
 let a: TourInstance
@@ -43,6 +48,8 @@ let left = ''
 /** What the snapshots of volumes have, and a volume of one of them in the other rack. */
 let written: Written
 let restored: E2eVolume
+/** The one that boots from a volume. */
+let booted: TourInstance
 const quiet = (): void => undefined
 
 before(async () => {
@@ -202,19 +209,6 @@ test('kill -9 of the gateway stops no packet; after its return all is as it was'
   assert.deepEqual(await describeInstances(world.aws), known)
 })
 
-test('a volume goes from an instance to one of another host, with what was written', async () => {
-  const launch = { ...world, plan: { ...world.plan, racks: world.plan.racks.slice(0, 1) } }
-  const host = world.hostOf(a.id)
-  await world.gateway.mallee(['host', 'cordon', a.rack, host])
-  const [other] = await launchEverywhere(launch, quiet, new AbortController().signal)
-  await world.gateway.mallee(['host', 'uncordon', a.rack, host])
-  assert.ok(other)
-  await moveVolume(world, a, other)
-  await world.aws(['ec2', 'terminate-instances', '--instance-ids', other.id])
-  const isGone = async () => (await describeInstances(world.aws)).every(({ id }) => id !== other.id)
-  await until('the instance is gone', isGone, { timeoutMs: 60_000, everyMs: 200 })
-})
-
 test('a volume is snapshotted while its guest writes and outlives kill -9 around it', async () => {
   written = await snapshotUnderLoad(world, a)
 })
@@ -223,8 +217,13 @@ test('a snapshot becomes a volume in the other rack, where its file system mount
   restored = await restoreIn(world, b, written)
 })
 
-test('an instance boots from a volume and moves to another host, its image to another rack', async () => {
-  await bootFromVolume(world, written.root)
+test('an instance boots from a volume, and reads one that an instance of another host wrote', async () => {
+  booted = await bootFromVolume(world, written.root, a)
+  await readElsewhere(booted.id, written)
+})
+
+test('it starts on another host with its volume, and its image in the other rack', async () => {
+  await moveBooted(world, booted)
 })
 
 function serialConsole({ id: instance }: TourInstance): Promise<SerialUser> {
