@@ -14,23 +14,20 @@ const ROOT_DEVICE = '/dev/sda1'
 const KEEP = 'dd if=/dev/urandom of=/kept bs=64k count=4 2>/dev/null; sync; md5sum </kept'
 const KEPT = 'md5sum </kept'
 
-/** An instance of rack a, on another host than `other`. */
-export async function bootFromVolume(
-  world: World,
-  snapshot: string,
-  other: TourInstance,
-): Promise<TourInstance> {
-  const image = await registerRoot(world, snapshot)
-  const host = world.hostOf(other.id)
-  await world.gateway.mallee(['host', 'cordon', 'a', host])
-  const first = await launchIn(world, 'a', image)
-  await world.gateway.mallee(['host', 'uncordon', 'a', host])
-  assert.notEqual(world.hostOf(first.id), host)
-  return first
+export async function bootFromVolume(world: World, snapshot: string): Promise<TourInstance> {
+  return launchIn(world, 'a', await registerRoot(world, snapshot))
 }
 
-/** It goes to another host with its volume, and an image of it to the other rack; both end. */
-export async function moveBooted(world: World, first: TourInstance): Promise<void> {
+/**
+ * It goes to another host with its volume, and an image of it to the other rack; both end. `onHost`
+ * is done with it on each of its two hosts.
+ */
+export async function moveBooted(
+  world: World,
+  first: TourInstance,
+  onHost: (host: string) => Promise<void>,
+): Promise<void> {
+  await onHost(world.hostOf(first.id))
   const sum = await typed(world, first.id, KEEP)
   const create = ['ec2', 'create-image', '--instance-id', first.id, '--name', 'kept', '--no-reboot']
   const copy = at(await world.aws(create), 'ImageId')
@@ -38,6 +35,7 @@ export async function moveBooted(world: World, first: TourInstance): Promise<voi
     startElsewhere(world, first.id).then(() => isKept(world, first.id, sum)),
     imageLaunched(world, copy, sum),
   ])
+  await onHost(world.hostOf(first.id))
   const ids = [first.id, second.id]
   await world.aws(['ec2', 'terminate-instances', '--instance-ids', ...ids])
   const areGone = async () =>
