@@ -143,7 +143,7 @@ export async function outlivesGuest(
   assert.equal(await volume.in(guest.id, `mount -t ext4 $disk /mnt && ${SUMS}`), sums)
 }
 
-/** The volume in an instance of another host of its rack: what was written is there. It goes then. */
+/** In an instance of another host of its rack what was written is there. The volume goes then. */
 export async function readElsewhere(to: string, { volume, sum }: Written) {
   await volume.attach(to)
   assert.equal(await volume.in(to, `mount -t ext4 $disk /mnt && ${SUM}; umount /mnt`), sum)
