@@ -3,36 +3,20 @@
 
 import { hash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Clock } from '../../../common/clock.ts'
-import type { Log } from '../../../common/log.ts'
-import type { Audit } from '../../audit/audit.ts'
 import { ApiError } from '../../aws/api-error.ts'
-import type { CallContext, Caller } from '../../aws/handlers.ts'
+import type { CallContext, Caller, ServiceHandlers } from '../../aws/handlers.ts'
 import { loadModel } from '../../aws/model.ts'
+import type { ApiOptions } from '../../http/api-calls.ts'
 import { headersOf, type SignedRequest } from '../../http/canonical-request.ts'
-import { readAuthorization, type SecretOf, SigningKeys, verifySignature } from '../../http/sigv4.ts'
-import type { Throttle } from '../../http/throttle.ts'
-import type { Authorize } from '../../iam/authorize.ts'
-import type { KeyUse } from '../../iam/key-uses.ts'
-import type { Metrics } from '../../metrics.ts'
+import { readAuthorization, SigningKeys, verifySignature } from '../../http/sigv4.ts'
 import { drain, incoming } from '../../s3/wire/incoming.ts'
 import { createDirectCodec, type Encoded } from './codec.ts'
 import { type DirectError, directErrorOf, invalid, tooManyAtOnce } from './errors.ts'
 import type { DirectHandlers } from './handlers.ts'
 
-export interface DirectOptions {
+/** As for the services of the endpoint, which this one stands beside. */
+export interface DirectOptions extends Omit<ApiOptions, keyof ServiceHandlers> {
   readonly direct: DirectHandlers
-  readonly secretOf: SecretOf
-  readonly keyUsed?: (use: KeyUse) => void
-  readonly audit?: Audit
-  readonly throttle?: Throttle
-  readonly authorize: Authorize
-  readonly region: string
-  readonly clock: Clock
-  readonly log: Log
-  readonly metrics: Metrics
-  /** A fresh UUID. */
-  readonly requestId: () => string
 }
 
 export interface DirectRequest {

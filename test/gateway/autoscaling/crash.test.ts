@@ -14,6 +14,7 @@ import { startRedis } from '../../support/redis.ts'
 import { REGION } from '../ec2/support.ts'
 import { makeGroup } from '../elb/support.ts'
 import { fileImages, inImage } from '../store/file-images.ts'
+import { storeWith } from '../store/store-with.ts'
 import { createGroup, idsIn, obey, openScaling, type ScalingCloud } from './support.ts'
 
 const MOST = 3
@@ -107,13 +108,7 @@ for (const [kind, open] of [
     const plan = { isArmed: false, when: 'before' as 'before' | 'after', deaths: 0 }
     const openStore = async (file: string): Promise<Store> => {
       const store = await open(file)
-      return {
-        get: (key) => store.get(key),
-        list: (prefix, options) => store.list(prefix, options),
-        revision: () => store.revision(),
-        watch: (prefix, from, signal) => store.watch(prefix, from, signal),
-        epoch: () => store.epoch(),
-        close: () => store.close(),
+      return storeWith(store, {
         txn: async (when, then) => {
           if (!plan.isArmed || then.length === 0) return await store.txn(when, then)
           plan.deaths += 1
@@ -123,7 +118,7 @@ for (const [kind, open] of [
           if (!isBefore) await store.txn(when, then)
           throw dead
         },
-      }
+      })
     }
     const scaling = await openScaling(t, { openStore })
     await makeGroup(scaling.cloud)

@@ -20,6 +20,7 @@ import type { Store } from '../../../gateway/store/store.ts'
 import { until } from '../../../sandbox/until.ts'
 import { importBytes } from '../../support/snapshot-bytes.ts'
 import { ACCOUNT, DIGEST, OTHER_ACCOUNT, START_MS } from '../ec2/support.ts'
+import { storeWith } from '../store/store-with.ts'
 import { redisMaker, type StoreMaker, sqliteMaker } from '../store/stores.ts'
 
 const TASK = 'import-ami-0123456789abcdef0'
@@ -112,12 +113,8 @@ function mortal(
   const dead = new MalleeError('StoreUnavailable', 'the gateway is dead')
   return {
     died: () => commits >= dieAt,
-    store: {
+    store: storeWith(store, {
       get: async (key) => (commits >= dieAt ? Promise.reject(dead) : await store.get(key)),
-      list: (prefix, page) => store.list(prefix, page),
-      revision: () => store.revision(),
-      watch: (prefix, from, signal) => store.watch(prefix, from, signal),
-      epoch: () => store.epoch(),
       close: async () => undefined,
       txn: async (when, then) => {
         if (then.length > 0) commits += 1
@@ -126,7 +123,7 @@ function mortal(
         if (isDone) await store.txn(when, then)
         throw dead
       },
-    },
+    }),
   }
 }
 

@@ -9,45 +9,18 @@ import { tendAttachments } from '../../../gateway/control/attachment-housekeepin
 import { isTold, writersOf } from '../../../gateway/ebs/attachment-life.ts'
 import { openRedis } from '../../../gateway/store/redis.ts'
 import { openSqlite } from '../../../gateway/store/sqlite.ts'
-import type { Store } from '../../../gateway/store/store.ts'
 import { startRedis } from '../../support/redis.ts'
 import { outcome } from '../ec2/race-support.ts'
 import { openCloud } from '../ec2/support.ts'
 import { fileImages, inImage } from '../store/file-images.ts'
 import { openGround } from './attachment-ground.ts'
+import { DEAD, type Death, mortalStore } from './mortal.ts'
 
-const DEAD = new Error('the gateway is dead')
 /** Of one life: an attachment and a detachment, each of its own and by two reports. */
 const FEWEST_COMMITS = 6
 const MOST_COMMITS = 40
 
 type Ground = Awaited<ReturnType<typeof openGround>>
-
-interface Death {
-  /** Commits until then; the one that is the last may be done, with its answer lost. */
-  left: number
-  readonly isDone: boolean
-}
-
-/** A store whose commits fail from a moment on. */
-function mortal(store: Store, death: () => Death | null): Store {
-  return {
-    get: (key) => store.get(key),
-    list: (prefix, options) => store.list(prefix, options),
-    revision: () => store.revision(),
-    watch: (prefix, from, signal) => store.watch(prefix, from, signal),
-    epoch: () => store.epoch(),
-    close: () => store.close(),
-    txn: async (when, then) => {
-      const now = then.length === 0 ? null : death()
-      if (now === null) return await store.txn(when, then)
-      now.left -= 1
-      if (now.left > 0) return await store.txn(when, then)
-      if (now.left === 0 && now.isDone) await store.txn(when, then)
-      throw DEAD
-    },
-  }
-}
 
 /** What a user and the hosts do; each step may be done again, and is then no news. */
 const LIFE: readonly ((ground: Ground) => Promise<unknown>)[] = [
@@ -99,7 +72,7 @@ for (const [kind, open] of [
 ] as const) {
   test(`a gateway over ${kind} that dies at any commit of a life of attachments`, async (t) => {
     let death: Death | null = null
-    const openStore = async (file: string) => mortal(await open(file), () => death)
+    const openStore = async (file: string) => mortalStore(await open(file), () => death)
     const ground = await openGround(t, (of) => openCloud(of, { openStore }))
     const { cloud, racks, volume } = ground
     const generations = new Map<number, string>()

@@ -10,44 +10,16 @@ import { silentLog } from '../../../common/log.ts'
 import { keepSnapshots } from '../../../gateway/control/snapshot-keeping.ts'
 import { directHandlers } from '../../../gateway/ebs/direct/index.ts'
 import { openSqlite } from '../../../gateway/store/sqlite.ts'
-import type { Store } from '../../../gateway/store/store.ts'
 import { testSealer } from '../../support/sealer.ts'
 import { type MemorySnapshots, memorySnapshots } from '../../support/snapshot-bytes.ts'
 import { ACCOUNT, type Cloud, openCloud, REGION } from '../ec2/support.ts'
+import { DEAD, type Death, mortalStore, step } from './mortal.ts'
 import { putSnapshot } from './support.ts'
 
-const DEAD = new Error('the gateway is dead')
 const FEWEST_STEPS = 10
 const MOST_STEPS = 60
 /** Later than whoever waits for another gateway, or for blocks that nobody puts. */
 const LATER_MS = 4 * 86_400_000
-
-/** Dies at a step: that one is done, with its answer lost, or is not. */
-interface Death {
-  left: number
-  readonly isDone: boolean
-}
-
-async function step<T>(death: Death | null, run: () => Promise<T>): Promise<T> {
-  if (death === null) return await run()
-  death.left -= 1
-  if (death.left > 0) return await run()
-  if (death.left === 0 && death.isDone) await run()
-  throw DEAD
-}
-
-function mortalStore(store: Store, death: () => Death | null): Store {
-  return {
-    get: (key) => store.get(key),
-    list: (prefix, options) => store.list(prefix, options),
-    revision: () => store.revision(),
-    watch: (prefix, from, signal) => store.watch(prefix, from, signal),
-    epoch: () => store.epoch(),
-    close: () => store.close(),
-    txn: (when, then) =>
-      then.length === 0 ? store.txn(when, then) : step(death(), () => store.txn(when, then)),
-  }
-}
 
 function mortalBytes(bytes: MemorySnapshots, death: () => Death | null): MemorySnapshots {
   return {

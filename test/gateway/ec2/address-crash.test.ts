@@ -12,6 +12,7 @@ import type { Store } from '../../../gateway/store/store.ts'
 import { startRedis } from '../../support/redis.ts'
 import { SECRETS } from '../control/records.ts'
 import { fileImages, inImage } from '../store/file-images.ts'
+import { storeWith } from '../store/store-with.ts'
 import { addPublicPool } from './network-support.ts'
 import { ACCOUNT, type Cloud, openCloud, registerImage, run, setHost } from './support.ts'
 
@@ -193,18 +194,12 @@ for (const [kind, open] of [
 /** Whose commits are not answered any more from the moment that `dies` says so. */
 function mortal(store: Store, dies: () => 'before' | 'after' | null): Store {
   const dead = new Error('the gateway is dead')
-  return {
-    get: (key) => store.get(key),
-    list: (prefix, options) => store.list(prefix, options),
-    revision: () => store.revision(),
-    watch: (prefix, from, signal) => store.watch(prefix, from, signal),
-    epoch: () => store.epoch(),
-    close: () => store.close(),
+  return storeWith(store, {
     txn: async (when, then) => {
       if (dies() === 'before') throw dead
       const result = await store.txn(when, then)
       if (dies() === 'after') throw dead
       return result
     },
-  }
+  })
 }

@@ -7,6 +7,7 @@ import { silentLog } from '../../../common/log.ts'
 import { ApiError } from '../../../gateway/aws/api-error.ts'
 import { openSqlite } from '../../../gateway/store/sqlite.ts'
 import type { Store } from '../../../gateway/store/store.ts'
+import { storeWith } from '../store/store-with.ts'
 import { type Call, type Cloud, type CloudOptions, openCloud } from './support.ts'
 
 export interface RaceCloud {
@@ -30,20 +31,14 @@ export async function openRaceCloud(
   let beforeCommit: (() => Promise<void>) | null = null
   const openStore = async (file: string): Promise<Store> => {
     const store = await openSqlite({ file, log: silentLog })
-    return {
-      get: (key) => store.get(key),
-      list: (prefix, page) => store.list(prefix, page),
-      revision: () => store.revision(),
-      watch: (prefix, from, signal) => store.watch(prefix, from, signal),
-      epoch: () => store.epoch(),
-      close: () => store.close(),
+    return storeWith(store, {
       txn: async (when, then) => {
         const step = then.length === 0 ? null : beforeCommit
         if (step !== null) beforeCommit = null
         await step?.()
         return await store.txn(when, then)
       },
-    }
+    })
   }
   const cloud = await openCloud(t, { ...options, openStore })
   return {

@@ -10,6 +10,7 @@ import { createInstanceType, deleteInstanceType } from '../../../gateway/instanc
 import { openSqlite } from '../../../gateway/store/sqlite.ts'
 import type { View } from '../../../gateway/store/state.ts'
 import type { Store } from '../../../gateway/store/store.ts'
+import { storeWith } from '../store/store-with.ts'
 import { outcome } from './race-support.ts'
 import { ACCOUNT, type Call, type Cloud, openCloud, registerImage, START_MS } from './support.ts'
 
@@ -54,13 +55,7 @@ async function openGround(t: TestContext): Promise<Ground> {
     vcpus: 96,
     openStore: async (file): Promise<Store> => {
       const store = await openSqlite({ file, log: silentLog })
-      return {
-        get: (key) => store.get(key),
-        list: (prefix, page) => store.list(prefix, page),
-        revision: () => store.revision(),
-        watch: (prefix, from, signal) => store.watch(prefix, from, signal),
-        epoch: () => store.epoch(),
-        close: () => store.close(),
+      return storeWith(store, {
         txn: async (when, then) => {
           if (plan === null || isPaused || then.length === 0) return await store.txn(when, then)
           commits += 1
@@ -77,7 +72,7 @@ async function openGround(t: TestContext): Promise<Ground> {
           if (isLast) throw dead
           return result
         },
-      }
+      })
     },
   })
   const view = await cloud.state.fresh()

@@ -7,6 +7,7 @@ import { syncBuiltinESMExports } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Store } from '../../../gateway/store/store.ts'
+import { storeWith } from '../store/store-with.ts'
 
 export interface Mortal {
   /** Dies when it has made so many steps from now on; a write of a file is then done by half. */
@@ -109,30 +110,27 @@ export async function mortalProcess(t: TestContext, spare: string): Promise<Mort
       for (const [path, copy] of unlinked)
         if (!names.has(path) && existsSync(copy)) copyFileSync(copy, path)
     },
-    store: (store) => ({
-      get: async (key) => {
-        live()
-        return await store.get(key)
-      },
-      list: async (prefix, options) => {
-        live()
-        return await store.list(prefix, options)
-      },
-      revision: () => store.revision(),
-      watch: (prefix, from, signal) => store.watch(prefix, from, signal),
-      epoch: () => store.epoch(),
-      close: () => store.close(),
-      txn: async (when, then) => {
-        if (then.length === 0) {
+    store: (store) =>
+      storeWith(store, {
+        get: async (key) => {
           live()
-          return await store.txn(when, then)
-        }
-        step()
-        const result = await store.txn(when, then)
-        // Done, and nobody hears of it.
-        step()
-        return result
-      },
-    }),
+          return await store.get(key)
+        },
+        list: async (prefix, options) => {
+          live()
+          return await store.list(prefix, options)
+        },
+        txn: async (when, then) => {
+          if (then.length === 0) {
+            live()
+            return await store.txn(when, then)
+          }
+          step()
+          const result = await store.txn(when, then)
+          // Done, and nobody hears of it.
+          step()
+          return result
+        },
+      }),
   }
 }
