@@ -39,6 +39,8 @@ export interface LoopOptions {
   readonly retryMs?: { readonly first: number; readonly last: number }
   readonly clock: Clock
   readonly log: Log
+  /** It needs somebody who may be away: one warning for each outage, whatever is said meanwhile. */
+  readonly mayBeOut?: boolean
   /** Between 0 and 1; spreads retries of many hosts. */
   readonly chance: () => number
 }
@@ -92,7 +94,7 @@ export class Loop {
   }
 
   async #passOnce(): Promise<void> {
-    const { log, name, pass } = this.#options
+    const { log, name, pass, mayBeOut } = this.#options
     try {
       await pass()
       if (this.#trouble !== null) log.info('recovered', { name })
@@ -100,7 +102,9 @@ export class Loop {
       this.#trouble = null
     } catch (error) {
       this.#failures += 1
-      if (this.#trouble !== messageOf(error)) log.error('pass failed', { name, error })
+      if (mayBeOut === true) {
+        if (this.#trouble === null) log.warn('pass failed', { name, error })
+      } else if (this.#trouble !== messageOf(error)) log.error('pass failed', { name, error })
       this.#trouble = messageOf(error)
     }
   }

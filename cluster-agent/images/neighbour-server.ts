@@ -55,6 +55,8 @@ export function startNeighbourServer(parts: NeighbourServerParts): NeighbourServ
       await tell()
     },
     everyMs: ANNOUNCE_EVERY_MS,
+    // What gRPC says of a CC that is late has the milliseconds in it.
+    mayBeOut: true,
     clock,
     chance,
     log,
