@@ -208,13 +208,42 @@ export interface PeeringRecord {
   readonly id: string
   readonly requester: PeeringSide
   readonly accepter: PeeringSide
-  readonly state: 'pending-acceptance' | 'active' | 'rejected' | 'failed' | 'expired' | 'deleted'
+  /** `initiating-request` and `provisioning`: of one with another cloud that is asked. */
+  readonly state:
+    | 'initiating-request'
+    | 'pending-acceptance'
+    | 'provisioning'
+    | 'active'
+    | 'rejected'
+    | 'failed'
+    | 'expired'
+    | 'deleted'
   readonly message: string
   readonly createdAtMs: number
   readonly expiresAtMs: number
   readonly endedAtMs: number | null
   readonly requesterDnsResolution: boolean
   readonly accepterDnsResolution: boolean
+  /** Absent when both sides are in this cloud. */
+  readonly remote?: RemotePeering
+}
+
+/** A peering whose other side is in a peer cloud, and what the two have agreed about prefixes. */
+export interface RemotePeering {
+  /** The peer cloud. */
+  readonly uid: string
+  /** Which side is here. */
+  readonly side: 'requester' | 'accepter'
+  /** Own blocks, in the order of the offers. */
+  readonly own: readonly string[]
+  /** For each own block the prefixes by which it may be seen there, the best first. */
+  readonly offers: readonly (readonly string[])[]
+  /** By what each own block is seen there; empty until the other has chosen. */
+  readonly seenAs: readonly string[]
+  /** By what each of the other's blocks is seen here; empty until this side has chosen. */
+  readonly theirs: readonly string[]
+  /** Lower-case hex SHA-256 of what both have agreed to; '' until then. */
+  readonly terms: string
 }
 
 export interface KeyPairRecord {

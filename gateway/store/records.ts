@@ -1,7 +1,8 @@
 // Every kind of record in the store: its key and its shape. A record is JSON; keys are
 // `<kind>/<id>`. Times are milliseconds since 1970. Instances: instance-records.ts; tenants'
 // networks: network-records.ts; users and roles: iam-records.ts; groups that scale:
-// scaling-records.ts; images: image-records.ts; volumes: volume-records.ts.
+// scaling-records.ts; images: image-records.ts; volumes: volume-records.ts; clouds of
+// other owners: peer-records.ts.
 
 import type { BalancerRecords } from './balancer-records.ts'
 import type { BucketRecords } from './bucket-records.ts'
@@ -14,6 +15,7 @@ import type { FileFormat, ImageRecords } from './image-records.ts'
 import type { InstanceRecord, MetadataOptions } from './instance-records.ts'
 import type * as network from './network-records.ts'
 import type * as number from './number-records.ts'
+import type { PeerRecords } from './peer-records.ts'
 import type { ScalingRecords } from './scaling-records.ts'
 import type { VolumeRecords } from './volume-records.ts'
 
@@ -44,6 +46,8 @@ export interface CloudRecord {
   readonly ipv4Pools: readonly string[]
   /** `rack`: a tag belongs to one rack, so that a cloud may have more networks than tags. */
   readonly vlanScope?: 'cloud' | 'rack'
+  /** 32 random hex digits, by which peer clouds know it; made with the first agreement. */
+  readonly uid?: string
   /** What a launch of spot instances gets; absent is usual capacity. */
   readonly spot?: 'on-demand' | 'refused'
   /** Id of the first access key, as long as nobody may have seen its secret. */
@@ -224,6 +228,7 @@ export interface Records
     EventRecords,
     IamRecords,
     ImageRecords,
+    PeerRecords,
     ScalingRecords,
     VolumeRecords {
   cloud: CloudRecord

@@ -25,6 +25,8 @@ const COMPARED: Readonly<Record<Kind, boolean>> = {
   ...{ 'load-balancer': true, 'balancer-node': true, listener: true, 'target-group': true },
   ...{ target: true, 'target-status': true, bucket: true, 'event-target': true },
   ...{ volume: true, 'volume-snapshot': true, 'ebs-settings': true, 'volume-placed': true },
+  ...{ 'peer-invitation': true, peer: true, 'peer-statement': true, stated: true },
+  ...{ 'peer-audit': true, 'peer-link': true },
 }
 
 /** `kind: JSON` of each record, in order. */

@@ -10,6 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { Acl, Elastic, Group, InstanceMetadata, Member, Nat, Routing, Station } from "./tenants_pb.js";
 import type { Balancer, DnsName, Target, TargetGroup } from "./balancers_pb.js";
 import type { Volume, VolumeAttachment, VolumeSnapshot } from "./volumes_pb.js";
+import type { PeerLink, VpnLink } from "./border_pb.js";
 
 /**
  * Describes the file mallee/v1/desired.proto.
@@ -25,7 +26,7 @@ export declare type Resource = Message<"mallee.v1.Resource"> & {
    * and those of tenants.proto: routing/<subnet>, group/<id>, member/<group>/<interface>, acl/<id>,
    * elastic/<allocation>, nat/<id>, station/<interface>; and of balancers.proto:
    * balancer/<interface>, target-group/<id>, target/<group>/<address>/<port>, name/<name>; and of
-   * volumes.proto: volume/<id>, snapshot/<id>
+   * volumes.proto: volume/<id>, snapshot/<id>; and of border.proto: peer-link/<number>, vpn/<id>
    *
    * @generated from field: string key = 1;
    */
@@ -154,6 +155,18 @@ export declare type Resource = Message<"mallee.v1.Resource"> & {
      */
     value: VolumeSnapshot;
     case: "volumeSnapshot";
+  } | {
+    /**
+     * @generated from field: mallee.v1.PeerLink peer_link = 22;
+     */
+    value: PeerLink;
+    case: "peerLink";
+  } | {
+    /**
+     * @generated from field: mallee.v1.VpnLink vpn_link = 23;
+     */
+    value: VpnLink;
+    case: "vpnLink";
   } | { case: undefined; value?: undefined };
 };
 

@@ -8,6 +8,7 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import type { Message } from "@bufbuild/protobuf";
 import type { BalancerStatus, TargetStatus } from "./balancers_pb.js";
 import type { PluggedVolume, SnapshotStatus, VolumeStatus } from "./volumes_pb.js";
+import type { PeerLinkStatus, VpnLinkStatus } from "./border_pb.js";
 
 /**
  * Describes the file mallee/v1/observed.proto.
@@ -21,7 +22,7 @@ export declare type Status = Message<"mallee.v1.Status"> & {
   /**
    * host/<host>, instance/<id>, tunnel/<rack>/<host>, balancer/<interface>,
    * target/<interface>/<group>/<address>/<port>, images/<host>, volume/<id>,
-   * snapshot/<id>
+   * snapshot/<id>, peer-link/<number>/<host>, vpn/<id>
    *
    * @generated from field: string key = 1;
    */
@@ -78,6 +79,18 @@ export declare type Status = Message<"mallee.v1.Status"> & {
      */
     value: SnapshotStatus;
     case: "volumeSnapshot";
+  } | {
+    /**
+     * @generated from field: mallee.v1.PeerLinkStatus peer_link = 10;
+     */
+    value: PeerLinkStatus;
+    case: "peerLink";
+  } | {
+    /**
+     * @generated from field: mallee.v1.VpnLinkStatus vpn_link = 11;
+     */
+    value: VpnLinkStatus;
+    case: "vpnLink";
   } | { case: undefined; value?: undefined };
 };
 

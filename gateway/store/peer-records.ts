@@ -1,0 +1,139 @@
+// The records of agreements with clouds of other owners. Keys and the table of all kinds:
+// records.ts.
+
+/** An offer to another cloud's operator; used once, by whoever brings its secret. */
+export interface PeerInvitationRecord {
+  /** 16 hex digits. */
+  readonly id: string
+  readonly secretHash: string
+  readonly terms: PeerTerms
+  readonly createdAtMs: number
+  readonly expiresAtMs: number
+  readonly used: { readonly uid: string; readonly caDigest: string; readonly atMs: number } | null
+}
+
+/** What this side's operator lets the other cloud do. */
+export interface PeerTerms {
+  /** What the peer is called here. */
+  readonly name: string
+  /** Its region's name here; the other's own when that is free. */
+  readonly region?: string
+  /** Accounts that may have peerings with it; null is all. */
+  readonly accounts: readonly string[] | null
+  /** Racks whose CCs hold the tunnels; null is all that have a CC. */
+  readonly borders: readonly string[] | null
+  readonly limits: PeerLimitsRecord
+}
+
+export interface PeerLimitsRecord {
+  readonly maxConnections: number
+  readonly maxPrefixes: number
+  /** Bits per second in each direction; 0 is no limit. */
+  readonly bandwidth: number
+  /** 0 is never. */
+  readonly expiresAtMs: number
+  /** Where the other's prefixes, as seen here, must lie; empty is any private one. */
+  readonly acceptedPrefixes: readonly string[]
+}
+
+export interface CaBundleRecord {
+  readonly sequence: number
+  readonly certificates: readonly string[]
+}
+
+export interface PeerCardRecord {
+  readonly name: string
+  readonly region: string
+  readonly endpoints: readonly string[]
+  readonly usedPrefixes: readonly string[]
+  readonly limits: PeerLimitsRecord
+  readonly suspended: boolean
+}
+
+/** A link of a chain: what is known there is known up to it. */
+export interface ChainHead {
+  /** 32 hex digits; '' before the first link. */
+  readonly epoch: string
+  readonly sequence: number
+  /** Lower-case hex SHA-256; '' before the first link. */
+  readonly hash: string
+}
+
+export interface PeerRecord {
+  /** The other cloud's: 32 hex digits. */
+  readonly uid: string
+  /** Of its devices: unique here. */
+  readonly number: number
+  readonly terms: PeerTerms
+  /** Its region as users here call it. */
+  readonly region: string
+  readonly state: 'active' | 'suspended'
+  /** Pinned; both count until the older one has ended. */
+  readonly ca: CaBundleRecord
+  /** As it stated last. */
+  readonly card: PeerCardRecord
+  /** Of what this side stated, as far as a receipt is there. */
+  readonly stated: ChainHead
+  /** Of what the other stated. */
+  readonly heard: ChainHead
+  readonly heardAtMs: number
+  readonly createdAtMs: number
+}
+
+/** A statement of the other side that holds; its key is that of the statement. */
+export interface PeerStatementRecord {
+  readonly uid: string
+  readonly key: string
+  /** A Statement of peering.proto as canonical JSON. */
+  readonly statement: unknown
+}
+
+/** A statement of this side that the other has given a receipt for. */
+export interface StatedRecord {
+  readonly uid: string
+  readonly key: string
+  /** Lower-case hex SHA-256 of the statement. */
+  readonly digest: string
+}
+
+/** One link of the log that this side keeps of everything between the two. */
+export interface PeerAuditRecord {
+  readonly uid: string
+  /** From 1, without a gap. */
+  readonly sequence: number
+  readonly atMs: number
+  readonly what: 'stated' | 'heard' | 'operator' | 'user'
+  /** What was done, for people and for machines. */
+  readonly detail: unknown
+  /** Of the entry before; '' with the first. */
+  readonly previousHash: string
+  readonly hash: string
+  /** The other's, for what was stated; one's own, for what was heard. */
+  readonly receipt?: unknown
+}
+
+/** What a CC says of its device for a peer. */
+export interface PeerLinkRecord {
+  readonly number: number
+  readonly rack: string
+  readonly host: string
+  readonly publicKey: string
+  readonly endpoints: readonly string[]
+  readonly linkAddress: string
+  readonly borders: readonly {
+    readonly rack: string
+    readonly host: string
+    readonly handshakeAtMs: number
+    readonly pathMtu: number
+  }[]
+  readonly trouble: string
+}
+
+export interface PeerRecords {
+  'peer-invitation': PeerInvitationRecord
+  peer: PeerRecord
+  'peer-statement': PeerStatementRecord
+  stated: StatedRecord
+  'peer-audit': PeerAuditRecord
+  'peer-link': PeerLinkRecord
+}

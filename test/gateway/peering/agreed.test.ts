@@ -1,0 +1,66 @@
+// What passes between two clouds: nothing that only one of them states.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { create, toJson } from '@bufbuild/protobuf'
+import { agreedWith } from '../../../gateway/peering/agreed.ts'
+import {
+  ConnectionSchema,
+  ConnectionState,
+  StatementSchema,
+} from '../../../proto/gen/mallee/v1/peering_pb.js'
+import { startView, type Write } from '../control/records.ts'
+
+const UID = '0123456789abcdef0123456789abcdef'
+const TERMS = 'a'.repeat(64)
+
+function peer(fields: { state?: string; suspended?: boolean } = {}): Write {
+  const { state = 'active', suspended = false } = fields
+  return [`peer/${UID}`, { uid: UID, state, card: { suspended } }]
+}
+
+function ours(fields: { state?: string; uid?: string; terms?: string } = {}): Write {
+  const { state = 'active', uid = UID, terms = TERMS } = fields
+  const remote = { uid, side: 'requester', own: [], offers: [], seenAs: [], theirs: [], terms }
+  return ['peering/pcx-1', { id: 'pcx-1', state, remote }]
+}
+
+function theirs(state = ConnectionState.ACTIVE, terms = TERMS): Write {
+  const value = create(ConnectionSchema, { id: 'pcx-1', state, terms })
+  const key = 'connection/pcx-1'
+  const said = create(StatementSchema, { key, body: { case: 'connection', value } })
+  return [
+    `peer-statement/${UID}/${key}`,
+    { uid: UID, key, statement: toJson(StatementSchema, said) },
+  ]
+}
+
+function agreed(...writes: readonly Write[]): string[] {
+  return agreedWith(startView(...writes), UID).map(({ peering }) => peering.id)
+}
+
+test('packets pass when both sides state the same terms', () => {
+  assert.deepEqual(agreed(peer(), ours(), theirs()), ['pcx-1'])
+})
+
+test('one side alone opens nothing', () => {
+  assert.deepEqual(agreed(peer(), ours()), [])
+  assert.deepEqual(agreed(peer(), theirs()), [])
+  assert.deepEqual(agreed(ours(), theirs()), [])
+  assert.deepEqual(agreed(peer(), ours({ state: 'deleted' }), theirs()), [])
+  assert.deepEqual(agreed(peer(), ours(), theirs(ConnectionState.DELETED)), [])
+})
+
+test('other terms open nothing, nor do none on both sides', () => {
+  assert.deepEqual(agreed(peer(), ours(), theirs(ConnectionState.ACTIVE, 'b'.repeat(64))), [])
+  assert.deepEqual(agreed(peer(), ours({ terms: '' }), theirs(ConnectionState.ACTIVE, '')), [])
+})
+
+test('either operator stops all of it', () => {
+  assert.deepEqual(agreed(peer({ state: 'suspended' }), ours(), theirs()), [])
+  assert.deepEqual(agreed(peer({ suspended: true }), ours(), theirs()), [])
+})
+
+test('a peering with another cloud is not of this one', () => {
+  assert.deepEqual(agreed(peer(), ours({ uid: 'f'.repeat(32) }), theirs()), [])
+})
