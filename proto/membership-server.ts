@@ -13,6 +13,7 @@ import {
   type JoinResponse,
   MembershipService,
 } from './gen/mallee/v1/membership_pb.js'
+import { JOIN_RATE, RateLimit, sourceOf } from './rate-limit.ts'
 import { errorToStatus, type RpcService, serviceDefinition } from './service.ts'
 
 export interface MembershipEnd {
@@ -22,10 +23,6 @@ export interface MembershipEnd {
   check(request: CheckRequest): Promise<CheckResponse>
 }
 
-/** Requests that one source may send at once, and how many more each second. */
-const BURST = 60
-const PER_SECOND = 5
-const MAX_SOURCES = 10_000
 const MAX_RUNNING = 64
 
 export function membershipService(
@@ -41,7 +38,7 @@ export function membershipService(
     sessionPort?: () => number
   },
 ): RpcService {
-  const rate = new RateLimit(clock)
+  const rate = new RateLimit(clock, JOIN_RATE)
   let running = 0
 
   function handle<Req, Res>(run: (request: Req) => Promise<Res>, joinOf: (r: Req) => unknown) {
@@ -102,43 +99,4 @@ function checkForm(join: JoinRequest | undefined): void {
 
 function bad(what: string, value: string): MalleeError {
   return new MalleeError('BadMessage', `bad ${what} ${JSON.stringify(value.slice(0, 80))}`)
-}
-
-/** A token bucket per source. */
-class RateLimit {
-  readonly #clock: Clock
-  /** The source that was heard longest ago first. */
-  readonly #buckets = new Map<string, { left: number; atMs: number }>()
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-  }
-
-  take(source: string): boolean {
-    const nowMs = this.#clock.nowMs()
-    const { left, atMs } = this.#buckets.get(source) ?? { left: BURST, atMs: nowMs }
-    const gained = (Math.max(0, nowMs - atMs) / 1000) * PER_SECOND
-    const full = Math.min(BURST, left + gained)
-    const allowed = full >= 1
-    this.#buckets.delete(source)
-    this.#buckets.set(source, { left: allowed ? full - 1 : full, atMs: nowMs })
-    for (const oldest of this.#buckets.keys()) {
-      if (this.#buckets.size <= MAX_SOURCES) break
-      this.#buckets.delete(oldest)
-    }
-    return allowed
-  }
-}
-
-/** `1.2.3.4:5` is 1.2.3.4; of an IPv6 address the /64, which one customer has. */
-export function sourceOf(peer: string): string {
-  const host = peer
-    .replace(/:\d+$/, '')
-    .replace(/^\[|\]$/g, '')
-    .replace(/^::ffff:/, '')
-  if (!host.includes(':')) return host
-  const [head = '', tail] = host.split('::')
-  const groups = head === '' ? [] : head.split(':')
-  if (tail !== undefined) while (groups.length < 4) groups.push('0')
-  return `${groups.slice(0, 4).join(':')}::/64`
 }

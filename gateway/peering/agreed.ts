@@ -39,10 +39,12 @@ export function isOpen({ state, card }: Pick<PeerRecord, 'state' | 'card'>): boo
 /** What the other side states of a peering; null when nothing. */
 export function connectionOf(view: View, uid: string, id: string): Connection | null {
   const record = view.get('peer-statement', uid, 'connection', id)
-  const body = record === null ? undefined : statementOf(record).body
+  // What came with a chain that has ended since holds no more.
+  const holds = record !== null && record.epoch === view.get('peer', uid)?.heard.epoch
+  const body = holds ? statementOf(record).body : undefined
   return body?.case === 'connection' ? body.value : null
 }
 
-export function statementOf({ statement }: PeerStatementRecord): Statement {
+function statementOf({ statement }: PeerStatementRecord): Statement {
   return fromJson(StatementSchema, statement as JsonValue, { ignoreUnknownFields: true })
 }

@@ -48,11 +48,13 @@ export interface PeerCardRecord {
   readonly usedPrefixes: readonly string[]
   readonly limits: PeerLimitsRecord
   readonly suspended: boolean
+  /** It has ended the agreement on its side. */
+  readonly ended?: true
 }
 
 /** A link of a chain: what is known there is known up to it. */
 export interface ChainHead {
-  /** 32 hex digits; '' before the first link. */
+  /** 32 hex digits, a later one is greater; '' before the first link. */
   readonly epoch: string
   readonly sequence: number
   /** Lower-case hex SHA-256; '' before the first link. */
@@ -67,7 +69,8 @@ export interface PeerRecord {
   readonly terms: PeerTerms
   /** Its region as users here call it. */
   readonly region: string
-  readonly state: 'active' | 'suspended'
+  /** `removing`: nothing goes on any more, and soon it is gone. */
+  readonly state: 'active' | 'suspended' | 'removing'
   /** Pinned; both count until the older one has ended. */
   readonly ca: CaBundleRecord
   /** As it stated last. */
@@ -77,6 +80,8 @@ export interface PeerRecord {
   /** Of what the other stated. */
   readonly heard: ChainHead
   readonly heardAtMs: number
+  /** The last entry of its log. */
+  readonly audit: { readonly sequence: number; readonly hash: string }
   readonly createdAtMs: number
 }
 
@@ -84,6 +89,8 @@ export interface PeerRecord {
 export interface PeerStatementRecord {
   readonly uid: string
   readonly key: string
+  /** Of the chain that it came with: what came with another one than `heard` holds no more. */
+  readonly epoch: string
   /** A Statement of peering.proto as canonical JSON. */
   readonly statement: unknown
 }
@@ -92,8 +99,33 @@ export interface PeerStatementRecord {
 export interface StatedRecord {
   readonly uid: string
   readonly key: string
+  /** Of the chain; what went with another one than `stated` is not known there. */
+  readonly epoch: string
   /** Lower-case hex SHA-256 of the statement. */
   readonly digest: string
+}
+
+/** What is under way between the two. */
+export interface PeerChainRecord {
+  readonly uid: string
+  /** The next link, recorded before it is sent: every gateway sends these very bytes. */
+  readonly pending: {
+    readonly head: ChainHead
+    /** Base64 of a Batch. */
+    readonly batch: string
+    /** Which gateway sends it, and since when. */
+    readonly gateway: string
+    readonly atMs: number
+  } | null
+  /** The receipt for `heard` as JSON, for when the same link comes again. */
+  readonly receipt: unknown
+}
+
+/** Where gateways of this cloud are reached by peer clouds. */
+export interface PeeringEndpointRecord {
+  /** host:port or [host]:port, the best first; the first is the record's key. */
+  readonly endpoints: readonly string[]
+  readonly renewedAtMs: number
 }
 
 /** One link of the log that this side keeps of everything between the two. */
@@ -134,6 +166,8 @@ export interface PeerRecords {
   peer: PeerRecord
   'peer-statement': PeerStatementRecord
   stated: StatedRecord
+  'peer-chain': PeerChainRecord
+  'peering-endpoint': PeeringEndpointRecord
   'peer-audit': PeerAuditRecord
   'peer-link': PeerLinkRecord
 }

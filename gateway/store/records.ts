@@ -15,7 +15,7 @@ import type { FileFormat, ImageRecords } from './image-records.ts'
 import type { InstanceRecord, MetadataOptions } from './instance-records.ts'
 import type * as network from './network-records.ts'
 import type * as number from './number-records.ts'
-import type { PeerRecords } from './peer-records.ts'
+import type { CaBundleRecord, PeerRecords } from './peer-records.ts'
 import type { ScalingRecords } from './scaling-records.ts'
 import type { VolumeRecords } from './volume-records.ts'
 
@@ -48,6 +48,8 @@ export interface CloudRecord {
   readonly vlanScope?: 'cloud' | 'rack'
   /** 32 random hex digits, by which peer clouds know it; made with the first agreement. */
   readonly uid?: string
+  /** What peer clouds are to pin: the CA in use, and others that it was or will be. */
+  readonly caBundle?: CaBundleRecord
   /** What a launch of spot instances gets; absent is usual capacity. */
   readonly spot?: 'on-demand' | 'refused'
   /** Id of the first access key, as long as nobody may have seen its secret. */

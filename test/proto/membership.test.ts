@@ -23,7 +23,8 @@ import {
   join,
   relayMembership,
 } from '../../proto/membership-client.ts'
-import { type MembershipEnd, membershipService, sourceOf } from '../../proto/membership-server.ts'
+import { type MembershipEnd, membershipService } from '../../proto/membership-server.ts'
+import { sourceOf } from '../../proto/rate-limit.ts'
 import type { RpcServer } from '../../proto/server.ts'
 import { hostOf, makeCloud, startServer } from './cloud.ts'
 

@@ -26,7 +26,7 @@ const COMPARED: Readonly<Record<Kind, boolean>> = {
   ...{ target: true, 'target-status': true, bucket: true, 'event-target': true },
   ...{ volume: true, 'volume-snapshot': true, 'ebs-settings': true, 'volume-placed': true },
   ...{ 'peer-invitation': true, peer: true, 'peer-statement': true, stated: true },
-  ...{ 'peer-audit': true, 'peer-link': true },
+  ...{ 'peer-audit': true, 'peer-link': true, 'peer-chain': true, 'peering-endpoint': true },
 }
 
 /** `kind: JSON` of each record, in order. */

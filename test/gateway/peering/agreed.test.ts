@@ -12,11 +12,12 @@ import {
 import { startView, type Write } from '../control/records.ts'
 
 const UID = '0123456789abcdef0123456789abcdef'
+const EPOCH = '7'.repeat(32)
 const TERMS = 'a'.repeat(64)
 
 function peer(fields: { state?: string; suspended?: boolean } = {}): Write {
   const { state = 'active', suspended = false } = fields
-  return [`peer/${UID}`, { uid: UID, state, card: { suspended } }]
+  return [`peer/${UID}`, { uid: UID, state, card: { suspended }, heard: { epoch: EPOCH } }]
 }
 
 function ours(fields: { state?: string; uid?: string; terms?: string } = {}): Write {
@@ -25,13 +26,13 @@ function ours(fields: { state?: string; uid?: string; terms?: string } = {}): Wr
   return ['peering/pcx-1', { id: 'pcx-1', state, remote }]
 }
 
-function theirs(state = ConnectionState.ACTIVE, terms = TERMS): Write {
+function theirs(state = ConnectionState.ACTIVE, terms = TERMS, epoch = EPOCH): Write {
   const value = create(ConnectionSchema, { id: 'pcx-1', state, terms })
   const key = 'connection/pcx-1'
   const said = create(StatementSchema, { key, body: { case: 'connection', value } })
   return [
     `peer-statement/${UID}/${key}`,
-    { uid: UID, key, statement: toJson(StatementSchema, said) },
+    { uid: UID, key, epoch, statement: toJson(StatementSchema, said) },
   ]
 }
 
@@ -54,6 +55,11 @@ test('one side alone opens nothing', () => {
 test('other terms open nothing, nor do none on both sides', () => {
   assert.deepEqual(agreed(peer(), ours(), theirs(ConnectionState.ACTIVE, 'b'.repeat(64))), [])
   assert.deepEqual(agreed(peer(), ours({ terms: '' }), theirs(ConnectionState.ACTIVE, '')), [])
+})
+
+test('what came with a chain that has ended opens nothing', () => {
+  const old = theirs(ConnectionState.ACTIVE, TERMS, '6'.repeat(32))
+  assert.deepEqual(agreed(peer(), ours(), old), [])
 })
 
 test('either operator stops all of it', () => {

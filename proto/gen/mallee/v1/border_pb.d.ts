@@ -20,7 +20,7 @@ export declare const file_mallee_v1_border: GenFile;
  */
 export declare type PeerLink = Message<"mallee.v1.PeerLink"> & {
   /**
-   * Of the peer in this cloud: 1 to 65535, never reused while the peer is there. The device is
+   * Of the peer in this cloud: 1 to 13535, never reused while the peer is there. The device is
    * mallee-p<number>, its port 52000 + number.
    *
    * @generated from field: uint32 number = 1;

@@ -355,6 +355,13 @@ export declare type CloudStatement = Message<"mallee.v1.CloudStatement"> & {
    * @generated from field: bool suspended = 3;
    */
   suspended: boolean;
+
+  /**
+   * It has ended the agreement, and forgets it.
+   *
+   * @generated from field: bool ended = 4;
+   */
+  ended: boolean;
 };
 
 /**
@@ -592,7 +599,8 @@ export declare const PrivateNameSchema: GenMessage<PrivateName>;
  */
 export declare type Batch = Message<"mallee.v1.Batch"> & {
   /**
-   * Random, 16 bytes; another one is another chain, which begins with a snapshot.
+   * 16 bytes: a number of 8 bytes, big-endian, that is greater than that of every chain before, and
+   * 8 random ones. Another one is another chain, which begins with a snapshot.
    *
    * @generated from field: bytes epoch = 1;
    */
