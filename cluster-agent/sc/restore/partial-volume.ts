@@ -1,13 +1,13 @@
 // A volume of which some blocks are here, read and written meanwhile: what is touched comes first.
 // Its file is the volume's own; a block that is not here is a hole in it.
 
-import { type FileHandle, open } from 'node:fs/promises'
 import { MalleeError } from '../../../common/errors.ts'
 import { SNAPSHOT_BLOCK_BYTES as BLOCK_BYTES } from '../../../common/snapshot-manifest.ts'
 import type { Missing } from '../snapshots/missing.ts'
 import { Gate } from './gate.ts'
 import { type MarkFiles, Marks } from './marks.ts'
 import type { SourceBlocks } from './source-blocks.ts'
+import { VolumeFile } from './volume-file.ts'
 
 export interface PartialVolumeOptions {
   readonly file: string
@@ -21,11 +21,10 @@ export interface PartialVolumeOptions {
 
 /** A hole in the file is worth a program; less is overwritten. */
 const PUNCH_BYTES = 1 << 20
-const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
 export class PartialVolume {
   readonly #options: PartialVolumeOptions
-  readonly #handle: FileHandle
+  readonly #file: VolumeFile
   readonly #marks: Marks
   readonly #gate = new Gate()
   /** On their way from the store. */
@@ -33,25 +32,23 @@ export class PartialVolume {
   /** Being put into the file for the first time. */
   readonly #arriving = new Map<number, Promise<void>>()
 
-  private constructor(options: PartialVolumeOptions, handle: FileHandle, marks: Marks) {
+  private constructor(options: PartialVolumeOptions, file: VolumeFile, marks: Marks) {
     this.#options = options
-    this.#handle = handle
+    this.#file = file
     this.#marks = marks
   }
 
   /** Goes on with what is there. Throws NotFound when the file is not. */
   static async open(options: PartialVolumeOptions): Promise<PartialVolume> {
-    const { file, marks, blocks } = options
-    const handle = await open(file, 'r+').catch((cause: unknown) => {
-      throw new MalleeError('NotFound', `${file} cannot be opened`, { cause })
-    })
+    const { marks, blocks } = options
+    const file = await VolumeFile.open(options.file)
     try {
-      const { size } = await handle.stat()
+      const sizeBytes = await file.sizeBytes()
       // What is behind the snapshot's end are zeroes, which are here.
-      const count = Math.ceil(Math.min(size, blocks.source.sizeBytes) / BLOCK_BYTES)
-      return new PartialVolume(options, handle, await Marks.open(marks, count))
+      const count = Math.ceil(Math.min(sizeBytes, blocks.source.sizeBytes) / BLOCK_BYTES)
+      return new PartialVolume(options, file, await Marks.open(marks, count))
     } catch (error) {
-      await handle.close()
+      await file.close()
       throw error
     }
   }
@@ -68,28 +65,21 @@ export class PartialVolume {
     return block >= this.#marks.count || this.#marks.has(block)
   }
 
-  async sizeBytes(): Promise<number> {
-    return (await this.#handle.stat()).size
+  sizeBytes(): Promise<number> {
+    return this.#file.sizeBytes()
   }
 
   /** Throws what SourceBlocks throws; Unavailable when the signal aborts while it waits. */
   async read(offset: number, length: number, signal: AbortSignal): Promise<Buffer> {
     const needs = blocksOf(offset, length).map((block) => this.#need(block))
     await orEnded(Promise.all(needs), signal)
-    const bytes = Buffer.allocUnsafe(length)
-    for (let filled = 0; filled < length; ) {
-      const at = offset + filled
-      const { bytesRead } = await this.#handle.read(bytes, filled, length - filled, at)
-      if (bytesRead === 0) throw new RangeError(`byte ${at} is behind the end of the volume`)
-      filled += bytesRead
-    }
-    return bytes
+    return this.#file.read(offset, length)
   }
 
   /** Throws StoreFull, and as read; then nothing of it is done later. */
   write(offset: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
     return this.#change({ offset, length: bytes.length, signal }, (at, length) =>
-      this.#put(at, bytes.subarray(at - offset, at - offset + length)),
+      this.#file.write(at, bytes.subarray(at - offset, at - offset + length)),
     )
   }
 
@@ -98,13 +88,13 @@ export class PartialVolume {
     return this.#change({ offset, length, signal }, async (at, size, isHole) => {
       if (isHole) return
       if (size >= PUNCH_BYTES) return this.#options.punch(at, size)
-      await this.#put(at, Buffer.alloc(size))
+      await this.#file.write(at, Buffer.alloc(size))
     })
   }
 
   /** What was written before, and is said to be here, is on the disk. */
   flush(): Promise<void> {
-    return this.#marks.keep(() => this.#handle.datasync())
+    return this.#marks.keep(() => this.#file.sync())
   }
 
   /** Brings a block here, if it is not. Throws as read, and StoreFull. */
@@ -135,7 +125,7 @@ export class PartialVolume {
     await Promise.allSettled([...this.#coming.values(), ...this.#arriving.values()])
     await this.#gate.alone(async () => {
       await this.#marks.close()
-      await this.#handle.close()
+      await this.#file.close()
     })
   }
 
@@ -144,7 +134,7 @@ export class PartialVolume {
     // It may have been overwritten since: then it is here.
     await this.#arrive(block, () =>
       this.#gate.among(async () => {
-        if (bytes !== null) await this.#put(block * BLOCK_BYTES, bytes)
+        if (bytes !== null) await this.#file.write(block * BLOCK_BYTES, bytes)
         await this.#marks.set([block])
       }),
     )
@@ -194,20 +184,6 @@ export class PartialVolume {
     const arriving = run().finally(() => this.#arriving.delete(block))
     this.#arriving.set(block, arriving)
     await arriving
-  }
-
-  /** Not write() alone: on a disk that gets full it may take a part and say so in its result. */
-  async #put(offset: number, bytes: Uint8Array): Promise<void> {
-    try {
-      for (let done = 0; done < bytes.length; ) {
-        const left = bytes.length - done
-        const { bytesWritten } = await this.#handle.write(bytes, done, left, offset + done)
-        done += bytesWritten
-      }
-    } catch (error) {
-      if (!FULL.has((error as NodeJS.ErrnoException).code)) throw error
-      throw new MalleeError('StoreFull', 'there is no room for the volume', { cause: error })
-    }
   }
 }
 

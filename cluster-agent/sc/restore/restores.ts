@@ -46,7 +46,7 @@ export interface RestoresParts {
   readonly clock: Clock
   readonly chance: () => number
   readonly log: Log
-  readonly backend: Pick<VolumeBackend, 'path'>
+  readonly backend: Pick<VolumeBackend, 'path' | 'zero'>
   /** Folder of the ledgers: lost, what is missing of a volume reads as zeroes. */
   readonly ledgers: string
   /** Gone after a reboot (a tmpfs): sockets, what daemons show, and what is not on the disk yet. */
@@ -188,7 +188,7 @@ export class Restores {
   /** Serves and fills it, if its file is there. */
   async #resume(id: VolumeId): Promise<void> {
     if (this.#open.has(id)) return
-    const { backend, endOf, clock, chance, ledgers, exec } = this.#parts
+    const { backend, endOf, clock, chance, ledgers } = this.#parts
     const ledger = await readRestore(ledgers, id)
     const file = backend.path(id)
     if (ledger === null || ledger.whole) this.#awaited.delete(id)
@@ -205,9 +205,7 @@ export class Restores {
     let fill: Fill | null = null
     const volume = await PartialVolume.open({
       ...{ file, marks: this.#marks(id), blocks },
-      punch: async (offset, length) => {
-        await exec(['fallocate', '-p', '-o', String(offset), '-l', String(length), file])
-      },
+      punch: (offset, length) => backend.zero(id, { offset, length }),
       touched: (block) => fill?.touched(block),
     })
     let toldSteps = 0

@@ -1,6 +1,7 @@
 // Blocks of a volume as ranges of their numbers. Pure.
 
 import type { Extent } from '../../host/filefrag.ts'
+import type { ByteRange } from '../volumes/backend.ts'
 
 /** From `from` on, up to and without `to`. */
 export interface BlockRange {
@@ -12,10 +13,7 @@ export interface BlockRange {
 export type BlockRanges = readonly BlockRange[]
 
 /** The blocks of which the ranges of bytes have a part. */
-export function blocksOf(
-  parts: readonly Pick<Extent, 'offset' | 'length'>[],
-  blockBytes: number,
-): BlockRanges {
+export function blocksOf(parts: readonly ByteRange[], blockBytes: number): BlockRanges {
   return joined(
     parts.map(({ offset, length }) => ({
       from: Math.floor(offset / blockBytes),
@@ -72,16 +70,13 @@ export function* numbersOf(ranges: BlockRanges): Generator<number, undefined> {
  * The ranges of bytes where two files may differ: those that are not at one and the same place of
  * the disk. Both lists are in order, and of files that nobody writes.
  */
-export function differing(
-  a: readonly Extent[],
-  b: readonly Extent[],
-): Pick<Extent, 'offset' | 'length'>[] {
+export function differing(a: readonly Extent[], b: readonly Extent[]): ByteRange[] {
   return [...notIn(a, b), ...notIn(b, a)]
 }
 
 /** The parts of `a` that `b` has not at the same place. */
-function notIn(a: readonly Extent[], b: readonly Extent[]): Pick<Extent, 'offset' | 'length'>[] {
-  const rest: Pick<Extent, 'offset' | 'length'>[] = []
+function notIn(a: readonly Extent[], b: readonly Extent[]): ByteRange[] {
+  const rest: ByteRange[] = []
   let at = 0
   for (const { offset, length, physical } of a) {
     const end = offset + length

@@ -1,20 +1,17 @@
-// What of a snapshot's file is to be read: what may differ from the snapshot before it, whose file
-// is kept, or from what its volume was made from; without those all of it.
+// What of a snapshot is to be read: what may differ from the snapshot before it, whose bytes are
+// kept, or from what its volume was made from; without those all of it.
 
 import { codeOf, messageOf } from '../../../common/errors.ts'
-import type { Exec } from '../../../common/exec.ts'
 import type { Log } from '../../../common/log.ts'
 import { SNAPSHOT_BLOCK_BYTES as BLOCK_BYTES } from '../../../common/snapshot-manifest.ts'
-import { type Extent, fileExtents } from '../../host/filefrag.ts'
-import type { SnapshotId, VolumeBackend } from '../volumes/backend.ts'
-import { blocksOf, differing, union, without } from './block-ranges.ts'
+import type { SnapshotId, SnapshotParts, VolumeBackend } from '../volumes/backend.ts'
+import { blocksOf, union, without } from './block-ranges.ts'
 import { readSnapshotLedger } from './ledger.ts'
 import { type Missing, readMissing } from './missing.ts'
 import type { UploadJob } from './upload.ts'
 import type { WantedSnapshot } from './wanted.ts'
 
 export interface JobParts {
-  readonly exec: Exec
   readonly log: Log
   readonly backend: VolumeBackend
   readonly ledgers: string
@@ -35,14 +32,13 @@ export async function uploadJob(
   const { backend, ledgers } = parts
   const file = backend.snapshotPath(wanted.id)
   const all = [{ from: 0, to: Math.ceil(sizeBytes / BLOCK_BYTES) }]
-  const extents = await extentsOf(parts, file)
-  const data = extents === null ? all : blocksOf(extents, BLOCK_BYTES)
+  const base = alone ? null : await baseOf(parts, wanted)
+  const seen = await partsOf(parts, wanted.id, base?.id ?? null)
+  const data = seen === null ? all : blocksOf(seen.data, BLOCK_BYTES)
   const missing = await readMissing(ledgers, wanted.id)
   const rest = { file, sizeBytes, data }
-  const base = alone ? null : await baseOf(parts, wanted)
-  const before = base === null || extents === null ? null : await extentsOf(parts, base.file)
-  if (base !== null && extents !== null && before !== null) {
-    const other = blocksOf(differing(extents, before), BLOCK_BYTES)
+  if (base !== null && seen !== null && seen.changed !== null) {
+    const other = blocksOf(seen.changed, BLOCK_BYTES)
     // What had to come from elsewhere at that time and is zeroes now looks the same in both.
     const came = without(base.missing?.blocks ?? [], missing?.blocks ?? [])
     const changed = without(union(other, came), missing?.blocks ?? [])
@@ -59,12 +55,11 @@ export async function uploadJob(
 
 interface Base {
   readonly id: SnapshotId
-  readonly file: string
   readonly manifest: string
   readonly missing: Missing | null
 }
 
-/** When its file is kept here, and is what the manifest says. */
+/** When its bytes are kept here, and is what the manifest says. */
 async function baseOf(
   { backend, ledgers }: JobParts,
   { base }: WantedSnapshot,
@@ -73,16 +68,20 @@ async function baseOf(
   const ledger = await readSnapshotLedger(ledgers, base.id)
   if (ledger?.state !== 'completed' || ledger.manifest !== base.manifest) return null
   const missing = await readMissing(ledgers, base.id)
-  return { id: base.id, file: backend.snapshotPath(base.id), manifest: base.manifest, missing }
+  return { id: base.id, manifest: base.manifest, missing }
 }
 
-/** Null where the file system does not say: all is read. */
-async function extentsOf({ exec, log }: JobParts, file: string): Promise<readonly Extent[] | null> {
+/** Null where it is not known: all is read. */
+async function partsOf(
+  { backend, log }: JobParts,
+  snapshot: SnapshotId,
+  since: SnapshotId | null,
+): Promise<SnapshotParts | null> {
   try {
-    return await fileExtents(exec, file)
+    return await backend.parts(snapshot, since)
   } catch (error) {
     if (codeOf(error) !== 'NotSupported') throw error
-    log.warn('snapshot is read as a whole', { file, error: messageOf(error) })
+    log.warn('snapshot is read as a whole', { snapshot, error: messageOf(error) })
     return null
   }
 }

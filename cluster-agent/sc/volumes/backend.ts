@@ -23,6 +23,19 @@ export interface StoreSpace {
   readonly roomBytes: number
 }
 
+export interface ByteRange {
+  readonly offset: number
+  readonly length: number
+}
+
+/** What of a snapshot is to be read; ranges may reach a little further than what they are for. */
+export interface SnapshotParts {
+  /** What is in none of them are zeroes. */
+  readonly data: readonly ByteRange[]
+  /** What may differ from the snapshot that was asked about; null when that is not known. */
+  readonly changed: readonly ByteRange[] | null
+}
+
 /** Every method throws BadArgument for a size that is no multiple of SIZE_UNIT_BYTES. */
 export interface VolumeBackend {
   /** Null when there is none. */
@@ -52,6 +65,13 @@ export interface VolumeBackend {
   readonly lookSnapshot: (snapshot: SnapshotId) => Promise<VolumeBytes | null>
   /** Where its bytes can be read: a file or a block device. */
   readonly snapshotPath: (snapshot: SnapshotId) => string
+  /**
+   * Without reading it; `since` is another snapshot that is kept here, or null. Throws NotSupported
+   * where it is not known.
+   */
+  readonly parts: (snapshot: SnapshotId, since: SnapshotId | null) => Promise<SnapshotParts>
+  /** Makes bytes of a volume zeroes, which take no room where it can be. Throws NotFound. */
+  readonly zero: (id: VolumeId, range: ByteRange) => Promise<void>
   /** Of what holds the volumes, and what they may still take of it. */
   readonly space: () => Promise<StoreSpace>
   /** Does it keep snapshots, and clone them? */

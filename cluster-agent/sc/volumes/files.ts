@@ -7,7 +7,9 @@ import { join } from 'node:path'
 import { syncFolder } from '../../../common/durable-file.ts'
 import { codeOf, MalleeError, messageOf } from '../../../common/errors.ts'
 import type { Exec } from '../../../common/exec.ts'
+import { fileExtents } from '../../host/filefrag.ts'
 import { formatLuks } from '../../host/luks.ts'
+import { differing } from '../snapshots/block-ranges.ts'
 import {
   parseSnapshotId,
   parseVolumeId,
@@ -110,6 +112,16 @@ export async function fileBackend(exec: Exec, folder: string): Promise<VolumeBac
     lookSnapshot: (snapshot) => look(snapshotFile(snapshot)),
     snapshotPath: snapshotFile,
     removeSnapshot: (snapshot) => remove(snapshotFile(snapshot), snapshots),
+    parts: async (snapshot, since) => {
+      const data = await fileExtents(exec, snapshotFile(snapshot))
+      if (since === null) return { data, changed: null }
+      return { data, changed: differing(data, await fileExtents(exec, snapshotFile(since))) }
+    },
+    zero: async (id, { offset, length }) => {
+      const file = volumeFile(id)
+      await known(file, id)
+      await exec(['fallocate', '-p', '-o', String(offset), '-l', String(length), file])
+    },
   }
 }
 
