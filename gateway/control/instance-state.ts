@@ -36,7 +36,7 @@ export function nextInstance(
   nowMs: number,
 ): InstanceRecord {
   if (record.state === 'terminated' || status.host !== record.host) return record
-  if (isStale(record, status)) return record
+  if (status.state === InstanceState.RUNNING && isStale(record, status)) return record
   const seen = nameOf(status.state)
   if (seen === null) return record
   const next = follow(record, status, nowMs)
@@ -66,7 +66,7 @@ function follow(record: InstanceRecord, status: InstanceStatus, nowMs: number): 
     case InstanceState.STOPPED:
       if (record.state === 'stopping') return { ...record, state: 'stopped' }
       if (record.state === 'running' && isHeldForImage(record)) return stoppedForImage(record)
-      if (record.desired !== 'running') return record
+      if (record.desired !== 'running' || isStale(record, status)) return record
       return ended(record, status, nowMs)
     case InstanceState.TERMINATED:
       return { ...ended(record, status, nowMs), state: 'terminated', terminatedAtMs: nowMs }
@@ -76,9 +76,7 @@ function follow(record: InstanceRecord, status: InstanceStatus, nowMs: number): 
 }
 
 /** Is this still about the time before the newest start? Reports arrive in order, wishes do not. */
-function isStale(record: InstanceRecord, { state, startCount }: InstanceStatus): boolean {
-  // What is gone has no start to come.
-  if (state === InstanceState.TERMINATED) return false
+function isStale(record: InstanceRecord, { startCount }: InstanceStatus): boolean {
   return record.state === 'pending' && startCount < (record.startCount ?? 0)
 }
 

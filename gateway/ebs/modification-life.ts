@@ -1,8 +1,10 @@
 // The life of a volume's modification, from what hosts say of sizes. Pure:
 //   modifying -> (its SC has it so large) -> optimizing -> (so do all its guests) -> completed
+//   modifying -> (its SC has no room for it) -> failed
 // What changes a class alone has its size everywhere, and goes through at once.
 
 import { GIB, storedBytes } from '../../common/volume-sizes.ts'
+import type { VolumeStatus } from '../../proto/gen/mallee/v1/volumes_pb.js'
 import type {
   VolumeModificationRecord,
   VolumeRecord,
@@ -54,10 +56,26 @@ export function settled(volume: VolumeRecord, running: Running, nowMs: number): 
 }
 
 /** A modification that is under way comes to nothing, and the volume is what it was. */
-export function withFailed(volume: VolumeRecord, nowMs: number): VolumeRecord {
+export function withFailed(volume: VolumeRecord, reason: string, nowMs: number): VolumeRecord {
   const { modification } = volume
   if (modification?.state !== 'modifying' && modification?.state !== 'optimizing') return volume
-  return withState({ ...volume, ...presentShape(volume) }, modification, 'failed', nowMs)
+  const failed = { ...modification, reason }
+  return withState({ ...volume, ...presentShape(volume) }, failed, 'failed', nowMs)
+}
+
+/**
+ * Its SC said that it has no room for so many bytes; 0 for nothing such. Word of another size is
+ * about another modification. The same record when it is no news.
+ */
+export function afterRefusal(
+  volume: VolumeRecord,
+  { host, refusedBytes, reason }: Pick<VolumeStatus, 'host' | 'refusedBytes' | 'reason'>,
+  nowMs: number,
+): VolumeRecord {
+  const { modification, encrypted } = volume
+  if (modification?.state !== 'modifying' || host !== volume.host) return volume
+  const wanted = storedBytes(modification.target.sizeGib, encrypted)
+  return Number(refusedBytes) === wanted ? withFailed(volume, reason, nowMs) : volume
 }
 
 /** What guests see, as their hosts say. The same record when it is no news. */

@@ -54,11 +54,13 @@ function withState(
  */
 export function afterLostHost(volume: VolumeRecord, nowMs: number): VolumeRecord | null {
   if (volume.state === 'deleting') return null
-  const { storedBytes: _, usedBytes: __, missingBytes: ___, ...rest } = withFailed(volume, nowMs)
+  const stateReason = `the host ${volume.host} was lost, and the bytes of the volume with it`
+  const failed = withFailed(volume, stateReason, nowMs)
+  const { storedBytes: _, usedBytes: __, missingBytes: ___, ...rest } = failed
   const lost: VolumeRecord = {
     ...rest,
     ...{ host: '', state: 'error', attachments: [], instances: [] },
-    stateReason: `the host ${volume.host} was lost, and the bytes of the volume with it`,
+    stateReason,
   }
   return lost
 }

@@ -9,7 +9,7 @@ import {
 } from '../../proto/gen/mallee/v1/observed_pb.js'
 import type { VolumeStatus } from '../../proto/gen/mallee/v1/volumes_pb.js'
 import { afterInstance, type InstanceWord } from '../ebs/attachment-life.ts'
-import { type Running, settled, withGuestSizes } from '../ebs/modification-life.ts'
+import { afterRefusal, type Running, settled, withGuestSizes } from '../ebs/modification-life.ts'
 import { forgetVolume } from '../ebs/volume-hosts.ts'
 import { afterStatus } from '../ebs/volume-life.ts'
 import { putVolume } from '../ebs/volume-writes.ts'
@@ -103,7 +103,7 @@ function afterReport(
   nowMs: number,
 ): VolumeRecord | null {
   const next = afterStatus(volume, status, (id) => running.get(id) === 'stopped')
-  return next === null ? null : settled(next, running, nowMs)
+  return next === null ? null : afterRefusal(settled(next, running, nowMs), status, nowMs)
 }
 
 function afterPlugged(

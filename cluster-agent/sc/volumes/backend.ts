@@ -50,7 +50,7 @@ export interface VolumeBackend {
    * shared, NotFound, NameTaken, and BadArgument for less than the snapshot has.
    */
   readonly clone: (id: VolumeId, from: SnapshotId, sizeBytes: number) => Promise<void>
-  /** Throws NotFound, and Conflict for less than it has. */
+  /** Throws NotFound, StoreFull, and Conflict for less than it has. */
   readonly grow: (id: VolumeId, sizeBytes: number) => Promise<void>
   /** Also when there is none. */
   readonly remove: (id: VolumeId) => Promise<void>

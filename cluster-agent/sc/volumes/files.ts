@@ -95,6 +95,7 @@ export async function fileBackend(exec: Exec, folder: string): Promise<VolumeBac
       if (sizeBytes < now) {
         throw new MalleeError('Conflict', `${id} has ${now} bytes and does not shrink`)
       }
+      if (sizeBytes > now) await checkRoom()
       await setSize(file, sizeBytes)
     },
     remove: (id) => remove(volumeFile(id), volumes),

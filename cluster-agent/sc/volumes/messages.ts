@@ -52,7 +52,7 @@ export function wantedVolume(volume: Volume): Result<WantedVolume> {
 }
 
 export function volumeStatus(host: string, status: Told): Status {
-  const { id, state, reason, grants, sizeBytes, usedBytes, missingBytes } = status
+  const { id, state, reason, grants, sizeBytes, usedBytes, missingBytes, refusedBytes } = status
   const value = create(VolumeStatusSchema, {
     ...{ id, host, reason, state: STATES[state] },
     grants: grants.map(({ attachment, generation }) => ({
@@ -60,6 +60,7 @@ export function volumeStatus(host: string, status: Told): Status {
       generation: BigInt(generation),
     })),
     sizeBytes: BigInt(sizeBytes),
+    refusedBytes: BigInt(refusedBytes),
     missingBytes: BigInt(Math.ceil(missingBytes / stepOf(sizeBytes)) * stepOf(sizeBytes)),
     usedBytes: BigInt(Math.ceil(usedBytes / stepOf(sizeBytes)) * stepOf(sizeBytes)),
   })
@@ -69,7 +70,8 @@ export function volumeStatus(host: string, status: Told): Status {
 /** Of a volume that cannot be made out. */
 export function badVolume(host: string, { id }: Volume, reason: string): Status {
   return volumeStatus(host, {
-    ...{ id, reason, state: 'error', grants: [], sizeBytes: 0, usedBytes: 0, missingBytes: 0 },
+    ...{ id, reason, state: 'error', grants: [], sizeBytes: 0, usedBytes: 0 },
+    ...{ missingBytes: 0, refusedBytes: 0 },
   })
 }
 

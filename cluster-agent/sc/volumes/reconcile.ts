@@ -57,6 +57,8 @@ export interface VolumeStatus {
   readonly usedBytes: number
   /** Of its snapshot, still to come. */
   readonly missingBytes: number
+  /** What it was to grow to, and there is no room for; 0 when there is nothing such. */
+  readonly refusedBytes: number
 }
 
 export interface VolumesPass {
@@ -88,6 +90,7 @@ export async function reconcileVolumes(
   const visible = wanted.filter(({ id }) => !seen.unseen.has(id))
   const plan = planVolumes(visible, seen)
   const reasons = new Map(seen.unseen)
+  const refused = new Map<VolumeId, number>()
   let failed = 0
   let steps = 0
   for (const user of plan.forgotten) await allowing('NotFound', tgt.removeAccount(parts.tgtd, user))
@@ -95,12 +98,17 @@ export async function reconcileVolumes(
     if (volume.trouble !== null) reasons.set(volume.id, volume.trouble)
     const now = seen.serves ? volume.steps : volume.steps.filter(isOfBytes)
     if (now.length < volume.steps.length) reasons.set(volume.id, NOT_SERVED)
+    let last: VolumeStep | undefined
     try {
       for (const step of now) {
         steps += 1
+        last = step
         await apply(parts, volume.id, step)
       }
     } catch (error) {
+      if (last?.kind === 'grow' && codeOf(error) === 'StoreFull') {
+        refused.set(volume.id, last.sizeBytes)
+      }
       failed += 1
       reasons.set(volume.id, messageOf(error))
       parts.log.error('volume', { volume: volume.id, error })
@@ -113,7 +121,8 @@ export async function reconcileVolumes(
   const statuses = wanted.map((volume) => {
     const { missingBytes, trouble } = parts.restores.status(volume.id)
     const reason = reasons.get(volume.id) ?? trouble ?? ''
-    return { ...statusOf(volume, seen, reason), missingBytes }
+    const refusedBytes = refused.get(volume.id) ?? 0
+    return { ...statusOf(volume, seen, reason), missingBytes, refusedBytes }
   })
   return { statuses, steps, failed }
 }
@@ -160,7 +169,7 @@ function statusOf(
   wanted: WantedVolume,
   seen: Observed,
   reason: string,
-): Omit<VolumeStatus, 'missingBytes'> {
+): Omit<VolumeStatus, 'missingBytes' | 'refusedBytes'> {
   const { id } = wanted
   const volume = seen.volumes.get(id)
   const granted = volume === undefined ? [] : grantsInForce(wanted, volume, seen.targets)

@@ -45,15 +45,13 @@ test('a full disk is an I/O error of who wants more of it, and of nobody else', 
   const path: VolumeBackend['path'] = (id) => full.path(id).replace(folder, '/run/full')
   const { stateDir, runDir } = host.paths
   const [greedy, other] = [wantedOf(1), wantedOf(2)]
-  const { failed } = await reconcileVolumes(
-    {
-      ...{ exec: host.exec, clock: systemClock, randomHex, log: silentLog, portal: PORTAL },
-      ...{ backend: { ...full, path }, restores: NO_RESTORES },
-      ledgers: join(stateDir, 'ledgers'),
-      tgtd: { socket: join(runDir, 'tgtd'), log: join(runDir, 'tgtd.log') },
-    },
-    [greedy, other],
-  )
+  const parts = {
+    ...{ exec: host.exec, clock: systemClock, randomHex, log: silentLog, portal: PORTAL },
+    ...{ backend: { ...full, path }, restores: NO_RESTORES },
+    ledgers: join(stateDir, 'ledgers'),
+    tgtd: { socket: join(runDir, 'tgtd'), log: join(runDir, 'tgtd.log') },
+  }
+  const { failed } = await reconcileVolumes(parts, [greedy, other])
   assert.equal(failed, 0)
 
   client = new Client(host, loginOf(other))
@@ -62,6 +60,11 @@ test('a full disk is an I/O error of who wants more of it, and of nobody else', 
   assert.match(await client.says('write -P 3 0 4M'), WROTE)
   assert.match(await client.says('write 8M 4M'), /write failed/)
   await assert.rejects(full.create(wantedOf(3).id, SIZE_BYTES), { code: 'StoreFull' })
+  const larger = { ...other, sizeBytes: 2 * SIZE_BYTES }
+  const [, refused] = (await reconcileVolumes(parts, [greedy, larger])).statuses
+  assert.deepEqual([refused?.sizeBytes, refused?.refusedBytes], [SIZE_BYTES, 2 * SIZE_BYTES])
+  assert.match(refused?.reason ?? '', /no room/)
+  assert.equal((await reconcileVolumes(parts, [greedy, other])).statuses[1]?.refusedBytes, 0)
   assert.match(await qemuIo(host, loginOf(greedy), 'discard 0 64M'), /discard/)
   assert.match(await client.says('write 8M 4M'), WROTE)
 })

@@ -141,7 +141,7 @@ describe('volumes with the real tgtd', { skip }, () => {
       grants: [{ attachment: 'a1', generation: 1 }],
       sizeBytes: SIZE_BYTES,
       usedBytes: 4096,
-      missingBytes: 0,
+      ...{ missingBytes: 0, refusedBytes: 0 },
     })
     assert.deepEqual(await tgt.listTargets(parts.tgtd), before)
     assert.match(await client.says('write 0 4k'), OK)

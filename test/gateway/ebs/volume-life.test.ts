@@ -6,6 +6,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import fc from 'fast-check'
 import { GIB, storedBytes } from '../../../common/volume-sizes.ts'
 import {
+  afterRefusal,
   presentShape,
   settled,
   withGuestSizes,
@@ -106,6 +107,23 @@ test('a modification fails with the host of the volume', () => {
   const lost = afterLostHost(begun, 7)
   assert.deepEqual([lost?.sizeGib, lost?.state], [8, 'error'])
   assert.deepEqual([lost?.modification?.state, lost?.modification?.endedAtMs], ['failed', 7])
+  assert.match(lost?.modification?.reason ?? '', /host a1 was lost/)
+})
+
+test('a modification fails for want of room, and the volume is what it was', () => {
+  const held = { attachments: [attachment()], instances: ['i-1'], storedBytes: 8 * GIB }
+  const begun = withModification(volume(ID, held), target, runs, 1)
+  const says = (record: VolumeRecord, refusedBytes: number, host = 'a1') =>
+    afterRefusal(record, { host, refusedBytes: BigInt(refusedBytes), reason: 'no room' }, 7)
+  assert.equal(says(begun, 0), begun)
+  assert.equal(says(begun, 10 * GIB), begun, 'word of an earlier one')
+  assert.equal(says(begun, 9 * GIB, 'a9'), begun)
+  const failed = says(begun, 9 * GIB)
+  const { state, reason, endedAtMs } = failed.modification ?? {}
+  assert.deepEqual([failed.sizeGib, state, reason, endedAtMs], [8, 'failed', 'no room', 7])
+  assert.equal(says(failed, 9 * GIB), failed)
+  const grown = settled({ ...begun, storedBytes: 9 * GIB }, runs, 2)
+  assert.equal(says(grown, 9 * GIB), grown)
 })
 
 test('a class changes at once where the size stays', () => {

@@ -371,6 +371,13 @@ export declare type VolumeStatus = Message<"mallee.v1.VolumeStatus"> & {
    * @generated from field: uint64 missing_bytes = 8;
    */
   missingBytes: bigint;
+
+  /**
+   * The size that it is to have and there is no room for; 0 when there is none such.
+   *
+   * @generated from field: uint64 refused_bytes = 9;
+   */
+  refusedBytes: bigint;
 };
 
 /**
