@@ -10,11 +10,12 @@ import { ensureSwitch } from './host/switch.ts'
 import { keepTrunk } from './host/trunk.ts'
 import type { HostPass } from './host-roles.ts'
 import type { HostParts } from './main-parts.ts'
-import { volumeLedgersDir, volumePlaceFile, volumesDir } from './paths.ts'
+import { tgtdFiles, volumeLedgersDir, volumePlaceFile, volumesDir } from './paths.ts'
 import type { StatusListener } from './role.ts'
 import { type ParentBlocksParts, parentBlocks } from './sc/snapshots/parent-blocks.ts'
 import { closePlace, volumePlace } from './sc/volumes/place.ts'
 import { isAlive, volumesRole } from './sc/volumes/role.ts'
+import { tgtTargets } from './sc/volumes/tgt.ts'
 import { keepStorageNet, removeStorageNet } from './storage-net/network.ts'
 
 export interface StorageRoles {
@@ -45,8 +46,9 @@ export function storageRoles(
     known: volumePlaceFile(paths),
     ledgers: volumeLedgersDir(paths),
   })
+  const targets = tgtTargets({ exec, clock: systemClock, files: tgtdFiles(paths) })
   const own = { exec, clock: systemClock, randomHex, log, paths, config, place, isAlive }
-  const volumes = has('sc') ? volumesRole({ ...own, endOf }) : null
+  const volumes = has('sc') ? volumesRole({ ...own, targets, endOf }) : null
 
   return {
     passes: [

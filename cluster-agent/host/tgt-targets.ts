@@ -46,6 +46,14 @@ export function shownMegabytes(bytes: number): number {
   return Math.floor((sectors - Math.floor(sectors / 625) + 974) / 1950)
 }
 
+/** The multiple of `unitBytes` that is shown so, at least 1 MiB apart; null when none is. */
+export function bytesOfMegabytes(megabytes: number, unitBytes: number): number | null {
+  const near = Math.round((megabytes * 1e6) / unitBytes)
+  const units = [near - 1, near, near + 1]
+  const found = units.find((count) => shownMegabytes(count * unitBytes) === megabytes)
+  return found === undefined ? null : found * unitBytes
+}
+
 /** Throws CommandFailed for what is no such list. */
 export function parseTargets(text: string): TgtTarget[] {
   return blocks(indented(text), 0).map(([head, lines]) => {

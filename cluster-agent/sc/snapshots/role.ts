@@ -6,8 +6,6 @@ import type { Log } from '../../../common/log.ts'
 import type { Status } from '../../../proto/gen/mallee/v1/observed_pb.js'
 import { bodies, type Desired } from '../../../proto/resources.ts'
 import type { SnapshotBlocksEnd } from '../../../proto/snapshot-blocks.ts'
-import type { TgtdFiles } from '../../host/tgt.ts'
-import { whileTgtdPauses } from '../../host/tgt-pause.ts'
 import type { SnapshotId, VolumeBackend } from '../volumes/backend.ts'
 import { badSnapshot, snapshotStatus } from './messages.ts'
 import { reconcileSnapshots, type SnapshotsParts, snapshotStatuses } from './reconcile.ts'
@@ -21,7 +19,7 @@ export interface SnapshotsOptions {
   readonly host: string
   /** Folder of the ledgers: lost, what was taken is taken anew. */
   readonly ledgers: string
-  readonly tgtd: TgtdFiles
+  readonly still: TakeParts['still']
   readonly endOf: (id: SnapshotId) => SnapshotBlocksEnd
   /** There is news to tell, of bytes that are sent; nothing is to be done. */
   readonly changed: () => void
@@ -73,11 +71,10 @@ export class SnapshotsRole {
   }
 
   #open(backend: VolumeBackend, settled: TakeParts['settled']): SnapshotsParts {
-    const { exec, log, ledgers, tgtd, endOf } = this.#options
+    const { exec, log, ledgers, still, endOf } = this.#options
     const clock = systemClock
     const common = { exec, log, backend, ledgers, clock, chance, endOf }
     const uploads = new Uploads({ ...common, changed: () => this.#tell() })
-    const still: TakeParts['still'] = (run) => whileTgtdPauses({ exec, clock }, tgtd, run)
     return { ...common, uploads, still, settled }
   }
 

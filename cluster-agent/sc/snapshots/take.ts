@@ -1,4 +1,4 @@
-// Takes the moment of snapshots. One of several volumes has tgtd stand still meanwhile: else a
+// Takes the moment of snapshots. Of several volumes, all stand still meanwhile: else a
 // write could be in the second volume that its writer made because of one that the first lacks.
 
 import type { Clock } from '../../../common/clock.ts'

@@ -4,10 +4,10 @@
 // grant ended has nowhere to go on. Its clients see a broken connection and log in again.
 
 import { isDeepStrictEqual } from 'node:util'
-import { shownMegabytes, type TgtTarget } from '../../host/tgt-targets.ts'
 import type { SeenRestore } from '../restore/restores.ts'
 import type { VolumeBytes, VolumeId } from './backend.ts'
 import { type InForce, isSame, type Ledger, NO_GRANTS, nextLedger } from './ledger.ts'
+import { type Export, LUN, type ServedTarget, type TargetName } from './targets.ts'
 import type { Grant, SnapshotSource, WantedVolume } from './wanted.ts'
 
 export interface SeenVolume {
@@ -25,18 +25,10 @@ export interface SeenVolume {
 export interface Seen {
   /** Of every volume that is wanted. */
   readonly volumes: ReadonlyMap<VolumeId, SeenVolume>
-  readonly targets: readonly TgtTarget[]
-  readonly accounts: readonly string[]
+  readonly targets: readonly ServedTarget[]
+  readonly leftovers: readonly string[]
   /** The first of a row of target numbers that were never used. */
   readonly nextTid: number
-}
-
-export interface Export {
-  readonly tid: number
-  readonly iqn: string
-  readonly lun: number
-  readonly serial: string
-  readonly file: string
 }
 
 export type VolumeStep =
@@ -48,9 +40,9 @@ export type VolumeStep =
   /** Before what it allows is granted. */
   | { readonly kind: 'record'; readonly ledger: Ledger }
   /** No new logins, no sessions, no commands under way, no accounts, no target. */
-  | { readonly kind: 'withdraw'; readonly target: TgtTarget }
+  | { readonly kind: 'withdraw'; readonly target: ServedTarget }
   | { readonly kind: 'export'; readonly export: Export }
-  | { readonly kind: 'grant'; readonly tid: number; readonly grant: Grant }
+  | { readonly kind: 'grant'; readonly target: TargetName; readonly grant: Grant }
   | { readonly kind: 'delete' }
   /** What serves the volume while its snapshot comes. Nobody uses what was shown before. */
   | { readonly kind: 'show' }
@@ -66,17 +58,13 @@ export interface VolumePlan {
 }
 
 export interface Plan {
-  /** Accounts that no target has: what a start before left half done. They go first. */
+  /** What no target has, of a start before that ended half way. It goes first. */
   readonly forgotten: readonly string[]
   readonly volumes: readonly VolumePlan[]
 }
 
-/** The one logical unit of a target. */
-export const LUN = 1
-
 /** What is not wanted is left alone, whatever it is: silence neither deletes nor revokes. */
 export function planVolumes(wanted: readonly WantedVolume[], seen: Seen): Plan {
-  const bound = new Set(seen.targets.flatMap(({ accounts }) => accounts))
   const taken = new Set(seen.targets.map(({ tid }) => tid))
   const users = usersOf(wanted)
   let tid = seen.nextTid
@@ -94,14 +82,14 @@ export function planVolumes(wanted: readonly WantedVolume[], seen: Seen): Plan {
     if (plan.steps.some(({ kind }) => kind === 'export')) tid += 1
     return plan
   })
-  return { forgotten: seen.accounts.filter((user) => !bound.has(user)), volumes }
+  return { forgotten: seen.leftovers, volumes }
 }
 
 /** The grants that a client can use: what the ledger has and the target lets in. */
 export function grantsInForce(
   { targetIqn }: WantedVolume,
   { ledger, ...seen }: SeenVolume,
-  targets: readonly TgtTarget[],
+  targets: readonly ServedTarget[],
 ): readonly InForce[] {
   const file = servedFile(seen)
   const target = targets.find(({ iqn, luns }) => iqn === targetIqn && luns[0]?.file === file)
@@ -110,7 +98,7 @@ export function grantsInForce(
 }
 
 interface Facts extends SeenVolume {
-  readonly targets: readonly TgtTarget[]
+  readonly targets: readonly ServedTarget[]
   readonly tid: number
 }
 
@@ -188,22 +176,26 @@ function planTarget(
       lun.file === file &&
       lun.serial === serial &&
       lun.thin &&
-      lun.megabytes === shownMegabytes(sizeBytes) &&
+      lun.sizeBytes === sizeBytes &&
       holdsOnly(target, grants)
     )
   })
   const old = withdraw(targets.filter((target) => target !== kept))
   if (kept !== undefined) {
     const missing = grants.filter((grant) => !isGranted(grant, kept))
-    return [...old, ...missing.map((grant) => ({ kind: 'grant', tid: kept.tid, grant }) as const)]
+    return [...old, ...missing.map((grant) => grantStep(kept, grant))]
   }
   const target: Export = { tid, iqn: targetIqn, lun: LUN, serial, file }
   return [
     ...old,
     ...(isShown ? [] : [{ kind: 'show' } as const]),
     { kind: 'export', export: target },
-    ...grants.map((grant) => ({ kind: 'grant', tid, grant }) as const),
+    ...grants.map((grant) => grantStep(target, grant)),
   ]
+}
+
+function grantStep({ tid, iqn }: TargetName, grant: Grant): VolumeStep {
+  return { kind: 'grant', target: { tid, iqn }, grant }
 }
 
 /** What its target serves. */
@@ -212,7 +204,7 @@ function servedFile({ file, shownFile, restore }: Omit<SeenVolume, 'bytes' | 'le
 }
 
 /** Nobody who is not granted, no session of such a one, and nobody who is so by half. */
-function holdsOnly(target: TgtTarget, grants: readonly InForce[]): boolean {
+function holdsOnly(target: ServedTarget, grants: readonly InForce[]): boolean {
   const whole = grants.filter((grant) => isGranted(grant, target))
   const users = whole.map(({ chapUser }) => chapUser)
   const initiators = whole.map(({ initiatorIqn }) => initiatorIqn)
@@ -223,7 +215,7 @@ function holdsOnly(target: TgtTarget, grants: readonly InForce[]): boolean {
   )
 }
 
-function isGranted({ chapUser, initiatorIqn }: InForce, target: TgtTarget): boolean {
+function isGranted({ chapUser, initiatorIqn }: InForce, target: ServedTarget): boolean {
   return target.accounts.includes(chapUser) && target.initiators.includes(initiatorIqn)
 }
 
@@ -233,12 +225,12 @@ function keyOf({ encryptionKey, source }: WantedVolume): Pick<WantedVolume, 'enc
 }
 
 /** By its name, whatever stands before the id, or by what it serves. */
-function isOf(target: TgtTarget, { id }: WantedVolume, of: SeenVolume): boolean {
+function isOf(target: ServedTarget, { id }: WantedVolume, of: SeenVolume): boolean {
   const files = [of.file, of.shownFile]
   return target.iqn.endsWith(`:${id}`) || target.luns.some((lun) => files.includes(lun.file))
 }
 
-function withdraw(targets: readonly TgtTarget[]): VolumeStep[] {
+function withdraw(targets: readonly ServedTarget[]): VolumeStep[] {
   return targets.map((target) => ({ kind: 'withdraw', target }))
 }
 

@@ -2,38 +2,27 @@
 // other from what it shall have.
 
 import { mkdir } from 'node:fs/promises'
-import type { Clock, RandomHex } from '../../../common/clock.ts'
-import { type Code, codeOf, MalleeError, messageOf } from '../../../common/errors.ts'
-import type { Exec } from '../../../common/exec.ts'
+import type { RandomHex } from '../../../common/clock.ts'
+import { codeOf, messageOf } from '../../../common/errors.ts'
 import type { Log } from '../../../common/log.ts'
 import { never } from '../../../topology/result.ts'
-import * as tgt from '../../host/tgt.ts'
-import type { TgtTarget } from '../../host/tgt-targets.ts'
 import type { Restores } from '../restore/restores.ts'
 import type { VolumeBackend, VolumeId } from './backend.ts'
 import { type InForce, readLedger, writeLedger } from './ledger.ts'
-import {
-  grantsInForce,
-  LUN,
-  planVolumes,
-  type Seen,
-  type SeenVolume,
-  type VolumeStep,
-} from './plan.ts'
-import type { Grant, WantedVolume } from './wanted.ts'
+import { grantsInForce, planVolumes, type Seen, type SeenVolume, type VolumeStep } from './plan.ts'
+import type { VolumeTargets } from './targets.ts'
+import type { WantedVolume } from './wanted.ts'
 
 export interface VolumesParts {
-  readonly exec: Exec
-  readonly clock: Clock
   readonly randomHex: RandomHex
   readonly log: Log
   readonly backend: VolumeBackend
   /** Folder of the ledgers: lost, every volume looks new, and what was taken back may return. */
   readonly ledgers: string
-  readonly tgtd: tgt.TgtdFiles
+  readonly targets: VolumeTargets
   /**
-   * Where tgtd listens: an address of the storage network (IPv6 in brackets), colon, port. Null as
-   * long as there is none: then nothing new is granted.
+   * Where they are served: an address of the storage network (IPv6 in brackets), colon, port. Null
+   * as long as there is none: then nothing new is granted.
    */
   readonly portal: string | null
   readonly restores: VolumeRestores
@@ -71,16 +60,13 @@ export interface VolumesPass {
 interface Observed extends Seen {
   /** Volumes that could not be looked at, and why. */
   readonly unseen: ReadonlyMap<VolumeId, string>
-  /** Is there a tgtd? */
+  /** Is there something that serves? */
   readonly serves: boolean
 }
 
-/** Until the last command of a session has ended. */
-const FENCE_MS = 10_000
-const POLL_MS = 10
 const NOT_SERVED = 'its storage controller has no portal now'
 
-/** One pass. Throws when tgtd neither answers nor starts. */
+/** One pass. Throws when what serves neither answers nor starts. */
 export async function reconcileVolumes(
   parts: VolumesParts,
   wanted: readonly WantedVolume[],
@@ -93,7 +79,7 @@ export async function reconcileVolumes(
   const refused = new Map<VolumeId, number>()
   let failed = 0
   let steps = 0
-  for (const user of plan.forgotten) await allowing('NotFound', tgt.removeAccount(parts.tgtd, user))
+  for (const leftover of plan.forgotten) await parts.targets.forget(leftover)
   for (const volume of plan.volumes) {
     if (volume.trouble !== null) reasons.set(volume.id, volume.trouble)
     const now = seen.serves ? volume.steps : volume.steps.filter(isOfBytes)
@@ -128,7 +114,7 @@ export async function reconcileVolumes(
 }
 
 async function observe(
-  { tgtd, exec, clock, portal, backend, ledgers, randomHex, restores }: VolumesParts,
+  { targets, portal, backend, ledgers, randomHex, restores }: VolumesParts,
   wanted: readonly WantedVolume[],
 ): Promise<Observed> {
   const volumes = new Map<VolumeId, SeenVolume>()
@@ -142,16 +128,15 @@ async function observe(
       unseen.set(id, messageOf(error))
     }
   }
-  const needed = portal !== null && wanted.some(({ grants }) => grants.length > 0)
-  if (needed) await tgt.ensureTgtd({ exec, clock }, tgtd, portal)
-  const runs = needed || (await tgt.tgtdRuns(tgtd))
-  if (runs) await tgt.trimTgtdLog(tgtd)
+  const isNeeded = portal !== null && wanted.some(({ grants }) => grants.length > 0)
+  if (isNeeded) await targets.start(portal)
+  const served = await targets.look()
   return {
     volumes,
     unseen,
-    serves: runs,
-    targets: runs ? await tgt.listTargets(tgtd) : [],
-    accounts: runs ? await tgt.listAccounts(tgtd) : [],
+    serves: served !== null,
+    targets: served?.targets ?? [],
+    leftovers: served?.leftovers ?? [],
     nextTid: newTid(randomHex),
   }
 }
@@ -186,7 +171,7 @@ function statusOf(
 }
 
 async function apply(parts: VolumesParts, id: VolumeId, step: VolumeStep): Promise<void> {
-  const { backend, ledgers, tgtd, restores } = parts
+  const { backend, ledgers, targets, restores } = parts
   switch (step.kind) {
     case 'begin':
       return restores.begin(id, step.source)
@@ -201,67 +186,15 @@ async function apply(parts: VolumesParts, id: VolumeId, step: VolumeStep): Promi
     case 'record':
       return writeLedger(ledgers, id, step.ledger)
     case 'withdraw':
-      return withdraw(parts, id, step.target)
-    case 'export': {
-      const { tid, iqn, file, serial } = step.export
-      await tgt.createTarget(tgtd, { tid, iqn })
-      return tgt.addLun(tgtd, tid, { lun: LUN, file, serial })
-    }
+      // Its commands may wait for a store that is away.
+      return targets.withdraw(step.target, () => restores.interrupt(id))
+    case 'export':
+      return targets.serve(step.export)
     case 'grant':
-      return grant(parts, step.tid, step.grant)
+      return targets.grant(step.target, step.grant)
     case 'delete':
       return backend.remove(id)
     default:
       return never(step)
-  }
-}
-
-async function grant({ tgtd }: VolumesParts, tid: number, one: Grant): Promise<void> {
-  const { chapUser: user, chapSecret: secret, initiatorIqn } = one
-  await allowing('NotFound', tgt.removeAccount(tgtd, user))
-  await tgt.addAccount(tgtd, { user, secret })
-  await tgt.bindAccount(tgtd, tid, user)
-  // Last: a target with initiators and no account asks for no secret.
-  await allowing('NameTaken', tgt.allowInitiator(tgtd, tid, initiatorIqn))
-}
-
-/** When it returns, nothing that came through the target will be written any more. */
-async function withdraw(
-  { tgtd, clock, restores }: VolumesParts,
-  id: VolumeId,
-  target: TgtTarget,
-): Promise<void> {
-  const { tid, iqn, initiators, accounts } = target
-  for (const one of initiators) await allowing('NotFound', tgt.denyInitiator(tgtd, tid, one))
-  // The last one first: listing a target that has a hole in its row of accounts kills tgtd.
-  for (const user of accounts.toReversed()) {
-    await allowing('NotFound', tgt.removeAccount(tgtd, user))
-  }
-  const deadlineMs = clock.nowMs() + FENCE_MS
-  for (;;) {
-    const now = (await tgt.listTargets(tgtd)).find((one) => one.tid === tid)
-    if (now === undefined) return
-    if (now.sessions.length === 0) break
-    if (clock.nowMs() > deadlineMs) {
-      const late = `${now.sessions.length} sessions of ${iqn} do not end`
-      throw new MalleeError('Unavailable', late)
-    }
-    for (const { sid, cids } of now.sessions) {
-      for (const cid of cids) {
-        await allowing('NotFound', tgt.closeConnection(tgtd, tid, { sid, cid }))
-      }
-    }
-    // It ends when its commands have, and these may wait for a store that is away.
-    restores.interrupt(id)
-    await clock.sleep(POLL_MS)
-  }
-  await allowing('NotFound', tgt.deleteTarget(tgtd, tid))
-}
-
-async function allowing(code: Code, done: Promise<void>): Promise<void> {
-  try {
-    await done
-  } catch (error) {
-    if (codeOf(error) !== code) throw error
   }
 }

@@ -1,23 +1,20 @@
 // The SC's volumes as a part of a host: what is wanted of them is made true in every pass, and what
-// they are is told. Files and tgtd outlive this process: the next one finds them.
+// they are is told. Files and what serves them outlive this process: the next one finds them.
 
 import { readFile } from 'node:fs/promises'
 import { type Clock, chance, type RandomHex } from '../../../common/clock.ts'
-import { codeOf, MalleeError, messageOf } from '../../../common/errors.ts'
+import { MalleeError } from '../../../common/errors.ts'
 import type { Exec } from '../../../common/exec.ts'
 import type { Log } from '../../../common/log.ts'
 import type { RackConfig } from '../../../proto/gen/mallee/v1/desired_pb.js'
 import type { Status, VolumeStore } from '../../../proto/gen/mallee/v1/observed_pb.js'
 import { bodies, bodyAt, type Desired } from '../../../proto/resources.ts'
 import { no, type Result } from '../../../topology/result.ts'
-import { checkPortal, stopTgtd, tgtdPid, tgtdRuns } from '../../host/tgt.ts'
-import { resumeTgtd } from '../../host/tgt-pause.ts'
 import {
   type Paths,
   restoreLedgersDir,
   restoresRunDir,
   snapshotLedgersDir,
-  tgtdFiles,
   volumeLedgersDir,
 } from '../../paths.ts'
 import type { RoleDriver, StatusListener } from '../../role.ts'
@@ -29,6 +26,7 @@ import { badVolume, volumeStatus, volumeStore, wantedVolume } from './messages.t
 import type { Place } from './place.ts'
 import { type PortalOptions, portalOf } from './portal.ts'
 import { reconcileVolumes, type VolumeStatus } from './reconcile.ts'
+import type { VolumeTargets } from './targets.ts'
 import type { WantedVolume } from './wanted.ts'
 
 export interface VolumesOptions {
@@ -39,6 +37,7 @@ export interface VolumesOptions {
   readonly paths: Paths
   readonly config: PortalOptions['config'] & { readonly host: string }
   readonly place: Place
+  readonly targets: VolumeTargets
   /** Of a process on this host. */
   readonly isAlive: (pid: number) => boolean
   /** Where the blocks of a snapshot go. */
@@ -52,14 +51,14 @@ export interface VolumesRole extends RoleDriver {
   readonly close: () => Promise<void>
 }
 
-/** How long guests wait at most until somebody sees that tgtd has died. */
+/** How long guests wait at most until somebody sees that what served them has died. */
 const WATCH_MS = 500
 const NO_SPACE = { sizeBytes: 0, roomBytes: 0 }
 
 export function volumesRole(options: VolumesOptions): VolumesRole {
-  const { exec, clock, randomHex, log, paths, config, place, isAlive, endOf } = options
+  const { exec, clock, randomHex, log, paths, config, place, targets } = options
+  const { isAlive, endOf } = options
   const { host } = config
-  const tgtd = tgtdFiles(paths)
   const listeners = new Set<StatusListener>()
   const stopped = new AbortController()
   const watching = watch()
@@ -70,7 +69,7 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
   let hasBegun = false
   let restores: Restores | null = null
   const snapshots = new SnapshotsRole({
-    ...{ exec, log, host, tgtd, endOf, ledgers: snapshotLedgersDir(paths) },
+    ...{ exec, log, host, endOf, still: targets.still, ledgers: snapshotLedgersDir(paths) },
     changed: () => {
       for (const listener of listeners) listener(true)
     },
@@ -91,7 +90,7 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
       await restores?.close()
     },
     removeAll: async () => {
-      await stopTgtd({ exec, clock }, tgtd)
+      await targets.stop()
       const [ledgers, runDir] = [restoreLedgersDir(paths), restoresRunDir(paths)]
       await hideRestores({ exec, clock, ledgers, runDir })
     },
@@ -100,7 +99,7 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
   async function pass(desired: Desired): Promise<void> {
     const rack = bodyAt(desired, 'rack', 'rack')
     if (rack === null) throw new MalleeError('BadMessage', 'the desired state names no rack')
-    if (!hasBegun) await resumeTgtd(exec, tgtd)
+    if (!hasBegun) await targets.resume()
     hasBegun = true
     const mine = bodies(desired, 'volume').filter((volume) => volume.host === host)
     const wanted: WantedVolume[] = []
@@ -123,7 +122,7 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
     statuses = [...made.map((status) => volumeStatus(host, status)), ...bad]
     store = volumeStore(portal.ok ? portal.value : '', space, space.snapshots)
     const isServed = wanted.some(({ grants }) => grants.length > 0)
-    if (server === null && isServed) server = await tgtdPid(exec, tgtd)
+    if (server === null && isServed) server = await targets.process()
     if (!portal.ok && isServed) throw new MalleeError('Unavailable', portal.why)
   }
 
@@ -141,7 +140,7 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
   ): Promise<readonly VolumeStatus[]> {
     const ledgers = volumeLedgersDir(paths)
     const restores = await restoresOf(backend)
-    const parts = { exec, clock, randomHex, log, backend, ledgers, tgtd, restores }
+    const parts = { randomHex, log, backend, ledgers, targets, restores }
     const made = { ...parts, portal: portal.ok ? portal.value : null }
     return (await reconcileVolumes(made, wanted)).statuses
   }
@@ -169,16 +168,9 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
 
   async function freePortal(rack: RackConfig): Promise<Result<string>> {
     const portal = await portalOf({ exec, config }, rack)
-    if (!portal.ok || (await tgtdRuns(tgtd))) return portal
-    const { code } = await exec(['sh', '-c', 'command -v tgtd'], { okCodes: [0, 1, 127] })
-    if (code !== 0) return no('tgtd is not installed: Debian has it in the package tgt')
-    try {
-      await checkPortal(exec, portal.value)
-      return portal
-    } catch (error) {
-      if (codeOf(error) !== 'Unavailable') throw error
-      return no(messageOf(error))
-    }
+    if (!portal.ok) return portal
+    const trouble = await targets.trouble(portal.value)
+    return trouble === null ? portal : no(trouble)
   }
 
   async function watch(): Promise<void> {
@@ -186,7 +178,7 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
       await clock.sleep(WATCH_MS, stopped.signal)
       if (stopped.signal.aborted) return
       if (server === null || isAlive(server)) continue
-      log.warn('tgtd has ended', { pid: server })
+      log.warn('what served volumes has ended', { pid: server })
       server = null
       for (const listener of listeners) listener()
     }

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { addAccount, startTgtd } from '../../../cluster-agent/host/tgt.ts'
 import { decodeAnswer, encodeRequest } from '../../../cluster-agent/host/tgt-request.ts'
 import {
+  bytesOfMegabytes,
   parseAccounts,
   parseTargets,
   shownMegabytes,
@@ -89,12 +90,14 @@ test('parseAccounts reads names, and none', () => {
   assert.deepEqual(parseAccounts(''), [])
 })
 
-test('shownMegabytes differs for sizes that are a MiB apart', () => {
+test('bytesOfMegabytes finds the size that is shown: those a MiB apart are shown apart', () => {
   assert.equal(shownMegabytes(2 ** 30), 1074)
+  assert.equal(bytesOfMegabytes(1074, 2 ** 30), 2 ** 30)
+  assert.equal(bytesOfMegabytes(1075, 2 ** 30), null)
   for (const at of [2 ** 20, 2 ** 30, 2 ** 40, 2 ** 46]) {
     for (let mib = 0; mib < 200; mib += 1) {
       const bytes = at + mib * 2 ** 20
-      assert.ok(shownMegabytes(bytes) < shownMegabytes(bytes + 2 ** 20), `${bytes}`)
+      assert.equal(bytesOfMegabytes(shownMegabytes(bytes), 2 ** 20), bytes)
     }
   }
 })

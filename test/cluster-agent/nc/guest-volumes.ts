@@ -3,17 +3,18 @@
 
 import { join } from 'node:path'
 import { create } from '@bufbuild/protobuf'
-import * as tgt from '../../../cluster-agent/host/tgt.ts'
 import type { VolumeBackend, VolumeId } from '../../../cluster-agent/sc/volumes/backend.ts'
 import { fileBackend } from '../../../cluster-agent/sc/volumes/files.ts'
-import { LUN } from '../../../cluster-agent/sc/volumes/plan.ts'
 import { reconcileVolumes, type VolumesParts } from '../../../cluster-agent/sc/volumes/reconcile.ts'
+import { LUN } from '../../../cluster-agent/sc/volumes/targets.ts'
+import { tgtTargets } from '../../../cluster-agent/sc/volumes/tgt.ts'
 import {
   type Grant,
   parseWantedVolume,
   type WantedVolume,
 } from '../../../cluster-agent/sc/volumes/wanted.ts'
 import { randomHex, systemClock } from '../../../common/clock.ts'
+import type { Exec } from '../../../common/exec.ts'
 import { silentLog } from '../../../common/log.ts'
 import {
   type VolumeAttachment,
@@ -26,22 +27,25 @@ const PORTAL = '[::1]:3260'
 
 export class GuestVolumes {
   readonly backend: VolumeBackend
+  readonly #exec: Exec
   readonly #parts: VolumesParts
   readonly #wanted = new Map<string, WantedVolume>()
 
-  private constructor(backend: VolumeBackend, parts: VolumesParts) {
-    this.backend = backend
+  private constructor(exec: Exec, parts: VolumesParts) {
+    this.backend = parts.backend
+    this.#exec = exec
     this.#parts = parts
   }
 
   static async open({ exec, paths }: SimulatedHost): Promise<GuestVolumes> {
     const { runDir, stateDir } = paths
     const backend = await fileBackend(exec, stateDir)
-    return new GuestVolumes(backend, {
-      ...{ exec, clock: systemClock, randomHex, log: silentLog, backend, portal: PORTAL },
+    const files = { socket: join(runDir, 'tgtd'), log: join(runDir, 'tgtd.log') }
+    return new GuestVolumes(exec, {
+      ...{ randomHex, log: silentLog, backend, portal: PORTAL },
       restores: NO_RESTORES,
       ledgers: join(stateDir, 'ledgers'),
-      tgtd: { socket: join(runDir, 'tgtd'), log: join(runDir, 'tgtd.log') },
+      targets: tgtTargets({ exec, clock: systemClock, files }),
     })
   }
 
@@ -73,8 +77,8 @@ export class GuestVolumes {
 
   /** As when the SC dies. */
   async kill(): Promise<void> {
-    const pid = await tgt.tgtdPid(this.#parts.exec, this.#parts.tgtd)
-    await this.#parts.exec(['kill', '-KILL', String(pid)])
+    const pid = await this.#parts.targets.process()
+    await this.#exec(['kill', '-KILL', String(pid)])
   }
 }
 

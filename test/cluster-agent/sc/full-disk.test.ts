@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import type { VolumeBackend } from '../../../cluster-agent/sc/volumes/backend.ts'
 import { fileBackend } from '../../../cluster-agent/sc/volumes/files.ts'
 import { reconcileVolumes } from '../../../cluster-agent/sc/volumes/reconcile.ts'
+import { tgtTargets } from '../../../cluster-agent/sc/volumes/tgt.ts'
 import {
   type Grant,
   parseWantedVolume,
@@ -44,12 +45,13 @@ test('a full disk is an I/O error of who wants more of it, and of nobody else', 
   const full = await fileBackend(exec, folder)
   const path: VolumeBackend['path'] = (id) => full.path(id).replace(folder, '/run/full')
   const { stateDir, runDir } = host.paths
+  const files = { socket: join(runDir, 'tgtd'), log: join(runDir, 'tgtd.log') }
   const [greedy, other] = [wantedOf(1), wantedOf(2)]
   const parts = {
-    ...{ exec: host.exec, clock: systemClock, randomHex, log: silentLog, portal: PORTAL },
+    ...{ randomHex, log: silentLog, portal: PORTAL },
     ...{ backend: { ...full, path }, restores: NO_RESTORES },
     ledgers: join(stateDir, 'ledgers'),
-    tgtd: { socket: join(runDir, 'tgtd'), log: join(runDir, 'tgtd.log') },
+    targets: tgtTargets({ exec: host.exec, clock: systemClock, files }),
   }
   const { failed } = await reconcileVolumes(parts, [greedy, other])
   assert.equal(failed, 0)

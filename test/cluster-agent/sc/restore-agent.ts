@@ -13,6 +13,7 @@ import {
   type VolumeStatus,
   type VolumesParts,
 } from '../../../cluster-agent/sc/volumes/reconcile.ts'
+import { tgtTargets } from '../../../cluster-agent/sc/volumes/tgt.ts'
 import { parseWantedVolume, type WantedVolume } from '../../../cluster-agent/sc/volumes/wanted.ts'
 import { randomHex, systemClock } from '../../../common/clock.ts'
 import { MalleeError } from '../../../common/errors.ts'
@@ -80,10 +81,11 @@ export class RestoreAgent {
       endOf: (id) => given(store.endOf(id), wish),
       changed: () => undefined,
     })
+    const files = { socket: join(runDir, 'tgtd'), log: join(runDir, 'tgtd.log') }
     const parts = {
-      ...{ exec: inHost, clock: systemClock, randomHex, log: silentLog, backend, portal, restores },
+      ...{ randomHex, log: silentLog, backend, portal, restores },
       ledgers: join(stateDir, 'ledgers'),
-      tgtd: { socket: join(runDir, 'tgtd'), log: join(runDir, 'tgtd.log') },
+      targets: tgtTargets({ exec: inHost, clock: systemClock, files }),
     }
     return new RestoreAgent(parts, restores, { wanted: wanted.value, store })
   }

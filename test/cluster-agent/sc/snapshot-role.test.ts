@@ -41,7 +41,7 @@ describe('SnapshotsRole', () => {
     await writeFile(backend.path(VOLUME), Buffer.alloc(SIZE_BYTES, 7))
     role = new SnapshotsRole({
       ...{ exec, log: silentLog, host: 'sc', ledgers: join(dir, 'ledgers'), endOf: store.endOf },
-      tgtd: { socket: join(dir, 'tgtd'), log: join(dir, 'log') },
+      still: (run) => run(),
       changed: () => {
         news += 1
       },

@@ -13,6 +13,7 @@ import { tgtdPid } from '../../../cluster-agent/host/tgt.ts'
 import { tgtdFiles } from '../../../cluster-agent/paths.ts'
 import { fileBackend } from '../../../cluster-agent/sc/volumes/files.ts'
 import { type VolumesRole, volumesRole } from '../../../cluster-agent/sc/volumes/role.ts'
+import { tgtTargets } from '../../../cluster-agent/sc/volumes/tgt.ts'
 import { STORAGE_PORT } from '../../../cluster-agent/storage-net/names.ts'
 import { keepStorageNet, removeStorageNet } from '../../../cluster-agent/storage-net/network.ts'
 import { randomHex, systemClock } from '../../../common/clock.ts'
@@ -67,6 +68,7 @@ describe('the storage network', { skip: whyNoHosts() ?? false }, () => {
         open: () => fileBackend(exec, join(paths.stateDir, 'volumes')),
         look: async () => ({ sizeBytes: 2 ** 40, roomBytes: 2 ** 40, snapshots: false }),
       },
+      targets: tgtTargets({ exec: inHost, clock: systemClock, files: tgtdFiles(paths) }),
       isAlive: () => true,
       endOf: memoryBlocks().end,
     })

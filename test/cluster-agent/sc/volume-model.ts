@@ -3,11 +3,6 @@
 // what must always hold.
 
 import assert from 'node:assert/strict'
-import {
-  shownMegabytes,
-  type TgtSession,
-  type TgtTarget,
-} from '../../../cluster-agent/host/tgt-targets.ts'
 import type { VolumeId } from '../../../cluster-agent/sc/volumes/backend.ts'
 import { isSame, type Ledger } from '../../../cluster-agent/sc/volumes/ledger.ts'
 import {
@@ -16,10 +11,17 @@ import {
   type Seen,
   type VolumeStep,
 } from '../../../cluster-agent/sc/volumes/plan.ts'
+import type { ServedTarget } from '../../../cluster-agent/sc/volumes/targets.ts'
 import type { Grant, WantedVolume } from '../../../cluster-agent/sc/volumes/wanted.ts'
 import { RestoresModel } from './restores-model.ts'
 
-type Target = { -readonly [Field in keyof TgtTarget]: TgtTarget[Field] }
+/** It shows just the initiator of a session. */
+type Session = ServedTarget['sessions'][number] & { readonly user: string }
+type Target = {
+  -readonly [Field in Exclude<keyof ServedTarget, 'sessions'>]: ServedTarget[Field]
+} & {
+  sessions: readonly Session[]
+}
 type Effect = () => void
 
 export class Model {
@@ -28,8 +30,6 @@ export class Model {
   readonly restores = new RestoresModel()
   #targets: Target[] = []
   #accounts: string[] = []
-  /** The CHAP user of each session, by its number: tgtd shows just the initiator. */
-  readonly #users: string[] = []
   /** The newest generation that could log in, of each volume. */
   readonly #newest = new Map<VolumeId, number>()
   #wanted: readonly WantedVolume[] = []
@@ -50,8 +50,10 @@ export class Model {
         return [id, { bytes, ledger, restore, file: fileOf(id), shownFile: shownFileOf(id) }]
       }),
     )
-    const [targets, accounts] = structuredClone([this.#targets, this.#accounts] as const)
-    return planVolumes(wanted, { volumes, targets, accounts, nextTid: 1 })
+    const targets = structuredClone(this.#targets)
+    const bound = new Set(targets.flatMap(({ accounts }) => accounts))
+    const leftovers = this.#accounts.filter((user) => !bound.has(user))
+    return planVolumes(wanted, { volumes, targets, leftovers, nextTid: 1 })
   }
 
   /** Does what is planned; a crash comes after so many effects. */
@@ -83,9 +85,7 @@ export class Model {
   }
 
   #addSession(target: Target, { initiatorIqn: initiator, chapUser }: Grant): void {
-    const sid = this.#users.push(chapUser) - 1
-    const session: TgtSession = { sid, initiator, cids: [0] }
-    target.sessions = [...target.sessions, session]
+    target.sessions = [...target.sessions, { initiator, user: chapUser }]
   }
 
   #effects(id: VolumeId, step: VolumeStep): Effect[] {
@@ -105,13 +105,13 @@ export class Model {
           const isWhole = this.restores.get(id)?.whole !== false
           assert.equal(file, isWhole ? fileOf(id) : shownFileOf(id), 'served by another way')
           const sizeBytes = isWhole ? this.files.get(id) : this.restores.get(id)?.shownBytes
-          const megabytes = shownMegabytes(sizeBytes ?? assert.fail('no file'))
-          this.#target(tid).luns = [{ lun, serial, file, megabytes, thin }]
+          assert.ok(sizeBytes, 'no file')
+          this.#target(tid).luns = [{ lun, serial, file, sizeBytes, thin }]
         }
         return [() => this.#createTarget(tid, iqn), add]
       }
       case 'grant':
-        return this.#grant(id, step.tid, step.grant)
+        return this.#grant(id, step.target.tid, step.grant)
       case 'delete':
         return [() => this.#delete(id)]
       case 'begin':
@@ -160,7 +160,7 @@ export class Model {
     this.files.delete(id)
   }
 
-  #withdraw({ tid, initiators, accounts }: TgtTarget): Effect[] {
+  #withdraw({ tid, initiators, accounts }: ServedTarget): Effect[] {
     return [
       ...initiators.map((iqn) => () => {
         const target = this.#target(tid)
@@ -244,7 +244,7 @@ export class Model {
   }
 
   #hasSession({ sessions }: Target, { chapUser }: Grant): boolean {
-    return sessions.some(({ sid }) => this.#users[sid] === chapUser)
+    return sessions.some(({ user }) => user === chapUser)
   }
 
   /** Lets somebody in to all targets behind the agent's back. */
@@ -264,8 +264,7 @@ export class Model {
       const inForce = this.#ledgers.get(id)?.inForce ?? []
       const due = grants.filter((grant) => inForce.some((one) => isSame(one, grant)))
       if (inForce.length === 0) assert.equal(target, undefined)
-      const shown = shownMegabytes(this.files.get(id) ?? 0)
-      if (due.length > 0) assert.equal(target?.luns[0]?.megabytes, shown)
+      if (due.length > 0) assert.equal(target?.luns[0]?.sizeBytes, this.files.get(id))
       if (due.length > 0) assert.notEqual(this.restores.get(id)?.shownBytes, null)
       assert.deepEqual(able.map(({ attachment }) => attachment).sort(), names(due))
     }
@@ -276,7 +275,7 @@ function names(grants: readonly Grant[]): string[] {
   return grants.map(({ attachment }) => attachment).sort()
 }
 
-function canLogin({ accounts, initiators }: TgtTarget, grant: Grant): boolean {
+function canLogin({ accounts, initiators }: ServedTarget, grant: Grant): boolean {
   return accounts.includes(grant.chapUser) && initiators.includes(grant.initiatorIqn)
 }
 

@@ -13,6 +13,7 @@ import {
   type VolumeStatus,
   type VolumesParts,
 } from '../../../cluster-agent/sc/volumes/reconcile.ts'
+import { tgtTargets } from '../../../cluster-agent/sc/volumes/tgt.ts'
 import {
   type Grant,
   parseWantedVolume,
@@ -36,6 +37,7 @@ const skip = whyNoHosts() ?? false
 describe('volumes with the real tgtd', { skip }, () => {
   let dir: string
   let host: SimulatedHost
+  let files: tgt.TgtdFiles
   let parts: VolumesParts
   let backend: VolumeBackend
   let lastId = 0
@@ -45,6 +47,8 @@ describe('volumes with the real tgtd', { skip }, () => {
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), 'mallee-volumes-'))
     host = await startHost('sc', dir)
+    const { runDir } = host.paths
+    files = { socket: join(runDir, 'tgtd'), log: join(runDir, 'tgtd.log') }
     parts = await startAgent()
   })
   after(async () => {
@@ -55,13 +59,10 @@ describe('volumes with the real tgtd', { skip }, () => {
   /** As after a start: it knows nothing but what it finds. */
   async function startAgent(): Promise<VolumesParts> {
     backend = await fileBackend(exec, host.paths.stateDir)
-    const { runDir, stateDir } = host.paths
     return {
-      ...{ exec: host.exec, clock: systemClock, randomHex, log: silentLog, backend },
-      ledgers: join(stateDir, 'ledgers'),
-      tgtd: { socket: join(runDir, 'tgtd'), log: join(runDir, 'tgtd.log') },
-      portal: PORTAL,
-      restores: NO_RESTORES,
+      ...{ randomHex, log: silentLog, backend, portal: PORTAL, restores: NO_RESTORES },
+      ledgers: join(host.paths.stateDir, 'ledgers'),
+      targets: tgtTargets({ exec: host.exec, clock: systemClock, files }),
     }
   }
 
@@ -73,10 +74,8 @@ describe('volumes with the real tgtd', { skip }, () => {
       id,
       sizeBytes: SIZE_BYTES,
       targetIqn: `iqn.2026-01.org.mallee:${id}`,
-      multiAttach: false,
+      ...{ multiAttach: false, deleted: false, source: null },
       grants: [grantOf(id, 1)],
-      deleted: false,
-      source: null,
       ...fields,
     }
     const parsed = parseWantedVolume(first)
@@ -105,7 +104,7 @@ describe('volumes with the real tgtd', { skip }, () => {
   }
 
   async function kill(): Promise<void> {
-    const pid = await tgt.tgtdPid(host.exec, parts.tgtd)
+    const pid = await tgt.tgtdPid(host.exec, files)
     assert.ok(pid !== null)
     await host.exec(['kill', '-KILL', String(pid)])
   }
@@ -125,14 +124,14 @@ describe('volumes with the real tgtd', { skip }, () => {
       assert.match(await qemuIo(host, login, 'write -P 8 0 4k'), /Failed to log in/, what)
     }
     assert.match(await qemuIo(host, right, 'read -P 7 0 4k'), /read 4096\/4096/)
-    assert.equal((await readFile(parts.tgtd.log, 'utf8')).includes(grant.chapSecret), false)
+    assert.equal((await readFile(files.log, 'utf8')).includes(grant.chapSecret), false)
   })
 
   test('a restarted agent finds everything and changes nothing', async () => {
     const volume = await have()
     const client = new Client(host, loginOf(volume))
     assert.match(await client.says('write 0 4k'), OK)
-    const before = await tgt.listTargets(parts.tgtd)
+    const before = await tgt.listTargets(files)
     parts = await startAgent()
     assert.deepEqual(await statusOf(volume), {
       id: volume.id,
@@ -143,7 +142,7 @@ describe('volumes with the real tgtd', { skip }, () => {
       usedBytes: 4096,
       ...{ missingBytes: 0, refusedBytes: 0 },
     })
-    assert.deepEqual(await tgt.listTargets(parts.tgtd), before)
+    assert.deepEqual(await tgt.listTargets(files), before)
     assert.match(await client.says('write 0 4k'), OK)
     await client.end()
   })
@@ -261,24 +260,24 @@ describe('volumes with the real tgtd', { skip }, () => {
     const { stdout } = await host.exec(['ss', '-Hltn'])
     const listening = stdout.split('\n').flatMap((line) => line.split(/ +/)[3] ?? [])
     assert.deepEqual(listening, [PORTAL])
-    await truncate(parts.tgtd.log, 2 * MIB)
+    await truncate(files.log, 2 * MIB)
     await have()
-    assert.ok((await stat(parts.tgtd.log)).size < MIB)
+    assert.ok((await stat(files.log)).size < MIB)
   })
 
   test('accounts that nobody has are forgotten', async () => {
     await have()
-    await tgt.addAccount(parts.tgtd, { user: 'leftover', secret: 'a-secret-of-nobody' })
+    await tgt.addAccount(files, { user: 'leftover', secret: 'a-secret-of-nobody' })
     await pass()
-    assert.equal((await tgt.listAccounts(parts.tgtd)).includes('leftover'), false)
+    assert.equal((await tgt.listAccounts(files)).includes('leftover'), false)
   })
 
   test('stopTgtd ends it with its sessions', async () => {
     const volume = await have()
     const client = new Client(host, loginOf(volume))
     assert.match(await client.says('write 0 4k'), OK)
-    await tgt.stopTgtd({ exec: host.exec, clock: systemClock }, parts.tgtd)
-    assert.equal(await tgt.tgtdRuns(parts.tgtd), false)
+    await tgt.stopTgtd({ exec: host.exec, clock: systemClock }, files)
+    assert.equal(await tgt.tgtdRuns(files), false)
     await client.end()
   })
 
