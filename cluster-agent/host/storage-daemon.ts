@@ -1,5 +1,6 @@
-// qemu-storage-daemon(1) that shows an NBD export as a file (FUSE), one for each volume: it
-// outlives us, and waits for the NBD server while that is away. Found again by its arguments.
+// qemu-storage-daemon(1) that shows an NBD export or an image in Ceph as a file (FUSE), one for
+// each volume: it outlives us, and waits for its server while that is away. Found again by its
+// arguments.
 
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -20,6 +21,19 @@ export interface NbdSource {
   readonly name: string
 }
 
+export interface RbdSource {
+  /** Of the cluster. */
+  readonly conf: string
+  readonly user: string
+  /** A file with the user's key alone. */
+  readonly key: string
+  readonly pool: string
+  readonly namespace: string
+  readonly image: string
+  /** Null for the image as it is, to be written to. */
+  readonly snapshot: string | null
+}
+
 /** A day: until then nobody hears of an error. */
 const RECONNECT_S = 86_400
 const START_MS = 20_000
@@ -30,22 +44,38 @@ const POLL_MS = 20
 export async function startStorageDaemon(
   { exec, clock }: Parts,
   files: StorageDaemonFiles,
-  { socket, name }: NbdSource,
+  source: NbdSource | RbdSource,
 ): Promise<void> {
   await stopStorageDaemon({ exec, clock }, files)
   await mkdir(dirname(files.file), { recursive: true, mode: 0o700 })
   await writeFile(files.file, '', { mode: 0o600 })
-  const nbd = ['driver=nbd', 'node-name=v', 'discard=unmap', `reconnect-delay=${RECONNECT_S}`]
-  const server = ['server.type=unix', `server.path=${socket}`, `export=${name}`]
+  const isRead = 'snapshot' in source && source.snapshot !== null
   const shown = ['type=fuse', 'id=x', 'node-name=v', `mountpoint=${files.file}`]
   await exec(
     [
       ...['qemu-storage-daemon', '--daemonize', '--pidfile', files.pid],
-      ...['--blockdev', [...nbd, ...server].join(',')],
-      ...['--export', [...shown, 'writable=on', 'growable=off'].join(',')],
+      ...('socket' in source ? nbdNode(source) : rbdNode(source)),
+      ...['--export', [...shown, `writable=${isRead ? 'off' : 'on'}`, 'growable=off'].join(',')],
     ],
     { timeoutMs: START_MS },
   )
+}
+
+function nbdNode({ socket, name }: NbdSource): string[] {
+  const nbd = ['driver=nbd', 'node-name=v', 'discard=unmap', `reconnect-delay=${RECONNECT_S}`]
+  const server = ['server.type=unix', `server.path=${socket}`, `export=${name}`]
+  return ['--blockdev', [...nbd, ...server].join(',')]
+}
+
+function rbdNode({ conf, user, key, pool, namespace, image, snapshot }: RbdSource): string[] {
+  const node = ['driver=rbd', 'node-name=v', 'discard=unmap', 'cache.direct=on', `conf=${conf}`]
+  const where = [`pool=${pool}`, `namespace=${namespace}`, `image=${image}`]
+  const who = [`user=${user}`, 'key-secret=k', 'auth-client-required.0=cephx']
+  const of = snapshot === null ? [] : [`snapshot=${snapshot}`, 'read-only=on']
+  return [
+    ...['--object', `secret,id=k,file=${key},format=base64`],
+    ...['--blockdev', [...node, ...where, ...who, ...of].join(',')],
+  ]
 }
 
 /** The process that shows the file; another program is never taken for it. */

@@ -46,7 +46,7 @@ export interface RestoresParts {
   readonly clock: Clock
   readonly chance: () => number
   readonly log: Log
-  readonly backend: Pick<VolumeBackend, 'path' | 'zero'>
+  readonly backend: Pick<VolumeBackend, 'path' | 'zero' | 'hold' | 'release'>
   /** Folder of the ledgers: lost, what is missing of a volume reads as zeroes. */
   readonly ledgers: string
   /** Gone after a reboot (a tmpfs): sockets, what daemons show, and what is not on the disk yet. */
@@ -152,6 +152,7 @@ export class Restores {
   async end(id: VolumeId): Promise<void> {
     await stopStorageDaemon(this.#parts, this.#daemon(id))
     await this.#close(id)
+    await this.#parts.backend.release(id)
     await removeMarks(this.#marks(id))
     await removeRestore(this.#parts.ledgers, id)
     this.#awaited.delete(id)
@@ -193,7 +194,9 @@ export class Restores {
     const file = backend.path(id)
     if (ledger === null || ledger.whole) this.#awaited.delete(id)
     else this.#awaited.set(id, ledger.source.sizeBytes)
-    if (ledger === null || !(await isThere(file))) return
+    if (ledger === null) return
+    await backend.hold(id)
+    if (!(await isThere(file))) return
     const end = new AbortController()
     const { signal } = end
     // Who asks waits for the store, as for a slow disk.

@@ -28,15 +28,14 @@ export interface JobWish {
 export async function uploadJob(
   parts: JobParts,
   { wanted, sizeBytes, alone }: JobWish,
-): Promise<UploadJob> {
-  const { backend, ledgers } = parts
-  const file = backend.snapshotPath(wanted.id)
+): Promise<Omit<UploadJob, 'file'>> {
+  const { ledgers } = parts
   const all = [{ from: 0, to: Math.ceil(sizeBytes / BLOCK_BYTES) }]
   const base = alone ? null : await baseOf(parts, wanted)
   const seen = await partsOf(parts, wanted.id, base?.id ?? null)
   const data = seen === null ? all : blocksOf(seen.data, BLOCK_BYTES)
   const missing = await readMissing(ledgers, wanted.id)
-  const rest = { file, sizeBytes, data }
+  const rest = { sizeBytes, data }
   if (base !== null && seen !== null && seen.changed !== null) {
     const other = blocksOf(seen.changed, BLOCK_BYTES)
     // What had to come from elsewhere at that time and is zeroes now looks the same in both.

@@ -4,6 +4,7 @@
 import type { Clock } from '../../../common/clock.ts'
 import { type Code, codeOf, messageOf } from '../../../common/errors.ts'
 import type { VolumeBackend, VolumeId } from '../volumes/backend.ts'
+import type { VolumeTargets } from '../volumes/targets.ts'
 import { type SnapshotFate, writeSnapshotLedger } from './ledger.ts'
 import { type Missing, writeMissing } from './missing.ts'
 import type { Member } from './plan.ts'
@@ -13,7 +14,7 @@ export interface TakeParts {
   readonly backend: VolumeBackend
   readonly ledgers: string
   /** Runs while nobody writes to any volume. */
-  readonly still: <T>(run: () => Promise<T>) => Promise<T>
+  readonly still: VolumeTargets['still']
   /** Runs while nothing of the volume comes or is written; `missing` is what is still to come. */
   readonly settled: <T>(id: VolumeId, run: (missing: Missing | null) => Promise<T>) => Promise<T>
 }
@@ -28,8 +29,9 @@ const FINAL: ReadonlySet<Code | null> = new Set(['NotFound', 'NotSupported', 'St
 export async function takeSnapshots(parts: TakeParts, members: readonly Member[]): Promise<void> {
   const { clock, backend, ledgers, still } = parts
   const fates = new Map<Member, SnapshotFate>()
+  const volumes = members.map(({ volume }) => volume)
   try {
-    const takenAtMs = await (members.length > 1 ? still(keepAll) : keepAll())
+    const takenAtMs = await (members.length > 1 ? still(volumes, keepAll) : keepAll())
     for (const member of members) {
       const { sizeBytes = 0 } = (await backend.lookSnapshot(member.id)) ?? {}
       fates.set(member, { state: 'taken', takenAtMs, sizeBytes })

@@ -125,7 +125,9 @@ export class Uploads {
     const progress = (progressPercent: number): void => {
       this.#tell(running, { progressPercent, trouble: null })
     }
-    const sums = await uploadSnapshot(job, store, { signal, progress })
+    const sums = await this.#parts.backend.reading(wanted.id, (file) =>
+      uploadSnapshot({ ...job, file }, store, { signal, progress }),
+    )
     return { ...taken, ...sums, state: 'completed' }
   }
 

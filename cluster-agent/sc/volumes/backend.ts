@@ -63,8 +63,8 @@ export interface VolumeBackend {
   readonly removeSnapshot: (snapshot: SnapshotId) => Promise<void>
   /** Null when there is none. */
   readonly lookSnapshot: (snapshot: SnapshotId) => Promise<VolumeBytes | null>
-  /** Where its bytes can be read: a file or a block device. */
-  readonly snapshotPath: (snapshot: SnapshotId) => string
+  /** Runs while its bytes can be read in that file or block device. Throws NotFound. */
+  readonly reading: <T>(snapshot: SnapshotId, run: (file: string) => Promise<T>) => Promise<T>
   /**
    * Without reading it; `since` is another snapshot that is kept here, or null. Throws NotSupported
    * where it is not known.
@@ -76,8 +76,12 @@ export interface VolumeBackend {
   readonly space: () => Promise<StoreSpace>
   /** Does it keep snapshots, and clone them? */
   readonly snapshots: boolean
-  /** What an iSCSI target can serve: a file or a block device. */
+  /** A file or a block device: where its bytes are, or are while they are held here. */
   readonly path: (id: VolumeId) => string
+  /** Its path is there when this returns, if it has bytes; also again. */
+  readonly hold: (id: VolumeId) => Promise<void>
+  /** This host does not use its path any more; also when it never did. */
+  readonly release: (id: VolumeId) => Promise<void>
 }
 
 export function parseVolumeId(text: string): Result<VolumeId, 'BadVolumeId'> {

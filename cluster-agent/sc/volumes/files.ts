@@ -111,7 +111,10 @@ export async function fileBackend(exec: Exec, folder: string): Promise<VolumeBac
       })
     },
     lookSnapshot: (snapshot) => look(snapshotFile(snapshot)),
-    snapshotPath: snapshotFile,
+    reading: (snapshot, run) => run(snapshotFile(snapshot)),
+    // They are there all the time.
+    hold: async () => undefined,
+    release: async () => undefined,
     removeSnapshot: (snapshot) => remove(snapshotFile(snapshot), snapshots),
     parts: async (snapshot, since) => {
       const data = await fileExtents(exec, snapshotFile(snapshot))

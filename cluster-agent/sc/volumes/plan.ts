@@ -29,6 +29,8 @@ export interface Seen {
   readonly leftovers: readonly string[]
   /** The first of a row of target numbers that were never used. */
   readonly nextTid: number
+  /** Do clients open volumes by themselves? See VolumeTargets. */
+  readonly direct: boolean
 }
 
 export type VolumeStep =
@@ -41,6 +43,8 @@ export type VolumeStep =
   | { readonly kind: 'record'; readonly ledger: Ledger }
   /** No new logins, no sessions, no commands under way, no accounts, no target. */
   | { readonly kind: 'withdraw'; readonly target: ServedTarget }
+  /** As withdraw, of one who may log in. */
+  | { readonly kind: 'revoke'; readonly target: ServedTarget; readonly user: string }
   | { readonly kind: 'export'; readonly export: Export }
   | { readonly kind: 'grant'; readonly target: TargetName; readonly grant: Grant }
   | { readonly kind: 'delete' }
@@ -78,7 +82,7 @@ export function planVolumes(wanted: readonly WantedVolume[], seen: Seen): Plan {
       const why = `${volume.id} shares the CHAP user ${shared.chapUser} with another volume`
       return { id: volume.id, steps: [], trouble: why }
     }
-    const plan = planVolume(volume, { ...of, targets, tid })
+    const plan = planVolume(volume, { ...of, targets, tid, direct: seen.direct })
     if (plan.steps.some(({ kind }) => kind === 'export')) tid += 1
     return plan
   })
@@ -100,6 +104,7 @@ export function grantsInForce(
 interface Facts extends SeenVolume {
   readonly targets: readonly ServedTarget[]
   readonly tid: number
+  readonly direct: boolean
 }
 
 function planVolume(wanted: WantedVolume, seen: Facts): VolumePlan {
@@ -133,7 +138,7 @@ function planVolume(wanted: WantedVolume, seen: Facts): VolumePlan {
     if (now.restore?.whole === true) steps.push({ kind: 'end' })
   } else {
     // An old wish does not know the secrets of newer grants: they stay, and nobody else does.
-    steps.push(...withdraw(seen.targets.filter((one) => !holdsOnly(one, ledger.inForce))))
+    steps.push(...withdrawOthers(seen, ledger.inForce))
   }
   return { id, steps, trouble: troubleOf(wanted, sizeBytes, refused) }
 }
@@ -143,9 +148,7 @@ function planEnd(wanted: WantedVolume, seen: Facts, before: Ledger): VolumePlan 
   if (grants.length > 0 && !before.deleted) {
     const why = `${id} is to be deleted and is granted to ${grants[0]?.attachment}`
     // Who has it keeps it until that is settled; what is left of others goes.
-    const { inForce } = before
-    const others = seen.targets.filter((one) => inForce.length === 0 || !holdsOnly(one, inForce))
-    return { id, steps: withdraw(others), trouble: why }
+    return { id, steps: withdrawOthers(seen, before.inForce), trouble: why }
   }
   const ledger: Ledger = { ...before, inForce: [], deleted: true }
   const steps: VolumeStep[] = []
@@ -158,16 +161,18 @@ function planEnd(wanted: WantedVolume, seen: Facts, before: Ledger): VolumePlan 
 
 function planTarget(
   { id, targetIqn }: WantedVolume,
-  { targets, tid, ...seen }: Facts,
+  { targets, tid, direct, ...seen }: Facts,
   { grants, sizeBytes }: { readonly grants: readonly Grant[]; readonly sizeBytes: number },
 ): VolumeStep[] {
-  if (grants.length === 0) return withdraw(targets)
+  const comes = seen.restore !== null && !seen.restore.whole
+  if (grants.length === 0 || (direct && comes)) return withdraw(targets)
   const serial = serialOf(id)
   const file = servedFile(seen)
   const isShown =
     seen.restore === null || seen.restore.whole || seen.restore.shownBytes === sizeBytes
   const kept = targets.find((target) => {
     const [lun, ...others] = target.luns
+    if (direct) return target.iqn === targetIqn
     return (
       isShown &&
       target.iqn === targetIqn &&
@@ -182,6 +187,7 @@ function planTarget(
   })
   const old = withdraw(targets.filter((target) => target !== kept))
   if (kept !== undefined) {
+    if (direct) old.push(...withdrawOthers({ targets: [kept], direct }, grants))
     const missing = grants.filter((grant) => !isGranted(grant, kept))
     return [...old, ...missing.map((grant) => grantStep(kept, grant))]
   }
@@ -228,6 +234,20 @@ function keyOf({ encryptionKey, source }: WantedVolume): Pick<WantedVolume, 'enc
 function isOf(target: ServedTarget, { id }: WantedVolume, of: SeenVolume): boolean {
   const files = [of.file, of.shownFile]
   return target.iqn.endsWith(`:${id}`) || target.luns.some((lun) => files.includes(lun.file))
+}
+
+/** Nobody but these may write any more; nobody at all when there are none. */
+function withdrawOthers(
+  { targets, direct }: Pick<Facts, 'targets' | 'direct'>,
+  inForce: readonly InForce[],
+): VolumeStep[] {
+  if (inForce.length === 0) return withdraw(targets)
+  if (!direct) return withdraw(targets.filter((one) => !holdsOnly(one, inForce)))
+  return targets.flatMap((target) => {
+    const users = inForce.filter((one) => isGranted(one, target)).map(({ chapUser }) => chapUser)
+    const others = target.accounts.filter((user) => !users.includes(user))
+    return others.map((user) => ({ kind: 'revoke', target, user }) as const)
+  })
 }
 
 function withdraw(targets: readonly ServedTarget[]): VolumeStep[] {

@@ -138,6 +138,7 @@ async function observe(
     targets: served?.targets ?? [],
     leftovers: served?.leftovers ?? [],
     nextTid: newTid(randomHex),
+    direct: targets.direct !== null,
   }
 }
 
@@ -188,6 +189,8 @@ async function apply(parts: VolumesParts, id: VolumeId, step: VolumeStep): Promi
     case 'withdraw':
       // Its commands may wait for a store that is away.
       return targets.withdraw(step.target, () => restores.interrupt(id))
+    case 'revoke':
+      return targets.direct?.revoke(step.target, step.user)
     case 'export':
       return targets.serve(step.export)
     case 'grant':

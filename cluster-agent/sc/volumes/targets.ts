@@ -1,6 +1,7 @@
 // What serves volumes over iSCSI, as its storage controller sees it: targets, who may log in, and
 // who has. It outlives the agent, which asks it what there is and never remembers.
 
+import type { VolumeId } from './backend.ts'
 import type { Grant } from './wanted.ts'
 
 /** The one logical unit of a target. */
@@ -48,6 +49,15 @@ export interface Export {
 export type TargetName = Pick<ServedTarget, 'tid' | 'iqn'>
 
 export interface VolumeTargets {
+  /**
+   * Null when all that clients do comes through it. Else they open volumes by themselves: only what
+   * is whole, at the size that it has, and who is thrown out never comes back. So one of several is
+   * thrown out alone.
+   */
+  readonly direct: {
+    /** As withdraw, of one CHAP user. */
+    readonly revoke: (target: ServedTarget, user: string) => Promise<void>
+  } | null
   /** Why nothing could be served at this portal now; null when it could be, or is. */
   readonly trouble: (portal: string) => Promise<string | null>
   /**
@@ -73,8 +83,11 @@ export interface VolumeTargets {
    * when it is gone. Throws Unavailable when sessions do not end.
    */
   readonly withdraw: (target: ServedTarget, interrupt: () => void) => Promise<void>
-  /** Runs while nothing is written through any target, and nothing acknowledged. */
-  readonly still: <T>(run: () => Promise<T>) => Promise<T>
+  /**
+   * Runs while nothing is written to these volumes by their clients, and nothing acknowledged.
+   * Throws NotSupported where that cannot be had now.
+   */
+  readonly still: <T>(volumes: readonly VolumeId[], run: () => Promise<T>) => Promise<T>
   /** After an agent that ended while it held all still. */
   readonly resume: () => Promise<void>
   /** The process whose end is the end of all service; null when there is none. */

@@ -23,6 +23,7 @@ const POLL_MS = 10
 export function tgtTargets(parts: TgtParts): VolumeTargets {
   const { exec, clock, files } = parts
   return {
+    direct: null,
     trouble: (portal) => trouble(parts, portal),
     start: (portal) => tgt.ensureTgtd({ exec, clock }, files, portal),
     look: () => look(files),
@@ -30,7 +31,7 @@ export function tgtTargets(parts: TgtParts): VolumeTargets {
     serve: (target) => serve(files, target),
     grant: (target, one) => grant(files, target, one),
     withdraw: (target, interrupt) => withdraw(parts, target, interrupt),
-    still: (run) => whileTgtdPauses({ exec, clock }, files, run),
+    still: (_, run) => whileTgtdPauses({ exec, clock }, files, run),
     resume: () => resumeTgtd(exec, files),
     process: () => tgt.tgtdPid(exec, files),
     stop: () => tgt.stopTgtd({ exec, clock }, files),

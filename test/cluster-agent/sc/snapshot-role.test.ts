@@ -35,13 +35,13 @@ describe('SnapshotsRole', () => {
     const files = await fileBackend(exec, join(dir, 'volumes'))
     // No blocks are shared here, and nobody writes.
     const snapshot: VolumeBackend['snapshot'] = (id, to) =>
-      copyFile(files.path(id), files.snapshotPath(to))
+      files.reading(to, (file) => copyFile(files.path(id), file))
     backend = { ...files, snapshot }
     await backend.create(VOLUME, SIZE_BYTES)
     await writeFile(backend.path(VOLUME), Buffer.alloc(SIZE_BYTES, 7))
     role = new SnapshotsRole({
       ...{ exec, log: silentLog, host: 'sc', ledgers: join(dir, 'ledgers'), endOf: store.endOf },
-      still: (run) => run(),
+      still: (_, run) => run(),
       changed: () => {
         news += 1
       },

@@ -87,7 +87,7 @@ describe('snapshots with the real tgtd', { skip }, () => {
     const uploads = new Uploads({ ...common, changed: () => undefined })
     return {
       ...{ ...common, uploads },
-      still: (run) => whileTgtdPauses({ exec: host.exec, clock: systemClock }, files, run),
+      still: (_, run) => whileTgtdPauses({ exec: host.exec, clock: systemClock }, files, run),
       settled: (_, run) => run(null),
     }
   }

@@ -53,7 +53,7 @@ export class Model {
     const targets = structuredClone(this.#targets)
     const bound = new Set(targets.flatMap(({ accounts }) => accounts))
     const leftovers = this.#accounts.filter((user) => !bound.has(user))
-    return planVolumes(wanted, { volumes, targets, leftovers, nextTid: 1 })
+    return planVolumes(wanted, { volumes, targets, leftovers, nextTid: 1, direct: false })
   }
 
   /** Does what is planned; a crash comes after so many effects. */
@@ -96,6 +96,8 @@ export class Model {
         return [() => this.#grow(id, step.sizeBytes)]
       case 'record':
         return [() => this.#ledgers.set(id, step.ledger)]
+      case 'revoke':
+        return assert.fail('tgtd takes no one out alone')
       case 'withdraw':
         return this.#withdraw(step.target)
       case 'export': {
