@@ -78,7 +78,8 @@ function plan({ inForce, targets, grants, restore = null, sizeBytes = 64 * MIB }
     grants: grants.map(grantOf),
   }
   const ledger = {
-    ...({ version: 1, generation: 2, deleted: false } as const),
+    ...({ version: 1, deleted: false } as const),
+    generation: Math.max(...inForce.map((name) => grantOf(name).generation)),
     inForce: inForce.map((name) => {
       const { chapSecret: _, ...rest } = grantOf(name)
       return rest
