@@ -197,12 +197,15 @@ function touchedByHost(
   [rack, host]: readonly [string, string],
   change: Seen<Records['host']>,
 ): Touched[] {
+  const portal = volumes.touchedByPortal(view, change)
+  // Hosts say every moment how much room they have, and what else concerns nobody but the gateway.
+  if (change.before && change.after && isSameToOthers(change.before, change.after)) return portal
   // The rack's own resource names its members.
   const own = [
     { key: 'rack', rack },
     { key: `tunnel/${rack}/${host}`, rack: null },
     ...tunnelsTo(view, rack),
-    ...volumes.touchedByPortal(view, change),
+    ...portal,
   ]
   const isAlone = gatewaysOf(view, rack).every((one) => one.host === host)
   const edge = (one: Records['host'] | null | undefined): string =>
@@ -211,6 +214,16 @@ function touchedByHost(
       : `${one.index} ${isAlone ? '' : one.status?.connected}`
   const isSame = change.before !== undefined && edge(change.before) === edge(change.after)
   return isSame ? own : [...own, ...tenants.touchedByEdge(view, rack)]
+}
+
+/** Of a host, what rackAt and gatewaysOf read. */
+function isSameToOthers(a: Records['host'], b: Records['host']): boolean {
+  const told = ({ index, roles, keyFingerprint, status }: Records['host']): string => {
+    const { wireguardPublicKey, wireguardEndpoints, connected } = status ?? {}
+    const tunnel = [wireguardPublicKey, wireguardEndpoints, connected]
+    return JSON.stringify([index, roles, keyFingerprint, ...tunnel])
+  }
+  return told(a) === told(b)
 }
 
 /** Tunnels whose allowed prefixes have the subnet or what is in it. */

@@ -12,6 +12,7 @@ import { BALANCING, someBalancing } from './balancer-changes.ts'
 import { someChange } from './changes.ts'
 import {
   changesOf,
+  host,
   instance,
   networkInterface,
   SECRETS,
@@ -179,3 +180,15 @@ for (const [what, write, most] of CHEAP) {
     assert.ok(keys.size <= most && keys.size > 0, `${keys.size}: ${[...keys].join(', ')}`)
   })
 }
+
+test('touchedBy finds nothing for what a host says of its room and its troubles', () => {
+  const view = startView()
+  const one = host('a', 'a1', 1, 'A')
+  assert.ok(one.status !== null)
+  const volumes = { portal: '', backend: 'files', sizeBytes: 2, roomBytes: 1, snapshots: true }
+  const status = { ...one.status, memoryMib: 7, trouble: 'no room', volumes }
+  const full: Write = ['host/a/a1', { ...one, status }]
+  assert.deepEqual(touchedBy(view, view.apply(changesOf([full], 2), 2)), [])
+  const away: Write = ['host/a/a1', { ...one, status: { ...status, connected: false } }]
+  assert.notDeepEqual(touchedBy(view, view.apply(changesOf([away], 3), 3)), [])
+})
