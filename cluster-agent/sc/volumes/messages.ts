@@ -81,10 +81,11 @@ export function volumeStore(
   { sizeBytes, roomBytes }: StoreSpace,
   snapshots: boolean,
 ): VolumeStore {
-  const step = stepOf(sizeBytes)
+  // A power of two: the size of a store that shares its disk changes, too, and the steps must not.
+  const step = 2 ** Math.floor(Math.log2(stepOf(sizeBytes)))
   return create(VolumeStoreSchema, {
     ...{ portal, snapshots, backend: 'files' },
-    sizeBytes: BigInt(sizeBytes),
+    sizeBytes: BigInt(Math.floor(sizeBytes / step) * step),
     roomBytes: BigInt(Math.floor(roomBytes / step) * step),
   })
 }
