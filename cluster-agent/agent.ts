@@ -53,6 +53,8 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
     : null
   /** By pass: the generation that it made true last. */
   const made = new Map<string, number>()
+  /** How often something came that is to be made. */
+  let news = 0
   let draining = false
 
   const loops = roles.passes.map((one) => {
@@ -113,7 +115,14 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
   }
   const renewal = startRenewal({ config, identity, renewed, clock, chance, log })
   publish()
-  const offState = state.onAccept(wake)
+  const offState = state.onAccept(({ from, generation, isNews }) => {
+    if (isNews) {
+      news += 1
+      return wake()
+    }
+    // What made the one before true made this one true, too.
+    for (const [name, at] of made) if (at === from) made.set(name, generation)
+  })
   const offRoles = roles.onStatus((onlyTold = false) => {
     publish()
     if (!onlyTold) wake()
@@ -154,13 +163,16 @@ export async function startAgent(parts: AgentParts): Promise<{ stop: () => Promi
 
   async function runPass({ name, run }: HostPass): Promise<void> {
     const held = state.held()
+    const [before, known] = [news, made.get(name)]
     try {
       if (held === null) return
       await run(state.desired())
-      const news = made.get(name) !== held.generation
-      made.set(name, held.generation)
+      const generation = news === before ? state.held()?.generation : held.generation
+      made.set(name, generation ?? held.generation)
       // The CC has made ports that the NC's flows must know.
-      if (news && name === 'cc') for (const loop of loops) loop.wake()
+      if (known !== made.get(name) && name === 'cc') {
+        loops[roles.passes.findIndex((other) => other.name === 'nc')]?.wake()
+      }
     } finally {
       publish()
     }

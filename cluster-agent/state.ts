@@ -27,12 +27,20 @@ export interface ChangedSince {
   readonly removals: readonly string[]
 }
 
+export interface Accepted {
+  /** What was held before; null when there was nothing, or another epoch's. */
+  readonly from: number | null
+  readonly generation: number
+  /** False when nothing is to be made of it. */
+  readonly isNews: boolean
+}
+
 export class AgentState {
   readonly #db: DatabaseSync
   readonly #desired = new Map<string, Resource>()
   readonly #generations = new Map<string, number>()
   readonly #tombstones = new Map<string, number>()
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Set<(accepted: Accepted) => void>()
   #held: Held | null = null
   #floor = 0
 
@@ -57,7 +65,7 @@ export class AgentState {
   }
 
   /** Called after each accepted update. Returns the function that ends it. */
-  onAccept(listener: () => void): () => void {
+  onAccept(listener: (accepted: Accepted) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
@@ -94,9 +102,11 @@ export class AgentState {
       this.#generations.delete(key)
       this.#tombstones.set(key, generation)
     }
-    if (update.kind === 'snapshot' && epoch !== this.#held?.epoch) this.#floor = generation
+    const from = epoch === this.#held?.epoch ? this.#held.generation : null
+    if (update.kind === 'snapshot' && from === null) this.#floor = generation
     this.#held = { epoch, generation }
-    for (const listener of this.#listeners) listener()
+    const isNews = from === null || upserts.size + removals.length > 0
+    for (const listener of this.#listeners) listener({ from, generation, isNews })
   }
 
   /** For the deltas of a node that holds `from`. */

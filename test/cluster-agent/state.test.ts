@@ -155,3 +155,26 @@ test('nodeDesired gives a node its own instances and no policy of the rack', () 
   )
   assert.equal(isFor('n2', vpc), false)
 })
+
+test('AgentState says of an update whether there is something to make', () => {
+  const state = new AgentState(newFile())
+  const heard: unknown[] = []
+  state.onAccept(({ from, generation, isNews }) => heard.push([from, generation, isNews]))
+  state.accept('e', snapshot(1, instance('i-1', 'a')))
+  state.accept('e', delta(1, 2, [], []))
+  state.accept('e', delta(2, 3, [instance('i-1', 'a')], ['instance/i-9']))
+  state.accept('e', snapshot(4, instance('i-1', 'a')))
+  state.accept('e', delta(4, 5, [instance('i-1', 'b')], []))
+  state.accept('e', delta(5, 6, [], ['instance/i-1']))
+  state.accept('f', snapshot(6))
+  assert.deepEqual(heard, [
+    [null, 1, true],
+    [1, 2, false],
+    [2, 3, false],
+    [3, 4, false],
+    [4, 5, true],
+    [5, 6, true],
+    [null, 6, true],
+  ])
+  state.close()
+})
