@@ -12,6 +12,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   eip: () => import('./eip.ts'),
   flows: () => import('./flows.ts'),
   groups: () => import('./groups.ts'),
+  idle: () => import('./idle.ts'),
   'image-start': () => import('./image-start.ts'),
   join: () => import('./join.ts'),
   launch: () => import('./launch.ts'),

@@ -2,14 +2,18 @@
 
 import { probeAccelerator } from '../common/accelerator.ts'
 import { systemClock } from '../common/clock.ts'
-import { exec } from '../common/exec.ts'
+import { type Exec, exec as run } from '../common/exec.ts'
+import type { Log } from '../common/log.ts'
 import { probeMachine } from '../common/machine.ts'
 import { VERSION } from '../common/version.ts'
 import { type Cc, openCc } from './cc/reconcilers.ts'
+import { directReads } from './host/direct-reads.ts'
 import { removeGuard } from './host/guard.ts'
+import { KernelWatch } from './host/kernel-watch.ts'
 import { restoreOriginals } from './host/originals.ts'
 import { ensureSwitch, stopSwitch } from './host/switch.ts'
 import { keepTrunk } from './host/trunk.ts'
+import { watchedReads } from './host/watched-reads.ts'
 import type { HostPass, HostRoles } from './host-roles.ts'
 import { type HostFacts, imagesStatus } from './host-status.ts'
 import { LazyImages } from './images/lazy-images.ts'
@@ -30,6 +34,7 @@ export async function openRealRoles(
 ): Promise<{ roles: HostRoles; facts: HostFacts }> {
   const { config, paths, log } = parts
   const has = (role: 'cc' | 'nc'): boolean => config.roles.includes(role)
+  const { exec, close: stopLooking } = openLooks(log)
   const machine = await probeMachine(exec)
   const common = { exec, paths, machine, log, clock: systemClock }
   const cc = has('cc')
@@ -37,7 +42,7 @@ export async function openRealRoles(
     : null
   const accelerator = has('nc') ? await probeAccelerator(exec, { runDir: paths.runDir }) : null
   const images = openRackImages(parts)
-  const storage = storageRoles(parts, machine, images.links)
+  const storage = storageRoles({ ...parts, exec }, machine, images.links)
   const lazy = new LazyImages({
     ...{ images: images.images, socket: lazyImagesSocket(paths), starts: config.lazyImages },
     ...{ fillAfterMs: FILL_AFTER_MS, fromBytes: LAZY_FROM_BYTES },
@@ -84,6 +89,7 @@ export async function openRealRoles(
         await lazy.close()
         await images.close()
         await cc?.close()
+        stopLooking()
       },
       removeAll,
     },
@@ -133,4 +139,16 @@ export async function openRealRoles(
     await removeGuard(exec, 'trunk')
     await restoreOriginals(exec, paths)
   }
+}
+
+/** Programs as all parts of this host start them: as few as there is something to do for. */
+function openLooks(log: Log): { readonly exec: Exec; readonly close: () => void } {
+  const parts = { clock: systemClock, log }
+  const [ip, nft] = [new KernelWatch('ip', parts), new KernelWatch('nft', parts)]
+  const exec = watchedReads(directReads(run), { ip, nft, nowMs: systemClock.nowMs })
+  const close = (): void => {
+    ip.close()
+    nft.close()
+  }
+  return { exec, close }
 }

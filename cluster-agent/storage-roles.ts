@@ -2,7 +2,7 @@
 // nc, and volumes with the role sc.
 
 import { randomHex, systemClock } from '../common/clock.ts'
-import { exec } from '../common/exec.ts'
+import type { Exec } from '../common/exec.ts'
 import type { Machine } from '../common/machine.ts'
 import type { Status, VolumeStore } from '../proto/gen/mallee/v1/observed_pb.js'
 import type { Desired } from '../proto/resources.ts'
@@ -29,7 +29,12 @@ export interface StorageRoles {
 }
 
 export function storageRoles(
-  { config, paths, log }: Pick<HostParts, 'config' | 'paths' | 'log'>,
+  {
+    exec,
+    config,
+    paths,
+    log,
+  }: Pick<HostParts, 'config' | 'paths' | 'log'> & { readonly exec: Exec },
   machine: Machine,
   links: ParentBlocksParts['links'],
 ): StorageRoles {

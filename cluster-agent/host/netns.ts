@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import type { Exec } from '../../common/exec.ts'
 
-const NAMES_DIR = '/run/netns'
+export const NETNS_DIR = '/run/netns'
 
 /** The names that begin with `prefix`. */
 export async function listNetns(exec: Exec, prefix: string): Promise<string[]> {
@@ -31,6 +31,6 @@ export async function killInside(exec: Exec, name: string): Promise<void> {
 
 /** Runs commands in a namespace; files are the host's. `ip netns exec` would copy its mounts. */
 export function inNetns(exec: Exec, name: string): Exec {
-  const enter = ['nsenter', `--net=${join(NAMES_DIR, name)}`, '--']
+  const enter = ['nsenter', `--net=${join(NETNS_DIR, name)}`, '--']
   return (argv, options) => exec([...enter, ...argv], options)
 }

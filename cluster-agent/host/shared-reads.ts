@@ -29,15 +29,28 @@ export function sharedReads(exec: Exec): Exec {
 }
 
 function isListing([program, ...args]: readonly string[]): boolean {
-  if (program === 'ip') return args.includes('-json') && args.includes('show')
+  if (program === 'ip') {
+    return args.includes('-json') && (args.includes('show') || args.includes('list'))
+  }
   return program === 'ovs-vsctl' && args.includes('--format=json') && args.includes('list')
 }
 
-function onlyLooks([program, ...args]: readonly string[]): boolean {
+/** Of a command of which it is known that it changes nothing. */
+export function onlyLooks([program, ...args]: readonly string[]): boolean {
   switch (program) {
     case 'cat':
+    case 'ss':
     case 'test':
       return true
+    case 'nsenter':
+      return onlyLooks(args.slice(args.indexOf('--') + 1))
+    case 'bridge':
+      return args.includes('show')
+    case 'ethtool':
+      return args[0] === '-k'
+    case 'ip':
+    case 'ovs-vsctl':
+      return isListing([program, ...args])
     case 'nft':
       return args.includes('list')
     case 'wg':

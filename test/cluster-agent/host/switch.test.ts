@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { directReads } from '../../../cluster-agent/host/direct-reads.ts'
 import { guardReconciler, removeGuard } from '../../../cluster-agent/host/guard.ts'
 import { restoreOriginals } from '../../../cluster-agent/host/originals.ts'
 import * as ovs from '../../../cluster-agent/host/ovs.ts'
@@ -71,6 +72,31 @@ describe('a switch of our own', { skip: whyNoHosts() ?? false }, () => {
     assert.equal(await ovs.flowsInstalled(host.exec, sw, FLOWS.slice(1)), false)
     await host.exec(['ovs-ofctl', '-O', 'OpenFlow15', 'del-flows', sw.mgmt, 'table=1'])
     assert.equal(await ovs.flowsInstalled(host.exec, sw, FLOWS), false)
+  })
+
+  test('directReads says of the switch what its programs do, and starts none', async () => {
+    const started: string[] = []
+    const direct = directReads(async (argv) => {
+      started.push(argv.join(' '))
+      return host.exec(argv)
+    })
+    await ovs.replaceFlows(host.exec, sw, FLOWS)
+    const port = { name: 'gw7', tag: 7, internal: true, mac: '0a:00:00:00:00:07' }
+    await ovs.addPorts(host.exec, sw, [port, { name: 'nic0', tag: null }])
+    assert.deepEqual(await ovs.listPorts(direct, sw), await ovs.listPorts(host.exec, sw))
+    assert.deepEqual(await ovs.readMarker(direct, sw), await ovs.readMarker(host.exec, sw))
+    const add = ['--', 'add-br', 'other', '--', 'set', 'Bridge', 'other']
+    await ovs.vsctl(host.exec, sw, [...add, `datapath_type=${sw.datapath}`])
+    const elsewhere = { ...sw, mgmt: sw.mgmt.replace(sw.bridge, 'other') }
+    const bare = await ovs.readMarker(direct, elsewhere)
+    assert.deepEqual(bare, await ovs.readMarker(host.exec, elsewhere))
+    assert.equal(bare.digest, null)
+    assert.deepEqual(await ensureSwitch({ ...options, exec: direct }), sw)
+    assert.deepEqual(started, [])
+    await ovs.vsctl(host.exec, sw, ['--', 'del-br', 'other'])
+    await assert.rejects(ovs.readMarker(direct, elsewhere), { code: 'CommandFailed' })
+    assert.equal(started.length, 1)
+    await ovs.deletePorts(host.exec, sw, ['gw7', 'nic0'])
   })
 
   test('ensureSwitch starts what died; the flows are gone then, the ports are not', async () => {
