@@ -11,17 +11,28 @@ import { MalleeError } from '../../../common/errors.ts'
 import { silentLog } from '../../../common/log.ts'
 import { SNAPSHOT_BLOCK_BYTES, sha256Of } from '../../../common/snapshot-manifest.ts'
 import type { TakenBlob } from '../../../gateway/blobs.ts'
-import { startImports } from '../../../gateway/control/imports.ts'
+import { IMPORT_LEASE_MS, startImports } from '../../../gateway/control/imports.ts'
 import type { ImportedBytes } from '../../../gateway/ebs/imported-snapshot.ts'
 import type { ImportTaskRecord } from '../../../gateway/store/image-records.ts'
+import { openSqlite } from '../../../gateway/store/sqlite.ts'
 import { until } from '../../../sandbox/until.ts'
 import { memorySnapshots } from '../../support/snapshot-bytes.ts'
-import { OTHER_ACCOUNT, openCloud, refusal, run, START_MS } from '../ec2/support.ts'
+import { type Death, mortalBytes, mortalStore } from '../ebs/mortal.ts'
+import {
+  type CloudOptions,
+  OTHER_ACCOUNT,
+  openCloud,
+  refusal,
+  run,
+  START_MS,
+} from '../ec2/support.ts'
 
 const SOURCE = {
   ...{ bucket: 'images', bucketId: 'b1', key: 'disk.raw', versionId: 'v1', etag: 'e' },
   sizeBytes: 3 * SNAPSHOT_BLOCK_BYTES,
 }
+
+const MOST_STEPS = 20
 
 /** A disk of three blocks, of which the second is zeroes. */
 function disk(): Buffer {
@@ -31,9 +42,13 @@ function disk(): Buffer {
   return bytes
 }
 
-async function opened(t: TestContext, format: 'raw' | 'qcow2' = 'raw') {
+async function opened(
+  t: TestContext,
+  format: 'raw' | 'qcow2' = 'raw',
+  options: Pick<CloudOptions, 'openStore'> = {},
+) {
   const findObject = async () => SOURCE
-  const cloud = await openCloud(t, { racks: ['a'], findObject })
+  const cloud = await openCloud(t, { racks: ['a'], findObject, ...options })
   const blobsDir = await mkdtemp(join(tmpdir(), 'mallee-blobs-'))
   t.after(() => rm(blobsDir, { recursive: true, force: true }))
   const snapshots = memorySnapshots()
@@ -45,8 +60,9 @@ async function opened(t: TestContext, format: 'raw' | 'qcow2' = 'raw') {
       ...{ chunkListSha256: 'cd'.repeat(32), createdAtMs: START_MS },
     }
   }
+  let nowMs = START_MS
   const clock: Clock = {
-    nowMs: () => START_MS,
+    nowMs: () => nowMs,
     sleep: (ms, signal) => systemClock.sleep(Math.min(ms, 10), signal),
   }
   const gateway = (snapshotBytes: ImportedBytes = snapshots) => {
@@ -72,7 +88,10 @@ async function opened(t: TestContext, format: 'raw' | 'qcow2' = 'raw') {
       () => true,
       () => false,
     )
-  return { cloud, snapshots, gateway, task, over, isKept, ImportTaskId }
+  const pass = (ms: number) => {
+    nowMs += ms
+  }
+  return { cloud, snapshots, gateway, task, over, isKept, pass, ImportTaskId }
 }
 
 test('ImportSnapshot makes a snapshot of a disk, which instances boot from', async (t) => {
@@ -148,3 +167,38 @@ test('a cancelled import leaves no snapshot', async (t) => {
   assert.equal(ImportSnapshotTasks?.[0]?.SnapshotTaskDetail?.Status, 'deleted')
   assert.deepEqual(cloud.state.view().all('volume-snapshot'), [])
 })
+
+for (const isDone of [false, true]) {
+  test(`a gateway that dies at any step of an import, ${isDone ? 'done' : 'not done'}`, async (t) => {
+    let steps = 0
+    for (let isOver = false; !isOver; steps += 1) {
+      assert.ok(steps < MOST_STEPS)
+      let death: Death | null = null
+      const now = () => death
+      const openStore = async (file: string) =>
+        mortalStore(await openSqlite({ file, log: silentLog }), now)
+      const { cloud, snapshots, gateway, task, over, isKept, pass } = await opened(t, 'raw', {
+        openStore,
+      })
+      const mine: Death = { left: steps + 1, isDone }
+      death = mine
+      const first = gateway(mortalBytes(snapshots, now))
+      await until('it is dead or done', () => mine.left <= 0 || task().endedAtMs !== undefined)
+      await first.stop()
+      death = null
+      isOver = mine.left > 0
+      pass(IMPORT_LEASE_MS + 1)
+      gateway()
+      await over()
+      assert.equal(task().state, 'completed')
+      const [snapshot, ...more] = cloud.state.view().all('volume-snapshot')
+      assert.deepEqual([snapshot?.id, snapshot?.state, more], [task().snapshot, 'completed', []])
+      const { blocks } = await snapshots.listBlocks(snapshot?.manifest ?? '', 0, 10)
+      const indices = blocks.map(({ index }) => index)
+      assert.deepEqual(indices, [0, 2])
+      assert.equal(await isKept(), false)
+    }
+    // Taken, its snapshot, two blocks, their manifest, the end; and one that did not die.
+    assert.ok(steps >= 6 + 1, `${steps}`)
+  })
+}

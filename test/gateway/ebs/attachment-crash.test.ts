@@ -14,7 +14,7 @@ import { outcome } from '../ec2/race-support.ts'
 import { openCloud } from '../ec2/support.ts'
 import { fileImages, inImage } from '../store/file-images.ts'
 import { openGround } from './attachment-ground.ts'
-import { DEAD, type Death, mortalStore } from './mortal.ts'
+import { type Death, liveAndDie, mortalStore } from './mortal.ts'
 
 /** Of one life: an attachment and a detachment, each of its own and by two reports. */
 const FEWEST_COMMITS = 6
@@ -76,32 +76,22 @@ for (const [kind, open] of [
     const ground = await openGround(t, (of) => openCloud(of, { openStore }))
     const { cloud, racks, volume } = ground
     const generations = new Map<number, string>()
-    let [deaths, isOver] = [0, false]
-    for (let commit = 1; commit < MOST_COMMITS && !isOver; commit += 1) {
-      isOver = true
-      for (const isDone of [false, true]) {
-        death = { left: commit, isDone }
-        for (const step of LIFE) {
-          const failure = await step(ground).then(
-            () => null,
-            (error: unknown) => error,
-          )
-          if (failure !== null) assert.equal(failure, DEAD)
-          if (death !== null && death.left <= 0) {
-            ;[death, isOver, deaths] = [null, false, deaths + 1]
-            await cloud.restart()
-            await check(ground, generations)
-            await tendAttachments({ state: cloud.state, log: silentLog })
-            await step(ground)
-          }
-          await check(ground, generations)
-        }
-        death = null
-        await racks.settle()
-        assert.deepEqual((await volume())?.attachments, [], `commit ${commit}`)
-      }
+    const set = (next: Death | null) => {
+      death = next
     }
-    assert.ok(isOver)
+    const deaths = await liveAndDie(MOST_COMMITS, set, {
+      acts: LIFE.map((act) => () => act(ground)),
+      check: () => check(ground, generations),
+      restart: async () => {
+        await cloud.restart()
+        await check(ground, generations)
+        await tendAttachments({ state: cloud.state, log: silentLog })
+      },
+      over: async (where) => {
+        await racks.settle()
+        assert.deepEqual((await volume())?.attachments, [], where)
+      },
+    })
     assert.ok(deaths >= 2 * FEWEST_COMMITS, `${deaths}`)
   })
 }

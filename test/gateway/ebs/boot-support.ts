@@ -2,12 +2,16 @@
 
 import type { TestContext } from 'node:test'
 import type { BlockDeviceMapping, Instance } from '@aws-sdk/client-ec2'
-import { type Cloud, openCloud } from '../ec2/support.ts'
+import { type Cloud, type CloudOptions, openCloud } from '../ec2/support.ts'
 import { putSnapshot } from './support.ts'
 
 /** A cloud of one rack with an image whose root is a snapshot of 8 GiB, and a second volume. */
-export async function withImage(t: TestContext, more: readonly BlockDeviceMapping[] = []) {
-  const cloud = await openCloud(t, { racks: ['a', 'b'] })
+export async function withImage(
+  t: TestContext,
+  more: readonly BlockDeviceMapping[] = [],
+  options: CloudOptions = {},
+) {
+  const cloud = await openCloud(t, { racks: ['a', 'b'], ...options })
   const { id: snapshot } = await putSnapshot(cloud.state, {})
   const { ImageId: image = '' } = await cloud.call('RegisterImage', {
     Name: 'of a snapshot',

@@ -13,23 +13,13 @@ import { openSqlite } from '../../../gateway/store/sqlite.ts'
 import { testSealer } from '../../support/sealer.ts'
 import { type MemorySnapshots, memorySnapshots } from '../../support/snapshot-bytes.ts'
 import { ACCOUNT, type Cloud, openCloud, REGION } from '../ec2/support.ts'
-import { DEAD, type Death, mortalStore, step } from './mortal.ts'
+import { DEAD, type Death, mortalBytes, mortalStore } from './mortal.ts'
 import { putSnapshot } from './support.ts'
 
 const FEWEST_STEPS = 10
 const MOST_STEPS = 60
 /** Later than whoever waits for another gateway, or for blocks that nobody puts. */
 const LATER_MS = 4 * 86_400_000
-
-function mortalBytes(bytes: MemorySnapshots, death: () => Death | null): MemorySnapshots {
-  return {
-    ...bytes,
-    holdManifest: (manifest, id) => step(death(), () => bytes.holdManifest(manifest, id)),
-    dropManifest: (id) => step(death(), () => bytes.dropManifest(id)),
-    stageBlock: (id, index, data) => step(death(), () => bytes.stageBlock(id, index, data)),
-    completeStaged: (id, base, size) => step(death(), () => bytes.completeStaged(id, base, size)),
-  }
-}
 
 for (const isDone of [false, true]) {
   test(`snapshots survive a gateway that dies at any step, ${isDone ? 'done' : 'not done'}`, async (t) => {
