@@ -1,17 +1,17 @@
-// An instance that boots from a volume of a snapshot: it moves to another host of its rack, and its
-// image to the other rack; with the stock aws CLI.
+// An instance that boots from a volume of a snapshot: it is stopped for an image, moves to another
+// host of its rack, and its image to the other rack; with the stock aws CLI.
 
 import assert from 'node:assert/strict'
 import { describeInstances, launchEverywhere, type TourInstance } from '../../sandbox/tour.ts'
 import { until } from '../../sandbox/until.ts'
 import type { World } from '../../sandbox/world.ts'
 import { WAIT } from './e2e-volume.ts'
-import { timesUp } from './helpers.ts'
+import { qemuPid, timesUp } from './helpers.ts'
 import { at } from './tenant.ts'
 
 const ROOT_DEVICE = '/dev/sda1'
-/** On the disk that the guest booted from. */
-const KEEP = 'dd if=/dev/urandom of=/kept bs=64k count=4 2>/dev/null; sync; md5sum </kept'
+/** On the disk that the guest booted from; nothing but its orderly end brings it there. */
+const KEEP = 'dd if=/dev/urandom of=/kept bs=64k count=4 2>/dev/null; md5sum </kept'
 const KEPT = 'md5sum </kept'
 
 export async function bootFromVolume(world: World, snapshot: string): Promise<TourInstance> {
@@ -29,8 +29,7 @@ export async function moveBooted(
 ): Promise<void> {
   await onHost(world.hostOf(first.id))
   const sum = await typed(world, first.id, KEEP)
-  const create = ['ec2', 'create-image', '--instance-id', first.id, '--name', 'kept', '--no-reboot']
-  const copy = at(await world.aws(create), 'ImageId')
+  const copy = await imageWithReboot(world, first.id)
   const [, second] = await Promise.all([
     startElsewhere(world, first.id).then(() => isKept(world, first.id, sum)),
     imageLaunched(world, copy, sum),
@@ -57,6 +56,20 @@ async function registerRoot(world: World, snapshot: string): Promise<string> {
   return at(await world.aws(['ec2', 'register-image', ...what]), 'ImageId')
 }
 
+/** Its guest ends for the image, and is started again by itself. */
+async function imageWithReboot(world: World, instance: string): Promise<string> {
+  const host = world.host(world.hostOf(instance))
+  const before = await qemuPid(host, instance)
+  const create = ['ec2', 'create-image', '--instance-id', instance, '--name', 'kept']
+  const image = at(await world.aws(create), 'ImageId')
+  const isNew = async () => {
+    const pid = await qemuPid(host, instance).catch(() => before)
+    return pid !== before && (await isIn(world, instance, 'running'))
+  }
+  await until('its guest is started again', isNew, WAIT)
+  return image
+}
+
 async function imageLaunched(world: World, image: string, sum: string): Promise<TourInstance> {
   await until(`${image} is available`, () => isAvailable(world, image), WAIT)
   const instance = await launchIn(world, 'b', image)
@@ -79,11 +92,11 @@ async function launchIn(world: World, rack: string, imageId: string): Promise<To
   return instance
 }
 
-/** Stopped, and started while its host takes nothing. */
+/** Stopped, also in the middle of its start, and started while its host takes nothing. */
 async function startElsewhere(world: World, instance: string): Promise<void> {
   const host = world.hostOf(instance)
   await world.gateway.mallee(['host', 'cordon', 'a', host])
-  await world.aws(['ec2', 'stop-instances', '--instance-ids', instance])
+  await world.aws(['ec2', 'stop-instances', '--force', '--instance-ids', instance])
   await until('it is stopped', () => isIn(world, instance, 'stopped'), WAIT)
   await world.aws(['ec2', 'start-instances', '--instance-ids', instance])
   await until('it runs again', () => isIn(world, instance, 'running'), WAIT)
