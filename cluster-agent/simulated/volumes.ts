@@ -57,7 +57,7 @@ export class SimulatedVolumes {
     if (!this.#options.isSc) return null
     const used = [...this.#kept.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
     return create(VolumeStoreSchema, {
-      ...{ portal: '192.0.2.1:3260', backend: 'files', snapshots: true },
+      ...{ portal: '192.0.2.1:3260', backend: 'files', snapshots: true, encrypts: true },
       sizeBytes: STORE_BYTES,
       roomBytes: STORE_BYTES - BigInt(used),
     })

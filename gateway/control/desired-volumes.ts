@@ -52,7 +52,7 @@ export function volumeAt(
 
 function sourceOf(
   view: View,
-  { snapshot }: VolumeRecord,
+  { snapshot, encrypted }: VolumeRecord,
 ): MessageInitShape<typeof SnapshotSourceSchema> | null {
   const from = snapshot === '' ? null : view.get('volume-snapshot', snapshot)
   if (from === null || from.manifest === '') return null
@@ -60,6 +60,7 @@ function sourceOf(
     snapshotId: from.id,
     manifestSha256: from.manifest,
     sizeBytes: BigInt(storedBytes(from.volumeSizeGib, from.encrypted)),
+    plain: encrypted && !from.encrypted,
   }
 }
 

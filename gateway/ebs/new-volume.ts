@@ -4,7 +4,6 @@ import type { RandomHex } from '../../common/clock.ts'
 import { storedBytes } from '../../common/volume-sizes.ts'
 import { ApiError } from '../aws/api-error.ts'
 import { newId, notFound, oneInStore } from '../ec2/ids.ts'
-import { unsupported } from '../ec2/input.ts'
 import { checkQuotaFor } from '../ec2/quotas.ts'
 import { addTags, type Tags } from '../ec2/tagging.ts'
 import type { Sealer } from '../secrets.ts'
@@ -43,8 +42,17 @@ export interface NewVolume {
   readonly nowMs: number
 }
 
+/** Of an SC that would leave bytes as they come. */
+const TOO_OLD = 'encrypts no bytes of snapshots: its program is too old'
 /** The mirror catches up within milliseconds: more turns than this are a fault. */
 const MAX_TURNS = 10
+
+interface PlaceWish {
+  readonly sizeGib: number
+  readonly encrypted: boolean
+  /** Of a snapshot that is not. */
+  readonly encrypts: boolean
+}
 
 /**
  * A new volume, `creating` and attached to nothing; the caller may put it again with attachments.
@@ -62,7 +70,8 @@ export async function newVolume(parts: VolumeTransaction, ask: NewVolume): Promi
   const gib = own.reduce((sum, { sizeGib }) => sum + sizeGib, 0)
   await checkQuotaFor(tx, state, account, 'volumes', { made: own.length, wanted: 1 })
   await checkQuotaFor(tx, state, account, 'volume-gib', { made: gib, wanted: shape.sizeGib })
-  const host = await takePlace(parts, rack, shape.sizeGib, encrypted)
+  const encrypts = encrypted && snapshot?.encrypted === false
+  const host = await takePlace(parts, rack, { sizeGib: shape.sizeGib, encrypted, encrypts })
   const id = await newId(tx, randomHex, 'volume')
   const sealedKey = encrypted ? keyFor(parts, snapshot, id) : undefined
   const volume: VolumeRecord = {
@@ -107,23 +116,17 @@ async function isEncrypted(
   { account, encrypted }: NewVolume,
   snapshot: SnapshotRecord | null,
 ): Promise<boolean> {
-  if (snapshot?.encrypted === true) return true
-  const settings = await tx.get('ebs-settings', account)
-  const isWanted = encrypted === true || settings?.encryptionByDefault === true
-  // Its blocks come to the volume as they are.
-  if (isWanted && snapshot !== null) {
-    throw unsupported(`An encrypted volume of ${snapshot.id}, which is not encrypted,`)
-  }
-  return isWanted
+  if (snapshot?.encrypted === true || encrypted === true) return true
+  return (await tx.get('ebs-settings', account))?.encryptionByDefault === true
 }
 
-/** The secret of a snapshot's blocks opens those of its volumes. */
+/** The secret of an encrypted snapshot's blocks opens those of its volumes. */
 function keyFor(
   { sealer, randomHex }: VolumeParts,
   snapshot: SnapshotRecord | null,
   id: string,
 ): string {
-  return snapshot === null
+  return snapshot === null || !snapshot.encrypted
     ? newVolumeKey(sealer, randomHex, id)
     : volumeKeyFor(sealer, snapshot, id)
 }
@@ -135,12 +138,13 @@ function keyFor(
 async function takePlace(
   { tx, state, made }: VolumeTransaction,
   rack: string,
-  sizeGib: number,
-  encrypted: boolean,
+  { sizeGib, encrypted, encrypts }: PlaceWish,
 ): Promise<string> {
   for (let turn = 0; turn < MAX_TURNS; turn += 1) {
     const view = await state.fresh()
-    const places = volumePlaces(view, rack, made)
+    const places = volumePlaces(view, rack, made).map((one) =>
+      !encrypts || one.encrypts || one.why !== '' ? one : { ...one, why: TOO_OLD },
+    )
     const chosen = chooseVolumePlace(places, storedBytes(sizeGib, encrypted))
     if ('reasons' in chosen) throw noPlace(sizeGib, chosen.reasons)
     const { host } = chosen

@@ -19,6 +19,8 @@ export interface VolumePlace {
   readonly promisedBytes: number
   /** Why it takes none; empty when it does. */
   readonly why: string
+  /** Can an encrypted volume there begin as a snapshot that is not encrypted? */
+  readonly encrypts: boolean
 }
 
 /** How many times its size a store's volumes may take together when they are written full. */
@@ -106,6 +108,7 @@ function placeOf(
     roomBytes: store?.roomBytes ?? 0,
     promisedBytes: there.reduce((sum, bytes) => sum + bytes, 0),
     why: trouble || hostTrouble(record),
+    encrypts: store?.encrypts === true,
   }
 }
 

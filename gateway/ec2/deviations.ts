@@ -19,8 +19,7 @@ export const DEVIATIONS: { readonly [K in keyof Ec2Handlers]: string } = {
   CreatePlacementGroup: '`SpreadLevel` is `host` when nothing is said; no limit of seven a zone',
   CreateSubnet: 'an IPv6 block is a /64; `<region>-any` spans all racks',
   CreateVpc: 'overlaps no other VPC of the cloud; IPv6 from the cloud',
-  CreateVolume:
-    'in a rack; `KmsKeyId`, `VolumeInitializationRate` and an encrypted one of a plain snapshot are refused',
+  CreateVolume: 'in a rack; `KmsKeyId` and `VolumeInitializationRate` are refused',
   DeleteLaunchTemplateVersions: 'the default version is in the list of those that stayed',
   DescribeAvailabilityZones: 'a rack is a zone',
   CopySnapshot: 'within the region; what is not encrypted stays so; complete in the answer',

@@ -165,6 +165,7 @@ function volumeStore(
     sizeBytes: Number(volumes.sizeBytes),
     roomBytes: Number(volumes.roomBytes),
     snapshots: volumes.snapshots,
+    ...(volumes.encrypts && { encrypts: true }),
   }
 }
 

@@ -19,4 +19,6 @@ export interface VolumeStoreReport {
   readonly roomBytes: number
   /** Can it keep a moment of a volume that is being written? */
   readonly snapshots: boolean
+  /** Can an encrypted volume there begin as a snapshot that is not encrypted? */
+  readonly encrypts?: true
 }

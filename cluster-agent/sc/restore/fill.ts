@@ -4,7 +4,7 @@ import type { Clock } from '../../../common/clock.ts'
 import { codeOf, messageOf } from '../../../common/errors.ts'
 import { ENTRIES_PER_PAGE } from '../../../common/snapshot-manifest.ts'
 import type { PartialVolume } from './partial-volume.ts'
-import type { SourceBlocks } from './source-blocks.ts'
+import type { RestoreBlocks } from './source-blocks.ts'
 
 export interface FillOptions {
   readonly clock: Clock
@@ -26,12 +26,12 @@ const SYNC_BLOCKS = 128
 
 export class Fill {
   readonly #volume: PartialVolume
-  readonly #blocks: SourceBlocks
+  readonly #blocks: RestoreBlocks
   readonly #options: FillOptions
   /** To come next, the one that was touched last first. */
   #next: number[] = []
 
-  constructor(volume: PartialVolume, blocks: SourceBlocks, options: FillOptions) {
+  constructor(volume: PartialVolume, blocks: RestoreBlocks, options: FillOptions) {
     this.#volume = volume
     this.#blocks = blocks
     this.#options = options

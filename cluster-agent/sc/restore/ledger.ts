@@ -11,6 +11,8 @@ import type { SnapshotSource } from '../volumes/wanted.ts'
 export interface RestoreLedger {
   readonly version: 1
   readonly source: SnapshotSource
+  /** The secret of the volume's header, as long as bytes that are not encrypted come to it. */
+  readonly encryptionKey?: string
   /** All of it is in the volume's file, and on the disk. */
   readonly whole: boolean
   /** With how many bytes it was shown last; 0 before the first time. */

@@ -6,13 +6,13 @@ import { SNAPSHOT_BLOCK_BYTES as BLOCK_BYTES } from '../../../common/snapshot-ma
 import type { Missing } from '../snapshots/missing.ts'
 import { Gate } from './gate.ts'
 import { type MarkFiles, Marks } from './marks.ts'
-import type { SourceBlocks } from './source-blocks.ts'
+import type { RestoreBlocks } from './source-blocks.ts'
 import { VolumeFile } from './volume-file.ts'
 
 export interface PartialVolumeOptions {
   readonly file: string
   readonly marks: MarkFiles
-  readonly blocks: SourceBlocks
+  readonly blocks: RestoreBlocks
   /** Makes a hole of bytes of the file. */
   readonly punch: (offset: number, length: number) => Promise<void>
   /** A block that was touched before it was here. */
@@ -112,11 +112,16 @@ export class PartialVolume {
     await this.#gate.among(() => this.#marks.set(blocks))
   }
 
-  /** Runs while nothing comes or is written. */
+  /** Runs while nothing comes or is written. Throws Unavailable where nothing has what misses. */
   settled<T>(run: (missing: Missing | null) => Promise<T>): Promise<T> {
-    return this.#gate.alone(() => {
-      const { snapshot, manifest } = this.#options.blocks.source
+    return this.#gate.alone(async () => {
+      const { source, isSame } = this.#options.blocks
+      const { snapshot, manifest } = source
       const blocks = this.#marks.ranges()
+      if (blocks.length > 0 && !isSame) {
+        const left = `${this.missingBytes} bytes of ${snapshot} are still to be encrypted`
+        throw new MalleeError('Unavailable', `no snapshot can be taken yet: ${left}`)
+      }
       return run(blocks.length === 0 ? null : { snapshot, manifest, blocks })
     })
   }

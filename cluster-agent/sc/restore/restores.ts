@@ -22,6 +22,7 @@ import { patient } from '../snapshots/patient-blocks.ts'
 import type { TakeParts } from '../snapshots/take.ts'
 import type { SnapshotId, VolumeBackend, VolumeId } from '../volumes/backend.ts'
 import type { SnapshotSource } from '../volumes/wanted.ts'
+import { blocksFor } from './encrypted-blocks.ts'
 import { volumeExport } from './export.ts'
 import { Fill } from './fill.ts'
 import {
@@ -118,11 +119,12 @@ export class Restores {
     return { whole: ledger.whole, shownBytes: pid === null ? null : ledger.shownBytes }
   }
 
-  /** Of a volume whose file is not there yet. Durable. */
-  async begin(id: VolumeId, source: SnapshotSource): Promise<void> {
+  /** Of a volume whose file is not there yet; what comes is encrypted by the key. Durable. */
+  async begin(id: VolumeId, source: SnapshotSource, encryptionKey?: string): Promise<void> {
     await this.#close(id)
     await removeMarks(this.#marks(id))
-    const ledger: RestoreLedger = { version: 1, source, whole: false, shownBytes: 0 }
+    const key = encryptionKey === undefined ? {} : { encryptionKey }
+    const ledger: RestoreLedger = { version: 1, source, ...key, whole: false, shownBytes: 0 }
     await writeRestore(this.#parts.ledgers, id, ledger)
   }
 
@@ -201,10 +203,11 @@ export class Restores {
     const { signal } = end
     // Who asks waits for the store, as for a slow disk.
     const told = (trouble: string | null): void => this.#tell(id, trouble)
-    const blocks = new SourceBlocks(
+    const own = new SourceBlocks(
       ledger.whole ? { ...ledger.source, sizeBytes: 0 } : ledger.source,
       patient(endOf(ledger.source.snapshot), { clock, chance, signal, told, waitsFor: WAITS_FOR }),
     )
+    const blocks = await blocksFor(own, file, ledger.encryptionKey)
     let fill: Fill | null = null
     const volume = await PartialVolume.open({
       ...{ file, marks: this.#marks(id), blocks },
@@ -235,7 +238,10 @@ export class Restores {
     if (signal.aborted) return
     try {
       const ledger = await readRestore(this.#parts.ledgers, id)
-      if (ledger !== null) await writeRestore(this.#parts.ledgers, id, { ...ledger, whole: true })
+      if (ledger !== null) {
+        const { encryptionKey: _, ...rest } = ledger
+        await writeRestore(this.#parts.ledgers, id, { ...rest, whole: true })
+      }
       this.#awaited.delete(id)
       this.#parts.log.info('volume is whole', { volume: id })
     } catch (error) {

@@ -12,8 +12,24 @@ import { pagesFrom, readRoot } from '../../../proto/snapshot-reading.ts'
 import { sha256 } from '../snapshots/sha256.ts'
 import type { SnapshotSource } from '../volumes/wanted.ts'
 
+/** Of a leaf: has the volume bytes at that number, or is it zeroes there? */
+export interface Held {
+  readonly has: (number: number) => boolean
+}
+
+/** What a volume begins as. Its methods throw as SourceBlocks does. */
+export interface RestoreBlocks {
+  /** With the size of what comes, from the volume's beginning. */
+  readonly source: SnapshotSource
+  /** They are the snapshot's own: others may refer to them by its manifest. */
+  readonly isSame: boolean
+  readonly leaf: (number: number) => Promise<Held>
+  /** Null for what is in the volume's file as it is: zeroes. */
+  readonly block: (index: number) => Promise<Uint8Array | null>
+}
+
 /** The digests of a leaf's blocks, by their number in it. */
-export type Leaf = ReadonlyMap<number, string>
+type Leaf = ReadonlyMap<number, string>
 
 const NO_BLOCKS: Leaf = new Map()
 /** In memory: of 4 GiB. Each takes some 150 KB. */
@@ -21,8 +37,9 @@ const MAX_LEAVES = 8
 const MAX_BRANCHES = 2
 
 /** All methods throw what the end throws, and DataCorrupt for what is not what it should be. */
-export class SourceBlocks {
+export class SourceBlocks implements RestoreBlocks {
   readonly source: SnapshotSource
+  readonly isSame = true
   readonly #end: SnapshotBlocksEnd
   readonly #leaves = new Map<number, Promise<Leaf>>()
   readonly #pages: LoadPage

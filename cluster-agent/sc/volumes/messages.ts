@@ -43,6 +43,7 @@ export function wantedVolume(volume: Volume): Result<WantedVolume> {
             snapshot: source.snapshotId,
             manifest: source.manifestSha256,
             sizeBytes: Number(source.sizeBytes),
+            ...(source.plain && { isPlain: true }),
           },
     grants: grants.map(({ attachment, generation, initiatorIqn, chapUser, chapSecret }) => ({
       ...{ attachment, initiatorIqn, chapUser, chapSecret },
@@ -84,7 +85,7 @@ export function volumeStore(
   // A power of two: the size of a store that shares its disk changes, too, and the steps must not.
   const step = 2 ** Math.floor(Math.log2(stepOf(sizeBytes)))
   return create(VolumeStoreSchema, {
-    ...{ portal, snapshots, backend: 'files' },
+    ...{ portal, snapshots, backend: 'files', encrypts: true },
     sizeBytes: BigInt(Math.floor(sizeBytes / step) * step),
     roomBytes: BigInt(Math.floor(roomBytes / step) * step),
   })

@@ -35,7 +35,12 @@ export interface Seen {
 
 export type VolumeStep =
   /** Of a volume that is to be made: it begins as a snapshot. Before it is made. */
-  | { readonly kind: 'begin'; readonly source: SnapshotSource }
+  | {
+      readonly kind: 'begin'
+      readonly source: SnapshotSource
+      /** What comes is encrypted by it. */
+      readonly encryptionKey?: string
+    }
   /** With a LUKS header when there is a key. */
   | { readonly kind: 'create'; readonly sizeBytes: number; readonly encryptionKey?: string }
   | { readonly kind: 'grow'; readonly sizeBytes: number }
@@ -123,8 +128,10 @@ function planVolume(wanted: WantedVolume, seen: Facts): VolumePlan {
   const { ledger, refused } = nextLedger(before, wanted)
   const steps: VolumeStep[] = []
   if (seen.bytes === null) {
-    if (wanted.source !== null) steps.push({ kind: 'begin', source: wanted.source })
-    steps.push({ kind: 'create', sizeBytes, ...keyOf(wanted) })
+    const { source } = wanted
+    const key = keyOf(wanted)
+    if (source !== null) steps.push({ kind: 'begin', source, ...key })
+    steps.push({ kind: 'create', sizeBytes, ...key })
   } else if (seen.bytes.sizeBytes < sizeBytes) steps.push({ kind: 'grow', sizeBytes })
   if (seen.ledger === null || !isDeepStrictEqual(ledger, before))
     steps.push({ kind: 'record', ledger })
@@ -225,9 +232,10 @@ function isGranted({ chapUser, initiatorIqn }: InForce, target: ServedTarget): b
   return target.accounts.includes(chapUser) && target.initiators.includes(initiatorIqn)
 }
 
-/** The bytes of a snapshot have their header already. */
+/** Of a header that is to be made: the bytes of an encrypted snapshot have theirs. */
 function keyOf({ encryptionKey, source }: WantedVolume): Pick<WantedVolume, 'encryptionKey'> {
-  return encryptionKey === undefined || source !== null ? {} : { encryptionKey }
+  const hasHeader = source !== null && source.isPlain !== true
+  return encryptionKey === undefined || hasHeader ? {} : { encryptionKey }
 }
 
 /** By its name, whatever stands before the id, or by what it serves. */

@@ -175,7 +175,7 @@ async function apply(parts: VolumesParts, id: VolumeId, step: VolumeStep): Promi
   const { backend, ledgers, targets, restores } = parts
   switch (step.kind) {
     case 'begin':
-      return restores.begin(id, step.source)
+      return restores.begin(id, step.source, step.encryptionKey)
     case 'show':
       return restores.show(id)
     case 'end':

@@ -1,5 +1,6 @@
 // What is wanted of a volume, and the door through which it comes.
 
+import { LUKS_HEADER_BYTES } from '../../../common/volume-sizes.ts'
 import { no, ok, type Result } from '../../../topology/result.ts'
 import {
   parseSnapshotId,
@@ -15,6 +16,8 @@ export interface SnapshotSource {
   /** Lower-case hex SHA-256. */
   readonly manifest: string
   readonly sizeBytes: number
+  /** It is not encrypted, and the volume is: its blocks are encrypted as they come. */
+  readonly isPlain?: true
 }
 
 export interface WantedVolume {
@@ -93,14 +96,16 @@ export function parseWantedVolume(fields: Fields): Result<WantedVolume> {
   return source.ok ? ok({ ...fields, id: id.value, source: source.value }) : source
 }
 
-function sourceOf({ id, sizeBytes, source }: Fields): Result<SnapshotSource | null> {
+function sourceOf({ id, sizeBytes, source, encryptionKey }: Fields): Result<SnapshotSource | null> {
   if (source === null) return ok(null)
   const snapshot = parseSnapshotId(source.snapshot)
   if (!snapshot.ok) return no(`${id} is to begin as ${source.snapshot}`)
   if (!SHA256.test(source.manifest)) return no(`${id} has the manifest ${source.manifest}`)
-  if (!isSize(source.sizeBytes) || source.sizeBytes > sizeBytes) {
+  const header = source.isPlain === true ? LUKS_HEADER_BYTES : 0
+  if (!isSize(source.sizeBytes) || source.sizeBytes + header > sizeBytes) {
     return no(`${id} of ${sizeBytes} bytes is to begin as ${source.sizeBytes} bytes`)
   }
+  if (header > 0 && encryptionKey === undefined) return no(`${id} is to be encrypted by no key`)
   return ok({ ...source, snapshot: snapshot.value })
 }
 

@@ -37,6 +37,8 @@ export interface AgentWish {
   readonly given: readonly number[] | null
   /** Blocks that come with other bytes. */
   readonly spoilt: readonly number[]
+  /** The volume is encrypted, and the snapshot is not. */
+  readonly isPlain?: true
   readonly volume: Omit<WantedVolume, 'source' | 'id'> & { readonly id: string }
 }
 
@@ -69,7 +71,8 @@ export class RestoreAgent {
       { own: store.endOf(SNAPSHOT), endOf: store.endOf },
       { signal: new AbortController().signal, progress: () => undefined },
     )
-    const source = { snapshot: SNAPSHOT, manifest, sizeBytes }
+    const isPlain = wish.isPlain === true ? ({ isPlain: true } as const) : {}
+    const source = { snapshot: SNAPSHOT, manifest, sizeBytes, ...isPlain }
     const wanted = parseWantedVolume({ ...volume, source })
     if (!wanted.ok) throw new Error(wanted.why)
     const backend = await fileBackend(exec, stateDir)

@@ -13,6 +13,7 @@ import * as tgt from '../../../cluster-agent/host/tgt.ts'
 import { hideRestores } from '../../../cluster-agent/sc/restore/shown.ts'
 import type { VolumeStatus } from '../../../cluster-agent/sc/volumes/reconcile.ts'
 import { systemClock } from '../../../common/clock.ts'
+import { LUKS_HEADER_BYTES } from '../../../common/volume-sizes.ts'
 import { until } from '../../../sandbox/until.ts'
 import { type SimulatedHost, startHost, whyNoHosts } from '../../support/netns.ts'
 import { Client } from './initiator.ts'
@@ -146,6 +147,53 @@ describe('volumes that begin as snapshots', { skip }, () => {
     await agent.pass({ deleted: true, grants: [] })
     assert.equal(await agent.restores.look(agent.wanted.id), null)
     await agent.restores.close()
+  })
+
+  test('is encrypted as it comes, also by the next agent, and no snapshot of it is half so', async () => {
+    const key = 'ab'.repeat(32)
+    const encrypted = { isPlain: true, given: [1, 5] } as const
+    const { volume, ...rest } = wishOf(encrypted)
+    const sizeBytes = SIZE_BYTES + LUKS_HEADER_BYTES
+    const wish: AgentWish = { ...rest, volume: { ...volume, sizeBytes, encryptionKey: key } }
+    const image = (file: string) => {
+      const object = ['--object', `secret,id=k,data=${key}`]
+      return [...object, '--image-opts', `driver=luks,key-secret=k,file.filename=${file}`]
+    }
+    const looks = async (...commands: string[]) => {
+      const shown = first.restores.file(first.wanted.id)
+      const said = commands.flatMap((one) => ['-c', one])
+      return (await host.exec(['qemu-io', '-t', 'none', ...said, ...image(shown)])).stdout
+    }
+    const first = await RestoreAgent.open(wish)
+    await first.pass()
+    const begun = await looks(
+      `read -P ${patternOf(5)} ${5 * BLOCK_BYTES} 4k`,
+      `write -P 77 ${BLOCK_BYTES + 4096} 4k`,
+      `read -P 77 ${BLOCK_BYTES + 4096} 4k`,
+      `read -P ${patternOf(1)} ${BLOCK_BYTES} 4k`,
+    )
+    assert.doesNotMatch(begun, /Pattern verification failed/)
+    await assert.rejects(
+      first.restores.settled(first.wanted.id, async () => undefined),
+      { code: 'Unavailable', message: /are still to be encrypted/ },
+    )
+    await first.restores.close()
+
+    const second = await RestoreAgent.open({ ...wish, given: null })
+    const isWhole = async () => (await second.pass()).missingBytes === 0
+    await until('all is here', isWhole)
+    await second.restores.settled(second.wanted.id, async (missing) => assert.equal(missing, null))
+    await second.pass()
+    assert.equal(await second.restores.look(second.wanted.id), null)
+    const own = join(host.paths.stateDir, 'volumes', `${volume.id}.raw`)
+    const plain = join(dir, 'plain')
+    await host.exec(['qemu-img', 'convert', '-O', 'raw', ...image(own), plain])
+    const want = snapshotBytes()
+    want.fill(77, BLOCK_BYTES + 4096, BLOCK_BYTES + 8192)
+    assert.ok((await readFile(plain)).subarray(0, want.length).equals(want))
+    assert.equal((await readFile(own)).includes(Buffer.alloc(4096, patternOf(4))), false)
+    await second.pass({ deleted: true, grants: [] })
+    await second.restores.close()
   })
 
   test('grows while it comes, and is taken away from who waits for it', async () => {

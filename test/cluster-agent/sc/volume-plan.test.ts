@@ -218,6 +218,16 @@ describe('parseWantedVolume', () => {
     ['no manifest', { source: { ...SOURCE, manifest: '', sizeBytes: MIB } }, /the manifest/],
     ['too large a snapshot', { source: { ...SOURCE, sizeBytes: 65 * MIB } }, /begin as 68157440/],
     [
+      'no room for a header',
+      { source: { ...SOURCE, sizeBytes: 49 * MIB, isPlain: true }, encryptionKey: 'ab'.repeat(32) },
+      /begin as 51380224/,
+    ],
+    [
+      'no key to encrypt by',
+      { source: { ...SOURCE, sizeBytes: MIB, isPlain: true } },
+      /encrypted by no key/,
+    ],
+    [
       'a short CHAP secret',
       { grants: [{ ...grant, chapSecret: 'short' }] },
       /CHAP secret of the wrong/,

@@ -19,7 +19,7 @@ test('RunInstances makes the volumes of the image and of the request, root first
   const [id = ''] = await run(cloud, {
     ImageId: image,
     BlockDeviceMappings: [
-      { DeviceName: '/dev/sda1', Ebs: { VolumeSize: 10, VolumeType: 'gp3' } },
+      { DeviceName: '/dev/sda1', Ebs: { VolumeSize: 10, VolumeType: 'gp3', Encrypted: true } },
       { DeviceName: '/dev/sdg', NoDevice: '' },
       { DeviceName: '/dev/sdb', Ebs: { VolumeSize: 4, VolumeType: 'io1', Iops: 100 } },
     ],
@@ -31,6 +31,11 @@ test('RunInstances makes the volumes of the image and of the request, root first
     '/dev/sdf 2 gp2 false',
   ])
   const record = cloud.state.view().get('instance', id)
+  const encrypted = cloud.state.view().by('volume', 'instances', id)
+  assert.deepEqual(
+    encrypted.filter((one) => one.encrypted).map((one) => one.attachments[0]?.device),
+    ['/dev/sda1'],
+  )
   assert.equal(record?.rootDevice, '/dev/sda1')
   assert.equal(record?.diskGib, 0)
   assert.deepEqual(record?.ephemeral, [{ device: '/dev/sdh', sizeGib: 4 }])

@@ -12,6 +12,7 @@ import {
 
 const place = (host: string, change: Partial<VolumePlace> = {}): VolumePlace => ({
   ...{ host, sizeBytes: 100 * GIB, roomBytes: 100 * GIB, promisedBytes: 0, why: '' },
+  encrypts: true,
   ...change,
 })
 
@@ -57,7 +58,7 @@ test('chooseVolumePlace never promises more than its bound, and refuses nothing 
       fc.integer({ min: 1, max: 16_384 }),
       (drawn, sizeGib) => {
         const places = drawn.map(({ part, ...rest }) => ({
-          ...rest,
+          ...{ ...rest, encrypts: true },
           roomBytes: Math.floor(rest.sizeBytes * part),
         }))
         const bytes = sizeGib * GIB

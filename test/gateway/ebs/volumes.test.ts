@@ -2,7 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { volumeAt } from '../../../gateway/control/desired-volumes.ts'
 import type { SnapshotRecord } from '../../../gateway/store/volume-records.ts'
+import { SECRETS } from '../control/records.ts'
+import { volumeStore } from '../ec2/host-reports.ts'
 import {
   ACCOUNT,
   OTHER_ACCOUNT,
@@ -157,7 +160,7 @@ test('two gateways at once promise no more than a store and a quota have', async
   assert.equal(await made(ACCOUNT, 4), 3)
 })
 
-test('a volume of a snapshot is as large at least, and encrypted as it is', async (t) => {
+test('a volume of a snapshot is as large at least, and encrypted as it is, or more', async (t) => {
   const { call, state } = await openCloud(t)
   const plain = await putSnapshot(state, {})
   const sealed = await putSnapshot(state, { encrypted: true })
@@ -170,7 +173,24 @@ test('a volume of a snapshot is as large at least, and encrypted as it is', asyn
   assert.equal(small.code, 'InvalidParameterValue')
   assert.match(small.message, /smaller than snapshot .* expect size >= 8GiB/)
   const changed = { ...ask, SnapshotId: plain.id, Encrypted: true }
-  assert.equal(await refusal(call('CreateVolume', changed)), 'UnsupportedOperation')
+  const { VolumeId = '', Encrypted } = await call('CreateVolume', changed)
+  assert.equal(Encrypted, true)
+  const told = (id = '') => {
+    const resource = volumeAt(state.view(), 'a', id, SECRETS)
+    assert.ok(resource?.body.case === 'volume')
+    return resource.body.value
+  }
+  assert.deepEqual([told(VolumeId).source?.plain, told(of.VolumeId).source?.plain], [true, false])
+  assert.equal(told(more.VolumeId).source?.plain, false)
+  await call('EnableEbsEncryptionByDefault', {})
+  const byDefault = await call('CreateVolume', { ...ask, SnapshotId: plain.id })
+  assert.deepEqual([byDefault.Encrypted, told(byDefault.VolumeId).source?.plain], [true, true])
+  const { encrypts: _, ...old } = volumeStore('a0')
+  await setHost(state, 'a', 'a0', { volumes: old })
+  const late = await refused(call('CreateVolume', changed))
+  assert.equal(late.code, 'InsufficientVolumeCapacity')
+  assert.match(late.message, /a0 encrypts no bytes of snapshots: its program is too old/)
+  assert.equal(await refusal(call('CreateVolume', { ...ask, SnapshotId: sealed.id })), 'accepted')
 })
 
 const SNAPSHOTS: readonly (readonly [Partial<SnapshotRecord>, code: string])[] = [

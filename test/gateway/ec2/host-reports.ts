@@ -28,5 +28,6 @@ export function volumeStore(host: string): VolumeStoreReport {
     sizeBytes: 2 ** 40,
     roomBytes: 2 ** 40,
     snapshots: true,
+    encrypts: true,
   }
 }

@@ -260,6 +260,13 @@ export declare type VolumeStore = Message<"mallee.v1.VolumeStore"> & {
    * @generated from field: bool snapshots = 5;
    */
   snapshots: boolean;
+
+  /**
+   * Can an encrypted volume there begin as a snapshot that is not encrypted?
+   *
+   * @generated from field: bool encrypts = 6;
+   */
+  encrypts: boolean;
 };
 
 /**

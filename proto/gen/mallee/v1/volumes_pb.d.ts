@@ -143,6 +143,14 @@ export declare type SnapshotSource = Message<"mallee.v1.SnapshotSource"> & {
    * @generated from field: uint64 size_bytes = 3;
    */
   sizeBytes: bigint;
+
+  /**
+   * It is not encrypted, though the volume is: its blocks are encrypted as they come, behind the
+   * volume's own header.
+   *
+   * @generated from field: bool plain = 4;
+   */
+  plain: boolean;
 };
 
 /**
