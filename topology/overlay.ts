@@ -3,6 +3,7 @@
 // cover its source, so a prefix that stood at two peers would be lost at one of them.
 
 import { formatCidr, mustCidr, nthAddress, single } from './cidr.ts'
+import { hash32 } from './hash.ts'
 import { ascending } from './order.ts'
 
 export interface OverlayGateway {
@@ -13,6 +14,8 @@ export interface OverlayGateway {
   readonly endpoints: readonly string[]
   /** Its session is open. */
   readonly connected: boolean
+  /** What it speaks for beyond its rack: prefixes of peer clouds. At no other gateway. */
+  readonly beyond: readonly string[]
 }
 
 export interface OverlayRack {
@@ -82,11 +85,11 @@ function tunnelsTo(rack: OverlayRack): TunnelPlan[] {
     const host = chosen(rack.name, prefix, speakers)?.host
     if (host !== undefined) spokenFor.set(host, [...(spokenFor.get(host) ?? []), prefix])
   }
-  return keyed.map(({ host, index, publicKey, endpoints }) => {
+  return keyed.map(({ host, index, publicKey, endpoints, beyond }) => {
     const prefixes = spokenFor.get(host) ?? []
     // Also within its own rack's /64: it is by this one that others know where it is.
     const own = formatCidr(single(nthAddress(mustCidr(rack.fabric), index)))
-    const allowedIps = [...prefixes, own]
+    const allowedIps = [...prefixes, ...beyond, own]
     return { rack: rack.name, host, publicKey, endpoints, allowedIps: allowedIps.sort(ascending) }
   })
 }
@@ -108,15 +111,4 @@ function chosen<T extends { readonly host: string }>(
     if (wins) best = { one, weight }
   }
   return best?.one ?? null
-}
-
-/** FNV-1a with the finalizer of MurmurHash3: even, and the same in every process for ever. */
-function hash32(text: string): number {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < text.length; i++) {
-    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
-  }
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-  return (hash ^ (hash >>> 16)) >>> 0
 }

@@ -16,7 +16,8 @@ const FABRIC = fabricPrefix('0000000001')
 
 function gateway(index: number, more: Partial<OverlayGateway> = {}): OverlayGateway {
   const host = `cc${index}`
-  return { host, index, publicKey: `key-${index}`, endpoints: [], connected: true, ...more }
+  const usual = { endpoints: [], connected: true, beyond: [] }
+  return { host, index, publicKey: `key-${index}`, ...usual, ...more }
 }
 
 function rack(index: number, prefixes: readonly string[], gateways: readonly OverlayGateway[]) {
@@ -187,4 +188,14 @@ test('pairName is the same from both sides and another for another pair', () => 
   assert.equal(pairName('b', 'a'), 'a|b')
   assert.equal(pairName('a', 'b'), 'a|b')
   assert.notEqual(pairName('a-b', 'c'), pairName('a', 'b-c'))
+})
+
+test('planTunnels gives what a gateway has beyond its rack to that one alone', () => {
+  const there = rack(2, [], [gateway(1), gateway(2, { beyond: ['100.64.0.0/20'] })])
+  const plan = planTunnels([rack(1, [], [gateway(1)]), there], { rack: 'r1', host: 'cc1' })
+  const speakers = plan.filter(({ allowedIps }) => allowedIps.includes('100.64.0.0/20'))
+  assert.deepEqual(
+    speakers.map(({ host }) => host),
+    ['cc2'],
+  )
 })
