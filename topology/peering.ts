@@ -1,5 +1,6 @@
-// Two clouds of different owners: by which prefixes blocks may be seen, what is agreed about them in
-// one text, and which pair of borders carries what. Both sides ask the same and come to the same.
+// Two clouds of different owners: by which prefixes blocks may be seen, what is agreed about them
+// in one text, and which pair of borders carries what. Both sides ask the same and come to the
+// same.
 
 import { freeBlock } from './blocks.ts'
 import { type Cidr, formatCidr, mustCidr, nthBlock, overlaps, parseCidr } from './cidr.ts'

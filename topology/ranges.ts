@@ -72,3 +72,10 @@ export const TENANT_MTU = 1420
 export const STRETCHED_MTU = 1350
 /** Shorter than the UDP timeouts of NAT (wg(8), PersistentKeepalive). */
 export const TUNNEL_KEEPALIVE_S = 25
+
+// Peer clouds
+
+/** And the peer's number: where the device for it listens. */
+export const PEER_PORT = 52_000
+/** UDP has no more ports. */
+export const LAST_PEER_NUMBER: number = 65_535 - PEER_PORT

@@ -132,6 +132,7 @@ export function touchedByVpc(batch: Batch, change: Seen<Records['vpc']>): Touche
 }
 
 export function touchedByPeering(batch: Batch, change: Seen<Records['peering']>): Touched[] {
+  if (versions(change).some(({ remote }) => remote !== undefined)) return []
   const isActive = (one: Records['peering'] | null | undefined): boolean => one?.state === 'active'
   if (isActive(change.before) === isActive(change.after)) {
     // A table may name one that is not active any more; where it leads is the same.

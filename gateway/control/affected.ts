@@ -5,6 +5,7 @@ import { EVERY_RACK } from '../store/network-records.ts'
 import type { Kind, Records } from '../store/records.ts'
 import type { AppliedChange, View } from '../store/state.ts'
 import * as balancers from './affected-balancers.ts'
+import * as peers from './affected-peers.ts'
 import * as snapshots from './affected-snapshots.ts'
 import * as tenants from './affected-tenants.ts'
 import * as volumes from './affected-volumes.ts'
@@ -21,6 +22,7 @@ const NEEDS_BEFORE: ReadonlySet<string> = new Set([
   'egress-only-gateway',
   'nat-gateway',
   'peering',
+  'peer',
   'iam-profile',
   'iam-role',
   'security-group',
@@ -61,7 +63,7 @@ function touchedByOne(batch: Batch, change: AppliedChange): Touched[] {
   const [kind = '', id = '', more = ''] = change.key.split('/')
   switch (kind) {
     case 'cloud':
-      return [{ key: 'rack', rack: null }, ...allTunnels(view)]
+      return [{ key: 'rack', rack: null }, ...allTunnels(view), ...peers.touchedByPlan(batch)]
     case 'rack':
       return touchedByRack(view, id, seen(view, change, 'rack', id))
     case 'host':
@@ -114,9 +116,17 @@ function touchedByOne(batch: Batch, change: AppliedChange): Touched[] {
       ]
     }
     case 'vpc':
-      return tenants.touchedByVpc(batch, seen(view, change, 'vpc', id))
-    case 'peering':
-      return tenants.touchedByPeering(batch, seen(view, change, 'peering', id))
+      return touchedByVpc(batch, seen(view, change, 'vpc', id))
+    case 'peering': {
+      const peering = seen(view, change, 'peering', id)
+      return [...tenants.touchedByPeering(batch, peering), ...peers.touchedByRemote(batch, peering)]
+    }
+    case 'peer':
+      return peers.touchedByPeer(batch, seen(view, change, 'peer', id))
+    case 'peer-statement':
+      return peers.touchedByStatement(batch, id, change.key.split('/').slice(2))
+    case 'peer-link':
+      return peers.touchedByLink(view, change.key.split('/').slice(1))
     case 'security-group':
       return tenants.touchedByGroup(batch, seen(view, change, 'security-group', id))
     case 'prefix-list':
@@ -182,6 +192,12 @@ function touchedByRole(view: View, instance: string): Touched[] {
   return record === null ? [] : [{ key: `instance/${instance}`, rack: record.rack }]
 }
 
+function touchedByVpc(batch: Batch, change: Seen<Records['vpc']>): Touched[] {
+  const touched = tenants.touchedByVpc(batch, change)
+  if (!differs(change, ['ipv4Cidrs', 'ipv6Cidrs'])) return touched
+  return [...touched, ...peers.touchedByBlocks(batch.view, change.id)]
+}
+
 function touchedByRack(view: View, rack: string, change: Seen<Records['rack']>): Touched[] {
   // Rare, and both ends of every tunnel of the rack hang on it.
   const own = [{ key: 'rack', rack }, ...allTunnels(view)]
@@ -207,6 +223,9 @@ function touchedByHost(
     ...tunnelsTo(view, rack),
     ...portal,
   ]
+  if (differs(change, ['roles']) || isAway(change.before) !== isAway(change.after)) {
+    own.push(...peers.touchedByBorder(view, rack, host))
+  }
   const isAlone = gatewaysOf(view, rack).every((one) => one.host === host)
   const edge = (one: Records['host'] | null | undefined): string =>
     one === null || one === undefined || !isGateway(one)
@@ -224,6 +243,10 @@ function isSameToOthers(a: Records['host'], b: Records['host']): boolean {
     return JSON.stringify([index, roles, keyFingerprint, ...tunnel])
   }
   return told(a) === told(b)
+}
+
+function isAway(host: Records['host'] | null | undefined): boolean {
+  return host?.status?.connected !== true
 }
 
 /** Tunnels whose allowed prefixes have the subnet or what is in it. */

@@ -57,7 +57,7 @@ export async function withoutHost(
     throw new MalleeError('Conflict', `${placed.length} instances are on ${host}, ${first} for one`)
   }
   checkNoVolumes(view, { rack, host })
-  await forgetHost(tx, record)
+  await forgetHost(tx, view, record)
   const others = view.withPrefix('host', `${rack}/`).filter((one) => one.host !== host)
   if (others.length === 0) await withoutEmptyRack(tx, view, rack)
 }
@@ -76,7 +76,7 @@ export async function withoutRack(tx: Transaction, state: State, name: string): 
   const alive = view.instancesOf('rack', name).filter((one) => one.state !== 'terminated')
   refuse(name, alive, 'instances, terminate them first')
   for (const host of hosts) checkNoVolumes(view, { rack: name, host })
-  for (const host of view.withPrefix('host', `${name}/`)) await forgetHost(tx, host)
+  for (const host of view.withPrefix('host', `${name}/`)) await forgetHost(tx, view, host)
   await withoutEmptyRack(tx, view, name)
 }
 
@@ -106,13 +106,20 @@ function refuse(rack: string, things: readonly { readonly id: string }[], what: 
 }
 
 /** A launch counts in `placed` what it puts on a host: deleting that makes the two conflict. */
-async function forgetHost(tx: Transaction, { rack, host, index }: HostRecord): Promise<void> {
+async function forgetHost(
+  tx: Transaction,
+  view: View,
+  { rack, host, index }: HostRecord,
+): Promise<void> {
   for (const kind of ['placed', 'volume-placed'] as const) {
     await tx.get(kind, rack, host)
     await tx.delete(kind, rack, host)
   }
   await tx.delete('host', rack, host)
   await tx.delete('lease', rack, host)
+  for (const { number } of view.all('peer')) {
+    await tx.delete('peer-link', String(number), rack, host)
+  }
   await tx.pool(hostIndexPool(rack)).give(index)
 }
 

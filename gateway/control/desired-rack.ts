@@ -23,6 +23,7 @@ import { EVERY_RACK } from '../store/network-records.ts'
 import type { InstanceRecord } from '../store/records.ts'
 import type { View } from '../store/state.ts'
 import { dhcpOption, domainOf, type MetadataSecrets, metadataOf } from './desired-metadata.ts'
+import { remotePeersOf } from './desired-peers.ts'
 import { hasPort } from './desired-routes.ts'
 import { fabricOf } from './desired-tunnels.ts'
 import { attachmentsOf } from './desired-volumes.ts'
@@ -64,11 +65,14 @@ export function vpcAt(view: View, rack: string, id: string): Resource | null {
     id,
     ipv4Cidrs: [...vpc.ipv4Cidrs],
     ipv6Cidrs: [...vpc.ipv6Cidrs],
-    peers: peers.map((peer) => ({
-      vpcId: peer.id,
-      ipv4Cidrs: [...peer.ipv4Cidrs],
-      ipv6Cidrs: [...peer.ipv6Cidrs],
-    })),
+    peers: [
+      ...peers.map((peer) => ({
+        vpcId: peer.id,
+        ipv4Cidrs: [...peer.ipv4Cidrs],
+        ipv6Cidrs: [...peer.ipv6Cidrs],
+      })),
+      ...remotePeersOf(view, id),
+    ],
   })
   return resource(`vpc/${id}`, { case: 'vpc', value })
 }

@@ -11,6 +11,7 @@ import {
   resolveRoutes,
   type WantedRoute,
 } from '../../topology/routes.ts'
+import { trafficOf } from '../peering/traffic.ts'
 import type {
   InterfaceRecord,
   RouteRecord,
@@ -108,6 +109,11 @@ export function hopOf(
       const peering = view.get('peering', id)
       if (peering === null) return gone('it does not exist')
       if (peering.state !== 'active') return gone(`it is ${peering.state}`)
+      if (peering.remote !== undefined) {
+        const passing = trafficOf(view).byPeering.get(id)
+        if (passing?.vpc !== vpc) return gone('the two clouds do not agree to it now')
+        return { kind: 'peer', id, cidrs: passing.theirs }
+      }
       const { requester, accepter } = peering
       const peer = view.get('vpc', requester.vpc === vpc ? accepter.vpc : requester.vpc)
       return { kind: 'peer', id, cidrs: [...(peer?.ipv4Cidrs ?? []), ...(peer?.ipv6Cidrs ?? [])] }

@@ -16,6 +16,7 @@ import { TUNNEL_KEEPALIVE_S } from '../../topology/ranges.ts'
 import { EVERY_RACK, type InterfaceRecord } from '../store/network-records.ts'
 import type { HostRecord } from '../store/records.ts'
 import type { View } from '../store/state.ts'
+import { beyond } from './desired-peers.ts'
 
 /** Opens a sealed pre-shared key of a pair of racks. */
 export type OpenKey = (pair: string, sealed: string) => Uint8Array
@@ -88,7 +89,10 @@ function overlayRack(view: View, name: string): OverlayRack | null {
     index: rack.index,
     fabric: fabricOf(cloud.fabricPrefix, rack.index),
     prefixes: prefixesOf(view, name),
-    gateways: gatewaysOf(view, name),
+    gateways: gatewaysOf(view, name).map((one) => ({
+      ...one,
+      beyond: beyond(view, name, one.host),
+    })),
   }
 }
 
@@ -114,5 +118,6 @@ function gatewayOf(host: HostRecord): OverlayGateway {
     publicKey: host.status?.wireguardPublicKey ?? '',
     endpoints: host.status?.wireguardEndpoints ?? [],
     connected: host.status?.connected ?? false,
+    beyond: [],
   }
 }

@@ -14,6 +14,7 @@ import {
   targetGroupAt,
 } from './desired-balancers.ts'
 import type { OpenRole, SignIdentity } from './desired-metadata.ts'
+import { peerLinkAt, peerLinkKeys } from './desired-peers.ts'
 import { imageAt, instanceAt, interfaceAt, networkAt, rackAt, vpcAt } from './desired-rack.ts'
 import { routingAt } from './desired-routes.ts'
 import { volumeSnapshotAt, volumeSnapshotKeys } from './desired-snapshots.ts'
@@ -96,6 +97,8 @@ export function resourceAt(
       return volumeAt(view, rack, id, secrets)
     case 'snapshot':
       return volumeSnapshotAt(view, rack, id)
+    case 'peer-link':
+      return peerLinkAt(view, agent, id)
     default:
       throw new RangeError(`unknown resource key ${key}`)
   }
@@ -128,6 +131,7 @@ function keysOf(view: View, rack: string): Set<string> {
   for (const one of view.instancesOf('rack', rack)) keys.add(`instance/${one.id}`)
   for (const key of volumeKeys(view, rack)) keys.add(key)
   for (const key of volumeSnapshotKeys(view, rack)) keys.add(key)
+  for (const key of peerLinkKeys(view)) keys.add(key)
   for (const host of view.all('host')) {
     if (host.rack !== rack && host.roles.includes('cc')) {
       keys.add(`tunnel/${host.rack}/${host.host}`)

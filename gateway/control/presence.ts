@@ -35,7 +35,7 @@ export function reachesVpc(view: View, rack: string, vpc: string): boolean {
   return [vpc, ...peersOf(view, vpc)].some((one) => hasVpc(view, rack, one))
 }
 
-/** VPCs with an active peering. */
+/** VPCs of this cloud with an active peering. */
 export function peersOf(view: View, vpc: string): string[] {
   const peers = peeringsOf(view, vpc).map(({ requester, accepter }) =>
     requester.vpc === vpc ? accepter.vpc : requester.vpc,
@@ -53,7 +53,8 @@ export function peeringsOf(view: View, vpc: string): readonly PeeringRecord[] {
 function activeByVpc(all: readonly PeeringRecord[]): Map<string, PeeringRecord[]> {
   const found = new Map<string, PeeringRecord[]>()
   for (const one of all) {
-    if (one.state !== 'active') continue
+    // What another cloud calls its VPC may well be the id of one that is here.
+    if (one.state !== 'active' || one.remote !== undefined) continue
     for (const { vpc } of [one.requester, one.accepter]) {
       found.set(vpc, [...(found.get(vpc) ?? []), one])
     }

@@ -1,5 +1,6 @@
 // What racks report, into the store: one transaction a report, and none when nothing is new. What
-// they say of load balancers is in balancer-reports.ts, of volumes in volume-reports.ts.
+// they say of load balancers is in balancer-reports.ts, of volumes in volume-reports.ts, of tunnels
+// to peer clouds in peer-reports.ts.
 
 import type { Clock } from '../../common/clock.ts'
 import type { Log } from '../../common/log.ts'
@@ -17,6 +18,7 @@ import type { DiskReport, VolumeStoreReport } from '../store/disk-records.ts'
 import type { HostRecord, HostReport } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import { isBalancerNews, recordBalancers } from './balancer-reports.ts'
+import { isLinkNews, recordLinks } from './peer-reports.ts'
 import { isVolumeNews, recordVolumes } from './volume-reports.ts'
 
 const MAX_DISKS = 64
@@ -31,6 +33,7 @@ const DISK_STATES: Readonly<Partial<Record<DiskState, DiskReport['state']>>> = {
 const MAX_PORTAL_CHARS = 64
 
 const BALANCING: ReadonlySet<string> = new Set(['balancer', 'target'])
+const LINKS = 'peerLink'
 
 interface Parts {
   readonly state: State
@@ -47,7 +50,12 @@ export async function recordReport(
   const news = statuses.filter((status) => isNews(state.view(), agent, status))
   const balancing = news.filter(({ body }) => BALANCING.has(body.case ?? ''))
   await recordBalancers(state, agent.rack, balancing)
-  const own = news.filter(({ body }) => !BALANCING.has(body.case ?? ''))
+  await recordLinks(
+    state,
+    agent,
+    news.filter(({ body }) => body.case === LINKS),
+  )
+  const own = news.filter(({ body }) => !BALANCING.has(body.case ?? '') && body.case !== LINKS)
   if (own.length > 0) await recordOwn({ state, clock, log }, agent, own)
   // After that: what an instance is now says whether a guest may have its volumes.
   const view = state.view()
@@ -77,6 +85,7 @@ function isNews(view: View, agent: AgentName, status: Status): boolean {
     const known = view.get('host', agent.rack, body.value.host)
     return known === null || !sameReport(known.status, hostReport(body.value, known.status))
   }
+  if (body.case === LINKS) return isLinkNews(view, agent, status)
   if (body.case !== 'instance') return isBalancerNews(view, agent.rack, status)
   const known = view.get('instance', body.value.id)
   return known === null || nextInstance(known, body.value, 0) !== known

@@ -8,7 +8,7 @@ import {
   type Statement,
   StatementSchema,
 } from '../../proto/gen/mallee/v1/peering_pb.js'
-import type { PeeringRecord, RemotePeering } from '../store/network-records.ts'
+import type { PeeringRecord, PeeringSide, RemotePeering } from '../store/network-records.ts'
 import type { PeerRecord, PeerStatementRecord } from '../store/peer-records.ts'
 import type { View } from '../store/state.ts'
 
@@ -18,17 +18,31 @@ export interface Agreed {
   readonly theirs: Connection
 }
 
+/** A record stays the same object until it changes: each is read once. */
+const read = new WeakMap<PeerStatementRecord, Statement>()
+
 /** The VPC peerings with a peer cloud through which packets may pass, by id. */
 export function agreedWith(view: View, uid: string): Agreed[] {
-  const peer = view.get('peer', uid)
-  if (peer === null || !isOpen(peer)) return []
   return view.all('peering').flatMap((peering) => {
-    const { remote, state, id } = peering
-    if (remote?.uid !== uid || state !== 'active' || remote.terms === '') return []
-    const theirs = connectionOf(view, uid, id)
-    if (theirs?.state !== ConnectionState.ACTIVE || theirs.terms !== remote.terms) return []
-    return [{ peering, remote, theirs }]
+    if (peering.remote?.uid !== uid) return []
+    return agreedOn(view, peering) ?? []
   })
+}
+
+/** One of them; null when nothing passes there. */
+export function agreedOn(view: View, peering: PeeringRecord): Agreed | null {
+  const { remote, state, id } = peering
+  if (remote === undefined || state !== 'active' || remote.terms === '') return null
+  const peer = view.get('peer', remote.uid)
+  if (peer === null || !isOpen(peer)) return null
+  const theirs = connectionOf(view, remote.uid, id)
+  if (theirs?.state !== ConnectionState.ACTIVE || theirs.terms !== remote.terms) return null
+  return { peering, remote, theirs }
+}
+
+/** The VPC here of a peering with another cloud, and who has it. */
+export function ownSide({ requester, accepter, remote }: PeeringRecord): PeeringSide {
+  return remote?.side === 'accepter' ? accepter : requester
 }
 
 /** Neither side has stopped it. */
@@ -45,6 +59,20 @@ export function connectionOf(view: View, uid: string, id: string): Connection | 
   return body?.case === 'connection' ? body.value : null
 }
 
-function statementOf({ statement }: PeerStatementRecord): Statement {
-  return fromJson(StatementSchema, statement as JsonValue, { ignoreUnknownFields: true })
+/** All that the other side states under keys that begin so, as far as it holds. */
+export function statementsOf(view: View, uid: string, prefix: string): Statement[] {
+  const epoch = view.get('peer', uid)?.heard.epoch
+  return view
+    .withPrefix('peer-statement', `${uid}/${prefix}`)
+    .filter((record) => record.epoch === epoch)
+    .map(statementOf)
+}
+
+function statementOf(record: PeerStatementRecord): Statement {
+  const known = read.get(record)
+  if (known !== undefined) return known
+  const json = record.statement as JsonValue
+  const statement = fromJson(StatementSchema, json, { ignoreUnknownFields: true })
+  read.set(record, statement)
+  return statement
 }

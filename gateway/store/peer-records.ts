@@ -155,6 +155,7 @@ export interface PeerLinkRecord {
   readonly borders: readonly {
     readonly rack: string
     readonly host: string
+    /** Since when it is heard without a silence; 0 while it is silent. */
     readonly handshakeAtMs: number
     readonly pathMtu: number
   }[]

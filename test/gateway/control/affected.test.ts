@@ -10,6 +10,7 @@ import { rackDesired, resourceAt } from '../../../gateway/control/desired.ts'
 import { type Resource, ResourceSchema } from '../../../proto/gen/mallee/v1/desired_pb.js'
 import { BALANCING, someBalancing } from './balancer-changes.ts'
 import { someChange } from './changes.ts'
+import { PEERED, somePeering } from './peer-changes.ts'
 import {
   changesOf,
   host,
@@ -80,6 +81,16 @@ test('touchedBy names what volumes have, and the instances that have them', () =
   const start = fc.array(fc.oneof(someVolume, someChange), { maxLength: 40 })
   const steps = fc.array(fc.array(someVolume, { minLength: 1, maxLength: 3 }), { maxLength: 8 })
   fc.assert(fc.property(start, steps, reaches), { numRuns: 200 })
+})
+
+test('touchedBy names what peer clouds have here, and what leads to them', () => {
+  const change = fc.oneof(
+    { weight: 3, arbitrary: somePeering },
+    { weight: 1, arbitrary: someChange },
+  )
+  const start = fc.array(change, { maxLength: 30 }).map((more) => [...PEERED, ...more])
+  const steps = fc.array(fc.array(change, { minLength: 1, maxLength: 3 }), { maxLength: 8 })
+  fc.assert(fc.property(start, steps, reaches), { numRuns: 150 })
 })
 
 test('touchedBy takes an address from its rack also when its interface goes with it', () => {

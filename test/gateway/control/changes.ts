@@ -133,6 +133,7 @@ const TARGETS: readonly (readonly [RouteTarget, string])[] = [
   ['interface', 'eni-3'],
   ['peering', 'pcx-1'],
   ['peering', 'pcx-2'],
+  ['peering', 'pcx-5'],
 ]
 const someRoute = fc.record({
   destination: fc.constantFrom('0.0.0.0/0', '::/0', '10.0.0.0/8', '10.1.0.0/24', 'pl-1'),

@@ -31,6 +31,7 @@ export const CLOUD: Records['cloud'] = {
   fabricPrefix: 'fd12:3456:789a::/48',
   ipv6Pool: 'fd98:7654:3200::/40',
   ipv4Pools: ['10.0.0.0/8'],
+  uid: '0'.repeat(32),
   createdAtMs: 0,
 }
 

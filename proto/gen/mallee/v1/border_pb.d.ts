@@ -236,7 +236,8 @@ export declare type PeerBorderStatus = Message<"mallee.v1.PeerBorderStatus"> & {
   host: string;
 
   /**
-   * Rounded to minutes, as every change is a report; 0 is never.
+   * Since when it has shaken hands without a silence of three minutes, rounded to minutes, as every
+   * change is a report; 0 while it is silent.
    *
    * @generated from field: int64 handshake_at_ms = 3;
    */

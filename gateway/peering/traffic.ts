@@ -1,0 +1,202 @@
+// What of the agreed peerings passes, between which prefixes, and over which pair of borders. The
+// last gate before the racks: whatever was recorded, no prefix gets through here that the terms do
+// not cover, and none at two places.
+
+import { type Cidr, covers, mustCidr, overlaps, parseCidr } from '../../topology/cidr.ts'
+import { ascending } from '../../topology/order.ts'
+import { componentsOf, pairFor } from '../../topology/peering.ts'
+import type { PeerRecord } from '../store/peer-records.ts'
+import type { CloudRecord, VpcRecord } from '../store/records.ts'
+import type { View } from '../store/state.ts'
+import { type Agreed, agreedOn, ownSide } from './agreed.ts'
+import { type BorderOf, ownBorders, theirBorders } from './borders.ts'
+
+/** An own block, and by what the other cloud sees it. */
+export interface OwnBlock {
+  readonly own: string
+  readonly seenAs: string
+}
+
+/** A peering through which packets pass. */
+export interface Passing {
+  readonly id: string
+  readonly peer: PeerRecord
+  readonly vpc: string
+  readonly theirVpc: string
+  readonly blocks: readonly OwnBlock[]
+  /** The other's, as seen here. */
+  readonly theirs: readonly string[]
+  /** Null while one side has no border. */
+  readonly pair: { readonly own: BorderOf; readonly theirs: BorderOf } | null
+}
+
+type Passes = Omit<Passing, 'pair'>
+
+interface Traffic {
+  readonly byPeering: ReadonlyMap<string, Passing>
+  readonly byVpc: ReadonlyMap<string, readonly Passing[]>
+  /** By the CC here that carries it, `<rack>/<host>`. */
+  readonly byBorder: ReadonlyMap<string, readonly Passing[]>
+}
+
+/** RFC 1918, 6598 and 4193. */
+const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7'].map(
+  mustCidr,
+)
+
+/** For a list of peerings what came of it, with the other lists that it came of. */
+const known = new WeakMap<object, { readonly of: readonly unknown[]; readonly traffic: Traffic }>()
+
+/** Of each peering; the same object until something that it hangs on changes. */
+export function trafficOf(view: View): Traffic {
+  const peerings = view.all('peering')
+  const of = [
+    ...(['peer', 'peer-statement', 'peer-link', 'host', 'vpc'] as const).map((k) => view.all(k)),
+    view.get('cloud', 'self'),
+  ]
+  const last = known.get(peerings)
+  if (last?.of.every((one, i) => isSame(one, of[i])) === true) return last.traffic
+  const traffic = compute(view)
+  known.set(peerings, { of, traffic })
+  return traffic
+}
+
+/** Of a kind that has no records each list is another one. */
+function isSame(one: unknown, other: unknown): boolean {
+  const isEmpty = (list: unknown): boolean => Array.isArray(list) && list.length === 0
+  return one === other || (isEmpty(one) && isEmpty(other))
+}
+
+function compute(view: View): Traffic {
+  const cloud = view.get('cloud', 'self')
+  const passing = cloud?.uid === undefined ? [] : withoutTwice(everything(view, cloud, cloud.uid))
+  return {
+    byPeering: new Map(passing.map((one) => [one.id, one])),
+    byVpc: Map.groupBy(passing, ({ vpc }) => vpc),
+    byBorder: Map.groupBy(passing, ({ pair }) => `${pair?.own.rack}/${pair?.own.host}`),
+  }
+}
+
+function everything(view: View, cloud: CloudRecord, ownUid: string): Passing[] {
+  const agreed = Map.groupBy(
+    view.all('peering').flatMap((one) => agreedOn(view, one) ?? []),
+    ({ remote }) => remote.uid,
+  )
+  const peers = view.all('peer').toSorted((a, b) => a.number - b.number)
+  return peers.flatMap((peer) => {
+    const found = agreed.get(peer.uid) ?? []
+    const all = withoutDoubles(found.flatMap((one) => passingOf(view, cloud, peer, one)))
+    const components = componentsOf(
+      all.map(({ id, vpc, theirVpc }) => ({ id, own: vpc, theirs: theirVpc })),
+    )
+    const own = { uid: ownUid, borders: ownBorders(view, peer) }
+    const theirs = { uid: peer.uid, borders: theirBorders(view, peer.uid) }
+    return all.map((one) => ({
+      ...one,
+      pair: pairFor(components.get(one.id) ?? one.id, own, theirs),
+    }))
+  })
+}
+
+function passingOf(view: View, cloud: CloudRecord, peer: PeerRecord, one: Agreed): Passes[] {
+  const { peering, remote } = one
+  const vpc = view.get('vpc', ownSide(peering).vpc)
+  if (vpc === null) return []
+  const { vpc: theirVpc } = remote.side === 'requester' ? peering.accepter : peering.requester
+  const theirs = [...new Set(remote.theirs)].filter((cidr) => isAccepted(cloud, peer, cidr))
+  return [{ id: peering.id, peer, vpc: vpc.id, theirVpc, blocks: blocksOf(vpc, one), theirs }]
+}
+
+/** Blocks that the VPC has, under prefixes that were offered for them. */
+function blocksOf({ ipv4Cidrs, ipv6Cidrs }: VpcRecord, { remote }: Agreed): OwnBlock[] {
+  const held = [...ipv4Cidrs, ...ipv6Cidrs]
+  return remote.own.flatMap((own, i) => {
+    const seenAs = remote.seenAs[i]
+    const isOffered = seenAs !== undefined && remote.offers[i]?.includes(seenAs) === true
+    return held.includes(own) && isOffered && isAlike(own, seenAs) ? [{ own, seenAs }] : []
+  })
+}
+
+/** Translation is one to one. */
+function isAlike(own: string, seenAs: string): boolean {
+  const [a, b] = [mustCidr(own), parseCidr(seenAs)]
+  return b.ok && a.family === b.value.family && a.length === b.value.length
+}
+
+/** Never the whole world, nor anything that is this cloud's own. */
+function isAccepted(cloud: CloudRecord, { terms }: PeerRecord, text: string): boolean {
+  const cidr = parseCidr(text)
+  if (!cidr.ok) return false
+  const named = terms.limits.acceptedPrefixes.map(parseCidr).flatMap((one) => {
+    return one.ok ? [one.value] : []
+  })
+  const allowed = terms.limits.acceptedPrefixes.length > 0 ? named : PRIVATE
+  const own = [
+    cloud.fabricPrefix,
+    ...(named.length > 0 ? [] : [...cloud.ipv4Pools, cloud.ipv6Pool]),
+  ]
+  return (
+    allowed.some((one) => covers(one, cidr.value)) &&
+    !own.some((one) => overlaps(mustCidr(one), cidr.value))
+  )
+}
+
+interface Claim {
+  readonly cidr: Cidr
+  /** Claims with the same one are one. */
+  readonly key: string
+  /** Of two that overlap the lower one stays. */
+  readonly rank: number
+}
+
+/** A prefix of theirs leads one way, also when two peers have it. */
+function withoutTwice(passing: readonly Passing[]): Passing[] {
+  const keyOf = ({ peer, pair }: Passing, cidr: string): string =>
+    `${cidr} ${peer.number} ${pair?.own.publicKey} ${pair?.theirs.publicKey}`
+  const kept = apart(
+    passing.flatMap((one, rank) =>
+      one.theirs.map((cidr) => ({ cidr: mustCidr(cidr), key: keyOf(one, cidr), rank })),
+    ),
+  )
+  return passing.map((one) => ({
+    ...one,
+    theirs: one.theirs.filter((cidr) => kept.has(keyOf(one, cidr))),
+  }))
+}
+
+/** What comes in for a prefix goes to one block. */
+function withoutDoubles(passing: readonly Passes[]): Passes[] {
+  const keyOf = ({ own, seenAs }: OwnBlock): string => `${own} ${seenAs}`
+  const kept = apart(
+    passing.flatMap(({ blocks }, rank) =>
+      blocks.map((one) => ({ cidr: mustCidr(one.seenAs), key: keyOf(one), rank })),
+    ),
+  )
+  return passing.map((one) => ({
+    ...one,
+    blocks: one.blocks.filter((block) => kept.has(keyOf(block))),
+  }))
+}
+
+/** The keys of claims of which no two overlap. */
+function apart(claims: readonly Claim[]): Set<string> {
+  const first = new Map<string, Claim>()
+  for (const one of claims) if (!first.has(one.key)) first.set(one.key, one)
+  const sorted = [...first.values()].sort(
+    (a, b) =>
+      a.cidr.family - b.cidr.family ||
+      ascending(a.cidr.base, b.cidr.base) ||
+      a.cidr.length - b.cidr.length,
+  )
+  const kept = new Set<string>()
+  let holder: Claim | null = null
+  for (const claim of sorted) {
+    if (holder !== null && overlaps(holder.cidr, claim.cidr)) {
+      if (holder.rank <= claim.rank) continue
+      kept.delete(holder.key)
+    }
+    kept.add(claim.key)
+    holder = claim
+  }
+  return kept
+}
