@@ -19,7 +19,8 @@ readonly DISK_MIB=3000
 # The agent's tools as on any host. qemu-system-x86 runs instances within the guest.
 readonly PACKAGES=openvswitch-switch,wireguard-tools,nftables,dnsmasq-base,iproute2,kmod,\
 mount,iputils-ping,iputils-arping,ethtool,procps,tcpdump,qemu-system-x86,qemu-utils,\
-ca-certificates,haproxy,conntrack
+ca-certificates,haproxy,conntrack,open-iscsi,lvm2,thin-provisioning-tools,xfsprogs,tgt,\
+qemu-block-extra,cryptsetup-bin
 
 export LC_ALL=C
 

@@ -36,13 +36,16 @@ main() {
 }
 
 # Translating TypeScript is most of a start where the processor is emulated: each program starts
-# here once, and ends before it does anything. serve.ts ends because its port is missing.
+# here once, and ends before it does anything: those that serve because their port is missing, those
+# that run inside a machine because this one is none.
 compile() {
   local program
   for program in rack-join cluster-agent; do
     env -u NODE_COMPILE_CACHE "$work/bin/$program" --help >/dev/null
   done
-  env -u NODE_COMPILE_CACHE "$work/setup/node.sh" test/kernel/serve.ts 2>/dev/null || true
+  for program in "$work"/test/kernel/{serve,serve-alone,inside/*}.ts; do
+    env -u NODE_COMPILE_CACHE "$work/setup/node.sh" "${program#"$work/"}" >/dev/null 2>&1 || true
+  done
 }
 
 # What package-lock.json has beside development's: folders below node_modules, outermost only.

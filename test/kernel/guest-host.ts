@@ -2,16 +2,12 @@
 // sandbox host, whose cables it takes over: that one becomes the cabinet around the machine.
 
 import { join } from 'node:path'
-import { type Exec, exec } from '../../common/exec.ts'
+import type { Exec } from '../../common/exec.ts'
 import type { SandboxHost, Started } from '../../sandbox/host.ts'
-import { type Link, openLink } from './link.ts'
+import type { Link } from './link.ts'
+import { prepareMachine } from './machine.ts'
 
-const IMAGES = join(import.meta.dirname, '../../.cache/host')
 const MEMORY_MIB = 2_560
-const COMMAND_LINE = [
-  'root=/dev/nvme0n1 rw init=/sbin/mallee-init console=ttyS0 quiet loglevel=4 panic=5',
-  'mitigations=off no_timer_check tsc=reliable random.trust_cpu=on',
-].join(' ')
 
 export interface GuestHost {
   readonly name: string
@@ -43,32 +39,15 @@ export async function startGuest({
   systemOvs,
 }: GuestOptions): Promise<GuestHost> {
   const { name, dir } = cabinet
-  const disk = join(dir, 'disk.qcow2')
-  const base = join(IMAGES, 'host.raw')
-  await exec(['qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', base, disk, '20G'])
   for (const device of cables) await handOver(cabinet, device)
-  const link = await openLink(join(dir, 'link.sock'))
-  const consoleLog = join(dir, 'console.log')
-  const ovs = systemOvs ? ' mallee.ovs=system' : ''
-  const append = `${COMMAND_LINE} mallee.name=${name} mallee.serve=test/kernel/serve.ts${ovs}`
-  const argv = [
-    ...['qemu-system-x86_64', '-name', name, '-machine', 'q35', '-nodefaults', '-display', 'none'],
-    ...['-accel', 'tcg,thread=multi,tb-size=512', '-cpu', 'max', '-smp', '2'],
-    ...['-m', `${MEMORY_MIB}M`, '-no-reboot'],
-    ...['-kernel', join(IMAGES, 'vmlinuz'), '-append', append],
-    ...['-chardev', `file,id=console,path=${consoleLog}`, '-serial', 'chardev:console'],
-    ...['-chardev', `socket,id=link,path=${join(dir, 'link.sock')}`],
-    ...['-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=link,name=mallee'],
-    ...['-drive', `file=${disk},if=none,id=root,cache=unsafe`],
-    ...['-device', 'nvme,drive=root,serial=root'],
-    ...['-drive', `file=${projectDisk},if=none,id=project,format=raw,readonly=on`],
-    ...['-device', 'nvme,drive=project,serial=project'],
-    ...['-device', 'virtio-rng-pci'],
-    ...cables.flatMap((device, index) => [
+  const { argv, link, consoleLog } = await prepareMachine({
+    ...{ name, dir, projectDisk, memoryMib: MEMORY_MIB, serve: 'test/kernel/serve.ts' },
+    ...(systemOvs ? { append: 'mallee.ovs=system' } : {}),
+    devices: cables.flatMap((device, index) => [
       ...['-netdev', `tap,id=${device},ifname=${tapOf(device)},script=no,downscript=no`],
       ...['-device', `virtio-net-pci,netdev=${device},mac=${macOf(name, index)},romfile=`],
     ]),
-  ]
+  })
   const qemu = await cabinet.start(argv, { logFile: join(dir, 'qemu.log') })
   const { exec: run, inInstance, up, close } = link
   return { name, exec: run, inInstance, consoleLog, qemu, up, close }

@@ -1,61 +1,16 @@
-// What a host image runs as its first program: takes commands from the test over a virtio serial
-// port, one JSON object a line, and answers each when it has ended. Many may run at once. Before
-// that it finds out whether KVM runs a guest, with more time than the agent takes for it.
+// What a host of the kernel's world runs as its first program. Before it answers the test it finds
+// out whether KVM runs a guest, with more time than the agent takes for it.
 
-import {
-  createReadStream,
-  createWriteStream,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-} from 'node:fs'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { mkdirSync } from 'node:fs'
 import { probeAccelerator } from '../../common/accelerator.ts'
-import { codeOf, messageOf } from '../../common/errors.ts'
-import { type ExecResult, exec } from '../../common/exec.ts'
-import { GuestShell } from '../../sandbox/guest.ts'
-import type { Answer, Request } from './link.ts'
+import { exec } from '../../common/exec.ts'
+import { answerTest } from './answer.ts'
 
-const PORTS = '/sys/class/virtio-ports'
-const PORT_NAME = 'mallee'
 const RUN_DIR = '/run/mallee'
-const INSTANCES = '/var/lib/mallee/instances'
 const PROBE_MS = 60_000
 
-const port = readdirSync(PORTS).find(
-  (one) => readFileSync(join(PORTS, one, 'name'), 'utf8').trim() === PORT_NAME,
-)
-if (port === undefined) throw new Error(`this machine has no virtio port ${PORT_NAME}`)
-// The kernel lets one open it: both streams share the descriptor.
-const fd = openSync(join('/dev', port), 'r+')
-const out = createWriteStream('', { fd, autoClose: false })
-const say = (answer: Answer): void => {
-  out.write(`${JSON.stringify(answer)}\n`)
-}
-
-mkdirSync(RUN_DIR, { recursive: true })
-const { sentence } = await probeAccelerator(exec, { runDir: RUN_DIR, timeoutMs: PROBE_MS })
-console.log(sentence)
-say({ id: 0, result: { stdout: '', stderr: '', code: 0 } })
-for await (const line of createInterface(createReadStream('', { fd, autoClose: false }))) {
-  const request = JSON.parse(line) as Request
-  const { id } = request
-  answerTo(request).then(
-    (result) => say({ id, result }),
-    (error: unknown) =>
-      say({ id, error: { code: codeOf(error) ?? 'CommandFailed', message: messageOf(error) } }),
-  )
-}
-
-async function answerTo({ argv, options, instance }: Request): Promise<ExecResult> {
-  if (instance === undefined) return exec(argv, options)
-  const shell = await GuestShell.open(join(INSTANCES, instance, 'console.sock'), options.timeoutMs)
-  try {
-    const { output, code } = await shell.run(argv.join(' '), options.timeoutMs)
-    return { stdout: output, stderr: '', code }
-  } finally {
-    shell.close()
-  }
-}
+await answerTest(async () => {
+  mkdirSync(RUN_DIR, { recursive: true })
+  const { sentence } = await probeAccelerator(exec, { runDir: RUN_DIR, timeoutMs: PROBE_MS })
+  console.log(sentence)
+})

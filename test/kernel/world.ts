@@ -18,9 +18,9 @@ import { createToken, missingOf } from '../../sandbox/racks.ts'
 import { until } from '../../sandbox/until.ts'
 import { GATEWAY_UPLINK, wire } from '../../sandbox/wiring.ts'
 import { type GuestHost, startGuest } from './guest-host.ts'
+import { buildHostImage, buildProjectDisk, script } from './machine.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
-const BUILD_MS = 900_000
 const BOOT_MS = 300_000
 const JOIN_MS = 600_000
 const GUEST_IMAGE = join(ROOT, '.cache/guest/guest.raw')
@@ -58,7 +58,7 @@ export async function startKernelWorld(progress: Say): Promise<KernelWorld> {
   const say: Say = (line) => {
     progress(`${((systemClock.nowMs() - begunMs) / 1000).toFixed(0).padStart(5)} s  ${line}`)
   }
-  await script('host-image.sh', '.cache/host')
+  await buildHostImage()
   await script('guest-image.sh', '.cache/guest')
   const claim = await claimWorld(PLAN.world)
   const hosts = new Map<string, SandboxHost>()
@@ -72,7 +72,7 @@ export async function startKernelWorld(progress: Say): Promise<KernelWorld> {
   }
   try {
     const projectDisk = join(claim.dir, 'project.raw')
-    await script('project-disk.sh', projectDisk)
+    await buildProjectDisk(projectDisk)
     for (const [name, host] of await wire(PLAN, silentLog)) hosts.set(name, host)
     const host = (name: string): SandboxHost => found(hosts, name)
     for (const rack of PLAN.racks) {
@@ -108,11 +108,6 @@ export async function startKernelWorld(progress: Say): Promise<KernelWorld> {
     await stop()
     throw error
   }
-}
-
-async function script(name: string, argument: string): Promise<void> {
-  const argv = ['bash', join(ROOT, 'setup', name), argument]
-  await exec(argv, { timeoutMs: BUILD_MS, cwd: ROOT })
 }
 
 async function offerPublicAddresses(gateway: SandboxGateway, internet: SandboxHost): Promise<void> {
