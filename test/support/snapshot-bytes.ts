@@ -23,6 +23,7 @@ export interface MemorySnapshots extends SnapshotBytes {
 export function memorySnapshots(memory: MemoryBlocks = memoryBlocks()): MemorySnapshots {
   const { bytes, manifests, load } = memory
   const staged = new Map<string, Map<number, string | null>>()
+  const digests = new Map<string, string>()
 
   function get(sha256: string): Uint8Array {
     const found = bytes.get(sha256)
@@ -34,17 +35,20 @@ export function memorySnapshots(memory: MemoryBlocks = memoryBlocks()): MemorySn
   return {
     memory,
     ...snapshotReads({ root, loadPage: load, block: async (sha256) => get(sha256) }),
-    stageBlock: async (snapshot, index, data) => {
+    stageBlock: async (snapshot, index, data, digest) => {
       const sha256 = sha256Of(data)
       const all = staged.get(snapshot) ?? new Map<number, string | null>()
       staged.set(snapshot, all.set(index, isZeroBlock(data) ? null : sha256))
       if (!isZeroBlock(data)) bytes.set(sha256, Uint8Array.from(data))
+      if (digest !== undefined) digests.set(`${snapshot}/${index}`, digest)
       return sha256
     },
     stagedBlocks: async (snapshot) => {
       const blocks = [...(staged.get(snapshot) ?? [])].sort(([a], [b]) => a - b)
-      const digests = blocks.map(([, sha256]) => Buffer.from(sha256 ?? ZEROES_SHA256, 'hex'))
-      const checksum = Buffer.from(sha256Of(Buffer.concat(digests)), 'hex').toString('base64')
+      const each = blocks.map(([index, sha256]) =>
+        Buffer.from(digests.get(`${snapshot}/${index}`) ?? sha256 ?? ZEROES_SHA256, 'hex'),
+      )
+      const checksum = Buffer.from(sha256Of(Buffer.concat(each)), 'hex').toString('base64')
       return { count: blocks.length, checksum }
     },
     completeStaged: async (snapshot, base, sizeBytes) => {

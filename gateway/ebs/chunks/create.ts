@@ -5,6 +5,7 @@ import type { PageKind } from '../../../common/snapshot-manifest.ts'
 import { findPage } from '../../../common/snapshot-walk.ts'
 import { byteSource, readItemBytes } from './bytes.ts'
 import { dropManifest, holdBase, holdManifest } from './holds.ts'
+import { stagedKey } from './keys.ts'
 import type { ChunkParts } from './parts.ts'
 import { missingBlocks, putBlock, putPage, putRoot, stageBlock } from './putting.ts'
 import { snapshotReads } from './reads.ts'
@@ -33,7 +34,8 @@ export function createSnapshotBytes(
     putBlock: (snapshot, block) => putBlock(parts, snapshot, block),
     putPage: (snapshot, bytes) => putPage(parts, snapshot, bytes),
     putRoot: (snapshot, bytes) => putRoot(parts, source.loadPage, snapshot, bytes),
-    stageBlock: (snapshot, index, bytes) => stageBlock(parts, snapshot, index, bytes),
+    stageBlock: (snapshot, index, bytes, digest) =>
+      stageBlock(parts, { at: stagedKey(snapshot, index), digest }, bytes),
     stagedBlocks: (snapshot) => stagedBlocks(parts, snapshot),
     completeStaged: (snapshot, base, sizeBytes) =>
       completeStaged(parts, source, snapshot, { base, sizeBytes }),

@@ -30,12 +30,14 @@ import {
   taken,
 } from './items.ts'
 import { keep } from './keep.ts'
-import { damagedKey, type ItemKind, itemKey, stagedKey } from './keys.ts'
+import { damagedKey, type ItemKind, itemKey } from './keys.ts'
 import type { ChunkParts } from './parts.ts'
 
 export interface StagedRow {
   /** Null for zeroes. */
   readonly sha256: string | null
+  /** Of the block as its client knows it, where that is not what is kept. */
+  readonly digest?: string
   readonly sinceMs: number
 }
 
@@ -139,17 +141,22 @@ export async function putRoot(
   })
 }
 
+interface StageWish {
+  /** The key of its row. */
+  readonly at: string
+  /** As the row has it. */
+  readonly digest: string | undefined
+}
+
 /** Notes a block of a snapshot that is being put together, which refers to it from now on. */
 export async function stageBlock(
   parts: ChunkParts,
-  snapshot: string,
-  index: number,
+  wish: StageWish,
   bytes: Uint8Array,
 ): Promise<string> {
   const sha256 = sha256Of(bytes)
-  const at = stagedKey(snapshot, index)
   if (isZeroBlock(bytes)) {
-    await parts.commits.commit(COUNTING, (draft) => stage(parts, draft, at, null))
+    await parts.commits.commit(COUNTING, (draft) => stage(parts, draft, wish, null))
     return sha256
   }
   checkLength(bytes)
@@ -158,7 +165,7 @@ export async function stageBlock(
     // Or whoever puts it could tell by the time it takes whether somebody else has the same.
     isAlwaysWritten: true,
     change: async (draft, item) => {
-      const isSame = (await stage(parts, draft, at, sha256)) === sha256
+      const isSame = (await stage(parts, draft, wish, sha256)) === sha256
       return { item: isSame ? item : taken(item) }
     },
   })
@@ -169,7 +176,7 @@ export async function stageBlock(
 async function stage(
   parts: ChunkParts,
   draft: Draft,
-  at: string,
+  { at, digest }: StageWish,
   sha256: string | null,
 ): Promise<string | null> {
   const before = (await draft.read<StagedRow>(at))?.sha256 ?? null
@@ -178,7 +185,8 @@ async function stage(
   if (before !== null) {
     discardBlobs(draft, await release(draft, 'block', once([before]), moment), moment)
   }
-  const row: StagedRow = { sha256, sinceMs: moment.nowMs }
+  const known = digest === undefined ? {} : { digest }
+  const row: StagedRow = { sha256, ...known, sinceMs: moment.nowMs }
   draft.put(at, row)
   return before
 }

@@ -40,7 +40,7 @@ export interface SnapshotReads {
 export interface StagedBlocks {
   /** How many different blocks. */
   readonly count: number
-  /** SHA-256, in base64, of the SHA-256 of them all, ascending by index (LINEAR). */
+  /** SHA-256, in base64, of their clients' SHA-256 of them all, ascending by index (LINEAR). */
   readonly checksum: string
 }
 
@@ -48,9 +48,15 @@ export interface StagedBlocks {
 export interface StagedSnapshots {
   /**
    * Notes the bytes of a block, all 512 KiB; zeroes too, over what the base has there. The last one
-   * wins. Returns their SHA-256, lower-case hex. Durable when it resolves.
+   * wins. `digest`, lower-case hex, is the SHA-256 of the block as its client knows it, if that is
+   * not these bytes. Returns the SHA-256 of these, lower-case hex. Durable when it resolves.
    */
-  readonly stageBlock: (snapshot: string, index: number, bytes: Uint8Array) => Promise<string>
+  readonly stageBlock: (
+    snapshot: string,
+    index: number,
+    bytes: Uint8Array,
+    digest?: string,
+  ) => Promise<string>
   readonly stagedBlocks: (snapshot: string) => Promise<StagedBlocks>
   /**
    * Makes the manifest of what was staged over `base` (null for zeroes) and has the snapshot hold

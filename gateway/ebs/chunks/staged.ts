@@ -30,7 +30,8 @@ export async function stagedBlocks(
     const page = await store.list(stagedPrefix(snapshot), { after, limit: PAGE })
     count += page.entries.length
     for (const { value } of page.entries) {
-      all.update((JSON.parse(value) as StagedRow).sha256 ?? ZEROES_SHA256, 'hex')
+      const { sha256, digest } = JSON.parse(value) as StagedRow
+      all.update(digest ?? sha256 ?? ZEROES_SHA256, 'hex')
     }
     after = page.entries.at(-1)?.key ?? after
     if (!page.more) return { count, checksum: all.digest('base64') }

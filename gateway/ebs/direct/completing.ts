@@ -1,6 +1,7 @@
 // The end of a snapshot that was put together by EBS direct APIs: it takes no more blocks, gets its
 // manifest, and is complete. Whoever finds one between these steps goes on.
 
+import { storedBytes } from '../../../common/volume-sizes.ts'
 import type { State } from '../../store/state.ts'
 import type { SnapshotRecord } from '../../store/volume-records.ts'
 import type { SnapshotHolds, StagedSnapshots } from '../chunks/snapshot-bytes.ts'
@@ -25,10 +26,11 @@ export async function closeFor(
 export async function completeDirect(
   state: State,
   bytes: StagedSnapshots & SnapshotHolds,
-  { id, base, volumeSizeGib }: SnapshotRecord,
+  { id, base, volumeSizeGib, encrypted }: SnapshotRecord,
 ): Promise<SnapshotRecord['state'] | null> {
   const parent = base === '' ? null : (await state.fresh()).get('volume-snapshot', base)
-  const done = await bytes.completeStaged(id, parent?.manifest ?? null, volumeSizeGib * 2 ** 30)
+  const size = storedBytes(volumeSizeGib, encrypted)
+  const done = await bytes.completeStaged(id, parent?.manifest ?? null, size)
   const became = await state.update(async (tx) => {
     const one = await tx.get('volume-snapshot', id)
     if (one === null || one.deletedAtMs !== null) return null

@@ -2,6 +2,7 @@
 
 import type { Sealer } from '../../secrets.ts'
 import type { SnapshotBytes } from '../chunks/snapshot-bytes.ts'
+import { guestBlocks } from './guest-blocks.ts'
 import type { DirectHandlers } from './handlers.ts'
 import { type ReadParts, readHandlers } from './reading.ts'
 import { createTokens } from './tokens.ts'
@@ -12,14 +13,15 @@ const TOKEN_KEY = 'ebs-direct-tokens'
 export interface DirectParts
   extends Pick<ReadParts, 'state'>,
     Pick<WriteParts, 'state' | 'randomHex'> {
-  readonly sealer: Pick<Sealer, 'derive'>
+  readonly sealer: Sealer
   readonly bytes: SnapshotBytes
 }
 
 export function directHandlers({ state, randomHex, sealer, bytes }: DirectParts): DirectHandlers {
   const tokens = createTokens(() => sealer.derive(TOKEN_KEY).key)
+  const guest = guestBlocks({ state, reads: bytes, sealer })
   return {
-    ...readHandlers({ state, reads: bytes, tokens }),
-    ...writeHandlers({ state, randomHex, staged: bytes }),
+    ...readHandlers({ state, reads: bytes, tokens, guest }),
+    ...writeHandlers({ state, randomHex, sealer, staged: bytes, guest }),
   }
 }

@@ -5,8 +5,9 @@ import { SNAPSHOT_BLOCK_BYTES } from '../../../common/snapshot-manifest.ts'
 import { isVisible } from '../../ec2/ids.ts'
 import type { State, View } from '../../store/state.ts'
 import type { SnapshotRecord } from '../../store/volume-records.ts'
-import type { SnapshotReads } from '../chunks/snapshot-bytes.ts'
+import type { BlockPage, SnapshotReads } from '../chunks/snapshot-bytes.ts'
 import { invalid, noSnapshot } from './errors.ts'
+import { blocksBefore, type GuestBlocks } from './guest-blocks.ts'
 import type { DirectHandlers } from './handlers.ts'
 import { TOKEN_MS, type Tokens, type TokenUse } from './tokens.ts'
 
@@ -19,20 +20,23 @@ export interface ReadParts {
   readonly state: State
   readonly reads: SnapshotReads
   readonly tokens: Tokens
+  readonly guest: Pick<GuestBlocks, 'decrypt'>
 }
 
 /** EBS API reference, ListSnapshotBlocks: 100 to 10,000. */
 const MIN_RESULTS = 100
 const MAX_RESULTS = 10_000
 
-export function readHandlers({ state, reads, tokens }: ReadParts): ReadHandlers {
+export function readHandlers({ state, reads, tokens, guest }: ReadParts): ReadHandlers {
   return {
     ListSnapshotBlocks: async ({ caller: { account }, nowMs }, input) => {
       const snapshot = readable(await state.fresh(), input.SnapshotId, account)
       const page = { kind: 'page', names: [account, snapshot.id] } as const
       const from = startOf(tokens, page, input, nowMs)
       const most = mostOf(input.MaxResults)
-      const { blocks, next } = await reads.listBlocks(snapshot.manifest, from, most)
+      const before = blocksBefore(snapshot)
+      const found = await reads.listBlocks(snapshot.manifest, from + before, most)
+      const { blocks, next } = shifted(found, before)
       const expiresAtMs = nowMs + TOKEN_MS
       return {
         Blocks: blocks.map(({ index }) => ({
@@ -49,11 +53,16 @@ export function readHandlers({ state, reads, tokens }: ReadParts): ReadHandlers 
       const second = readable(view, input.SecondSnapshotId, account)
       const { FirstSnapshotId: firstId } = input
       const first = firstId === undefined ? null : readable(view, firstId, account)
+      if (first !== null && first.encrypted !== second.encrypted) {
+        const text = `Only one of '${first.id}' and '${second.id}' is encrypted.`
+        throw invalid('INVALID_SNAPSHOT_ID', text)
+      }
       const page = { kind: 'page', names: [account, first?.id ?? '', second.id] } as const
       const from = startOf(tokens, page, input, nowMs)
-      const before = first?.manifest ?? null
+      const [old, before] = [first?.manifest ?? null, blocksBefore(second)]
       const most = mostOf(input.MaxResults)
-      const { blocks, next } = await reads.listChanged(before, second.manifest, from, most)
+      const found = await reads.listChanged(old, second.manifest, from + before, most)
+      const { blocks, next } = shifted(found, before)
       const expiresAtMs = nowMs + TOKEN_MS
       // Who has zeroes there has no block to read.
       const tokenFor = (of: SnapshotRecord | null, index: number, sha256: string | null) =>
@@ -77,10 +86,11 @@ export function readHandlers({ state, reads, tokens }: ReadParts): ReadHandlers 
       if (tokens.open(blockUse(account, snapshot), token, nowMs) !== index) {
         throw invalid('INVALID_BLOCK_TOKEN', `The block token is not one of block ${index}.`)
       }
-      const block = await reads.readBlock(snapshot.manifest, index)
-      if (block === null) {
+      const kept = await reads.readBlock(snapshot.manifest, index + blocksBefore(snapshot))
+      if (kept === null) {
         throw invalid('INVALID_BLOCK', `The snapshot '${snapshot.id}' has no block ${index}.`)
       }
+      const block = await guest.decrypt(snapshot, index, kept)
       return {
         DataLength: block.length,
         BlockData: block,
@@ -99,9 +109,16 @@ export function readable(view: View, id: string | undefined, account: string): S
     const text = `The snapshot '${snapshot.id}' is ${snapshot.state}, not completed.`
     throw invalid('INVALID_SNAPSHOT_ID', text)
   }
-  if (!snapshot.encrypted) return snapshot
-  const text = `The snapshot '${snapshot.id}' is encrypted: this cloud has no blocks of it to read.`
-  throw invalid('INVALID_SNAPSHOT_ID', text)
+  return snapshot
+}
+
+/** As guests count them. */
+function shifted<T extends { readonly index: number }>(
+  { blocks, next }: BlockPage<T>,
+  before: number,
+): BlockPage<T> {
+  const own = blocks.map((one) => ({ ...one, index: one.index - before }))
+  return { blocks: own, next: next === null ? null : next - before }
 }
 
 function blockUse(account: string, { id }: SnapshotRecord): TokenUse {

@@ -2,19 +2,22 @@
 
 import { createHash } from 'node:crypto'
 import type { RandomHex } from '../../../common/clock.ts'
-import { SNAPSHOT_BLOCK_BYTES } from '../../../common/snapshot-manifest.ts'
+import { SNAPSHOT_BLOCK_BYTES, sha256Of } from '../../../common/snapshot-manifest.ts'
 import { ApiError } from '../../aws/api-error.ts'
 import type { CallContext } from '../../aws/handlers.ts'
 import { answeredBefore, keepAnswer, parseClientToken } from '../../ec2/client-tokens.ts'
 import { newId } from '../../ec2/ids.ts'
 import { checkQuota } from '../../ec2/quotas.ts'
 import { addTags, parseTags, type Tags, tagList } from '../../ec2/tagging.ts'
+import type { Sealer } from '../../secrets.ts'
 import type { State, Transaction, View } from '../../store/state.ts'
 import type { SnapshotRecord } from '../../store/volume-records.ts'
 import type { SnapshotHolds, StagedSnapshots } from '../chunks/snapshot-bytes.ts'
+import { volumeKeyFor } from '../names.ts'
 import { parseDescription } from '../snapshot-shape.ts'
 import { closeFor, completeDirect } from './completing.ts'
 import { conflict, invalid, noSnapshot } from './errors.ts'
+import { blocksBefore, type GuestBlocks } from './guest-blocks.ts'
 import type { DirectHandlers, DirectInputs, DirectOutputs } from './handlers.ts'
 import { readable } from './reading.ts'
 
@@ -23,7 +26,9 @@ type WriteHandlers = Pick<DirectHandlers, 'CompleteSnapshot' | 'PutSnapshotBlock
 export interface WriteParts {
   readonly state: State
   readonly randomHex: RandomHex
+  readonly sealer: Pick<Sealer, 'open' | 'seal'>
   readonly staged: StagedSnapshots & SnapshotHolds
+  readonly guest: Pick<GuestBlocks, 'encrypt'>
 }
 
 /** EBS API reference, StartSnapshot: 64 TiB; 10 to 4,320 minutes, 60 when nothing is said. */
@@ -34,7 +39,7 @@ const BLOCKS_PER_GIB = 2 ** 30 / SNAPSHOT_BLOCK_BYTES
 const KEY_ARN = 'KmsKeyArn'
 
 export function writeHandlers(parts: WriteParts): WriteHandlers {
-  const { state, staged } = parts
+  const { state, staged, guest } = parts
   return {
     StartSnapshot: async (context, input) => {
       const { account } = context.caller
@@ -49,9 +54,12 @@ export function writeHandlers(parts: WriteParts): WriteHandlers {
       const { BlockData: data = new Uint8Array(), BlockIndex: index = -1 } = input
       const snapshot = writable(state.view(), input.SnapshotId, account)
       checkBlock(snapshot, index, data, input)
-      const sha256 = await staged.stageBlock(snapshot.id, index, data)
+      const digest = sha256Of(data)
+      const kept = await guest.encrypt(snapshot, index, data)
+      const at = index + blocksBefore(snapshot)
+      await staged.stageBlock(snapshot.id, at, kept, snapshot.encrypted ? digest : undefined)
       await noteWritten(state, snapshot, input.Progress, nowMs)
-      const Checksum = Buffer.from(sha256, 'hex').toString('base64')
+      const Checksum = Buffer.from(digest, 'hex').toString('base64')
       return { Checksum, ChecksumAlgorithm: 'SHA256' }
     },
 
@@ -72,7 +80,7 @@ export function writeHandlers(parts: WriteParts): WriteHandlers {
 }
 
 async function start(
-  { state, randomHex }: WriteParts,
+  { state, randomHex, sealer }: WriteParts,
   context: CallContext,
   input: DirectInputs['StartSnapshot'],
 ): Promise<string> {
@@ -84,14 +92,16 @@ async function start(
   return await state.update(async (tx) => {
     const before = await answeredBefore(tx, use).catch(asConflict)
     if (before !== null) return before
+    const parent = await parentIn(tx, await state.fresh(), input, account)
     const settings = await tx.get('ebs-settings', account)
-    if (settings?.encryptionByDefault === true) throw notEncrypted()
-    const base = await parentIn(tx, await state.fresh(), input, account)
+    const encrypted = parent?.encrypted === true
+    if (settings?.encryptionByDefault === true && !encrypted) throw notEncrypted()
     await checkQuota(tx, state, account, 'snapshots')
     const id = await newId(tx, randomHex, 'volume-snapshot')
     const timeoutMs = shape.timeoutMs
     const made: SnapshotRecord = {
-      ...{ id, account, volume: '', rack: '', host: '', base, encrypted: false },
+      ...{ id, account, volume: '', rack: '', host: '', base: parent?.id ?? '', encrypted },
+      ...(encrypted && { sealedKey: volumeKeyFor(sealer, parent, id) }),
       origin: { kind: 'direct', timeoutMs, writtenAtMs: context.nowMs },
       ...{ volumeSizeGib: shape.sizeGib, description: shape.description },
       ...{ state: 'pending', progressPercent: 0, manifest: '', group: '', groupSize: 0 },
@@ -121,7 +131,7 @@ function parseStart(input: DirectInputs['StartSnapshot']) {
 }
 
 function notEncrypted(): ApiError {
-  const text = 'Encrypted snapshots cannot be written by EBS direct APIs in this cloud.'
+  const text = 'This cloud begins encrypted snapshots over an encrypted ParentSnapshotId only.'
   return invalid('INVALID_PARAMETER_VALUE', text)
 }
 
@@ -138,17 +148,17 @@ function asConflict(error: unknown): never {
   throw isOther ? conflict(error.message) : error
 }
 
-/** '' without one. It is read in the transaction: it does not go meanwhile. */
+/** Null without one. It is read in the transaction: it does not go meanwhile. */
 async function parentIn(
   tx: Transaction,
   view: View,
   { ParentSnapshotId: id, VolumeSize: sizeGib = 0 }: DirectInputs['StartSnapshot'],
   account: string,
-): Promise<string> {
-  if (id === undefined) return ''
+): Promise<SnapshotRecord | null> {
+  if (id === undefined) return null
   const parent = readable(view, id, account)
   if ((await tx.get('volume-snapshot', id))?.deletedAtMs !== null) throw noSnapshot(id)
-  if (parent.volumeSizeGib <= sizeGib) return id
+  if (parent.volumeSizeGib <= sizeGib) return parent
   const text = `VolumeSize is ${sizeGib}; the parent has ${parent.volumeSizeGib} GiB.`
   throw invalid('INVALID_VOLUME_SIZE', text)
 }

@@ -36,7 +36,7 @@ export function mortalBytes(bytes: MemorySnapshots, death: () => Death | null): 
     ...bytes,
     holdManifest: (manifest, id) => step(death(), () => bytes.holdManifest(manifest, id)),
     dropManifest: (id) => step(death(), () => bytes.dropManifest(id)),
-    stageBlock: (id, index, data) => step(death(), () => bytes.stageBlock(id, index, data)),
+    stageBlock: (...block) => step(death(), () => bytes.stageBlock(...block)),
     completeStaged: (id, base, size) => step(death(), () => bytes.completeStaged(id, base, size)),
   }
 }
