@@ -7,6 +7,7 @@ import { MalleeError } from '../common/errors.ts'
 import { isName } from '../common/identity.ts'
 import { JOIN_PORT, SESSION_PORT } from '../common/ports.ts'
 import { WIREGUARD_PORT } from '../topology/ranges.ts'
+import { parseLvName } from './host/lvm.ts'
 import type { Role } from './role.ts'
 
 export interface AgentConfig {
@@ -35,6 +36,8 @@ export interface AgentConfig {
   readonly objectDirs: readonly string[]
   /** An SC's folder for volumes; null for one beside its state. */
   readonly volumeDir: string | null
+  /** An SC's thin pool for volumes, `group/pool`, instead of a folder; null for none. */
+  readonly volumePool: string | null
   /**
    * The host's own address of a storage network that the operator has made; null for the rack's
    * VLAN of its own.
@@ -80,6 +83,7 @@ export const CONFIG_DEFAULTS = {
   simulated: false,
   objectDirs: [],
   volumeDir: null,
+  volumePool: null,
   storageAddress: null,
   capacity: null,
   imageCacheGib: null,
@@ -130,9 +134,15 @@ export function checkAgentConfig(file: string, config: AgentConfig): AgentConfig
   if (!Array.isArray(dirs) || !dirs.every(isDirectory) || new Set(dirs).size < dirs.length) {
     say('objectDirs', 'a list of different absolute paths')
   }
-  const { volumeDir, storageAddress: address } = config
+  const { volumeDir, volumePool, storageAddress: address } = config
   if (volumeDir !== null && (!isDirectory(volumeDir) || dirs.includes(volumeDir))) {
     say('volumeDir', 'null, or an absolute path that is none of objectDirs')
+  }
+  if (volumePool !== null && (volumeDir !== null || !isLvName(volumePool))) {
+    say(
+      'volumePool',
+      'null, or without volumeDir the names of a volume group and a pool: vg0/mallee',
+    )
   }
   if (address !== null && !isHostAddress(address)) {
     say('storageAddress', 'null, or an IPv4 or IPv6 address of this host')
@@ -159,6 +169,10 @@ function isHostAddress(text: unknown): boolean {
   if (typeof text !== 'string' || isIP(text) === 0) return false
   const { hostname } = new URL(isIP(text) === 6 ? `http://[${text}]` : `http://${text}`)
   return !['0.0.0.0', '[::]'].includes(hostname) && !/^\[fe[89ab]/.test(hostname)
+}
+
+function isLvName(value: unknown): boolean {
+  return typeof value === 'string' && parseLvName(value).ok
 }
 
 function isDirectory(value: unknown): boolean {

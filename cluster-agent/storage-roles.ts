@@ -6,6 +6,7 @@ import type { Exec } from '../common/exec.ts'
 import type { Machine } from '../common/machine.ts'
 import type { Status, VolumeStore } from '../proto/gen/mallee/v1/observed_pb.js'
 import type { Desired } from '../proto/resources.ts'
+import { parseLvName } from './host/lvm.ts'
 import { ensureSwitch } from './host/switch.ts'
 import { keepTrunk } from './host/trunk.ts'
 import type { HostPass } from './host-roles.ts'
@@ -13,9 +14,10 @@ import type { HostParts } from './main-parts.ts'
 import { tgtdFiles, volumeLedgersDir, volumePlaceFile, volumesDir } from './paths.ts'
 import type { StatusListener } from './role.ts'
 import { type ParentBlocksParts, parentBlocks } from './sc/snapshots/parent-blocks.ts'
-import { closePlace, volumePlace } from './sc/volumes/place.ts'
+import { type Place, volumePlace } from './sc/volumes/place.ts'
 import { isAlive, volumesRole } from './sc/volumes/role.ts'
 import { tgtTargets } from './sc/volumes/tgt.ts'
+import { thinPlace } from './sc/volumes/thin-place.ts'
 import { keepStorageNet, removeStorageNet } from './storage-net/network.ts'
 
 export interface StorageRoles {
@@ -45,12 +47,7 @@ export function storageRoles(
   const hasNet = (has('sc') || has('nc')) && !(ownsSwitch && config.storageAddress !== null)
   const listeners = new Set<StatusListener>()
   const endOf = parentBlocks({ config, links, clock: systemClock })
-  const folder = config.volumeDir ?? volumesDir(paths)
-  const place = volumePlace({
-    ...{ exec, log, randomHex, folder },
-    known: volumePlaceFile(paths),
-    ledgers: volumeLedgersDir(paths),
-  })
+  const place = placeOf(exec, { config, paths, log })
   const targets = tgtTargets({ exec, clock: systemClock, files: tgtdFiles(paths) })
   const own = { exec, clock: systemClock, randomHex, log, paths, config, place, isAlive }
   const volumes = has('sc') ? volumesRole({ ...own, targets, endOf }) : null
@@ -75,7 +72,7 @@ export function storageRoles(
     close: async () => volumes?.close(),
     removeAll: async () => {
       await volumes?.removeAll()
-      if (volumes !== null) await closePlace(exec, folder)
+      if (volumes !== null) await place.leave()
       if (!hasNet || machine.ovs === 'missing') return
       await removeStorageNet({ exec, log, sw: await ensureSwitch(common) })
     },
@@ -92,4 +89,18 @@ export function storageRoles(
     // The address is new, and so is a port that the NC's flows must know.
     if (steps > 0) for (const listener of listeners) listener()
   }
+}
+
+/** Of this host's volumes. */
+function placeOf(
+  exec: Exec,
+  { config, paths, log }: Pick<HostParts, 'config' | 'paths' | 'log'>,
+): Place {
+  const { volumePool, volumeDir } = config
+  const common = { exec, log, randomHex, known: volumePlaceFile(paths) }
+  const where = { ...common, ledgers: volumeLedgersDir(paths) }
+  const pool = volumePool === null ? null : parseLvName(volumePool)
+  return pool?.ok === true
+    ? thinPlace({ ...where, pool: pool.value, owner: config })
+    : volumePlace({ ...where, folder: volumeDir ?? volumesDir(paths) })
 }

@@ -14,6 +14,8 @@ export interface VolumeTools {
   readonly encrypting: boolean
   /** Can it make volumes of snapshots? */
   readonly restoring: boolean
+  /** `group/pool` of LVM's that there are; null where there can be none. */
+  readonly thinPools: readonly string[] | null
   /** One sentence for each thing that is missing, and what that costs. */
   readonly notes: readonly string[]
 }
@@ -32,6 +34,12 @@ const NO_RESTORING =
   'qemu-storage-daemon (Debian: qemu-system-common) or /dev/fuse is missing: as SC this host ' +
   'makes no volumes of snapshots'
 
+/** Of the machine's LVM, with the tools that thin pools need and a kernel that has them. */
+const THIN_POOLS =
+  'command -v thin_check >/dev/null && command -v thin_delta >/dev/null && ' +
+  '{ modprobe --quiet --dry-run dm_thin_pool || dmsetup targets | grep -q ^thin-pool; } && ' +
+  "lvs --noheadings --separator / --select 'segtype=thin-pool' -o vg_name,lv_name"
+
 export async function probeVolumeTools(exec: Exec): Promise<VolumeTools> {
   const has = async (line: string): Promise<boolean> => {
     const options = { okCodes: [0, 1, 2, 126, 127], timeoutMs: 10_000 }
@@ -46,6 +54,9 @@ export async function probeVolumeTools(exec: Exec): Promise<VolumeTools> {
   )
   const encrypting = await has('command -v cryptsetup')
   const restoring = await has('command -v qemu-storage-daemon && test -c /dev/fuse')
+  const pools = await exec(['sh', '-c', THIN_POOLS], { okCodes: [0, 1, 5, 127] })
+  const thinPools =
+    pools.code === 0 ? pools.stdout.split('\n').flatMap((line) => line.trim() || []) : null
   const notes = [
     target ? null : NO_TARGET,
     initiator ? null : NO_INITIATOR,
@@ -53,5 +64,5 @@ export async function probeVolumeTools(exec: Exec): Promise<VolumeTools> {
     encrypting ? null : NO_ENCRYPTING,
     restoring ? null : NO_RESTORING,
   ].filter((note) => note !== null)
-  return { target, initiator, sharing, encrypting, restoring, notes }
+  return { target, initiator, sharing, encrypting, restoring, thinPools, notes }
 }

@@ -2,6 +2,7 @@
 
 import { MalleeError } from '../../common/errors.ts'
 import type { Capacity, PublicInterface } from '../config.ts'
+import { parseLvName } from '../host/lvm.ts'
 import type { Role } from '../role.ts'
 
 export const ROLES = ['cc', 'sc', 'nc'] as const
@@ -25,6 +26,22 @@ export function publicOf(flags: PublicFlags): PublicInterface | null {
   }
   if (publicGateway === undefined && publicGateway6 === undefined) return null
   throw new MalleeError('BadArgument', '--public-gateway needs --public-interface')
+}
+
+/** Throws BadArgument for what names no pool, and beside a folder. */
+export function volumePoolOf(flags: {
+  readonly volumeDir?: string
+  readonly volumePool?: string
+}): string | null {
+  const { volumeDir, volumePool } = flags
+  if (volumePool === undefined) return null
+  if (volumeDir !== undefined) {
+    const both = `volumes are in --volume-dir ${volumeDir} or in --volume-pool ${volumePool}, not both`
+    throw new MalleeError('BadArgument', both)
+  }
+  if (parseLvName(volumePool).ok) return volumePool
+  const what = 'is not the names of a volume group and a thin pool, like vg0/mallee'
+  throw new MalleeError('BadArgument', `--volume-pool ${volumePool} ${what}`)
 }
 
 export function parseRole(role: string): Role {

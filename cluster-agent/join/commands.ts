@@ -13,7 +13,7 @@ import type { Capacity } from '../config.ts'
 import { CONFIG_DEFAULTS } from '../config.ts'
 import { type PathFlags, pathFlags, pathsOf } from '../flags.ts'
 import type { Role } from '../role.ts'
-import { parseCapacity, parseRole, publicOf, ROLES } from './arguments.ts'
+import { parseCapacity, parseRole, publicOf, ROLES, volumePoolOf } from './arguments.ts'
 import { awaitReady } from './await-ready.ts'
 import { type JoinOptions, joinCloud, planJoin } from './join.ts'
 import { leaveCloud } from './leave.ts'
@@ -33,6 +33,7 @@ interface JoinFlags extends PathFlags {
   readonly capacity?: Capacity
   readonly objectDir?: readonly string[]
   readonly volumeDir?: string
+  readonly volumePool?: string
   readonly storageAddress?: string
   readonly wireguardPort: number
   readonly sessionPort: number
@@ -118,6 +119,7 @@ const joinCommand = buildCommand<JoinFlags, [string]>({
         optional: true,
       },
       volumeDir: text("An SC's folder for volumes; in the state folder when not given", 'path'),
+      volumePool: text("An SC's LVM thin pool for volumes, instead of a folder", 'vg/pool'),
       storageAddress: text(
         "This host's address in a storage network of yours; the rack makes one when not given",
         'address',
@@ -233,6 +235,7 @@ async function run(flags: JoinFlags, invitation: string): Promise<void> {
     capacity: flags.capacity ?? null,
     objectDirs: flags.objectDir ?? [],
     volumeDir: flags.volumeDir ?? null,
+    volumePool: volumePoolOf(flags),
     storageAddress: flags.storageAddress ?? null,
     wireguardPort: flags.wireguardPort,
     sessionPort: flags.sessionPort,

@@ -41,6 +41,8 @@ export interface JoinOptions {
   /** An SC's; empty for a folder beside its state. */
   readonly objectDirs: readonly string[]
   readonly volumeDir: string | null
+  /** An LVM thin pool instead of a folder. */
+  readonly volumePool: string | null
   /** Null for one of the rack's own storage network. */
   readonly storageAddress: string | null
   readonly wireguardPort: number
@@ -65,7 +67,7 @@ export async function planJoin(options: JoinOptions): Promise<Plan> {
     ? []
     : [
         ...(await checkHost(exec, { ...options, runDir: paths.runDir })),
-        ...(await checkVolumes(exec, options)),
+        ...(await checkVolumes(exec, { ...options, rack: invitation.token.rack })),
       ]
   checks.push(await checkPort(invitation.host, invitation.port))
   if ((await readIdentity(paths)) !== null) {
@@ -136,6 +138,7 @@ export async function joinCloud(
     capacity: options.capacity,
     objectDirs: options.objectDirs,
     volumeDir: options.volumeDir,
+    volumePool: options.volumePool,
     storageAddress: options.storageAddress,
     simulated: options.simulated,
   })
@@ -163,7 +166,7 @@ async function joinFields(options: JoinOptions, keyPem: string): Promise<JoinFie
 }
 
 function changesOf(options: JoinOptions): string[] {
-  const { roles, trunk, public: side, paths, simulated, objectDirs, volumeDir } = options
+  const { roles, trunk, public: side, paths, simulated, objectDirs } = options
   const dirs = objectDirs.length === 0 ? [objectsDir(paths)] : objectDirs
   if (simulated) return [`a simulated host in ${paths.stateDir}, nothing on this machine`]
   const has = (role: Role): boolean => roles.includes(role)
@@ -180,9 +183,14 @@ function changesOf(options: JoinOptions): string[] {
     ...(side === null ? [] : [`public addresses of tenants on ${side.device}`]),
     ...(has('nc') ? ['a QEMU process and a tap port for each instance'] : []),
     ...(has('sc') ? [`bytes of objects in ${dirs.join(', ')}`] : []),
-    ...(has('sc') ? [`volumes in ${volumeDir ?? volumesDir(paths)}, served by a tgtd`] : []),
+    ...(has('sc') ? [`volumes in ${volumesIn(options)}, served by a tgtd`] : []),
     ...((has('sc') || has('nc')) && options.storageAddress === null
       ? [`${STORAGE_PORT}, a port of br-int in the rack's storage network`]
       : []),
   ]
+}
+
+function volumesIn({ volumePool, volumeDir, paths }: JoinOptions): string {
+  if (volumePool === null) return volumeDir ?? volumesDir(paths)
+  return `the thin pool ${volumePool}, which gets a mark and fails writes when it is full`
 }

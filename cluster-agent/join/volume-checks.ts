@@ -1,24 +1,36 @@
 // What rack-join looks at for volumes, before anything changes. A host may store objects without
 // them: what is missing is a warning.
 
+import { messageOf } from '../../common/errors.ts'
 import type { Exec } from '../../common/exec.ts'
 import { ISCSI_PORT } from '../../common/ports.ts'
+import { GIB, LUKS_HEADER_BYTES } from '../../common/volume-sizes.ts'
 import { probeVolumeTools } from '../../common/volume-tools.ts'
 import { listLinks } from '../host/ip.ts'
+import { parseLvName } from '../host/lvm.ts'
 import { listenersAt } from '../host/tgt.ts'
 import type { Role } from '../role.ts'
+import { markOf, ofOthers, unfit } from '../sc/volumes/pool-mark.ts'
+import { lookAt } from '../sc/volumes/thin-pool.ts'
 import { type Check, failed, fine, warning } from './checks.ts'
+
+const POOL_PROGRAMS = [
+  ['lvs', 'lvm2'],
+  ['thin_check', 'thin-provisioning-tools'],
+  ['thin_delta', 'thin-provisioning-tools'],
+] as const
 
 export interface VolumeChecks {
   readonly roles: readonly Role[]
   readonly trunk: string | null
   readonly storageAddress: string | null
+  readonly volumePool: string | null
+  readonly host: string
+  readonly rack: string
 }
 
-export async function checkVolumes(
-  exec: Exec,
-  { roles, trunk, storageAddress }: VolumeChecks,
-): Promise<Check[]> {
+export async function checkVolumes(exec: Exec, options: VolumeChecks): Promise<Check[]> {
+  const { roles, trunk, storageAddress, volumePool } = options
   const [isSc, isNc] = [roles.includes('sc'), roles.includes('nc')]
   if (!isSc && !isNc) return []
   const { target, initiator, sharing, encrypting, restoring, notes } = await probeVolumeTools(exec)
@@ -37,6 +49,7 @@ export async function checkVolumes(
     checks.push(warning('storage network', why))
   }
   if (isSc) checks.push(await checkPort(exec))
+  if (isSc && volumePool !== null) checks.push(await checkPool(exec, volumePool, options))
   return checks
 }
 
@@ -48,6 +61,34 @@ async function checkAddress(exec: Exec, address: string): Promise<Check> {
   if (link === undefined) return failed(name, `${address} is no address of this host`)
   if (!link.up) return warning(name, `${link.name}, which has ${address}, is down`)
   return fine(name, `${address} on ${link.name}`)
+}
+
+async function checkPool(
+  exec: Exec,
+  text: string,
+  { host, rack }: Pick<VolumeChecks, 'host' | 'rack'>,
+): Promise<Check> {
+  const what = 'thin pool'
+  const name = parseLvName(text)
+  if (!name.ok) return failed(what, `${text} is not the names of a volume group and a pool`)
+  for (const [program, debian] of POOL_PROGRAMS) {
+    const options = { okCodes: [0, 1, 127] }
+    const { code } = await exec(['sh', '-c', `command -v ${program}`], options)
+    if (code !== 0) return failed(what, `${program} is not installed (Debian: ${debian})`)
+  }
+  try {
+    const { pool } = await lookAt(exec, name.value)
+    const why = unfit(pool, name.value, LUKS_HEADER_BYTES)
+    if (why !== null) return failed(what, why)
+    const mark = markOf(pool, name.value)
+    if (mark !== null && (mark.host !== host || mark.rack !== rack)) {
+      return failed(what, ofOthers(mark, name.value))
+    }
+    const used = pool.dataUsed === null ? 'not active' : `${Math.round(pool.dataUsed * 100)} % used`
+    return fine(what, `${text}, ${(pool.sizeBytes / GIB).toFixed(1)} GiB, ${used}`)
+  } catch (error) {
+    return failed(what, messageOf(error))
+  }
 }
 
 /** On any address: the one of the storage network may not be there yet. */

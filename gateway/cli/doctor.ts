@@ -29,6 +29,7 @@ export const doctorCommand = buildCommand<LocalFlags>({
         `Open vSwitch  ${machine.ovs}`,
         `Accelerator   ${accelerator.kind}`,
         `Volumes       ${volumesLine(volumes)}`,
+        `Thin pools    ${poolsLine(volumes)}`,
         ...(region === null ? [] : [`Region        ${region}`]),
         '',
         ...machine.details.notes,
@@ -43,6 +44,11 @@ export const doctorCommand = buildCommand<LocalFlags>({
 function volumesLine({ target, initiator }: VolumeTools): string {
   const roles = [target ? 'as SC' : null, initiator ? 'for instances' : null]
   return roles.filter((role) => role !== null).join(', ') || 'missing'
+}
+
+function poolsLine({ thinPools }: VolumeTools): string {
+  if (thinPools !== null) return thinPools.join(', ') || 'none'
+  return 'missing: lvm2, thin-provisioning-tools or the kernel has no device mapper'
 }
 
 /** Of the cloud whose gateway runs here; null when none does. */

@@ -12,6 +12,7 @@ const CONFIG: AgentConfig = {
 
 for (const change of [
   { volumeDir: '/srv/volumes' },
+  { volumePool: 'vg0/mallee-pool' },
   { storageAddress: '192.0.2.1' },
   { storageAddress: '2001:db8::1' },
 ]) {
@@ -24,6 +25,10 @@ for (const change of [
 for (const [change, fits] of [
   [{ volumeDir: 'volumes' }, 'an absolute path'],
   [{ volumeDir: '/srv', objectDirs: ['/srv'] }, 'none of objectDirs'],
+  [{ volumePool: 'vg0' }, 'names of a volume group and a pool'],
+  [{ volumePool: 'vg0/-a' }, 'names of a volume group'],
+  [{ volumePool: '../a' }, 'names of a volume group'],
+  [{ volumePool: 'vg0/a', volumeDir: '/srv' }, 'without volumeDir'],
   [{ storageAddress: 'a1' }, 'an IPv4 or IPv6 address of this host'],
   [{ storageAddress: '10.0.0.1/24' }, 'address of this host'],
   [{ storageAddress: '::' }, 'address of this host'],

@@ -80,12 +80,12 @@ export function badVolume(host: string, { id }: Volume, reason: string): Status 
 export function volumeStore(
   portal: string,
   { sizeBytes, roomBytes }: StoreSpace,
-  snapshots: boolean,
+  { backend, snapshots }: { readonly backend: string; readonly snapshots: boolean },
 ): VolumeStore {
   // A power of two: the size of a store that shares its disk changes, too, and the steps must not.
   const step = 2 ** Math.floor(Math.log2(stepOf(sizeBytes)))
   return create(VolumeStoreSchema, {
-    ...{ portal, snapshots, backend: 'files', encrypts: true },
+    ...{ portal, snapshots, backend, encrypts: true },
     sizeBytes: BigInt(Math.floor(sizeBytes / step) * step),
     roomBytes: BigInt(Math.floor(roomBytes / step) * step),
   })

@@ -30,10 +30,14 @@ export interface PlaceOptions {
 type Way = 'sharing' | 'plain' | 'image'
 
 export interface Place {
+  /** What keeps the bytes, in a word for people. */
+  readonly backend: 'files' | 'lvm-thin'
   /** Ready to be written to; again and again, as disks and mounts go. Throws Unavailable. */
   readonly open: () => Promise<VolumeBackend>
   /** Before there is a volume, too. */
   readonly look: () => Promise<StoreSpace & { readonly snapshots: boolean }>
+  /** For a host that leaves its cloud: nothing of it is mounted or active any more. */
+  readonly leave: () => Promise<void>
 }
 
 const MARK = '.mallee-volumes'
@@ -47,7 +51,12 @@ export function volumePlace(options: PlaceOptions): Place {
   let promised: boolean | null = null
   let turn: Promise<unknown> = Promise.resolve()
 
-  return { open: () => inTurn(open), look: () => inTurn(look) }
+  return {
+    backend: 'files',
+    open: () => inTurn(open),
+    look: () => inTurn(look),
+    leave: () => closePlace(exec, folder),
+  }
 
   /** Two passes at the same time make one image. */
   function inTurn<T>(step: () => Promise<T>): Promise<T> {
@@ -114,7 +123,7 @@ export function volumePlace(options: PlaceOptions): Place {
   }
 }
 
-/** For a host that leaves: nothing is mounted any more. */
+/** Nothing is mounted any more. */
 export async function closePlace(exec: Exec, folder: string): Promise<void> {
   if (await isThere(folder)) await image.unmountImage(exec, folder)
 }

@@ -112,7 +112,7 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
     const portal = await portalNow(rack)
     const space = await place.look().catch((error: unknown) => {
       // Until it is back nothing new is to come here.
-      store = volumeStore('', NO_SPACE, false)
+      store = volumeStore('', NO_SPACE, { backend: place.backend, snapshots: false })
       throw error
     })
     const taken = bodies(desired, 'volumeSnapshot').some((one) => one.host === host)
@@ -120,7 +120,9 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
     if (backend !== null) await takeSnapshots(desired, backend)
     const made = backend === null ? [] : await makeTrue(backend, portal, wanted)
     statuses = [...made.map((status) => volumeStatus(host, status)), ...bad]
-    store = volumeStore(portal.ok ? portal.value : '', space, space.snapshots)
+    const { backend: kind } = place
+    const has = { backend: kind, snapshots: space.snapshots }
+    store = volumeStore(portal.ok ? portal.value : '', space, has)
     const isServed = wanted.some(({ grants }) => grants.length > 0)
     if (server === null && isServed) server = await targets.process()
     if (!portal.ok && isServed) throw new MalleeError('Unavailable', portal.why)

@@ -12,16 +12,21 @@ import { volumeLedgersDir } from '../../../cluster-agent/paths.ts'
 import { parseVolumeId } from '../../../cluster-agent/sc/volumes/backend.ts'
 import { NO_GRANTS, writeLedger } from '../../../cluster-agent/sc/volumes/ledger.ts'
 import type { Exec } from '../../../common/exec.ts'
+import { FakeLvm } from '../sc/fake-lvm.ts'
 
 const CONFIG: AgentConfig = {
   ...CONFIG_DEFAULTS,
   ...{ cloud: 'c', region: 'r', rack: 'a', rackIndex: 1, host: 'a1', hostIndex: 1, roles: ['sc'] },
   parents: [{ host: '127.0.0.1', port: 1, joinPort: 1 }],
 }
+const SC: Parameters<typeof checkVolumes>[1] = {
+  ...{ trunk: null, storageAddress: null, volumePool: null, host: 'a1', rack: 'a' },
+  roles: ['sc'],
+}
 const LISTENER = 'LISTEN 0 0 *:3260 *:* users:(("other",pid=7,fd=3))\n'
 
 /** A host where programs are missing, or not. */
-function hostWith({ missing = '', listener = '' }): Exec {
+function hostWith({ missing = '', listener = '', lvm = new FakeLvm() }): Exec {
   return async ([program, ...args]) => {
     const line = args.join(' ')
     const answer = (stdout: string, code = 0) => ({ code, stdout, stderr: '' })
@@ -31,6 +36,7 @@ function hostWith({ missing = '', listener = '' }): Exec {
       const addr_info = [{ local: '10.9.0.1', prefixlen: 24, family: 'inet', scope: 'global' }]
       return answer(JSON.stringify([{ ifname: 'stor0', flags: ['UP'], addr_info }]))
     }
+    if (program === 'lvs') return lvm.exec([program, ...args])
     throw new Error(`no such command in this test: ${program} ${line}`)
   }
 }
@@ -49,7 +55,7 @@ for (const [what, host, options, wanted] of [
   ["another's address", {}, { storageAddress: '10.9.0.2' }, [/^ok/, /^failed 10.9.0.2/, /^ok/]],
 ] as const) {
   test(`checkVolumes of an SC with ${what}`, async () => {
-    const all = { roles: ['sc'], trunk: null, storageAddress: null, ...options } as const
+    const all = { ...SC, ...options }
     const said = (await checkVolumes(hostWith(host), all)).map(
       ({ outcome, sentence }) => `${outcome} ${sentence}`,
     )
@@ -58,8 +64,29 @@ for (const [what, host, options, wanted] of [
   })
 }
 
+for (const [volumePool, tags, missing, wanted] of [
+  ['vg0/pool', [], '', /^ok vg0\/pool, 1.0 GiB, 0 % used$/],
+  ['vg0/pool', ['mallee=c/a/a1/00'], '', /^ok vg0\/pool/],
+  ['vg0/pool', ['mallee=c/a/a2/00'], '', /^failed .*the mark of host a2 of rack a of cloud c/],
+  ['vg0/other', [], '', /^failed there is no other in the volume group vg0$/],
+  ['vg1/pool', [], '', /^failed there is no volume group vg1$/],
+  ['vg0/root', [], '', /^failed vg0\/root is no thin pool: it is linear$/],
+  ['vg0/pool', [], 'lvs', /^failed lvs is not installed \(Debian: lvm2\)$/],
+  ['vg0/pool', [], 'thin_delta', /^failed thin_delta is .*thin-provisioning-tools\)$/],
+] as const) {
+  test(`checkVolumes of the pool ${volumePool} with ${tags.join() || 'no'} mark: ${wanted}`, async () => {
+    const lvm = new FakeLvm()
+    lvm.pool.tags.push(...tags)
+    lvm.add('root', { kind: 'linear', pool: null })
+    const checks = await checkVolumes(hostWith({ missing, lvm }), { ...SC, volumePool })
+    const { outcome, sentence } = checks.find(({ name }) => name === 'thin pool') ?? {}
+    assert.match(`${outcome} ${sentence}`, wanted)
+    assert.equal(lvm.lines.filter((line) => !line.startsWith('lvs ')).length, 0)
+  })
+}
+
 test('checkVolumes says nothing to a host with neither instances nor volumes', async () => {
-  const none = { roles: ['cc'], trunk: null, storageAddress: null } as const
+  const none = { ...SC, roles: ['cc'] as const }
   assert.deepEqual(await checkVolumes(hostWith({}), none), [])
 })
 

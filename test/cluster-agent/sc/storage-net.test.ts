@@ -65,6 +65,8 @@ describe('the storage network', { skip: whyNoHosts() ?? false }, () => {
       ...{ exec: inHost, clock: systemClock, randomHex, log: silentLog, paths },
       config: { host: 'two', hostIndex: 2, trunk: 'trunk', storageAddress: null },
       place: {
+        backend: 'files',
+        leave: async () => undefined,
         open: () => fileBackend(exec, join(paths.stateDir, 'volumes')),
         look: async () => ({ sizeBytes: 2 ** 40, roomBytes: 2 ** 40, snapshots: false }),
       },
