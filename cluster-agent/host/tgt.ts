@@ -179,8 +179,16 @@ export async function deleteTarget(files: Pick<TgtdFiles, 'socket'>, tid: number
 }
 
 /**
+ * Of a block device it takes none: it makes holes (tgt, usr/bs_rdwr.c), which devices refuse
+ * (linux, block/fops.c), and the client would hear of an error.
+ */
+export function takesDiscards(file: string): boolean {
+  return !file.startsWith('/dev/')
+}
+
+/**
  * Serves a file through the page cache, which a flush by the initiator empties; what is discarded
- * becomes a hole. Throws CommandFailed when tgtd cannot open the file, NameTaken, NotFound.
+ * of a file becomes a hole. Throws CommandFailed when tgtd cannot open it, NameTaken, NotFound.
  */
 export async function addLun(
   files: Pick<TgtdFiles, 'socket'>,
@@ -191,7 +199,7 @@ export async function addLun(
   const path = `path=${plain(file)},bstype=rdwr`
   await ask(files, { mode: 'lun', op: 'create', tid, lun, text: path })
   const names = `scsi_sn=${serial},scsi_id=${serial},vendor_id=MALLEE,product_id=EBS`
-  const text = `thin_provisioning=1,${names}`
+  const text = `thin_provisioning=${takesDiscards(file) ? 1 : 0},${names}`
   await ask(files, { mode: 'lun', op: 'update', tid, lun, text })
 }
 

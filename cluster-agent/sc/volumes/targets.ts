@@ -25,7 +25,7 @@ export interface ServedLun {
   readonly file: string
   /** As clients see it; null for a size that no volume has. */
   readonly sizeBytes: number | null
-  /** Does it take discards? */
+  /** Does it take discards, if what serves it can? */
   readonly thin: boolean
 }
 

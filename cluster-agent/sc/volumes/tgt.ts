@@ -66,7 +66,8 @@ function served({ luns, ...target }: TgtTarget): ServedTarget {
   return {
     ...target,
     luns: luns.map(({ megabytes, ...lun }) => {
-      return { ...lun, sizeBytes: bytesOfMegabytes(megabytes, SIZE_UNIT_BYTES) }
+      const thin = lun.thin || !tgt.takesDiscards(lun.file)
+      return { ...lun, thin, sizeBytes: bytesOfMegabytes(megabytes, SIZE_UNIT_BYTES) }
     }),
   }
 }
