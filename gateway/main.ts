@@ -55,6 +55,7 @@ import { openIdentitySigner } from './identity-signer.ts'
 import { startLocalServer } from './local/server.ts'
 import { createMetrics } from './metrics.ts'
 import { measured, problems, watchGauges } from './observe.ts'
+import { startConnections } from './peering/connections.ts'
 import { findObjects, takeObjects, takeSources } from './s3/image-objects.ts'
 import { openS3 } from './s3/open.ts'
 import { openSealer, type Sealer } from './secrets.ts'
@@ -227,11 +228,8 @@ async function openGateway(
     log,
   })
   onStop(() => housekeeping.stop())
-  const scaling = startScaling({
-    ...{ ...our, sealer, clock, chance, log },
-    startedAtMs: clock.nowMs(),
-  })
-  onStop(() => scaling.stop())
+  onStop(startScaling({ ...our, sealer, clock, chance, log, startedAtMs: clock.nowMs() }).stop)
+  onStop(startConnections({ state, clock, chance, log }).stop)
   const bundleKey = () => bundlePrivateKey({ state, sealer, clock })
   const objects = { ...our, ...s3.where, guard: s3.service.guard, clock, blobsDir, bundleKey }
   const takeSource = takeSources(objects)

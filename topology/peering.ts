@@ -2,8 +2,7 @@
 // in one text, and which pair of borders carries what. Both sides ask the same and come to the
 // same.
 
-import { freeBlock } from './blocks.ts'
-import { type Cidr, formatCidr, mustCidr, nthBlock, overlaps, parseCidr } from './cidr.ts'
+import { type Cidr, formatCidr, mustCidr, nthBlock, overlaps } from './cidr.ts'
 import { hash32 } from './hash.ts'
 import { ascending } from './order.ts'
 
@@ -62,18 +61,6 @@ export function candidatesFor(
     }
   }
   return found.map(formatCidr)
-}
-
-/** Of what one side offers for a block, the first that nothing here is in the way of. */
-export function firstFree(candidates: readonly string[], used: readonly string[]): string | null {
-  const taken = used.map(mustCidr)
-  const parsed = candidates.slice(0, MAX_CANDIDATES).map(parseCidr)
-  for (const one of parsed) {
-    if (one.ok && freeBlock([one.value], taken, one.value.length) !== null) {
-      return formatCidr(one.value)
-    }
-  }
-  return null
 }
 
 /** A side of a peering as both agree about it. */

@@ -9,6 +9,8 @@ import { type NatParts, tendNatGateways } from './nat-life.ts'
 const HOUR_MS = 3_600_000
 /** Peerings that came to nothing, and those that were deleted (VPC peering guide, "lifecycle"). */
 const ENDED_PEERING_MS = 2 * HOUR_MS
+/** Until somebody accepts. */
+const WAITS = new Set<PeeringRecord['state']>(['initiating-request', 'pending-acceptance'])
 
 /** Running it twice, or at two gateways at once, changes nothing more. */
 export async function tendNetworks(parts: NatParts, nowMs: number): Promise<void> {
@@ -34,7 +36,7 @@ async function tendPeerings(state: State, nowMs: number): Promise<void> {
 }
 
 function nextPeering(peering: PeeringRecord, nowMs: number): PeeringRecord | null {
-  if (peering.state === 'pending-acceptance' && nowMs >= peering.expiresAtMs) {
+  if (WAITS.has(peering.state) && nowMs >= peering.expiresAtMs) {
     const message = 'Expired: it was not accepted in time'
     return { ...peering, state: 'expired', message, endedAtMs: nowMs }
   }

@@ -2,6 +2,8 @@
 
 import type { VpcPeeringConnection, VpcPeeringConnectionVpcInfo } from '@aws-sdk/client-ec2'
 import type { Ec2Handlers } from '../aws/handlers.ts'
+import { connectionOf } from '../peering/agreed.ts'
+import { isRemote, type RemoteRecord } from '../peering/negotiation.ts'
 import type { PeeringRecord } from '../store/network-records.ts'
 import type { State, View } from '../store/state.ts'
 import { type Filterable, matching } from './filters.ts'
@@ -57,6 +59,7 @@ export function peeringShape(
   peering: PeeringRecord,
   account: string,
 ): VpcPeeringConnection {
+  if (isRemote(peering)) return remoteShape(view, region, peering, account)
   const { id, requester, accepter, state, message } = peering
   const isTheirTags = view.get('tags', id)?.account === account
   // Of a VPC that the peering never reached nothing is told but what was asked.
@@ -71,6 +74,57 @@ export function peeringShape(
   }
 }
 
+/** The other side's VPC by the prefixes that it is seen by here: these go into routes and rules. */
+function remoteShape(
+  view: View,
+  region: string,
+  peering: RemoteRecord,
+  account: string,
+): VpcPeeringConnection {
+  const { id, remote, state, message } = peering
+  const isRequester = remote.side === 'requester'
+  const [mine, dns] = isRequester
+    ? [peering.requester, peering.requesterDnsResolution]
+    : [peering.accepter, peering.accepterDnsResolution]
+  const own = sideOf(view, region, mine, dns, true)
+  const other: VpcPeeringConnectionVpcInfo = {
+    OwnerId: remote.account,
+    VpcId: remote.vpc,
+    Region: view.get('peer', remote.uid)?.region,
+    ...cidrsOf(remote.theirs),
+    ...optionsOf(connectionOf(view, remote.uid, id)?.dns ?? false),
+  }
+  return {
+    VpcPeeringConnectionId: id,
+    RequesterVpcInfo: isRequester ? own : other,
+    AccepterVpcInfo: isRequester ? other : own,
+    Status: { Code: state, Message: message },
+    ExpirationTime: state === 'pending-acceptance' ? new Date(peering.expiresAtMs) : undefined,
+    Tags: view.get('tags', id)?.account === account ? tagList(view, id) : [],
+  }
+}
+
+function cidrsOf(all: readonly string[]): Partial<VpcPeeringConnectionVpcInfo> {
+  if (all.length === 0) return {}
+  const ipv4 = all.filter((cidr) => !cidr.includes(':'))
+  const ipv6 = all.filter((cidr) => cidr.includes(':'))
+  return {
+    CidrBlock: ipv4[0],
+    CidrBlockSet: ipv4.map((CidrBlock) => ({ CidrBlock })),
+    Ipv6CidrBlockSet: ipv6.map((Ipv6CidrBlock) => ({ Ipv6CidrBlock })),
+  }
+}
+
+function optionsOf(dnsResolution: boolean): Pick<VpcPeeringConnectionVpcInfo, 'PeeringOptions'> {
+  return {
+    PeeringOptions: {
+      AllowDnsResolutionFromRemoteVpc: dnsResolution,
+      AllowEgressFromLocalClassicLinkToRemoteVpc: false,
+      AllowEgressFromLocalVpcToRemoteClassicLink: false,
+    },
+  }
+}
+
 function sideOf(
   view: View,
   region: string,
@@ -81,15 +135,5 @@ function sideOf(
   const ends = { OwnerId: account, VpcId: id, Region: region }
   const vpc = isKnown ? view.get('vpc', id) : null
   if (vpc === null || vpc.account !== account) return ends
-  return {
-    ...ends,
-    CidrBlock: vpc.ipv4Cidrs[0],
-    CidrBlockSet: vpc.ipv4Cidrs.map((CidrBlock) => ({ CidrBlock })),
-    Ipv6CidrBlockSet: vpc.ipv6Cidrs.map((Ipv6CidrBlock) => ({ Ipv6CidrBlock })),
-    PeeringOptions: {
-      AllowDnsResolutionFromRemoteVpc: dnsResolution,
-      AllowEgressFromLocalClassicLinkToRemoteVpc: false,
-      AllowEgressFromLocalVpcToRemoteClassicLink: false,
-    },
-  }
+  return { ...ends, ...cidrsOf([...vpc.ipv4Cidrs, ...vpc.ipv6Cidrs]), ...optionsOf(dnsResolution) }
 }

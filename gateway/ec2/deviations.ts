@@ -31,7 +31,7 @@ export const DEVIATIONS: { readonly [K in keyof Ec2Handlers]: string } = {
   DescribeImages: 'root devices are instance store; no block devices',
   DescribeInstanceStatus: 'events are those of hosts and racks that the operator drains',
   DescribeInstanceTypes: 'features of the real type of that name that are missing here say no',
-  DescribeRegions: 'one region',
+  DescribeRegions: 'this region, and those of peer clouds',
   DescribeReservedInstances: 'always empty: nothing is sold',
   DescribeSnapshotTierStatus: 'the tier is `standard`',
   DescribeSpotInstanceRequests: 'requests have no tags',

@@ -11,6 +11,11 @@ export function isParty({ requester, accepter }: PeeringRecord, account: string)
   return requester.account === account || accepter.account === account
 }
 
+/** It is active, or may still become so. */
+export function isUnderWay({ endedAtMs }: Pick<PeeringRecord, 'endedAtMs'>): boolean {
+  return endedAtMs === null
+}
+
 export async function peeringOf(
   tx: Transaction,
   id: string | undefined,

@@ -1,18 +1,21 @@
 // CreateVpcPeeringConnection, AcceptVpcPeeringConnection, RejectVpcPeeringConnection,
 // DeleteVpcPeeringConnection, ModifyVpcPeeringConnectionOptions.
 
+import type { RandomHex } from '../../common/clock.ts'
 import { mustCidr, overlaps } from '../../topology/cidr.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Handlers, Ec2Inputs } from '../aws/handlers.ts'
+import { isRemote } from '../peering/negotiation.ts'
 import type { PeeringRecord } from '../store/network-records.ts'
 import type { VpcRecord } from '../store/records.ts'
 import type { Transaction, View } from '../store/state.ts'
 import type { NetworkParts } from './create-vpc.ts'
 import { peeringShape } from './describe-peerings.ts'
 import { oneInStore, randomId } from './ids.ts'
-import { badValue, endDryRun, refuseUnknown, required } from './input.ts'
+import { endDryRun, refuseUnknown, required } from './input.ts'
 import { PEERING_PREFIX, peeringOf } from './peering-records.ts'
 import { checkQuota, checkQuotaOf } from './quotas.ts'
+import { acceptRemote, peerOfRegion, requestOf } from './remote-peerings.ts'
 import { addTags, parseTagSpecifications } from './tagging.ts'
 import { holdVpc } from './vpc-records.ts'
 
@@ -45,6 +48,7 @@ const KNOWN = new Set([
   'TagSpecifications',
   'DryRun',
 ])
+const DELETABLE = ['active', 'pending-acceptance', 'initiating-request', 'provisioning'] as const
 const KNOWN_OPTIONS = new Set(['AllowDnsResolutionFromRemoteVpc'])
 /** What came before VPCs could be peered, and was switched off. */
 const CLASSIC = new Map<string, readonly unknown[]>([
@@ -59,13 +63,20 @@ export function peeringHandlers({ state, randomHex, region }: NetworkParts): Pee
       const vpcId = required('VpcId', input.VpcId)
       const peerId = required('PeerVpcId', input.PeerVpcId)
       refuseUnknown(input, KNOWN, new Map())
-      checkRegion(input.PeerRegion, region)
       const specified = parseTagSpecifications(input.TagSpecifications, ['peering'])
       const accepter = { account: input.PeerOwnerId ?? account, vpc: peerId }
       const id = await state.update(async (tx) => {
         const vpc = await oneInStore(tx, 'vpc', vpcId, account)
         const view = await state.fresh()
         await checkQuota(tx, state, account, 'outstanding-peerings')
+        const cloud = peerOfRegion(view, input.PeerRegion, region)
+        if (cloud !== null) {
+          await holdVpc(tx, vpc)
+          const wish = { vpc, account, peerOwnerId: input.PeerOwnerId, peerVpcId: peerId }
+          const made = await newPeeringId(tx, randomHex)
+          const asked = requestOf(view, cloud, made, wish, nowMs)
+          return await begin(tx, asked, specified.get('peering'), input)
+        }
         const peer = await tx.get('vpc', peerId)
         // EC2 tells nobody whether a VPC of another account is there: the peering has failed.
         const isTheirs = peer?.account === accepter.account
@@ -73,10 +84,8 @@ export function peeringHandlers({ state, randomHex, region }: NetworkParts): Pee
         const why = reason === null || accepter.account === account ? reason : HIDDEN
         await holdVpc(tx, vpc)
         if (isTheirs && peer.id !== vpc.id) await holdVpc(tx, peer)
-        const made = randomId(randomHex, PEERING_PREFIX)
-        if ((await tx.get('peering', made)) !== null) throw new RangeError(`${made} is taken`)
         const record: PeeringRecord = {
-          id: made,
+          id: await newPeeringId(tx, randomHex),
           requester: { account, vpc: vpcId },
           accepter,
           state: why === null ? 'pending-acceptance' : 'failed',
@@ -87,11 +96,7 @@ export function peeringHandlers({ state, randomHex, region }: NetworkParts): Pee
           requesterDnsResolution: false,
           accepterDnsResolution: false,
         }
-        await tx.put('peering', [made], record)
-        const tags = specified.get('peering') ?? new Map()
-        await addTags(tx, { kind: 'peering', id: made, account }, tags)
-        endDryRun(input)
-        return made
+        return await begin(tx, record, specified.get('peering'), input)
       })
       const view = await state.fresh()
       const record = view.get('peering', id)
@@ -110,6 +115,15 @@ export function peeringHandlers({ state, randomHex, region }: NetworkParts): Pee
           return peering
         }
         checkState(peering, ['pending-acceptance'], 'accepted')
+        if (isRemote(peering)) {
+          const vpc = await heldVpc(tx, peering.accepter)
+          const view = await state.fresh()
+          await checkQuotaOf(tx, vpc, 'peerings-per-vpc', activeOf(view, vpc.id))
+          const next = await acceptRemote(tx, view, peering, vpc)
+          await tx.put('peering', [peering.id], next)
+          endDryRun(input)
+          return next
+        }
         const requester = await heldVpc(tx, peering.requester)
         const accepter = await heldVpc(tx, peering.accepter)
         const view = await state.fresh()
@@ -148,7 +162,7 @@ export function peeringHandlers({ state, randomHex, region }: NetworkParts): Pee
         if (peering.state === 'pending-acceptance' && peering.requester.account !== account) {
           throw badState(peering, 'deleted by its accepter, who may reject it')
         }
-        checkState(peering, ['active', 'pending-acceptance'], 'deleted')
+        checkState(peering, DELETABLE, 'deleted')
         endDryRun(input)
         const message = `Deleted by ${account}`
         const next = { ...peering, state: 'deleted', message, endedAtMs: nowMs } as const
@@ -218,9 +232,23 @@ async function heldVpc(
   return vpc
 }
 
-function checkRegion(asked: string | undefined, region: string): void {
-  if (asked === undefined || asked === region) return
-  throw badValue('PeerRegion', asked, `This cloud is one region, ${region}.`)
+async function newPeeringId(tx: Transaction, randomHex: RandomHex): Promise<string> {
+  const made = randomId(randomHex, PEERING_PREFIX)
+  if ((await tx.get('peering', made)) !== null) throw new RangeError(`${made} is taken`)
+  return made
+}
+
+async function begin(
+  tx: Transaction,
+  record: PeeringRecord,
+  tags: ReadonlyMap<string, string> | undefined,
+  input: { readonly DryRun?: boolean | undefined },
+): Promise<string> {
+  const { id, requester } = record
+  await tx.put('peering', [id], record)
+  await addTags(tx, { kind: 'peering', id, account: requester.account }, tags ?? new Map())
+  endDryRun(input)
+  return id
 }
 
 function activeOf(view: View, vpc: string): number {

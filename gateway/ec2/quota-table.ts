@@ -21,6 +21,8 @@ export interface Quota {
 
 /** Nobody has as much; the largest that can be set. */
 const UNLIMITED = 1_000_000_000
+/** States of a peering that nobody has accepted yet. */
+const WAITS = new Set<string>(['initiating-request', 'pending-acceptance'])
 
 /** Default values are AWS' largest or this cloud's own; its hosts are what ends instances. */
 export const TABLE = {
@@ -124,9 +126,7 @@ export const TABLE = {
     code: 'OutstandingVpcPeeringConnectionLimitExceeded',
     things: 'peerings that wait to be accepted',
     used: (view, account) =>
-      view
-        .all('peering')
-        .filter((one) => one.requester.account === account && one.state === 'pending-acceptance')
+      view.all('peering').filter((one) => one.requester.account === account && WAITS.has(one.state))
         .length,
   },
   'peerings-per-vpc': {

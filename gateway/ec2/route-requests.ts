@@ -17,7 +17,7 @@ import type { RouteRecord, RouteTarget, VpcRecord } from '../store/network-recor
 import type { Transaction } from '../store/state.ts'
 import { notFound, oneInStore } from './ids.ts'
 import { badValue, required, unsupported } from './input.ts'
-import { peeringOf } from './peering-records.ts'
+import { isUnderWay, peeringOf } from './peering-records.ts'
 import { keepFromRemoval } from './removal.ts'
 
 type DestinationInput = Pick<
@@ -197,8 +197,8 @@ async function targetIn(
     }
     case 'VpcPeeringConnectionId': {
       const peering = await peeringOf(tx, id, place.account)
-      const isAlive = peering.state === 'active' || peering.state === 'pending-acceptance'
-      if (!isAlive) throw badValue('VpcPeeringConnectionId', id, `It is ${peering.state}.`)
+      if (!isUnderWay(peering))
+        throw badValue('VpcPeeringConnectionId', id, `It is ${peering.state}.`)
       const { requester, accepter } = peering
       const isOurs = [requester.vpc, accepter.vpc].includes(place.vpc.id)
       mustMatch(place, 'vpc peering connection', id, isOurs ? place.vpc.id : '')

@@ -1,6 +1,7 @@
 // Who is at the other end of a rule: finds groups by name, and says whether a rule may name them.
 
 import { ApiError } from '../aws/api-error.ts'
+import { isStated } from '../peering/agreed.ts'
 import type { PeeringRecord, RulePeer, SecurityGroupRecord } from '../store/network-records.ts'
 import type { Transaction, View } from '../store/state.ts'
 import { NOBODY } from './group-rules.ts'
@@ -59,6 +60,21 @@ export function peeringBetween(view: View, a: string, b: string): PeeringRecord 
   return all.find((one) => one.state === 'active') ?? all[0] ?? null
 }
 
+/** Is it a group of a VPC in a peer cloud, one that has an active peering with the VPC? */
+function isOfPeerCloud(
+  view: View,
+  vpc: string,
+  { id, owner }: { readonly id: string; readonly owner: string },
+): boolean {
+  for (const { remote, requester, accepter, state, id: pcx } of view.all('peering')) {
+    if (remote === undefined || state !== 'active') continue
+    if (![requester.vpc, accepter.vpc].includes(vpc)) continue
+    if (owner !== '' && owner !== remote.account) continue
+    if (isStated(view, remote.uid, `group/${pcx}/${id}`)) return true
+  }
+  return false
+}
+
 /** Of its own VPC, or of one with an active peering; somebody else's only with their account. */
 async function checkGroup(
   tx: Transaction,
@@ -69,7 +85,10 @@ async function checkGroup(
 ): Promise<void> {
   const other = await tx.get('security-group', id)
   const isTheirs = other !== null && other.account === (owner === '' ? group.account : owner)
-  if (other === null || !isTheirs) throw notFound('security-group', [id])
+  if (other === null || !isTheirs) {
+    if (isOfPeerCloud(view, group.vpc, { id, owner })) return
+    throw notFound('security-group', [id])
+  }
   if (other.vpc === group.vpc) return await keepFromRemoval(tx, 'security-group', [id])
   const known = peeringBetween(view, group.vpc, other.vpc)
   const peering = known === null ? null : await tx.get('peering', known.id)

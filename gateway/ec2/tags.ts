@@ -121,10 +121,10 @@ async function ownersOf(
   return owners
 }
 
-/** Tags of a peering are its requester's. */
+/** Those of the requester; of one with a peer cloud, of the side that is here. */
 async function checkPeering(tx: Transaction, id: string, account: string): Promise<void> {
-  const { requester } = await peeringOf(tx, id, account)
-  if (requester.account === account) return
+  const { requester, remote } = await peeringOf(tx, id, account)
+  if (requester.account === account || remote !== undefined) return
   throw unsupported(`A tag of the accepter on the peering ${id}`)
 }
 

@@ -105,15 +105,23 @@ export function zoneHandlers({
   endpoint: string | undefined
 }): ZoneHandlers {
   return {
-    DescribeRegions: (_context, input) => {
-      const unknown = (input.RegionNames ?? []).filter((name) => name !== region)
+    DescribeRegions: async (_context, input) => {
+      const peers = (await state.fresh()).all('peer').map((peer) => peer.region)
+      const known = [region, ...peers]
+      const unknown = (input.RegionNames ?? []).filter((name) => !known.includes(name))
       if (unknown.length > 0) {
         const text = `Invalid region names: [${unknown.join(', ')}]`
         throw new ApiError('InvalidParameterValue', text)
       }
       endDryRun(input)
-      const regions = [{ RegionName: region, Endpoint: endpoint, OptInStatus: OPT_IN }]
-      return { Regions: matching<Region>(regions, input.Filters, REGION_FILTERS) }
+      // A peer cloud's endpoint is its own users' matter: nothing there knows keys of this cloud.
+      const regions: Region[] = [
+        { RegionName: region, Endpoint: endpoint, OptInStatus: OPT_IN },
+        ...peers.map((name) => ({ RegionName: name, OptInStatus: OPT_IN })),
+      ]
+      const asked = input.RegionNames ?? known
+      const named = regions.filter(({ RegionName = '' }) => asked.includes(RegionName))
+      return { Regions: matching<Region>(named, input.Filters, REGION_FILTERS) }
     },
 
     DescribeAvailabilityZones: async (_context, input) => {

@@ -12,6 +12,8 @@ import type { Place } from './ec2-named.ts'
 
 /** Keys in lower case, ready for policies; a value of null or '' is not there. */
 export type Keys = Map<string, readonly string[]>
+/** An account and its VPC. */
+type Side = { readonly account: string; readonly vpc: string }
 type Values = Readonly<Record<string, string | boolean | number | null>>
 
 const KINDS = new Map(
@@ -111,10 +113,13 @@ function find(place: Place, kind: TaggedKind, id: string): { id: string; values:
   if (kind === 'peering') {
     const peering = view.get('peering', id)
     if (peering === null) return null
-    const { requester, accepter } = peering
-    const isOurs = [requester.account, accepter.account].includes(account)
-    const vpcOf = (side: typeof requester) =>
-      ec2Arn({ ...place, account: side.account }, 'vpc', side.vpc)
+    const { remote } = peering
+    // The side in a peer cloud has its ids there.
+    const [requester, accepter] = [peering.requester, peering.accepter].map((side) =>
+      remote !== undefined && side.account === '' ? remote : side,
+    ) as [Side, Side]
+    const isOurs = [peering.requester.account, peering.accepter.account].includes(account)
+    const vpcOf = (side: Side) => ec2Arn({ ...place, account: side.account }, 'vpc', side.vpc)
     const values = { 'ec2:RequesterVpc': vpcOf(requester), 'ec2:AccepterVpc': vpcOf(accepter) }
     return isOurs ? { id, values } : null
   }

@@ -59,6 +59,19 @@ export function connectionOf(view: View, uid: string, id: string): Connection | 
   return body?.case === 'connection' ? body.value : null
 }
 
+/** What the other side states of all peerings. */
+export function connectionsOf(view: View, uid: string): Connection[] {
+  return statementsOf(view, uid, 'connection/').flatMap(({ body }) =>
+    body.case === 'connection' ? body.value : [],
+  )
+}
+
+/** Does the other side state something under the key? */
+export function isStated(view: View, uid: string, key: string): boolean {
+  const record = view.get('peer-statement', uid, ...key.split('/'))
+  return record !== null && record.epoch === view.get('peer', uid)?.heard.epoch
+}
+
 /** All that the other side states under keys that begin so, as far as it holds. */
 export function statementsOf(view: View, uid: string, prefix: string): Statement[] {
   const epoch = view.get('peer', uid)?.heard.epoch

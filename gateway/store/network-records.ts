@@ -232,8 +232,11 @@ export interface PeeringRecord {
 export interface RemotePeering {
   /** The peer cloud. */
   readonly uid: string
-  /** Which side is here. */
+  /** Which side is here. The other of the peering is empty: its ids are no ids of this cloud. */
   readonly side: 'requester' | 'accepter'
+  /** Of the other side, as it calls them. */
+  readonly account: string
+  readonly vpc: string
   /** Own blocks, in the order of the offers. */
   readonly own: readonly string[]
   /** For each own block the prefixes by which it may be seen there, the best first. */
@@ -244,6 +247,8 @@ export interface RemotePeering {
   readonly theirs: readonly string[]
   /** Lower-case hex SHA-256 of what both have agreed to; '' until then. */
   readonly terms: string
+  /** What was asked for and is not to be had: told to who asked, and a side of nobody here. */
+  readonly refused?: PeeringSide
 }
 
 export interface KeyPairRecord {

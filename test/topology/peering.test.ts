@@ -9,7 +9,6 @@ import {
   type BorderEnd,
   candidatesFor,
   componentsOf,
-  firstFree,
   MAX_CANDIDATES,
   pairFor,
   termsText,
@@ -60,13 +59,6 @@ test('candidatesFor looks elsewhere when a whole range is taken, and ends when a
   const all = { ours: [], theirs: PRIVATE }
   assert.deepEqual(candidatesFor('10.0.0.0/20', UIDS, all, digest), [])
   assert.deepEqual(candidatesFor('fd12::/56', UIDS, all, digest), [])
-})
-
-test('firstFree takes the first that nothing overlaps, and no text that is no prefix', () => {
-  const offered = ['nonsense', '10.0.0.1/20', '10.0.0.0/20', '100.64.0.0/20', '100.65.0.0/20']
-  assert.equal(firstFree(offered, ['10.0.0.0/8']), '100.64.0.0/20')
-  assert.equal(firstFree(offered, []), '10.0.0.0/20')
-  assert.equal(firstFree(offered, ['0.0.0.0/0']), null)
 })
 
 test('termsText differs with every part of it and not with how a prefix is written', () => {

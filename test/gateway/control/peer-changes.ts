@@ -87,6 +87,8 @@ export function remotePeering(
   const remote: RemotePeering = {
     uid: UIDS[number - 1] ?? '',
     side: 'requester',
+    account: '444455556666',
+    vpc: 'vpc-there',
     own: [own],
     offers: [[own, `100.64.${n * 16}.0/20`]],
     seenAs: [`100.64.${n * 16}.0/20`],

@@ -22,8 +22,10 @@ function peer(fields: { state?: string; suspended?: boolean } = {}): Write {
 
 function ours(fields: { state?: string; uid?: string; terms?: string } = {}): Write {
   const { state = 'active', uid = UID, terms = TERMS } = fields
-  const remote = { uid, side: 'requester', own: [], offers: [], seenAs: [], theirs: [], terms }
-  return ['peering/pcx-1', { id: 'pcx-1', state, remote }]
+  const remote = { uid, side: 'requester', own: ['10.0.0.0/20'], terms }
+  const requester = { account: '1', vpc: 'vpc-1' }
+  const ends = { requester, accepter: { account: '', vpc: '' } }
+  return ['peering/pcx-1', { id: 'pcx-1', state, ...ends, remote }]
 }
 
 function theirs(state = ConnectionState.ACTIVE, terms = TERMS, epoch = EPOCH): Write {

@@ -286,8 +286,8 @@ export declare const PeerLimitsSchema: GenMessage<PeerLimits>;
  */
 export declare type Statement = Message<"mallee.v1.Statement"> & {
   /**
-   * cloud, border/<rack>/<host>, connection/<pcx>, member/<pcx>/<group>/<interface>,
-   * name/<pcx>/<host name>
+   * cloud, border/<rack>/<host>, connection/<pcx>, group/<pcx>/<group>,
+   * member/<pcx>/<group>/<interface>, name/<pcx>/<interface>
    *
    * @generated from field: string key = 1;
    */
@@ -326,6 +326,12 @@ export declare type Statement = Message<"mallee.v1.Statement"> & {
      */
     value: PrivateName;
     case: "name";
+  } | {
+    /**
+     * @generated from field: mallee.v1.SharedGroup group = 7;
+     */
+    value: SharedGroup;
+    case: "group";
   } | { case: undefined; value?: undefined };
 };
 
@@ -532,6 +538,29 @@ export declare type OfferedPrefix = Message<"mallee.v1.OfferedPrefix"> & {
 export declare const OfferedPrefixSchema: GenMessage<OfferedPrefix>;
 
 /**
+ * A security group that the other side's rules may name.
+ *
+ * @generated from message mallee.v1.SharedGroup
+ */
+export declare type SharedGroup = Message<"mallee.v1.SharedGroup"> & {
+  /**
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * @generated from field: string group_id = 2;
+   */
+  groupId: string;
+};
+
+/**
+ * Describes the message mallee.v1.SharedGroup.
+ * Use `create(SharedGroupSchema)` to create a new message.
+ */
+export declare const SharedGroupSchema: GenMessage<SharedGroup>;
+
+/**
  * Addresses as the other side sees them.
  *
  * @generated from message mallee.v1.GroupMember
@@ -574,7 +603,8 @@ export declare type PrivateName = Message<"mallee.v1.PrivateName"> & {
   connectionId: string;
 
   /**
-   * The first label: ip-10-0-0-9. The domain is the region's, as the other side calls it.
+   * The first label: ip-10-0-0-9. The domain is <region>-<zone>.internal, with the region's name as
+   * the other side calls it.
    *
    * @generated from field: string host_name = 2;
    */
@@ -584,6 +614,13 @@ export declare type PrivateName = Message<"mallee.v1.PrivateName"> & {
    * @generated from field: repeated string addresses = 3;
    */
   addresses: string[];
+
+  /**
+   * The last part of the zone's name: a rack, or any.
+   *
+   * @generated from field: string zone = 4;
+   */
+  zone: string;
 };
 
 /**

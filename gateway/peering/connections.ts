@@ -1,0 +1,225 @@
+// VPC peerings with peer clouds as they come along: what a peer asks for becomes a peering that
+// its accepter may see, and each goes on, step by step, as both sides state. Every gateway runs it;
+// compare-and-set keeps them out of each other's way.
+
+import type { Clock } from '../../common/clock.ts'
+import type { Log } from '../../common/log.ts'
+import { Loop } from '../../common/reconcile.ts'
+import { type Connection, ConnectionState } from '../../proto/gen/mallee/v1/peering_pb.js'
+import { mustCidr, overlaps } from '../../topology/cidr.ts'
+import { giveBlock, holdSpace, takeNamedBlock } from '../ec2/blocks.ts'
+import { vpcGround, vpcSpace } from '../ec2/vpc-ground.ts'
+import { holdVpc } from '../ec2/vpc-records.ts'
+import type { PeerRecord } from '../store/peer-records.ts'
+import type { AppliedChange, State, Transaction, View } from '../store/state.ts'
+import { connectionOf, connectionsOf, ownSide } from './agreed.ts'
+import { asked, mayAsk, remotesOf } from './asked.ts'
+import { advance, end, isRemote, type RemoteRecord, type Step } from './negotiation.ts'
+import { mayBeSeenAs } from './seen-as.ts'
+
+export interface ConnectionParts {
+  readonly state: State
+  readonly clock: Clock
+  readonly chance: () => number
+  readonly log: Log
+}
+
+const EVERY_MS = 60_000
+const WAKES = /^(peer|peer-statement|peering)\//
+/** Of one peering in one pass: what a peer states cannot keep it turning. */
+const MAX_STEPS = 64
+const FAMILIES = [4, 6] as const
+
+/** Starts the loop. */
+export function startConnections(parts: ConnectionParts): { stop: () => Promise<void> } {
+  const { state, clock, chance, log } = parts
+  const pass = (): Promise<void> => tendConnections(parts)
+  const loop = new Loop({ name: 'peerings', pass, everyMs: EVERY_MS, clock, chance, log })
+  const wake = (changes: readonly AppliedChange[]): void => {
+    if (changes.some(({ key }) => WAKES.test(key))) loop.wake()
+  }
+  const off = state.onChange(wake)
+  loop.start()
+  return {
+    stop: async () => {
+      off()
+      await loop.stop()
+    },
+  }
+}
+
+/** One pass; running it twice, or at two gateways at once, changes nothing more. */
+export async function tendConnections(parts: ConnectionParts): Promise<void> {
+  const view = await parts.state.fresh()
+  for (const peer of view.all('peer')) await takeRequests(parts, view, peer)
+  for (const record of view.all('peering')) {
+    if (isRemote(record)) await goOn(parts, record)
+  }
+}
+
+/** What a peer asks for and nobody has heard of. */
+async function takeRequests(
+  { state, clock, log }: ConnectionParts,
+  view: View,
+  peer: PeerRecord,
+): Promise<void> {
+  for (const said of connectionsOf(view, peer.uid)) {
+    if (!isNew(view, said)) continue
+    await state.update(async (tx) => {
+      if ((await tx.get('peering', said.id)) !== null) return
+      if ((await tx.get('peer', peer.uid)) === null) return
+      const now = await state.fresh()
+      if (!mayAsk(now, peer, said)) return
+      const vpc = await tx.get('vpc', said.otherVpcId)
+      const made = asked(now, peer, said, vpc, clock.nowMs())
+      if (made.state !== 'failed' && vpc !== null) await holdVpc(tx, vpc)
+      await tx.put('peering', [said.id], made)
+      log.info('peering asked for', { peering: said.id, peer: peer.terms.name, state: made.state })
+    })
+  }
+}
+
+function isNew(view: View, { id, requester, state }: Connection): boolean {
+  return requester && state === ConnectionState.REQUESTED && view.get('peering', id) === null
+}
+
+async function goOn(parts: ConnectionParts, { id, remote }: RemoteRecord): Promise<void> {
+  const { state, clock, log } = parts
+  const { uid } = remote
+  for (let steps = 0; steps < MAX_STEPS; steps++) {
+    const done = await state.update(async (tx) => {
+      const record = await tx.get('peering', id)
+      if (record === null || !isRemote(record)) return true
+      const peer = await tx.get('peer', uid)
+      const view = await state.fresh()
+      const step = stepOf(view, record, peer, clock.nowMs())
+      if (step.kind === 'none') return true
+      await apply(tx, { state, view, record, peer, nowMs: clock.nowMs() }, step)
+      return false
+    })
+    if (done) return
+  }
+  log.warn('a peering does not settle', { peering: id, peer: uid })
+}
+
+function stepOf(view: View, record: RemoteRecord, peer: PeerRecord | null, nowMs: number): Step {
+  const ownUid = view.get('cloud', 'self')?.uid ?? ''
+  const theirs = peer === null ? null : connectionOf(view, peer.uid, record.id)
+  const isThere = peer !== null && peer.state !== 'removing' && peer.card.ended !== true
+  if (isThere) return advance(record, theirs, { name: peer.terms.name, ownUid }, nowMs)
+  if (record.endedAtMs !== null) return advance(record, null, { name: '', ownUid }, nowMs)
+  return end(record, 'deleted', 'The agreement with the peer cloud has ended', nowMs)
+}
+
+interface Place {
+  readonly state: State
+  readonly view: View
+  readonly record: RemoteRecord
+  readonly peer: PeerRecord | null
+  readonly nowMs: number
+}
+
+async function apply(
+  tx: Transaction,
+  place: Place,
+  step: Exclude<Step, { kind: 'none' }>,
+): Promise<void> {
+  const { record } = place
+  switch (step.kind) {
+    case 'put':
+      return await tx.put('peering', [record.id], step.record)
+    case 'release':
+      for (const cidr of step.cidrs) await give(tx, place, cidr)
+      return await tx.put('peering', [record.id], step.record)
+    case 'choose':
+      return await choose(tx, place, step)
+    case 'hold':
+      return await hold(tx, place, step)
+  }
+}
+
+/** Those outside of the cloud's own pools come first: what is in there is for its own VPCs. */
+async function choose(
+  tx: Transaction,
+  place: Place,
+  { index, candidates, former }: Extract<Step, { kind: 'choose' }>,
+): Promise<void> {
+  const { view, record, peer, nowMs } = place
+  const { remote } = record
+  const pools = FAMILIES.flatMap((family) => vpcGround(view, family).pools)
+  const isOutside = (text: string): boolean => !pools.some((pool) => overlaps(pool, mustCidr(text)))
+  const inOrder = [...candidates.filter(isOutside), ...candidates.filter((one) => !isOutside(one))]
+  for (const cidr of inOrder) {
+    if (peer === null || !mayBeSeenAs(view, peer, record, cidr)) continue
+    if (!(await take(tx, place, cidr))) continue
+    if (former !== '') await give(tx, place, former)
+    const theirs = placed(remote.theirs, index, cidr)
+    return await tx.put('peering', [record.id], reopened(record, { theirs }))
+  }
+  const why = `None of the prefixes ${candidates.join(', ')} of ${remote.vpc} is free here`
+  const step = end(record, 'failed', why, nowMs)
+  if (step.kind === 'put') await tx.put('peering', [record.id], step.record)
+}
+
+/** What cannot be held is offered no more: the other chooses again. */
+async function hold(
+  tx: Transaction,
+  place: Place,
+  { index, cidr, former }: Extract<Step, { kind: 'hold' }>,
+): Promise<void> {
+  const { record, nowMs } = place
+  const { remote } = record
+  if (cidr === remote.own[index] || (await take(tx, place, cidr))) {
+    if (former !== '' && former !== remote.own[index]) await give(tx, place, former)
+    const seenAs = placed(remote.seenAs, index, cidr)
+    return await tx.put('peering', [record.id], reopened(record, { seenAs }))
+  }
+  const left = (remote.offers[index] ?? []).filter((one) => one !== cidr)
+  const offers = remote.offers.with(index, left)
+  const why = `No prefix is left by which ${remote.own[index]} could be seen`
+  const step = end(record, 'failed', why, nowMs)
+  if (left.length > 0) await tx.put('peering', [record.id], reopened(record, { offers }))
+  else if (step.kind === 'put') await tx.put('peering', [record.id], step.record)
+}
+
+function reopened(record: RemoteRecord, fields: Partial<RemoteRecord['remote']>): RemoteRecord {
+  return { ...record, state: 'provisioning', remote: { ...record.remote, ...fields, terms: '' } }
+}
+
+/** Peerings of one VPC with the same other one have its prefixes in common. */
+async function take(tx: Transaction, place: Place, text: string): Promise<boolean> {
+  const { state, record } = place
+  if (await isShared(tx, place, text)) return true
+  const cidr = mustCidr(text)
+  const taker = { space: spaceOf(text), holder: record.id, account: record.remote.uid }
+  const reserved = (view: View) => vpcGround(view, cidr.family).reserved
+  return await takeNamedBlock(tx, state, taker, reserved, cidr)
+}
+
+async function give(tx: Transaction, place: Place, cidr: string): Promise<void> {
+  if (!(await isShared(tx, place, cidr))) await giveBlock(tx, spaceOf(cidr), cidr)
+}
+
+/** Does another peering that lives mean the same VPC by that prefix? */
+async function isShared(tx: Transaction, { state, record }: Place, cidr: string): Promise<boolean> {
+  const { id, remote } = record
+  // Nobody takes or gives between this and the commit.
+  await holdSpace(tx, spaceOf(cidr))
+  const view = await state.fresh()
+  const { vpc } = ownSide(record)
+  return remotesOf(view, remote.uid).some((one) => {
+    if (one.id === id || one.endedAtMs !== null) return false
+    const isSameOwn = ownSide(one).vpc === vpc
+    const isTheirs = one.remote.vpc === remote.vpc && one.remote.theirs.includes(cidr)
+    return isTheirs || (isSameOwn && one.remote.seenAs.includes(cidr))
+  })
+}
+
+/** At most one behind the last. */
+function placed(list: readonly string[], index: number, cidr: string): string[] {
+  return [...list.slice(0, index), cidr, ...list.slice(index + 1)]
+}
+
+function spaceOf(cidr: string): string {
+  return vpcSpace(mustCidr(cidr).family)
+}
