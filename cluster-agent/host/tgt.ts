@@ -203,6 +203,15 @@ export async function addLun(
   await ask(files, { mode: 'lun', op: 'update', tid, lun, text })
 }
 
+/** Throws Conflict while commands of it are under way, NotFound. Sessions of its target stay. */
+export async function removeLun(
+  files: Pick<TgtdFiles, 'socket'>,
+  tid: number,
+  lun: number,
+): Promise<void> {
+  await ask(files, { mode: 'lun', op: 'delete', tid, lun })
+}
+
 /** Throws NameTaken when there is one of that name, whatever its secret. */
 export async function addAccount(
   files: Pick<TgtdFiles, 'socket'>,

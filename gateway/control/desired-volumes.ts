@@ -11,7 +11,14 @@ import {
 import { resource } from '../../proto/resources.ts'
 import { isTold, writersOf } from '../ebs/attachment-life.ts'
 import { presentShape } from '../ebs/modification-life.ts'
-import { initiatorIqn, LUN, serialOf, targetIqn, type VolumeSecrets } from '../ebs/names.ts'
+import {
+  attachmentTargetIqn,
+  initiatorIqn,
+  LUN,
+  serialOf,
+  targetIqn,
+  type VolumeSecrets,
+} from '../ebs/names.ts'
 import { limitsOf } from '../ebs/volume-types.ts'
 import type { InstanceRecord } from '../store/records.ts'
 import type { View } from '../store/state.ts'
@@ -41,6 +48,7 @@ export function volumeAt(
       initiatorIqn: initiatorIqn(attachment.id),
       chapUser: attachment.chapUser,
       chapSecret: secrets.openChap(attachment),
+      targetIqn: attachmentTargetIqn(id, attachment),
     })),
     // Its bytes stay until the SC says that nobody can write to them.
     deleted: one.state === 'deleting' && one.attachments.length === 0,
@@ -85,7 +93,7 @@ export function attachmentsOf(
         attachment: one.id,
         generation: BigInt(one.generation),
         portal: view.get('host', volume.rack, volume.host)?.status?.volumes?.portal ?? '',
-        targetIqn: targetIqn(volume.id),
+        targetIqn: attachmentTargetIqn(volume.id, one),
         lun: LUN,
         initiatorIqn: initiatorIqn(one.id),
         chapUser: one.chapUser,

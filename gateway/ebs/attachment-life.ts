@@ -11,7 +11,7 @@ import type { VolumeAttachmentRecord, VolumeRecord } from '../store/volume-recor
 /** What the one who attaches chooses. */
 export type NewAttachment = Omit<
   VolumeAttachmentRecord,
-  'generation' | 'state' | 'granted' | 'isForced' | 'trouble'
+  'generation' | 'state' | 'granted' | 'hasTarget' | 'isForced' | 'trouble'
 >
 
 /** Attachment and generation: what a host can say of either. */
@@ -50,8 +50,9 @@ export function withAttachment(volume: VolumeRecord, one: NewAttachment): Volume
     throw new RangeError(`${volume.id} has the attachment ${other.id}`)
   }
   const generation = volume.generation + 1
-  const attachment = { ...one, generation, state: 'attaching', granted: false } as const
-  return withAttachments({ ...volume, generation }, [...volume.attachments, attachment])
+  const begun = { state: 'attaching', granted: false, hasTarget: true } as const
+  const attachments = [...volume.attachments, { ...one, generation, ...begun }]
+  return withAttachments({ ...volume, generation }, attachments)
 }
 
 /**

@@ -26,6 +26,17 @@ export function targetIqn(volume: string): string {
   return `${IQN_PREFIX}:${volume}`
 }
 
+/**
+ * What an attachment logs in to. Each has a name of its own: that of one which was taken by force
+ * stays, for errors, while the next has another. Attachments of older versions have the volume's.
+ */
+export function attachmentTargetIqn(
+  volume: string,
+  { generation, hasTarget }: Pick<VolumeAttachmentRecord, 'generation' | 'hasTarget'>,
+): string {
+  return hasTarget === true ? `${IQN_PREFIX}:${generation}:${volume}` : targetIqn(volume)
+}
+
 /** Each attachment its own: a target tells those that may log in by it. */
 export function initiatorIqn(attachment: string): string {
   return `${IQN_PREFIX}:${attachment}`

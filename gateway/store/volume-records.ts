@@ -60,6 +60,8 @@ export interface VolumeAttachmentRecord {
   readonly state: 'attaching' | 'attached' | 'detaching' | 'released'
   /** The SC said so. */
   readonly granted: boolean
+  /** Its target has a name of its own; absent of those that older versions made. */
+  readonly hasTarget?: true
   /** Detached without asking the guest. */
   readonly isForced?: boolean
   /** What its NC says is wrong. */

@@ -18,8 +18,8 @@ export interface Ledger {
   readonly deleted: boolean
 }
 
-/** A grant without its secret. */
-export type InForce = Omit<Grant, 'chapSecret'>
+/** A grant without its secret, wherever it is served. */
+export type InForce = Omit<Grant, 'chapSecret' | 'targetIqn'>
 
 export const NO_GRANTS: Ledger = { version: 1, generation: 0, inForce: [], deleted: false }
 

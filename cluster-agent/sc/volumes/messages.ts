@@ -45,9 +45,10 @@ export function wantedVolume(volume: Volume): Result<WantedVolume> {
             sizeBytes: Number(source.sizeBytes),
             ...(source.plain && { isPlain: true }),
           },
-    grants: grants.map(({ attachment, generation, initiatorIqn, chapUser, chapSecret }) => ({
+    grants: grants.map(({ attachment, initiatorIqn, chapUser, chapSecret, ...one }) => ({
       ...{ attachment, initiatorIqn, chapUser, chapSecret },
-      generation: Number(generation),
+      generation: Number(one.generation),
+      ...(one.targetIqn !== '' && { targetIqn: one.targetIqn }),
     })),
   })
 }

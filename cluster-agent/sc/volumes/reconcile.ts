@@ -9,7 +9,8 @@ import { never } from '../../../topology/result.ts'
 import type { Restores } from '../restore/restores.ts'
 import type { VolumeBackend, VolumeId } from './backend.ts'
 import { type InForce, readLedger, writeLedger } from './ledger.ts'
-import { grantsInForce, planVolumes, type Seen, type SeenVolume, type VolumeStep } from './plan.ts'
+import { planVolumes, type Seen, type SeenVolume, type VolumeStep } from './plan.ts'
+import { grantsInForce } from './target-plan.ts'
 import type { VolumeTargets } from './targets.ts'
 import type { WantedVolume } from './wanted.ts'
 
@@ -158,7 +159,7 @@ function statusOf(
 ): Omit<VolumeStatus, 'missingBytes' | 'refusedBytes'> {
   const { id } = wanted
   const volume = seen.volumes.get(id)
-  const granted = volume === undefined ? [] : grantsInForce(wanted, volume, seen.targets)
+  const granted = volume === undefined ? [] : grantsInForce(volume, seen.targets)
   const bytes = volume?.bytes ?? null
   const isGone = bytes === null && volume?.ledger?.deleted === true
   return {
@@ -189,6 +190,8 @@ async function apply(parts: VolumesParts, id: VolumeId, step: VolumeStep): Promi
     case 'withdraw':
       // Its commands may wait for a store that is away.
       return targets.withdraw(step.target, () => restores.interrupt(id))
+    case 'retire':
+      return targets.retire(step.target, () => restores.interrupt(id))
     case 'revoke':
       return targets.direct?.revoke(step.target, step.user)
     case 'export':

@@ -30,8 +30,9 @@ export interface ServedLun {
 }
 
 export interface Served {
+  /** Those that serve something, or are to; not those that are retired. */
   readonly targets: readonly ServedTarget[]
-  /** Names of what a start before left half done and no target has. */
+  /** Names of what a start before left half done, and of retired targets that nobody asks again. */
   readonly leftovers: readonly string[]
 }
 
@@ -83,6 +84,13 @@ export interface VolumeTargets {
    * when it is gone. Throws Unavailable when sessions do not end.
    */
   readonly withdraw: (target: ServedTarget, interrupt: () => void) => Promise<void>
+  /**
+   * Not of direct ones. As `withdraw`, but who was let in finds the target again, and an error
+   * for each request, also for those that it still waits for: QEMU logs in again for ever, and its
+   * guest would wait as long. It never serves anything again, and is a leftover when nobody was
+   * logged in for a while.
+   */
+  readonly retire: (target: ServedTarget, interrupt: () => void) => Promise<void>
   /**
    * Runs while nothing is written to these volumes by their clients, and nothing acknowledged.
    * Throws NotSupported where that cannot be had now.

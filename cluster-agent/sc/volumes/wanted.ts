@@ -47,6 +47,8 @@ export interface Grant {
   readonly chapUser: string
   /** A secret: compare it, never print it. */
   readonly chapSecret: string
+  /** Its own, which ends with `:` and the volume's id too; absent for that of the volume. */
+  readonly targetIqn?: string
 }
 
 type Fields = Omit<WantedVolume, 'id' | 'source'> & {
@@ -74,8 +76,8 @@ export function parseWantedVolume(fields: Fields): Result<WantedVolume> {
   const id = parseVolumeId(text)
   if (!id.ok) return no(`${text} is no volume id`)
   if (!isSize(sizeBytes)) return no(`${text} is to have ${sizeBytes} bytes`)
-  if (!isIqn(targetIqn) || !targetIqn.endsWith(`:${text}`)) {
-    return no(`${text} has the target name ${targetIqn}`)
+  for (const iqn of [targetIqn, ...grants.map((one) => one.targetIqn ?? targetIqn)]) {
+    if (!isIqn(iqn) || !iqn.endsWith(`:${text}`)) return no(`${text} has the target name ${iqn}`)
   }
   if (fields.encryptionKey !== undefined && !ENCRYPTION_KEY.test(fields.encryptionKey)) {
     return no(`${text} has a key of the wrong form`)

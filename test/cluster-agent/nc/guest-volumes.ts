@@ -62,7 +62,10 @@ export class GuestVolumes {
       ...fields,
       ...(encryptionKey === undefined ? {} : { encryptionKey }),
       source: null,
-      grants: generation === 0 ? [] : [grantOf(n, generation)],
+      grants:
+        generation === 0
+          ? []
+          : [{ ...grantOf(n, generation), targetIqn: iqn(`${generation}:${id}`) }],
     })
     if (!parsed.ok) throw new Error(parsed.why)
     this.#wanted.set(id, parsed.value)
@@ -93,7 +96,12 @@ export function attachment(
   const id = volumeId(n)
   return create(VolumeAttachmentSchema, {
     ...{ volumeId: id, attachment: name, initiatorIqn, chapUser, chapSecret, lun: LUN },
-    ...{ portal: PORTAL, targetIqn: iqn(id), serial: serialOf(n), deviceName: `/dev/sd${n}` },
+    ...{
+      portal: PORTAL,
+      targetIqn: iqn(`${generation}:${id}`),
+      serial: serialOf(n),
+      deviceName: `/dev/sd${n}`,
+    },
     generation: BigInt(generation),
     sizeBytes: BigInt(sizeBytes),
     ...more,

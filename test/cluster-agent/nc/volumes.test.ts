@@ -200,10 +200,26 @@ describe('volumes of real guests', { skip: whyNoHosts() ?? false }, () => {
     await until('the guest has it', async () => (await links()).includes(SECOND_MAC))
   })
 
-  test('taken away under writes, it stays with its guest until that is reset', async () => {
-    await shell('(while echo more >>/mnt/log; do sync; done) >/dev/null 2>&1 & true')
+  test('taken away under writes, it gives errors, and its guest lets go of it', async () => {
+    const busy = 'while dd if=/dev/urandom of=/mnt/log bs=64k count=8 conv=fsync; do :; done'
+    await shell(`(${busy}; : >/run/ended) >/dev/null 2>&1 & true`)
     await volumes.grant(1, 0, 2 * SIZE)
-    await shell('sleep 1')
+    await until('its writer ends', async () => !/No such/.test(await shell('ls /run/ended')))
+    assert.equal(statusOf(role, 1).state, InstanceState.RUNNING)
+    await pass({ n: 1 })
+    assert.deepEqual(told(), [])
+    assert.equal(await has(1, serialOf(1)), false)
+    assert.equal(await shell('umount /mnt; echo $?'), '0\n')
+  })
+
+  test('its SC dead under writes, it stays with its guest until that is reset', async () => {
+    await volumes.grant(1, 3, 2 * SIZE)
+    await pass({ n: 1, volumes: [attachment(1, 3, 2 * SIZE)] })
+    await until('the guest has it', () => has(1, serialOf(1)))
+    await volumes.kill()
+    await shell('(dd if=/dev/zero of=/dev/vdb bs=64k count=8 conv=fsync) >/dev/null 2>&1 & true')
+    const waiting = async () => / [1-9]\d*$/m.test(await shell('cat /sys/block/vdb/inflight'))
+    await until('it waits', waiting)
     const pid = await guestPid(guests, 1)
     await pass({ n: 1 })
     assert.match(told()[0]?.trouble ?? '', /has not let go of vol-0/)

@@ -14,14 +14,8 @@ import {
 import type { ServedTarget } from '../../../cluster-agent/sc/volumes/targets.ts'
 import type { Grant, WantedVolume } from '../../../cluster-agent/sc/volumes/wanted.ts'
 import { RestoresModel } from './restores-model.ts'
+import { canLogin, fileOf, isOf, isRetired, shownFileOf, type Target } from './target-model.ts'
 
-/** It shows just the initiator of a session. */
-type Session = ServedTarget['sessions'][number] & { readonly user: string }
-type Target = {
-  -readonly [Field in Exclude<keyof ServedTarget, 'sessions'>]: ServedTarget[Field]
-} & {
-  sessions: readonly Session[]
-}
 type Effect = () => void
 
 export class Model {
@@ -29,6 +23,7 @@ export class Model {
   readonly #ledgers = new Map<VolumeId, Ledger>()
   readonly restores = new RestoresModel()
   #targets: Target[] = []
+  #nextTid = 1
   #accounts: string[] = []
   /** The newest generation that could log in, of each volume. */
   readonly #newest = new Map<VolumeId, number>()
@@ -50,10 +45,11 @@ export class Model {
         return [id, { bytes, ledger, restore, file: fileOf(id), shownFile: shownFileOf(id) }]
       }),
     )
-    const targets = structuredClone(this.#targets)
-    const bound = new Set(targets.flatMap(({ accounts }) => accounts))
+    const targets = structuredClone(this.#targets.filter((one) => !isRetired(one)))
+    const bound = new Set(this.#targets.flatMap(({ accounts }) => accounts))
     const leftovers = this.#accounts.filter((user) => !bound.has(user))
-    return planVolumes(wanted, { volumes, targets, leftovers, nextTid: 1, direct: false })
+    const nextTid = this.#nextTid
+    return planVolumes(wanted, { volumes, targets, leftovers, nextTid, direct: false })
   }
 
   /** Does what is planned; a crash comes after so many effects. */
@@ -78,10 +74,14 @@ export class Model {
   login(): void {
     for (const target of this.#targets) {
       for (const { grant } of this.#known.values()) {
-        if (target.luns.length > 0 && canLogin(target, grant)) this.#addSession(target, grant)
+        if (canLogin(target, grant)) this.#addSession(target, grant)
       }
     }
     this.#check()
+  }
+
+  logout(): void {
+    for (const target of this.#targets) target.sessions = []
   }
 
   #addSession(target: Target, { initiatorIqn: initiator, chapUser }: Grant): void {
@@ -100,6 +100,8 @@ export class Model {
         return assert.fail('tgtd takes no one out alone')
       case 'withdraw':
         return this.#withdraw(step.target)
+      case 'retire':
+        return this.#retire(step.target)
       case 'export': {
         const { tid, iqn, lun, serial, file } = step.export
         const add = () => {
@@ -179,10 +181,19 @@ export class Model {
     ]
   }
 
+  #retire({ tid, initiators }: ServedTarget): Effect[] {
+    const set = (change: Partial<Target>) => () => Object.assign(this.#target(tid), change)
+    return [set({ initiators: [] }), set({ sessions: [] }), set({ luns: [] }), set({ initiators })]
+  }
+
   #createTarget(tid: number, iqn: string): void {
+    const retired = this.#targets.find((one) => one.iqn === iqn && isRetired(one))
+    for (const user of retired?.accounts.toReversed() ?? []) this.#removeAccount(user)
+    this.#targets = this.#targets.filter((one) => one !== retired)
     assert.ok(!this.#targets.some((one) => one.tid === tid || one.iqn === iqn), 'target exists')
     const none = { luns: [], accounts: [], initiators: [], sessions: [] }
     this.#targets.push({ tid, iqn, ...none })
+    this.#nextTid = Math.max(this.#nextTid, tid + 1)
   }
 
   #grant(id: VolumeId, tid: number, grant: Grant): Effect[] {
@@ -261,12 +272,14 @@ export class Model {
   /** When all is done: who can log in is who the ledger has. */
   checkDone(): void {
     for (const { id, grants } of this.#wanted) {
-      const target = this.#targets.find(({ luns }) => isOf(id, luns[0]?.file))
-      const able = grants.filter((grant) => target !== undefined && canLogin(target, grant))
+      const targets = this.#targets.filter(({ luns }) => isOf(id, luns[0]?.file))
+      const able = grants.filter((grant) => targets.some((target) => canLogin(target, grant)))
       const inForce = this.#ledgers.get(id)?.inForce ?? []
       const due = grants.filter((grant) => inForce.some((one) => isSame(one, grant)))
-      if (inForce.length === 0) assert.equal(target, undefined)
-      if (due.length > 0) assert.equal(target?.luns[0]?.sizeBytes, this.files.get(id))
+      if (inForce.length === 0) assert.deepEqual(targets, [])
+      if (due.length > 0) {
+        for (const { luns } of targets) assert.equal(luns[0]?.sizeBytes, this.files.get(id))
+      }
       if (due.length > 0) assert.notEqual(this.restores.get(id)?.shownBytes, null)
       assert.deepEqual(able.map(({ attachment }) => attachment).sort(), names(due))
     }
@@ -275,20 +288,4 @@ export class Model {
 
 function names(grants: readonly Grant[]): string[] {
   return grants.map(({ attachment }) => attachment).sort()
-}
-
-function canLogin({ accounts, initiators }: ServedTarget, grant: Grant): boolean {
-  return accounts.includes(grant.chapUser) && initiators.includes(grant.initiatorIqn)
-}
-
-function isOf(id: VolumeId, file: string | undefined): boolean {
-  return file === fileOf(id) || file === shownFileOf(id)
-}
-
-function shownFileOf(id: VolumeId): string {
-  return `/run/${id}.raw`
-}
-
-function fileOf(id: VolumeId): string {
-  return `/volumes/${id}.raw`
 }

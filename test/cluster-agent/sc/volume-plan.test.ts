@@ -4,23 +4,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import {
-  parseSnapshotId,
-  parseVolumeId,
-  type SnapshotId,
-  type VolumeId,
-} from '../../../cluster-agent/sc/volumes/backend.ts'
-import {
-  type Grant,
-  parseWantedVolume,
-  type WantedVolume,
-} from '../../../cluster-agent/sc/volumes/wanted.ts'
+import type { VolumeId } from '../../../cluster-agent/sc/volumes/backend.ts'
+import type { Grant, WantedVolume } from '../../../cluster-agent/sc/volumes/wanted.ts'
 import { Model } from './volume-model.ts'
-
-const MIB = 1 << 20
-/** The last one has several writers. */
-const VOLUMES = 3
-const SOURCE = { snapshot: snapshotId(), manifest: 'ab'.repeat(32) }
+import { grantOf, idOf, MIB, ownOf, VOLUMES, wishOf } from './volume-wishes.ts'
 
 interface Change {
   readonly kind: 'attach' | 'add' | 'detach' | 'old' | 'grow' | 'forget' | 'delete' | Mishap
@@ -86,7 +73,7 @@ class Wishes {
   #grant(id: VolumeId): Grant {
     const generation = (this.#newest.get(id) ?? 0) + 1
     this.#newest.set(id, generation)
-    return grantOf(id, generation)
+    return generation > 2 ? ownOf(id, generation) : grantOf(id, generation)
   }
 }
 
@@ -140,6 +127,44 @@ describe('planVolumes', () => {
     assert.deepEqual(kinds, ['withdraw'])
   })
 
+  test('who has not logged out when its attachment ends gets errors, and the next one its target', () => {
+    const { model, wish } = oneAttached(ownOf)
+    const kinds = (grants: readonly Grant[]) => {
+      const [plan] = model.plan([{ ...wish, grants }]).volumes
+      return plan?.steps.map(({ kind }) => kind)
+    }
+    assert.deepEqual(kinds([]), ['record', 'retire'])
+    model.apply(model.plan([{ ...wish, grants: [ownOf(wish.id, 2)] }]))
+    assert.deepEqual(kinds([ownOf(wish.id, 2)]), [])
+    // It logs in to what is left, and its name is never served again.
+    model.login()
+    assert.deepEqual(kinds([ownOf(wish.id, 1)]), [])
+    assert.deepEqual(kinds([grantOf(wish.id, 3)]), ['record', 'retire', 'export', 'grant'])
+    model.logout()
+    assert.deepEqual(kinds([]), ['record', 'withdraw'])
+    model.login()
+    assert.deepEqual(
+      model
+        .plan([{ ...wish, deleted: true, grants: [] }])
+        .volumes[0]?.steps.map(({ kind }) => kind),
+      ['record', 'retire', 'delete'],
+    )
+  })
+
+  test('an attachment that ends leaves others of its volume as they are, unless they share a target', () => {
+    const kinds = (of: typeof grantOf) => {
+      const model = new Model()
+      const id = idOf(VOLUMES - 1)
+      const wish = { ...wishOf(VOLUMES - 1), grants: [of(id, 1), of(id, 2)] }
+      model.apply(model.plan([wish]))
+      model.login()
+      const [plan] = model.plan([{ ...wish, grants: [of(id, 2)] }]).volumes
+      return plan?.steps.map(({ kind }) => kind)
+    }
+    assert.deepEqual(kinds(ownOf), ['record', 'retire'])
+    assert.deepEqual(kinds(grantOf), ['record', 'withdraw', 'export', 'grant'])
+  })
+
   test('a wish that contradicts itself takes what is left of others along, and no more', () => {
     const { model, wish } = oneAttached()
     const torn = { ...wish, deleted: true }
@@ -190,103 +215,10 @@ describe('planVolumes', () => {
   })
 })
 
-describe('parseWantedVolume', () => {
-  const good = { ...wishOf(0), grants: [grantOf(idOf(0), 1)] }
-  const [grant] = good.grants
-  test('takes what is right', () => {
-    assert.deepEqual(parseWantedVolume(good), { ok: true, value: good })
-  })
-  for (const [what, wrong, why] of [
-    ['a wrong id', { id: 'vol-1' }, /no volume id/],
-    ['a size between two MiB', { sizeBytes: MIB + 512 }, /bytes/],
-    ['no size', { sizeBytes: 0 }, /bytes/],
-    ['too large a size', { sizeBytes: 2 ** 47 }, /bytes/],
-    [
-      'a target name with a comma',
-      { targetIqn: `iqn.2026-01.org.mallee,x:${good.id}` },
-      /target name/,
-    ],
-    ['a target name of another', { targetIqn: 'iqn.2026-01.org.mallee:vol-2' }, /target name/],
-    ['too many grants', { grants: many(17) }, /17 grants/],
-    ['a grant twice', { grants: [grant, grant] }, /same attachment/],
-    ['a generation twice', { grants: [grant, { ...grant, attachment: 'b' }] }, /same generation/],
-    ['a wrong attachment', { grants: [{ ...grant, attachment: 'a/b' }] }, /the id/],
-    ['the generation 0', { grants: [{ ...grant, generation: 0 }] }, /the generation/],
-    ['a wrong initiator', { grants: [{ ...grant, initiatorIqn: 'ALL' }] }, /initiator name/],
-    ['a CHAP user with a comma', { grants: [{ ...grant, chapUser: 'a,b' }] }, /CHAP user/],
-    ['a wrong snapshot', { source: { ...SOURCE, snapshot: 'snap-1', sizeBytes: MIB } }, /snap-1/],
-    ['no manifest', { source: { ...SOURCE, manifest: '', sizeBytes: MIB } }, /the manifest/],
-    ['too large a snapshot', { source: { ...SOURCE, sizeBytes: 65 * MIB } }, /begin as 68157440/],
-    [
-      'no room for a header',
-      { source: { ...SOURCE, sizeBytes: 49 * MIB, isPlain: true }, encryptionKey: 'ab'.repeat(32) },
-      /begin as 51380224/,
-    ],
-    [
-      'no key to encrypt by',
-      { source: { ...SOURCE, sizeBytes: MIB, isPlain: true } },
-      /encrypted by no key/,
-    ],
-    [
-      'a short CHAP secret',
-      { grants: [{ ...grant, chapSecret: 'short' }] },
-      /CHAP secret of the wrong/,
-    ],
-  ] as const) {
-    test(`refuses ${what}`, () => {
-      const parsed = parseWantedVolume({ ...good, ...(wrong as Partial<typeof good>) })
-      assert.ok(!parsed.ok)
-      assert.match(parsed.why, why)
-      assert.doesNotMatch(parsed.why, /short/)
-    })
-  }
-
-  function many(count: number): Grant[] {
-    return Array.from({ length: count }, (_, i) => grantOf(idOf(0), i + 1))
-  }
-})
-
-function oneAttached(): { model: Model; wish: WantedVolume } {
+function oneAttached(of = grantOf): { model: Model; wish: WantedVolume } {
   const model = new Model()
-  const wish = { ...wishOf(0), grants: [grantOf(idOf(0), 1)] }
+  const wish = { ...wishOf(0), grants: [of(idOf(0), 1)] }
   model.apply(model.plan([wish]))
   model.login()
   return { model, wish }
-}
-
-function wishOf(n: number): WantedVolume {
-  const id = idOf(n)
-  return {
-    id,
-    sizeBytes: 64 * MIB,
-    targetIqn: `iqn.2026-01.org.mallee:${id}`,
-    multiAttach: n === VOLUMES - 1,
-    grants: [],
-    deleted: false,
-    // The second one begins as a snapshot.
-    source: n === 1 ? { ...SOURCE, sizeBytes: 32 * MIB } : null,
-  }
-}
-
-function snapshotId(): SnapshotId {
-  const id = parseSnapshotId(`snap-${'0'.repeat(17)}`)
-  assert.ok(id.ok)
-  return id.value
-}
-
-function idOf(n: number): VolumeId {
-  const id = parseVolumeId(`vol-${String(n + 1).padStart(17, '0')}`)
-  assert.ok(id.ok)
-  return id.value
-}
-
-function grantOf(id: VolumeId, generation: number): Grant {
-  return {
-    attachment: `a${generation}`,
-    generation,
-    // Two attachments out of three come from the same host.
-    initiatorIqn: `iqn.2026-01.org.mallee:nc${generation % 2}`,
-    chapUser: `${id}-a${generation}`,
-    chapSecret: `secret-of-${id}-${generation}`,
-  }
 }

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { parseWantedVolume } from '../../../cluster-agent/sc/volumes/wanted.ts'
 import { storedBytes } from '../../../common/volume-sizes.ts'
 import {
+  attachmentTargetIqn,
   initiatorIqn,
   newAttachmentNames,
   newVolumeKey,
@@ -30,6 +31,7 @@ test('names of a volume and its attachments are such as an SC takes', () => {
   const grant = {
     ...{ attachment: names.id, generation: 1, initiatorIqn: initiatorIqn(names.id) },
     ...{ chapUser: names.chapUser, chapSecret: openChap(names) },
+    targetIqn: attachmentTargetIqn(VOLUME, { generation: 1, hasTarget: true }),
   }
   const wanted = parseWantedVolume({
     ...{ id: VOLUME, sizeBytes: storedBytes(1, true), targetIqn: targetIqn(VOLUME) },
@@ -38,6 +40,12 @@ test('names of a volume and its attachments are such as an SC takes', () => {
   assert.equal(wanted.ok, true)
   assert.match(grant.chapSecret, /^[0-9a-f]{32}$/)
   assert.equal(serialOf(VOLUME).length, 20)
+})
+
+test('each attachment has a target of its own, and those of older versions have the volume’s', () => {
+  const of = (generation: number) => attachmentTargetIqn(VOLUME, { generation, hasTarget: true })
+  assert.equal(new Set([of(1), of(2), targetIqn(VOLUME)]).size, 3)
+  assert.equal(attachmentTargetIqn(VOLUME, { generation: 2 }), targetIqn(VOLUME))
 })
 
 test('volumeSecrets opens what was sealed for that volume or attachment alone', () => {

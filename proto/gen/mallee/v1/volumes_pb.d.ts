@@ -113,6 +113,13 @@ export declare type VolumeGrant = Message<"mallee.v1.VolumeGrant"> & {
    * @generated from field: string chap_secret = 5;
    */
   chapSecret: string;
+
+  /**
+   * Its own, which ends with `:` and the volume's id too; empty for that of the volume.
+   *
+   * @generated from field: string target_iqn = 6;
+   */
+  targetIqn: string;
 };
 
 /**
