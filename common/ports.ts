@@ -6,6 +6,8 @@ export const API_PORT = 8773
 export const SESSION_PORT = 8774
 /** Join and check, by token: the caller has no certificate yet. */
 export const JOIN_PORT = 8775
+/** Between gateways of peer clouds, mutual TLS with each other's pinned CAs. */
+export const PEERING_PORT = 8776
 /** Health, metrics and the console. */
 export const ADMIN_PORT = 8443
 /** Volumes, in a rack's storage network (IANA's iscsi-target, RFC 7143). */

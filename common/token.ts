@@ -19,11 +19,15 @@ export interface Token {
   readonly caDigest: string
 }
 
-/** `TOKEN@HOST[:PORT]` as an operator types it. */
-export interface Invitation {
-  readonly token: Token
+/** Where a join port is. */
+export interface HostAndPort {
   readonly host: string
   readonly port: number
+}
+
+/** `TOKEN@HOST[:PORT]` as an operator types it. */
+export interface Invitation extends HostAndPort {
+  readonly token: Token
 }
 
 export function formatToken({ rack, id, secret, caDigest }: Token): string {
@@ -52,15 +56,18 @@ export function parseToken(text: string): Token {
 export function parseInvitation(text: string): Invitation {
   const at = text.indexOf('@')
   if (at < 0) throw new MalleeError('BadArgument', 'the invitation has no @HOST after the token')
-  const token = parseToken(text.slice(0, at))
-  const address = text.slice(at + 1)
+  return { token: parseToken(text.slice(0, at)), ...parseAddress(text.slice(at + 1)) }
+}
+
+/** `HOST`, `HOST:PORT` or `[IPV6]:PORT`; without a port the join port. Throws BadArgument. */
+export function parseAddress(address: string): HostAndPort {
   const match = /^(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([\w.-]+))(?::(\d{1,5}))?$/.exec(address)
   const host = match?.[1] ?? match?.[2]
   const port = match?.[3] === undefined ? JOIN_PORT : Number(match[3])
   if (host === undefined || port < 1 || port > 65_535) {
     throw new MalleeError('BadArgument', `${address} is no HOST, HOST:PORT or [IPV6]:PORT`)
   }
-  return { token, host, port }
+  return { host, port }
 }
 
 /** 32 random bytes as base64url. */

@@ -3,7 +3,7 @@
 import { isAbsolute, join } from 'node:path'
 import { readIfThere } from '../common/durable-file.ts'
 import { MalleeError } from '../common/errors.ts'
-import { ADMIN_PORT, API_PORT, JOIN_PORT, SESSION_PORT } from '../common/ports.ts'
+import { ADMIN_PORT, API_PORT, JOIN_PORT, PEERING_PORT, SESSION_PORT } from '../common/ports.ts'
 
 export const DEFAULT_CONFIG_FILE = '/etc/mallee/gateway.json'
 export const DEFAULT_STATE_DIR = '/var/lib/mallee/gateway'
@@ -21,10 +21,14 @@ export interface GatewayConfig {
   readonly adminPort: number
   readonly sessionPort: number
   readonly joinPort: number
-  /** Where all four listen. */
+  /** For gateways of peer clouds; closed while there is neither a peer nor an invitation. */
+  readonly peeringPort: number
+  /** Where all of them listen. */
   readonly listenHost: string
   /** Name or address where other gateways reach this one; its own addresses without. */
   readonly reachableAt: string | null
+  /** Name or address where gateways of other clouds reach this one; `reachableAt` without. */
+  readonly peeringReachableAt: string | null
   /** Root-only socket of the `mallee` command. */
   readonly socket: string
   /** Where bytes of objects are, one directory per disk; `objects` in stateDir when empty. */
@@ -70,8 +74,10 @@ const DEFAULTS: GatewayConfig = {
   adminPort: ADMIN_PORT,
   sessionPort: SESSION_PORT,
   joinPort: JOIN_PORT,
+  peeringPort: PEERING_PORT,
   listenHost: '::',
   reachableAt: null,
+  peeringReachableAt: null,
   socket: DEFAULT_SOCKET,
   objectDirs: [],
   objectEngine: '',
@@ -95,6 +101,8 @@ const DEFAULTS: GatewayConfig = {
 export interface GatewayFiles {
   readonly caCertificate: string
   readonly caKey: string
+  /** The CA that comes after that one, for peer clouds to know beforehand; need not be there. */
+  readonly nextCaCertificate: string
   readonly certificate: string
   readonly key: string
   readonly masterKey: string
@@ -108,6 +116,7 @@ export interface GatewayFiles {
   readonly accessLogs: string
 }
 
+const PORTS = ['apiPort', 'adminPort', 'sessionPort', 'joinPort', 'peeringPort'] as const
 const MAX_RATE_FACTOR = 10_000
 const DOMAINS = /^(?:[a-z0-9.-]+(?:, ?[a-z0-9.-]+)*)?$/i
 
@@ -125,6 +134,7 @@ export function filesOf(stateDir: string): GatewayFiles {
   return {
     caCertificate: join(stateDir, 'ca.pem'),
     caKey: join(stateDir, 'ca.key'),
+    nextCaCertificate: join(stateDir, 'ca-next.pem'),
     certificate: join(stateDir, 'gateway.pem'),
     key: join(stateDir, 'gateway.key'),
     masterKey: join(stateDir, 'master.key'),
@@ -174,7 +184,7 @@ function storeBeside(given: Readonly<Record<string, unknown>>): Partial<GatewayC
 }
 
 function check(file: string, config: GatewayConfig): GatewayConfig {
-  for (const name of ['apiPort', 'adminPort', 'sessionPort', 'joinPort'] as const) {
+  for (const name of PORTS) {
     const port = config[name]
     if (!Number.isInteger(port) || port < 0 || port > 65_535) {
       throw bad(file, name, `is ${JSON.stringify(port)}, not a port from 0 to 65535`)
@@ -207,9 +217,10 @@ function check(file: string, config: GatewayConfig): GatewayConfig {
     const shown = JSON.stringify(names)
     throw bad(file, name, `is ${shown}, not names of hosts, separated by commas`)
   }
-  const { reachableAt } = config
-  if (reachableAt !== null && (typeof reachableAt !== 'string' || reachableAt === '')) {
-    throw bad(file, 'reachableAt', `is ${JSON.stringify(reachableAt)}, not a name or an address`)
+  for (const name of ['reachableAt', 'peeringReachableAt'] as const) {
+    const place: unknown = config[name]
+    if (place === null || (typeof place === 'string' && place !== '')) continue
+    throw bad(file, name, `is ${JSON.stringify(place)}, not a name or an address`)
   }
   const { objectDirs: dirs } = config
   if (!Array.isArray(dirs) || !dirs.every(isDirectory) || new Set(dirs).size < dirs.length) {

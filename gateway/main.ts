@@ -9,7 +9,6 @@ import type { Log } from '../common/log.ts'
 import { caDigest } from '../common/pki.ts'
 import { blobService } from '../proto/blob.ts'
 import { memberService } from '../proto/member.ts'
-import { membershipService } from '../proto/membership-server.ts'
 import { RenewableServer } from '../proto/renewable-server.ts'
 import { SerialDesk, serialService } from '../proto/serial.ts'
 import { address } from '../proto/service.ts'
@@ -39,7 +38,7 @@ import { directHandlers } from './ebs/direct/index.ts'
 import { volumeSecrets } from './ebs/names.ts'
 import { ensureDefaultVpcs } from './ec2/networks.ts'
 import { gatewayBlobs } from './federation/blobs.ts'
-import { checkJoin, joinHost } from './federation/membership.ts'
+import { joinService } from './federation/membership.ts'
 import { gatewayParent } from './federation/parent.ts'
 import { renewHost } from './federation/renewal.ts'
 import { Sessions } from './federation/sessions.ts'
@@ -56,6 +55,7 @@ import { startLocalServer } from './local/server.ts'
 import { createMetrics } from './metrics.ts'
 import { measured, problems, watchGauges } from './observe.ts'
 import { startConnections } from './peering/connections.ts'
+import { openPeering } from './peering/open.ts'
 import { findObjects, takeObjects, takeSources } from './s3/image-objects.ts'
 import { openS3 } from './s3/open.ts'
 import { openSealer, type Sealer } from './secrets.ts'
@@ -186,7 +186,11 @@ async function openGateway(
   const members = { state, ca, clock, log }
   const blobsDir = filesOf(config.stateDir).blobs
   await removePartialBlobs(blobsDir)
-
+  const peering = await openPeering({
+    ...{ state, config, ca, identity: certificate.current, gateway, clock, randomHex, chance, log },
+    joinPort: () => rpc.ports().joinPort,
+  })
+  onStop(() => peering.stop())
   const rpc = new RenewableServer({
     sessionAddress: address(config.listenHost, config.sessionPort),
     joinAddress: address(config.listenHost, config.joinPort),
@@ -203,15 +207,7 @@ async function openGateway(
         renew: (caller, request) => renewHost(members, caller, request),
       }),
     ],
-    joinServices: [
-      membershipService(
-        {
-          join: (request) => joinHost(members, request),
-          check: (request) => checkJoin(members, request),
-        },
-        { clock, log, sessionPort: () => rpc.ports().sessionPort },
-      ),
-    ],
+    joinServices: [joinService(members, () => rpc.ports().sessionPort), peering.joinService],
   })
   onStop(() => rpc.close())
   await rpc.ensure()
@@ -282,7 +278,7 @@ async function openGateway(
   const local = await startLocalServer(config.socket, {
     ...{ objectReport: storage.keeper.report, objectStores: storage.names, bucketOn },
     ...{ targetState: storage.events.stateOf, snapshotReport: snapshots.report },
-    ...{ state, sealer, sessions, clock, randomHex, blobsDir, log },
+    ...{ state, sealer, sessions, clock, randomHex, blobsDir, log, peering },
     caDigest: caDigest(ca.certificatePem),
     certificateEnds: certificate.ends,
     ...(files === 0 ? {} : { audit: createOperatorAudit(auditing) }),

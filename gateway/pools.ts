@@ -6,3 +6,6 @@ export const RACK_INDEX_POOL = 'rack-index'
 export function hostIndexPool(rack: string): string {
   return `host-index-${rack}`
 }
+
+/** Of peer clouds. */
+export const PEER_NUMBER_POOL = 'peer-number'

@@ -49,10 +49,16 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   const session = build(SESSION_OPTIONS, sessionServices)
   const join = build(JOIN_OPTIONS, joinServices)
   try {
-    const sessionPort = await bind(session, options.sessionAddress, serverCredentials(identity))
+    const sessionPort = await bindServer(
+      session,
+      options.sessionAddress,
+      serverCredentials(identity),
+    )
     const { joinAddress } = options
     const joinPort =
-      joinAddress === null ? 0 : await bind(join, joinAddress, joinServerCredentials(identity))
+      joinAddress === null
+        ? 0
+        : await bindServer(join, joinAddress, joinServerCredentials(identity))
     log.info('listening', { sessionPort, joinPort })
     return {
       sessionPort,
@@ -78,7 +84,8 @@ function build(options: grpc.ChannelOptions, services: readonly RpcService[]): g
   return server
 }
 
-async function bind(
+/** Throws Unavailable. The port that was taken. */
+export async function bindServer(
   server: grpc.Server,
   wanted: string,
   credentials: grpc.ServerCredentials,
@@ -108,7 +115,8 @@ function bindTo(
   })
 }
 
-function shutDown(server: grpc.Server): Promise<void> {
+/** Waits a few seconds for calls under way, then cuts them off. */
+export function shutDown(server: grpc.Server): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => server.forceShutdown(), CLOSE_MS)
     server.tryShutdown(() => {

@@ -157,7 +157,7 @@ export function callUnary<Req, Res>(
 }
 
 /** What a handler answers instead of a message. Foreign errors keep their sentence back. */
-export function errorToStatus(error: unknown): Partial<grpc.StatusObject> & Error {
+export function errorToStatus(error: unknown): grpc.StatusObject & Error {
   const ours = error instanceof MalleeError ? error : null
   const metadata = new grpc.Metadata()
   if (ours !== null) metadata.set(CODE_KEY, ours.code)

@@ -16,7 +16,7 @@ export interface TlsIdentity {
 /** Whether the server that answered is one that was meant. */
 export type Expect = (peer: Identity) => boolean
 
-const TLS_VERSION = 'TLSv1.3'
+export const TLS_VERSION = 'TLSv1.3'
 
 /** For the session port: clients without a certificate of this cloud's CA are cut off. */
 export function serverCredentials(identity: TlsIdentity): grpc.ServerCredentials {

@@ -31,6 +31,8 @@ export const MACS: Band = { first: 1, last: 2 ** 40 - 1, quarantineMs: NEVER_AGA
 export const RACK_INDEXES: Band = { first: 1, last: 65_535, quarantineMs: DAY_MS }
 /** Hosts of one rack: 12 bits, which is what a gateway's MAC has for them. */
 export const HOST_INDEXES: Band = { first: 1, last: 4095, quarantineMs: DAY_MS }
+/** Of devices towards peer clouds, whose ports are 52,000 above. */
+export const PEER_NUMBERS: Band = { first: 1, last: 13_535, quarantineMs: DAY_MS }
 /** Of the RFC 4193 /48 that holds the racks' own addresses, and of each rack's share. */
 export const CLOUD_FABRIC_LENGTH = 48
 export const RACK_FABRIC_LENGTH = 64

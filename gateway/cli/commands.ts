@@ -14,6 +14,7 @@ import { imageRoutes } from './image.ts'
 import { initCommand } from './init.ts'
 import { keyRoutes } from './key.ts'
 import { openApiCommand } from './openapi.ts'
+import { peerRoutes } from './peer.ts'
 import { poolRoutes } from './pool.ts'
 import { quotaRoutes } from './quota.ts'
 import { rackRoutes, statusCommand } from './rack.ts'
@@ -42,6 +43,7 @@ export const root = buildRouteMap({
     snapshot: snapshotRoutes,
     eventTarget: eventTargetRoutes,
     cloud: cloudRoutes,
+    peer: peerRoutes,
     pool: poolRoutes,
     type: typeRoutes,
     why: whyCommand,

@@ -91,6 +91,17 @@ export const volumeName = named('id', 'Id of the volume', async (get) =>
   (await get<{ volumes: { id: string }[] }>('/v1/volumes')).volumes.map(({ id }) => id),
 )
 
+export const peerName = named('name', 'What the peer cloud is called here', async (get) =>
+  (await get<{ peers: { name: string }[] }>('/v1/peers')).peers.map(({ name }) => name),
+)
+
+/** Invitations that nobody has accepted yet. */
+export const peerInvitationName = named('id', 'Id of the invitation', async (get) => {
+  const path = '/v1/peer-invitations'
+  const { invitations } = await get<{ invitations: { id: string; usedBy: unknown }[] }>(path)
+  return invitations.filter(({ usedBy }) => usedBy === null).map(({ id }) => id)
+})
+
 /** Join tokens that nobody has used yet. */
 export const tokenName = named('id', 'Id of the token', async (get) => {
   const { tokens } = await get<{ tokens: { id: string; used: object | null }[] }>('/v1/tokens')

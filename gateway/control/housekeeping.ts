@@ -12,6 +12,7 @@ import { purgeTerminated } from '../ec2/purge.ts'
 import { releaseStopped } from '../ec2/release.ts'
 import { withReport } from '../federation/reports.ts'
 import type { Sessions } from '../federation/sessions.ts'
+import { tendPeers } from '../peering/acts.ts'
 import type { Sealer } from '../secrets.ts'
 import type { HostRecord, LeaseRecord } from '../store/records.ts'
 import type { AppliedChange, State, Transaction, View } from '../store/state.ts'
@@ -93,6 +94,7 @@ export async function housekeepingPass(parts: HousekeepingParts): Promise<void> 
   await tendImaging(parts)
   await finishAllLost(parts)
   await tendAttachments(parts)
+  await tendPeers(parts)
   await giveUpPending(parts)
   await forgetExpired(parts)
 }

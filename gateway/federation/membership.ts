@@ -16,6 +16,8 @@ import {
   type JoinResponse,
   JoinResponseSchema,
 } from '../../proto/gen/mallee/v1/membership_pb.js'
+import { membershipService } from '../../proto/membership-server.ts'
+import type { RpcService } from '../../proto/service.ts'
 import { negotiateProtocol } from '../../proto/session.ts'
 import { formatCidr, mustCidr } from '../../topology/cidr.ts'
 import { rackFabric } from '../../topology/plan.ts'
@@ -77,6 +79,16 @@ export async function mintToken(
     }),
   )
   return formatToken({ rack, id, secret, caDigest: parts.caDigest })
+}
+
+/** What the join port answers hosts that ask. */
+export function joinService(parts: MembershipParts, sessionPort: () => number): RpcService {
+  const { clock, log } = parts
+  const end = {
+    join: (request: JoinRequest) => joinHost(parts, request),
+    check: (request: CheckRequest) => checkJoin(parts, request),
+  }
+  return membershipService(end, { clock, log, sessionPort })
 }
 
 /** A host with a good token becomes a member. Throws MalleeError with the refusal's code. */

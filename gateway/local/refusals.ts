@@ -19,6 +19,7 @@ export const ERROR = named(
 export function statusOf(code: Code): number {
   switch (code) {
     case 'BadArgument':
+    case 'TokenGarbled':
       return 400
     case 'NotFound':
     case 'RackNotFound':
@@ -26,6 +27,15 @@ export function statusOf(code: Code): number {
       return 404
     case 'Conflict':
     case 'NameTaken':
+    // What another cloud refuses, or this one about it.
+    case 'BadMessage':
+    case 'CaMismatch':
+    case 'ClockSkew':
+    case 'NotAllowed':
+    case 'ProtocolMismatch':
+    case 'TokenExpired':
+    case 'TokenUnknown':
+    case 'TokenUsed':
       return 409
     case 'StoreFull':
       return 507

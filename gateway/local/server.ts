@@ -20,6 +20,7 @@ import { addKeyRoutes } from './keys.ts'
 import { addLoadBalancerRoutes } from './load-balancers.ts'
 import { addObjectRoutes } from './objects.ts'
 import { addOpenApiRoute } from './openapi.ts'
+import { addPeerRoutes, type PeerParts } from './peers.ts'
 import { addPoolRoutes } from './pools.ts'
 import { addQuotaRoutes } from './quotas.ts'
 import { addRackRoutes, type RackParts } from './racks.ts'
@@ -35,6 +36,7 @@ export interface LocalParts
   extends StatusParts,
     DrainParts,
     TokenParts,
+    PeerParts,
     AccountParts,
     EventTargetParts {
   readonly blobsDir: string
@@ -98,6 +100,7 @@ export function createLocalServer(parts: LocalParts): FastifyInstance {
   addSnapshotRoutes(app, parts)
   addEventTargetRoutes(app, parts)
   addCloudRoutes(app, parts)
+  addPeerRoutes(app, parts)
   addPoolRoutes(app, parts)
   addTypeRoutes(app, parts)
   addWhyRoutes(app, parts)

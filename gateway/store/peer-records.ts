@@ -71,6 +71,8 @@ export interface PeerRecord {
   readonly region: string
   /** `removing`: nothing goes on any more, and soon it is gone. */
   readonly state: 'active' | 'suspended' | 'removing'
+  /** Of one that is being removed: another gateway ends that from then on. */
+  readonly endsAtMs?: number
   /** Pinned; both count until the older one has ended. */
   readonly ca: CaBundleRecord
   /** As it stated last. */

@@ -124,8 +124,8 @@ async function makeConfig(
   dir: string,
   { store, apiRateFactor = 0, objectEngine = '', settings = {} }: CloudOptions,
 ): Promise<GatewayConfig> {
-  const [apiPort, adminPort, sessionPort, joinPort] = await freePorts(4)
-  const ports = { apiPort, adminPort, sessionPort, joinPort }
+  const [apiPort, adminPort, sessionPort, joinPort, peeringPort] = await freePorts(5)
+  const ports = { apiPort, adminPort, sessionPort, joinPort, peeringPort }
   const places = { stateDir: join(dir, 'state'), socket: join(dir, 'run/gateway.sock') }
   const given = {
     ...ports,

@@ -54,6 +54,8 @@ type Line = readonly [route: string, args: readonly string[], exitCode?: number]
 const { id: token } = await runJson<{ id: string }>('token', 'create', '--rack=b', '--roles=nc')
 const { accessKeyId } = await runJson<{ accessKeyId: string }>('key', 'create', account)
 const { id: pool } = await runJson<{ id: string }>('pool', 'create', '--cidr=203.0.113.0/28')
+const { id: invitation } = await runJson<{ id: string }>('peer', 'invite', 'nobody-else')
+const { invitation: own } = await runJson<{ invitation: string }>('peer', 'invite', 'oneself')
 const TYPE = ['lab.small', '--vcpus=1', '--memory-mib=512', '--disk-gib=4']
 
 const LINES: readonly Line[] = [
@@ -139,6 +141,22 @@ const LINES: readonly Line[] = [
   ['cloud show', []],
   ['cloud set', ['--spot', 'refused']],
   ['cloud set', [], BAD],
+  ['peer invite', ['partner', '--ttl', '1', '--borders', 'a', '--expires', '2040-01-31']],
+  ['peer invite', ['partner', '--borders', 'nobody'], BAD],
+  ['peer invite', ['partner', '--accept-prefix', '8.8.8.0/24'], BAD],
+  ['peer invite', ['partner', '--expires', 'soon'], BAD],
+  ['peer invitations', []],
+  ['peer revoke', [invitation]],
+  ['peer revoke', [invitation], REFUSED],
+  ['peer accept', ['mlp1.lab'], BAD],
+  ['peer accept', [own, '--yes'], REFUSED],
+  ['peer list', []],
+  ['peer show', ['nobody'], REFUSED],
+  ['peer set', ['nobody', '--bandwidth', '5'], REFUSED],
+  ['peer suspend', ['nobody'], REFUSED],
+  ['peer resume', ['nobody'], REFUSED],
+  ['peer remove', ['nobody'], BAD],
+  ['peer remove', ['nobody', '--yes'], REFUSED],
   ['pool create', ['--cidr', '203.0.113.0/24'], REFUSED],
   ['pool create', ['--cidr', 'everything'], BAD],
   ['pool list', []],

@@ -3,6 +3,7 @@
 import type { FastifyInstance } from 'fastify'
 import { randomHex, systemClock } from '../../../common/clock.ts'
 import { silentLog } from '../../../common/log.ts'
+import { createCa } from '../../../common/pki.ts'
 import { Sessions } from '../../../gateway/federation/sessions.ts'
 import { createLocalServer, type LocalParts } from '../../../gateway/local/server.ts'
 import type { Ending } from '../../support/cloud.ts'
@@ -11,6 +12,8 @@ import { type Cloud, DIGEST } from '../ec2/support.ts'
 
 /** The document says the same in every test of a file. */
 let checker: Promise<Checker> | null = null
+
+const { certificatePem: CA } = await createCa({ cloud: 'test', nowMs: systemClock.nowMs() })
 
 export interface Answer {
   readonly status: number
@@ -41,6 +44,7 @@ export function localParts(cloud: Cloud, more: Partial<LocalParts> = {}): LocalP
     bucketOn: async () => null,
     snapshotReport: async () => ({ scrub: null, damage: [] }),
     targetState: async () => ({ pending: 0, trouble: null }),
+    peering: peeringOf(cloud),
     ...more,
   }
 }
@@ -59,6 +63,16 @@ export function localApi(t: Ending, cloud: Cloud, more: Partial<LocalParts> = {}
       return { status, body }
     },
   }
+}
+
+/** A cloud that nobody is connected with. */
+function peeringOf({ state }: Cloud): LocalParts['peering'] {
+  const joinPlaces = () => [{ host: '192.0.2.7', port: 8775 }] as const
+  const inviting = {
+    ...{ state, randomHex, joinPlaces, clock: systemClock, log: silentLog, cas: [CA] as const },
+    listening: async () => undefined,
+  }
+  return { inviting, trouble: () => null, tell: async () => false }
 }
 
 function notNeeded(): never {

@@ -757,7 +757,8 @@ export declare type Receipt = Message<"mallee.v1.Receipt"> & {
   receivedAtMs: bigint;
 
   /**
-   * ECDSA P-256 with SHA-256 over `mallee-receipt`, both uids, epoch, sequence, hash and time.
+   * ECDSA P-256 with SHA-256 (DER) over lines, apart by newlines: `mallee-receipt`, the uid of who
+   * stated, the uid of who signs, epoch, sequence, hash and time; bytes in hex, numbers in decimal.
    *
    * @generated from field: bytes signature = 5;
    */

@@ -1,0 +1,140 @@
+// A loop for each peer cloud: whenever what this side states may have changed, and every so often,
+// it tells the difference. What fails is tried again, later each time; weeks of silence are fine.
+
+import type { Clock, RandomHex } from '../../common/clock.ts'
+import type { Log } from '../../common/log.ts'
+import { Loop } from '../../common/reconcile.ts'
+import { PeerConnection } from '../../proto/peering-client.ts'
+import type { TlsIdentity } from '../../proto/tls.ts'
+import type { AppliedChange, State } from '../store/state.ts'
+import { comparePosition, type DeliveringParts, deliverStep, forgetOldChains } from './deliver.ts'
+
+export interface ExchangeParts {
+  readonly state: State
+  readonly gateway: string
+  readonly identity: () => TlsIdentity
+  readonly clock: Clock
+  readonly randomHex: RandomHex
+  readonly chance: () => number
+  readonly log: Log
+  /** A link went, or was refused or not answered. */
+  readonly delivered: (outcome: 'went' | 'failed') => void
+}
+
+/** Without a change: to find a side that came back from a backup, and what time alone changes. */
+const EVERY_MS = 30_000
+const RETRY_MS = { first: 250, last: 60_000 }
+/** Links that one pass sends; the next one goes on. */
+const MAX_STEPS = 100
+/** Kinds of records that statements are made of, but for the peer's own. */
+const STATED_OF = /^(?:cloud|vpc|peer-link|peering|peering-endpoint|interface|security-group)\//
+
+interface Line {
+  readonly loop: Loop
+  readonly end: AbortController
+  readonly connection: PeerConnection
+}
+
+export class Exchange {
+  readonly #parts: ExchangeParts
+  readonly #lines = new Map<string, Line>()
+  readonly #off: () => void
+
+  constructor(parts: ExchangeParts) {
+    this.#parts = parts
+    this.#off = parts.state.onChange((changes) => this.#changed(changes))
+    this.#follow()
+  }
+
+  /** Why the other was not told all; null when it was, or nothing was tried yet. */
+  trouble(uid: string): string | null {
+    return this.#lines.get(uid)?.loop.trouble() ?? null
+  }
+
+  /** Whether the other has given a receipt for all that is stated now, within so long. */
+  async tell(uid: string, withinMs: number): Promise<boolean> {
+    const { identity, clock, log } = this.#parts
+    const connection = new PeerConnection(identity, clock)
+    const parts = { ...this.#parts, connection, signal: AbortSignal.timeout(withinMs) }
+    try {
+      for (let i = 0; i < MAX_STEPS; i++) {
+        const step = await deliverStep(parts, uid)
+        if (step !== 'went') return step === 'idle'
+      }
+    } catch (error) {
+      log.info('peer not told', { uid, error })
+    } finally {
+      connection.close()
+    }
+    return false
+  }
+
+  async stop(): Promise<void> {
+    this.#off()
+    await Promise.all([...this.#lines.keys()].map((uid) => this.#end(uid)))
+  }
+
+  #changed(changes: readonly AppliedChange[]): void {
+    if (changes.some(({ key }) => /^peer\//.test(key))) this.#follow()
+    if (this.#lines.size === 0) return
+    const isForAll = changes.some(({ key }) => STATED_OF.test(key))
+    for (const [uid, { loop }] of this.#lines) {
+      if (isForAll || changes.some(({ key }) => key === `peer/${uid}`)) loop.wake()
+    }
+  }
+
+  /** A line for each peer there is. */
+  #follow(): void {
+    const peers = new Set(
+      this.#parts.state
+        .view()
+        .all('peer')
+        .map(({ uid }) => uid),
+    )
+    for (const uid of this.#lines.keys()) if (!peers.has(uid)) void this.#end(uid)
+    for (const uid of peers) if (!this.#lines.has(uid)) this.#begin(uid)
+  }
+
+  #begin(uid: string): void {
+    const { state, identity, clock, chance, log } = this.#parts
+    const end = new AbortController()
+    const connection = new PeerConnection(identity, clock)
+    const parts = { ...this.#parts, connection, signal: end.signal }
+    let comparedAtMs = 0
+    const pass = async (): Promise<void> => {
+      await this.#deliver(parts, uid)
+      if (clock.nowMs() - comparedAtMs >= EVERY_MS) {
+        await comparePosition(parts, uid)
+        comparedAtMs = clock.nowMs()
+        await this.#deliver(parts, uid)
+      }
+      await forgetOldChains(state, uid)
+    }
+    const options = { everyMs: EVERY_MS, retryMs: RETRY_MS, mayBeOut: true, clock, chance, log }
+    const loop = new Loop({ ...options, name: `peer ${uid}`, pass })
+    this.#lines.set(uid, { loop, end, connection })
+    loop.start()
+  }
+
+  async #deliver(parts: DeliveringParts, uid: string): Promise<void> {
+    const { delivered } = this.#parts
+    try {
+      for (let i = 0; i < MAX_STEPS && !parts.signal.aborted; i++) {
+        if ((await deliverStep(parts, uid)) !== 'went') return
+        delivered('went')
+      }
+    } catch (error) {
+      if (parts.signal.aborted) return
+      delivered('failed')
+      throw error
+    }
+  }
+
+  async #end(uid: string): Promise<void> {
+    const line = this.#lines.get(uid)
+    this.#lines.delete(uid)
+    line?.end.abort()
+    await line?.loop.stop()
+    line?.connection.close()
+  }
+}

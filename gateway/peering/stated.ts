@@ -1,0 +1,78 @@
+// What this side states about itself for a peer cloud now: a function of what the store says, so
+// that nothing needs to be remembered to tell the difference.
+
+import { create } from '@bufbuild/protobuf'
+import { codeOf } from '../../common/errors.ts'
+import {
+  BorderSchema,
+  CloudStatementSchema,
+  type Statement,
+  StatementSchema,
+} from '../../proto/gen/mallee/v1/peering_pb.js'
+import type { PeerLinkRecord, PeerRecord } from '../store/peer-records.ts'
+import type { View } from '../store/state.ts'
+import { checkStatement, MOST_OF_KIND } from './checked.ts'
+import { ownCard } from './cloud-card.ts'
+import { connectionStatements } from './connection-statements.ts'
+import { limitsMessage } from './limits.ts'
+
+type Part = (view: View, peer: PeerRecord) => readonly Statement[]
+
+const PARTS: readonly Part[] = [statedBorders, (view, { uid }) => connectionStatements(view, uid)]
+
+/** By key. Nothing is in it that the other side would refuse for its form or its number. */
+export function stated(view: View, uid: string): ReadonlyMap<string, Statement> {
+  const peer = view.get('peer', uid)
+  if (peer === null) return new Map()
+  // Who has ended the agreement states nothing more.
+  const parts = peer.state === 'removing' ? [] : PARTS
+  const all = [statedCloud(view, peer), ...parts.flatMap((part) => part(view, peer))]
+  const counts = new Map<string, number>()
+  const fitting = all.filter((one) => {
+    if (!isFitting(one)) return false
+    const kind = one.body.case ?? ''
+    const count = (counts.get(kind) ?? 0) + 1
+    counts.set(kind, count)
+    return count <= (MOST_OF_KIND[kind] ?? 0)
+  })
+  return new Map(fitting.map((one) => [one.key, one]))
+}
+
+function statedCloud(view: View, { terms, state }: PeerRecord): Statement {
+  const value = create(CloudStatementSchema, {
+    card: ownCard(view),
+    limits: limitsMessage(terms.limits),
+    suspended: state !== 'active',
+    ended: state === 'removing',
+  })
+  return create(StatementSchema, { key: 'cloud', body: { case: 'cloud', value } })
+}
+
+function statedBorders(view: View, { number }: PeerRecord): Statement[] {
+  return view
+    .all('peer-link')
+    .filter((one) => one.number === number && one.publicKey !== '')
+    .map((one) => {
+      const { rack, host, publicKey, endpoints, linkAddress } = one
+      const fields = { rack, host, publicKey, endpoints: [...endpoints], linkAddress }
+      const value = create(BorderSchema, { ...fields, up: isUp(one) })
+      return create(StatementSchema, {
+        key: `border/${rack}/${host}`,
+        body: { case: 'border', value },
+      })
+    })
+}
+
+function isUp({ borders }: PeerLinkRecord): boolean {
+  return borders.some(({ handshakeAtMs }) => handshakeAtMs > 0)
+}
+
+function isFitting(statement: Statement): boolean {
+  try {
+    checkStatement(statement)
+    return true
+  } catch (error) {
+    if (codeOf(error) === null) throw error
+    return false
+  }
+}

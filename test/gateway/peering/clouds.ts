@@ -1,0 +1,179 @@
+// Independent clouds on loopback, each with a store, a CA and the peering part of a gateway: real
+// TLS between them, no racks.
+
+import { copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Clock, randomHex, systemClock } from '../../../common/clock.ts'
+import { silentLog } from '../../../common/log.ts'
+import {
+  type CertificateAuthority,
+  certificateRequest,
+  createCa,
+  newKey,
+  signRequest,
+} from '../../../common/pki.ts'
+import { type AcceptTerms, acceptPeer } from '../../../gateway/peering/accepting.ts'
+import { mintPeerInvitation } from '../../../gateway/peering/invitations.ts'
+import { DEFAULT_LIMITS } from '../../../gateway/peering/limits.ts'
+import { openPeering, type Peering } from '../../../gateway/peering/open.ts'
+import { openState } from '../../../gateway/store/mirror.ts'
+import type { PeerRecord, PeerTerms } from '../../../gateway/store/peer-records.ts'
+import { openSqlite } from '../../../gateway/store/sqlite.ts'
+import type { State } from '../../../gateway/store/state.ts'
+import { type RpcServer, startRpcServer } from '../../../proto/server.ts'
+import type { TlsIdentity } from '../../../proto/tls.ts'
+import type { Ending } from '../../support/cloud.ts'
+import { freePorts } from '../../support/ports.ts'
+
+export const OPEN_TERMS = { accounts: null, borders: null, limits: DEFAULT_LIMITS } as const
+const HOUR_MS = 3_600_000
+
+export interface CloudOptions {
+  readonly region?: string
+  /** How far its clock is ahead, in milliseconds; may be changed while it runs. */
+  readonly skew?: { ms: number }
+}
+
+/** A cloud of another owner. */
+export class PeerCloud {
+  readonly name: string
+  readonly region: string
+  readonly dir: string
+  readonly ca: CertificateAuthority
+  readonly clock: Clock
+  identity: TlsIdentity
+  readonly #ports: readonly number[]
+  #running: { state: State; peering: Peering; join: RpcServer; close: () => Promise<void> } | null =
+    null
+
+  constructor(
+    made: Pick<PeerCloud, 'name' | 'region' | 'dir' | 'ca' | 'clock' | 'identity'>,
+    ports: readonly number[],
+  ) {
+    this.name = made.name
+    this.region = made.region
+    this.dir = made.dir
+    this.ca = made.ca
+    this.clock = made.clock
+    this.identity = made.identity
+    this.#ports = ports
+  }
+
+  get state(): State {
+    return this.#live.state
+  }
+
+  get peering(): Peering {
+    return this.#live.peering
+  }
+
+  get peeringPort(): number {
+    return this.#ports[1] ?? 0
+  }
+
+  async start(): Promise<void> {
+    const { clock, name, region, ca } = this
+    const [joinPort = 0, peeringPort = 0] = this.#ports
+    const store = await openSqlite({ file: join(this.dir, 'store.db'), log: silentLog })
+    const state = await openState({ store, clock, log: silentLog })
+    if (state.view().get('cloud', 'self') === null) {
+      const pools = { fabricPrefix: 'fd12:3456:789a::/48', ipv6Pool: 'fd77:7777:7700::/40' }
+      const cloud = { name, region, ...pools, ipv4Pools: ['10.0.0.0/8'], createdAtMs: 1 }
+      await state.update((tx) => tx.put('cloud', ['self'], cloud))
+    }
+    const peering = await openPeering({
+      ...{ state, ca, clock, randomHex, log: silentLog, gateway: `${name}-${randomHex(4)}` },
+      config: {
+        ...{ stateDir: this.dir, listenHost: '127.0.0.1', peeringPort },
+        ...{ reachableAt: null, peeringReachableAt: null },
+      },
+      identity: () => this.identity,
+      joinPort: () => joinPort,
+      chance: () => 0,
+    })
+    const rpc = await startRpcServer({
+      ...{ sessionAddress: '127.0.0.1:0', joinAddress: `127.0.0.1:${joinPort}` },
+      ...{ sessionServices: [], joinServices: [peering.joinService] },
+      ...{ identity: this.identity, log: silentLog },
+    })
+    const close = async () => {
+      await peering.stop()
+      await rpc.close()
+      await state.close()
+      await store.close()
+    }
+    this.#running = { state, peering, join: rpc, close }
+  }
+
+  async stop(): Promise<void> {
+    await this.#running?.close()
+    this.#running = null
+  }
+
+  /** What the store holds now, for `restore`. */
+  async backUp(): Promise<void> {
+    await this.stop()
+    await copyFile(join(this.dir, 'store.db'), join(this.dir, 'backup.db'))
+    await this.start()
+  }
+
+  async restore(): Promise<void> {
+    await this.stop()
+    for (const end of ['-wal', '-shm']) await rm(join(this.dir, `store.db${end}`), { force: true })
+    await copyFile(join(this.dir, 'backup.db'), join(this.dir, 'store.db'))
+    await this.start()
+  }
+
+  async invite(terms: Partial<PeerTerms> = {}, ttlMs = HOUR_MS): Promise<string> {
+    const whole = { name: 'other', ...OPEN_TERMS, ...terms }
+    return (await mintPeerInvitation(this.peering.inviting, { terms: whole, ttlMs })).text
+  }
+
+  accept(text: string, terms: Partial<AcceptTerms> = {}): Promise<PeerRecord> {
+    return acceptPeer(this.peering.inviting, text, { ...OPEN_TERMS, ...terms })
+  }
+
+  /** Its only peer. */
+  peer(): PeerRecord {
+    const [first, ...others] = this.state.view().all('peer')
+    if (first === undefined || others.length > 0) throw new Error('not one peer')
+    return first
+  }
+
+  get #live() {
+    if (this.#running === null) throw new Error(`${this.name} does not run`)
+    return this.#running
+  }
+}
+
+export async function startPeerCloud(
+  t: Ending,
+  name: string,
+  { region = `au-${name}-1`, skew = { ms: 0 } }: CloudOptions = {},
+): Promise<PeerCloud> {
+  const dir = await mkdtemp(join(tmpdir(), 'mallee-peer-'))
+  const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + skew.ms }
+  const ca = await createCa({ cloud: name, nowMs: systemClock.nowMs() })
+  const identity = await gatewayIdentity(ca, name)
+  const cloud = new PeerCloud({ name, region, dir, ca, clock, identity }, await freePorts(2))
+  t.after(async () => {
+    await cloud.stop()
+    await rm(dir, { recursive: true, force: true })
+  })
+  await cloud.start()
+  return cloud
+}
+
+/** As a gateway of that cloud has it. */
+export async function gatewayIdentity(
+  ca: CertificateAuthority,
+  name: string,
+): Promise<TlsIdentity> {
+  const { keyPem } = await newKey()
+  const { certificatePem } = await signRequest(ca, await certificateRequest(keyPem), {
+    ...{ identity: { kind: 'gateway', cloud: name }, nowMs: systemClock.nowMs() },
+    ...{ days: 1, server: true },
+  })
+  return { certificatePem, keyPem, caPem: ca.certificatePem }
+}
