@@ -58,6 +58,8 @@ export interface GatewayConfig {
   readonly accessLogSeconds: number
   /** Between the beginnings of two modifications of a volume. */
   readonly volumeModificationSeconds: number
+  /** How many times its size a host's volumes may take together when they are written full. */
+  readonly volumeOvercommit: number
   /** Buckets that are counted each by itself in the metrics; the others are together. */
   readonly bucketMetrics: number
   /** How many times AWS's rates an account may call the API at; 0: as often as it likes. */
@@ -93,6 +95,7 @@ const DEFAULTS: GatewayConfig = {
   auditFiles: 16,
   accessLogSeconds: 300,
   volumeModificationSeconds: 21_600,
+  volumeOvercommit: 10,
   bucketMetrics: 100,
   apiRateFactor: 12,
   logLevel: 'info',
@@ -127,6 +130,7 @@ const RANGES = {
   lifecycleDayMs: [100, DAY_MS],
   accessLogSeconds: [1, 3_600],
   volumeModificationSeconds: [0, 604_800],
+  volumeOvercommit: [1, 1_000],
   bucketMetrics: [0, 10_000],
 } as const
 

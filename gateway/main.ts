@@ -164,7 +164,7 @@ async function openGateway(
   const gateway = `${hostname()}-${randomHex(4)}`
   const sessions = new Sessions()
   const here = { state, sessions, gateway, cloud: cloud.name, identity, clock, log }
-  const our = { state, randomHex, region: cloud.region }
+  const our = { state, randomHex, region: cloud.region, overcommit: config.volumeOvercommit }
   const s3 = await openS3(config, { ...here, ...our, sealer, chance, metrics })
   onStop(() => s3.close())
   const { storage, lanes } = s3

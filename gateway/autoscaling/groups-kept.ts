@@ -13,6 +13,8 @@ export interface ScalingParts {
   readonly randomHex: RandomHex
   readonly sealer: Sealer
   readonly region: string
+  /** As chooseVolumePlace has it. */
+  readonly overcommit?: number | undefined
 }
 
 /** A name may have a slash: its digest is the key. */

@@ -10,12 +10,14 @@ import { parseImageDescription } from '../ec2/images.ts'
 import { checkCount, type ImportParts, parseDisk, sourceOf } from '../ec2/import-image.ts'
 import { endDryRun, refuseUnknown, required } from '../ec2/input.ts'
 import { pageOf } from '../ec2/paging.ts'
+import { addTags, parseTagSpecifications, tagList } from '../ec2/tagging.ts'
 import type { ImportTaskRecord } from '../store/image-records.ts'
+import type { View } from '../store/state.ts'
 
 type ImportHandlers = Required<Pick<Ec2Handlers, 'DescribeImportSnapshotTasks' | 'ImportSnapshot'>>
 
 const KNOWN = new Set([
-  ...['DiskContainer', 'Description', 'ClientToken', 'DryRun'],
+  ...['DiskContainer', 'Description', 'ClientToken', 'TagSpecifications', 'DryRun'],
   // As ImportImage has them.
   ...['ClientData', 'RoleName'],
 ])
@@ -38,6 +40,7 @@ export function importSnapshotHandlers({
       refuseUnknown(input, KNOWN, HARMLESS)
       const container = required('DiskContainer', input.DiskContainer)
       const { location, url, format, description } = parseDisk(container, 'DiskContainer.')
+      const tags = parseTagSpecifications(input.TagSpecifications, ['import-task'], PREFIX)
       const token = parseClientToken(input.ClientToken)
       const use = { context, action: 'ImportSnapshot', token }
       const known = await state.update((tx) => answeredBefore(tx, use))
@@ -58,12 +61,15 @@ export function importSnapshotHandlers({
           createdAtMs: context.nowMs,
         }
         await tx.put('import-task', [made], task)
+        const owner = { kind: 'import-task', id: made, account } as const
+        await addTags(tx, owner, tags.get('import-task') ?? new Map())
         await keepAnswer(tx, use, made)
         return made
       })
       endDryRun(input)
-      const [task] = namedInView(await state.fresh(), 'import-task', [id], account)
-      return task === undefined ? {} : taskShown(task)
+      const view = await state.fresh()
+      const [task] = namedInView(view, 'import-task', [id], account)
+      return task === undefined ? {} : taskShown(view, task)
     },
 
     DescribeImportSnapshotTasks: async (context, input) => {
@@ -75,7 +81,9 @@ export function importSnapshotHandlers({
           ? namedInView(view, 'import-task', ids, account)
           : view.by('import-task', 'account', account)
       endDryRun(input)
-      const shown = tasks.filter(({ into }) => into === 'snapshot').map(taskShown)
+      const shown = tasks
+        .filter(({ into }) => into === 'snapshot')
+        .map((one) => taskShown(view, one))
       const found = matching(shown, input.Filters, FILTERABLE)
       const cursor = (task: ImportSnapshotTask): string => task.ImportTaskId ?? ''
       const action = 'DescribeImportSnapshotTasks'
@@ -85,7 +93,7 @@ export function importSnapshotHandlers({
   }
 }
 
-function taskShown(task: ImportTaskRecord): ImportSnapshotTask {
+function taskShown(view: View, task: ImportTaskRecord): ImportSnapshotTask {
   const { id, description, source, url, format, snapshot, state, progress, message } = task
   const isOver = state === 'completed' || state === 'deleted'
   const shown = description === '' ? undefined : description
@@ -104,6 +112,6 @@ function taskShown(task: ImportTaskRecord): ImportSnapshotTask {
       Url: url,
       UserBucket: url === undefined ? { S3Bucket: source.bucket, S3Key: source.key } : undefined,
     },
-    Tags: [],
+    Tags: tagList(view, id),
   }
 }

@@ -18,6 +18,7 @@ export function racksWithStores(
   view: View,
   racks: readonly string[],
   devices: readonly ImageDevice[],
+  overcommit: number | undefined,
 ): readonly string[] {
   const sizes = devices.flatMap(({ volume }) => volume ?? [])
   const [largest] = sizes.toSorted((a, b) => b.sizeGib - a.sizeGib)
@@ -25,7 +26,7 @@ export function racksWithStores(
   const reasons: string[] = []
   const found = racks.filter((rack) => {
     const bytes = storedBytes(largest.sizeGib, largest.encrypted)
-    const chosen = chooseVolumePlace(volumePlaces(view, rack), bytes)
+    const chosen = chooseVolumePlace(volumePlaces(view, rack), bytes, overcommit)
     if ('reasons' in chosen) reasons.push(...chosen.reasons)
     return 'host' in chosen
   })

@@ -43,9 +43,11 @@ const FILTERABLE: Filterable<VolumeModification> = {
 /** `waitMs`: how long a volume stays as it is after a modification, from that one's beginning. */
 export function modifyVolumeHandlers({
   state,
+  overcommit,
   waitMs,
 }: {
   readonly state: State
+  readonly overcommit?: number | undefined
   readonly waitMs: number
 }): ModifyHandlers {
   return {
@@ -58,7 +60,7 @@ export function modifyVolumeHandlers({
         const wanted = target.sizeGib - volume.sizeGib
         if (wanted > 0) {
           await checkQuotaFor(tx, state, account, 'volume-gib', { made: 0, wanted })
-          checkRoom(await state.fresh(), volume, target)
+          checkRoom(await state.fresh(), volume, target, overcommit)
         }
         endDryRun(input)
         const next = withModification(volume, target, await runningOf(tx, volume), nowMs)
@@ -135,12 +137,17 @@ function checkMayChange(
 }
 
 /** It stays where it is. Two that grow at once are not told of each other: the bound is soft. */
-function checkRoom(view: View, volume: VolumeRecord, { sizeGib }: VolumeShape): void {
+function checkRoom(
+  view: View,
+  volume: VolumeRecord,
+  { sizeGib }: VolumeShape,
+  overcommit: number | undefined,
+): void {
   const own = volumePlaces(view, volume.rack).filter(({ host }) => host === volume.host)
   // Its host may be cordoned or away: nothing new comes there.
   const places = own.map((place) => ({ ...place, why: '' }))
   const more = sizeGib - volume.sizeGib
-  const chosen = chooseVolumePlace(places, storedBytes(more, false))
+  const chosen = chooseVolumePlace(places, storedBytes(more, false), overcommit)
   if ('reasons' in chosen) throw noPlace(more, chosen.reasons)
 }
 

@@ -17,6 +17,8 @@ export interface VolumeParts {
   readonly state: State
   readonly randomHex: RandomHex
   readonly sealer: Sealer
+  /** As chooseVolumePlace has it. */
+  readonly overcommit?: number | undefined
 }
 
 /** One try of a transaction that makes volumes. */
@@ -136,7 +138,7 @@ function keyFor(
  * host, and that the host stays, become conditions of the transaction.
  */
 async function takePlace(
-  { tx, state, made }: VolumeTransaction,
+  { tx, state, made, overcommit }: VolumeTransaction,
   rack: string,
   { sizeGib, encrypted, encrypts }: PlaceWish,
 ): Promise<string> {
@@ -145,7 +147,7 @@ async function takePlace(
     const places = volumePlaces(view, rack, made).map((one) =>
       !encrypts || one.encrypts || one.why !== '' ? one : { ...one, why: TOO_OLD },
     )
-    const chosen = chooseVolumePlace(places, storedBytes(sizeGib, encrypted))
+    const chosen = chooseVolumePlace(places, storedBytes(sizeGib, encrypted), overcommit)
     if ('reasons' in chosen) throw noPlace(sizeGib, chosen.reasons)
     const { host } = chosen
     const seen = view.get('volume-placed', rack, host)?.count ?? 0

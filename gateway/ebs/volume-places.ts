@@ -23,22 +23,26 @@ export interface VolumePlace {
   readonly encrypts: boolean
 }
 
-/** How many times its size a store's volumes may take together when they are written full. */
-export const OVERCOMMIT = 10
+/** As the setting volumeOvercommit is when nobody set it. */
+const OVERCOMMIT = 10
 /** A store with less room than this part of its size takes no new volume. */
 const LEAST_ROOM = 1 / 20
 /** Hosts whose reason a refused caller gets to read. */
 const MAX_REASONS = 5
 
-/** The place for a volume of `bytes`, or why every one of them refuses it. */
+/**
+ * The place for a volume of `bytes`, or why every one of them refuses it. `overcommit`: how many
+ * times its size a store's volumes may take together when they are written full.
+ */
 export function chooseVolumePlace(
   places: readonly VolumePlace[],
   bytes: number,
+  overcommit = OVERCOMMIT,
 ): { readonly host: string } | { readonly reasons: readonly string[] } {
   const reasons: string[] = []
   let best: VolumePlace | null = null
   for (const place of places) {
-    const why = refusal(place, bytes)
+    const why = refusal(place, bytes, overcommit)
     if (why !== '') reasons.push(`${place.host} ${why}`)
     else if (best === null || isBetter(place, best)) best = place
   }
@@ -76,15 +80,15 @@ function leftOf({ roomBytes, promisedBytes }: VolumePlace): number {
   return roomBytes - promisedBytes
 }
 
-function refusal(place: VolumePlace, bytes: number): string {
+function refusal(place: VolumePlace, bytes: number, overcommit: number): string {
   const { sizeBytes, roomBytes, why } = place
   if (why !== '') return why
   if (roomBytes < sizeBytes * LEAST_ROOM) {
     return `is full: ${gib(roomBytes)} of ${gib(sizeBytes)} GiB are free`
   }
-  const left = leftOf(place) + (OVERCOMMIT - 1) * sizeBytes
+  const left = leftOf(place) + (overcommit - 1) * sizeBytes
   if (bytes <= left) return ''
-  return `has promised ${OVERCOMMIT} times its ${gib(sizeBytes)} GiB but for ${gib(left)} GiB`
+  return `has promised ${overcommit} times its ${gib(sizeBytes)} GiB but for ${gib(left)} GiB`
 }
 
 function gib(bytes: number): string {

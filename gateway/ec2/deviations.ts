@@ -42,7 +42,7 @@ export const DEVIATIONS: { readonly [K in keyof Ec2Handlers]: string } = {
   EnableVolumeIO: 'I/O is never taken away',
   GetConsoleOutput: 'as of now, always',
   ImportImage: 'of one disk, raw or qcow2, which is not converted; `RoleName` has no effect',
-  ImportSnapshot: 'raw and qcow2; not encrypted; its tasks have no tags; `RoleName` has no effect',
+  ImportSnapshot: 'raw and qcow2; not encrypted; `RoleName` has no effect',
   ModifyImageAttribute: 'organizations are refused',
   ModifySnapshotTier: 'refused: there is one tier',
   RestoreSnapshotTier: 'refused: there is one tier',

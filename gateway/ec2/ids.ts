@@ -17,8 +17,10 @@ const MAX_IDS = 1_000
 const ID_DIGITS = 17
 const NEW_ID_TRIES = 5
 
-export function resourceTypeOf(kind: TaggedKind): string {
-  return NOUNS[kind].resourceType
+/** As tags call it; of some kinds the id says of which type one is. */
+export function resourceTypeOf(kind: TaggedKind, id = ''): string {
+  const { resourceType, otherTypes = [] } = NOUNS[kind]
+  return otherTypes.find(({ prefix }) => id.startsWith(`${prefix}-`))?.resourceType ?? resourceType
 }
 
 /** The kind that an id of any kind is of, by its prefix; null when it has the form of none. */

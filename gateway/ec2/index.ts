@@ -97,6 +97,8 @@ export interface Ec2Parts {
   readonly findObject?: FindObject
   /** Between two modifications of a volume; absent: as long as on AWS. */
   readonly volumeModificationMs?: number
+  /** As chooseVolumePlace has it. */
+  readonly overcommit?: number | undefined
   /** Absent: no bytes of snapshots are kept. */
   readonly snapshotHolds?: SnapshotHolds
   /** How long the answer waits for a snapshot's moment, in milliseconds; absent: not at all. */
@@ -125,6 +127,7 @@ export function ec2Handlers({
   takeObject = async () => null,
   findObject = async () => null,
   volumeModificationMs = MODIFICATION_MS,
+  overcommit,
 }: Ec2Parts): Ec2Handlers {
   return {
     ...zoneHandlers({ state, region, endpoint }),
@@ -157,8 +160,8 @@ export function ec2Handlers({
     ...prefixListHandlers({ state, randomHex, region }),
     ...prefixListQueryHandlers({ state, region }),
     ...networkAclHandlers({ state, randomHex, region }),
-    RunInstances: runInstancesHandler({ state, randomHex, sealer, region }),
-    ...fleetHandlers({ state, randomHex, sealer, region }),
+    RunInstances: runInstancesHandler({ state, randomHex, sealer, region, overcommit }),
+    ...fleetHandlers({ state, randomHex, sealer, region, overcommit }),
     ...spotHandlers({ state, region }),
     ...placementGroupHandlers({ state, randomHex, region }),
     ...launchTemplateHandlers({ state, randomHex }),
@@ -195,9 +198,9 @@ export function ec2Handlers({
     ...associationHandlers({ state, randomHex, region }),
     ...describeAddressHandlers({ state, region }),
     ...volumeAttachmentHandlers({ state, randomHex, sealer }),
-    ...volumeHandlers({ state, randomHex, sealer, region }),
+    ...volumeHandlers({ state, randomHex, sealer, region, overcommit }),
     ...volumeStatusHandlers({ state, region }),
-    ...modifyVolumeHandlers({ state, waitMs: volumeModificationMs }),
+    ...modifyVolumeHandlers({ state, overcommit, waitMs: volumeModificationMs }),
     ...encryptionDefaultHandlers({ state }),
     ...snapshotHandlers({
       ...{ state, randomHex, sealer, region, takenWithinMs },

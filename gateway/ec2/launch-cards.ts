@@ -23,6 +23,8 @@ export interface RunParts {
   readonly randomHex: RandomHex
   readonly sealer: Sealer
   readonly region: string
+  /** As chooseVolumePlace has it. */
+  readonly overcommit?: number | undefined
 }
 
 /** One try of the transaction. */

@@ -33,6 +33,8 @@ export interface Noun {
   readonly prefix: string
   /** Of ids that say what kind of such a thing it is. */
   readonly otherPrefixes?: readonly string[]
+  /** Of such ids, those whose type is another one. */
+  readonly otherTypes?: readonly Pick<Noun, 'prefix' | 'resourceType'>[]
   /** null: AWS calls an id of a wrong form not found as well. */
   readonly malformed: string | null
   readonly notFound: string
@@ -184,6 +186,7 @@ export const NOUNS: Readonly<Record<TaggedKind, Noun>> = {
       'InvalidConversionTaskId.Malformed',
     ),
     otherPrefixes: ['import-snap'],
+    otherTypes: [{ prefix: 'import-snap', resourceType: 'import-snapshot-task' }],
   },
   volume: noun('vol', 'volume', 'volume', 'InvalidVolume.NotFound', 'InvalidVolumeID.Malformed'),
   'volume-snapshot': noun(

@@ -109,7 +109,7 @@ export async function launchIn(
   const { state, randomHex } = parts
   const { account } = asked.context.caller
   const { one, view, request, targets, group, profile } = await checkRun(tx, parts, asked)
-  const served = racksWithStores(view, targets.racks, targets.devices)
+  const served = racksWithStores(view, targets.racks, targets.devices, parts.overcommit)
   const racks = racksWithAddresses(view, { ...targets, racks: served }, request)
   const { type: need, minCount, isSpot } = request
   const wanted = { type: need, isSpot, least: minCount, wanted: request.maxCount }

@@ -52,14 +52,18 @@ export function isSystemTag(key: string): boolean {
   return RESERVED.test(key)
 }
 
-/** TagSpecification.N of an action that makes `kinds`: the tags of each kind. */
+/**
+ * TagSpecification.N of an action that makes `kinds`: the tags of each kind. `prefix`: of the ids
+ * of what is made, where a kind has several.
+ */
 export function parseTagSpecifications<K extends TaggedKind>(
   specifications: readonly TagSpecification[] | undefined,
   kinds: readonly K[],
+  prefix = '',
 ): ReadonlyMap<K, Tags> {
   const parsed = new Map<K, Tags>()
   for (const { ResourceType: type, Tags: tags } of specifications ?? []) {
-    const kind = kinds.find((one) => resourceTypeOf(one) === type)
+    const kind = kinds.find((one) => resourceTypeOf(one, `${prefix}-`) === type)
     if (kind === undefined) {
       if (type === 'volume') throw unsupported('The resource type volume in TagSpecification')
       throw bad(`'${type ?? ''}' is not a valid taggable resource type for this operation.`)
@@ -110,7 +114,7 @@ async function putTags(
 ): Promise<void> {
   await tx.put('tags', [id], {
     resource: id,
-    resourceType: resourceTypeOf(kind),
+    resourceType: resourceTypeOf(kind, id),
     account,
     tags: Object.fromEntries(tags),
   })

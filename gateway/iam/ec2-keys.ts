@@ -17,7 +17,10 @@ type Side = { readonly account: string; readonly vpc: string }
 type Values = Readonly<Record<string, string | boolean | number | null>>
 
 const KINDS = new Map(
-  (Object.keys(NOUNS) as TaggedKind[]).map((kind) => [NOUNS[kind].resourceType, kind]),
+  (Object.keys(NOUNS) as TaggedKind[]).flatMap((kind) => {
+    const { resourceType, otherTypes = [] } = NOUNS[kind]
+    return [resourceType, ...otherTypes.map((one) => one.resourceType)].map((one) => [one, kind])
+  }),
 )
 
 /** Types whose ids have a key of their own. */

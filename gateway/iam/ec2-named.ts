@@ -2,6 +2,7 @@
 // association, by a name, by an address.
 
 import { subnetAssociationId } from '../ec2/describe-subnets.ts'
+import { resourceTypeOf } from '../ec2/ids.ts'
 import { NOUNS, type TaggedKind } from '../ec2/nouns.ts'
 import { vpcAssociationId } from '../ec2/vpcs.ts'
 import type { View } from '../store/state.ts'
@@ -73,8 +74,8 @@ export function byPrefix(place: Place, ids: readonly string[]): Named {
 
 const PREFIXES = new Map(
   (Object.keys(NOUNS) as TaggedKind[]).flatMap((kind) => {
-    const { prefix, otherPrefixes = [], resourceType } = NOUNS[kind]
-    return [prefix, ...otherPrefixes].map((one) => [one, resourceType] as const)
+    const { prefix, otherPrefixes = [] } = NOUNS[kind]
+    return [prefix, ...otherPrefixes].map((one) => [one, resourceTypeOf(kind, `${one}-`)] as const)
   }),
 )
 

@@ -85,6 +85,7 @@ for (const [settings, message] of [
   [{ lifecycleDayMs: 99 }, /lifecycleDayMs .* is 99, not a number from 100 to 86400000/],
   [{ bucketMetrics: 10_001 }, /bucketMetrics .* is 10001, not a number from 0 to 10000/],
   [{ volumeModificationSeconds: -1 }, /volumeModificationSeconds .* from 0 to 604800/],
+  [{ volumeOvercommit: 0.5 }, /volumeOvercommit .* is 0.5, not a number from 1 to 1000/],
   [{ accessLogSeconds: 0 }, /accessLogSeconds .* is 0, not a number from 1 to 3600/],
   [{ auditFileBytes: null }, /auditFileBytes .* is null,/],
   [{ apiRateFactor: -0.5 }, /apiRateFactor .* is -0.5, not a number from 0 to 10000/],

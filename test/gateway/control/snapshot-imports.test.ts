@@ -75,6 +75,9 @@ async function opened(
   }
   const { ImportTaskId = '' } = await cloud.call('ImportSnapshot', {
     Description: 'mine',
+    TagSpecifications: [
+      { ResourceType: 'import-snapshot-task', Tags: [{ Key: 'of', Value: 'me' }] },
+    ],
     DiskContainer: { UserBucket: { S3Bucket: 'images', S3Key: 'disk.raw' } },
   })
   const task = (): ImportTaskRecord => {
@@ -100,6 +103,10 @@ test('ImportSnapshot makes a snapshot of a disk, which instances boot from', asy
     ImportTaskIds: [ImportTaskId],
   })
   assert.equal(before?.[0]?.SnapshotTaskDetail?.Status, 'active')
+  assert.deepEqual(before?.[0]?.Tags, [{ Key: 'of', Value: 'me' }])
+  const { Tags } = await cloud.call('DescribeTags', {})
+  const [tag] = (Tags ?? []).filter(({ ResourceId }) => ResourceId === ImportTaskId)
+  assert.equal(tag?.ResourceType, 'import-snapshot-task')
   gateway()
   await over()
   const id = task().snapshot ?? ''

@@ -4,11 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { GIB } from '../../../common/volume-sizes.ts'
-import {
-  chooseVolumePlace,
-  OVERCOMMIT,
-  type VolumePlace,
-} from '../../../gateway/ebs/volume-places.ts'
+import { chooseVolumePlace, type VolumePlace } from '../../../gateway/ebs/volume-places.ts'
 
 const place = (host: string, change: Partial<VolumePlace> = {}): VolumePlace => ({
   ...{ host, sizeBytes: 100 * GIB, roomBytes: 100 * GIB, promisedBytes: 0, why: '' },
@@ -56,7 +52,8 @@ test('chooseVolumePlace never promises more than its bound, and refuses nothing 
     fc.property(
       fc.uniqueArray(anyPlace, { maxLength: 5, selector: ({ host }) => host }),
       fc.integer({ min: 1, max: 16_384 }),
-      (drawn, sizeGib) => {
+      fc.integer({ min: 1, max: 20 }),
+      (drawn, sizeGib, overcommit) => {
         const places = drawn.map(({ part, ...rest }) => ({
           ...{ ...rest, encrypts: true },
           roomBytes: Math.floor(rest.sizeBytes * part),
@@ -66,9 +63,9 @@ test('chooseVolumePlace never promises more than its bound, and refuses nothing 
           ({ why, sizeBytes, roomBytes, promisedBytes }) =>
             why === '' &&
             roomBytes >= sizeBytes / 20 &&
-            promisedBytes + bytes <= roomBytes + (OVERCOMMIT - 1) * sizeBytes,
+            promisedBytes + bytes <= roomBytes + (overcommit - 1) * sizeBytes,
         )
-        const chosen = chooseVolumePlace(places, bytes)
+        const chosen = chooseVolumePlace(places, bytes, overcommit)
         if ('reasons' in chosen) {
           assert.equal(fits.length, 0)
           assert.equal(chosen.reasons.length, places.length)

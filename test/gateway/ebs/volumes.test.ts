@@ -8,11 +8,13 @@ import { SECRETS } from '../control/records.ts'
 import { volumeStore } from '../ec2/host-reports.ts'
 import {
   ACCOUNT,
+  type Cloud,
   OTHER_ACCOUNT,
   openCloud,
   REGION,
   refusal,
   refused,
+  registerImage,
   START_MS,
   setHost,
 } from '../ec2/support.ts'
@@ -106,6 +108,25 @@ test('CreateVolume says what is wrong with a request', async (t) => {
     assert.equal(said.code, code, JSON.stringify(ask))
     assert.match(said.message, words)
   }
+})
+
+test('a store promises as much as the setting says, to new volumes and those that grow', async (t) => {
+  const { call, state } = await openCloud(t, { racks: ['a'], overcommit: 1 })
+  const ask = { AvailabilityZone: ZONE, VolumeType: 'gp3' } as const
+  const { VolumeId = '' } = await call('CreateVolume', { ...ask, Size: 1_024 })
+  const full = /a0 has promised 1 times its 1024.0 GiB/
+  const late = await refused(call('CreateVolume', { ...ask, Size: 1 }))
+  assert.match(late.message, full)
+  await setVolume(state, VolumeId, { state: 'ready' })
+  const grown = await refused(call('ModifyVolume', { VolumeId, Size: 1_025 }))
+  assert.match(grown.message, full)
+  const image = await registerImage({ call } as Cloud)
+  const data = { DeviceName: '/dev/sdf', Ebs: { VolumeSize: 1 } }
+  const launch = call('RunInstances', {
+    ...{ ImageId: image, InstanceType: 't3.nano', MinCount: 1, MaxCount: 1 },
+    BlockDeviceMappings: [data],
+  })
+  assert.match((await refused(launch)).message, full)
 })
 
 test('CreateVolume goes to no host that is leaving, full, or away', async (t) => {

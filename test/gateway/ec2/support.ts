@@ -55,7 +55,10 @@ export type Call = <K extends keyof Ec2Handlers & keyof Ec2Inputs>(
 
 export interface CloudOptions
   extends Partial<
-    Pick<Ec2Parts, 'askGuest' | 'consoleOutput' | 'findObject' | 'snapshotHolds' | 'takenWithinMs'>
+    Pick<
+      Ec2Parts,
+      'askGuest' | 'consoleOutput' | 'findObject' | 'overcommit' | 'snapshotHolds' | 'takenWithinMs'
+    >
   > {
   readonly racks?: readonly string[]
   /** Of every nc host; there are two in a rack. */
