@@ -41,7 +41,7 @@ export interface DeliveringParts {
 type Pending = NonNullable<PeerChainRecord['pending']>
 
 /** For so long another gateway that has begun to send is left to it, in milliseconds. */
-const OTHERS_TURN_MS = 10_000
+const OTHERS_TURN_MS = 5_000
 /** Records of chains that have ended, deleted at a time. */
 const MOST_FORGOTTEN = 1_000
 
@@ -64,9 +64,10 @@ export async function deliverStep(
   if (before !== null && before.gateway !== gateway) {
     if (clock.nowMs() - before.atMs < OTHERS_TURN_MS) return 'busy'
   }
-  const pending = before ?? (await begin(parts, peer, linkFor(parts, view, peer)))
-  if (pending === null) return 'idle'
-  return await send(parts, peer, pending)
+  const link = before === null ? linkFor(parts, view, peer) : null
+  if (before === null && link === null) return 'idle'
+  const pending = before ?? (await begin(parts, peer, link))
+  return pending === null ? 'busy' : await send(parts, peer, pending)
 }
 
 /**
@@ -161,11 +162,7 @@ async function begin(
   })
 }
 
-async function send(
-  parts: DeliveringParts,
-  peer: PeerRecord,
-  pending: Pending,
-): Promise<'idle' | 'went'> {
+async function send(parts: DeliveringParts, peer: PeerRecord, pending: Pending): Promise<'went'> {
   const { state, connection, clock, signal } = parts
   const { uid } = peer
   const bytes = Buffer.from(pending.batch, 'base64')

@@ -24,6 +24,9 @@ export interface ExchangeParts {
 /** Without a change: to find a side that came back from a backup, and what time alone changes. */
 const EVERY_MS = 30_000
 const RETRY_MS = { first: 250, last: 60_000 }
+const HINT_MS = 3_000
+/** Until it is looked at again whether another gateway has sent it. */
+const BUSY_MS = 200
 /** Links that one pass sends; the next one goes on. */
 const MAX_STEPS = 100
 /** Kinds of records that statements are made of, but for the peer's own. */
@@ -31,6 +34,8 @@ const STATED_OF = /^(?:cloud|vpc|peer-link|peering|peering-endpoint|interface|se
 
 interface Line {
   readonly loop: Loop
+  /** When it was last asked where the chain stands there. */
+  comparedAtMs: number
   readonly end: AbortController
   readonly connection: PeerConnection
 }
@@ -51,15 +56,26 @@ export class Exchange {
     return this.#lines.get(uid)?.loop.trouble() ?? null
   }
 
+  /** The other has just asked where its chain stands: it may have come back from somewhere. */
+  hint(uid: string): void {
+    const line = this.#lines.get(uid)
+    // Not in answer to each other for ever.
+    if (line === undefined || this.#parts.clock.nowMs() - line.comparedAtMs < HINT_MS) return
+    line.comparedAtMs = 0
+    line.loop.wake()
+  }
+
   /** Whether the other has given a receipt for all that is stated now, within so long. */
   async tell(uid: string, withinMs: number): Promise<boolean> {
     const { identity, clock, log } = this.#parts
     const connection = new PeerConnection(identity, clock)
     const parts = { ...this.#parts, connection, signal: AbortSignal.timeout(withinMs) }
     try {
-      for (let i = 0; i < MAX_STEPS; i++) {
+      while (!parts.signal.aborted) {
         const step = await deliverStep(parts, uid)
-        if (step !== 'went') return step === 'idle'
+        if (step === 'idle') return true
+        // The loop of this peer, or another gateway, is sending the same.
+        if (step === 'busy') await clock.sleep(BUSY_MS, parts.signal)
       }
     } catch (error) {
       log.info('peer not told', { uid, error })
@@ -100,19 +116,19 @@ export class Exchange {
     const end = new AbortController()
     const connection = new PeerConnection(identity, clock)
     const parts = { ...this.#parts, connection, signal: end.signal }
-    let comparedAtMs = 0
     const pass = async (): Promise<void> => {
       await this.#deliver(parts, uid)
-      if (clock.nowMs() - comparedAtMs >= EVERY_MS) {
+      if (clock.nowMs() - line.comparedAtMs >= EVERY_MS) {
         await comparePosition(parts, uid)
-        comparedAtMs = clock.nowMs()
+        line.comparedAtMs = clock.nowMs()
         await this.#deliver(parts, uid)
       }
       await forgetOldChains(state, uid)
     }
     const options = { everyMs: EVERY_MS, retryMs: RETRY_MS, mayBeOut: true, clock, chance, log }
     const loop = new Loop({ ...options, name: `peer ${uid}`, pass })
-    this.#lines.set(uid, { loop, end, connection })
+    const line: Line = { loop, end, connection, comparedAtMs: 0 }
+    this.#lines.set(uid, line)
     loop.start()
   }
 
@@ -120,8 +136,10 @@ export class Exchange {
     const { delivered } = this.#parts
     try {
       for (let i = 0; i < MAX_STEPS && !parts.signal.aborted; i++) {
-        if ((await deliverStep(parts, uid)) !== 'went') return
-        delivered('went')
+        const step = await deliverStep(parts, uid)
+        if (step === 'idle') return
+        if (step === 'went') delivered('went')
+        else await this.#parts.clock.sleep(BUSY_MS, parts.signal)
       }
     } catch (error) {
       if (parts.signal.aborted) return

@@ -72,7 +72,10 @@ export async function openPeering(parts: PeeringParts): Promise<Peering> {
         refusals.delete(uid)
         return answer
       },
-      position: (uid) => positionOf({ state, clock }, uid),
+      position: (uid) => {
+        exchange.hint(uid)
+        return positionOf({ state, clock }, uid)
+      },
       receipts: (uid, request) => receiptsOf(state, uid, request),
       refused: (uid, code, error) => {
         // A link that does not follow is how a restored backup is found.

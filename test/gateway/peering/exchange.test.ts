@@ -1,0 +1,212 @@
+// What two clouds tell each other over real TLS: through absences, restored backups, new
+// certificates and CAs, suspensions and ends; and what each keeps then.
+
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { describe, type TestContext, test } from 'node:test'
+import { createCa } from '../../../common/pki.ts'
+import { filesOf } from '../../../gateway/files.ts'
+import {
+  changePeer,
+  removePeer,
+  resumePeer,
+  suspendPeer,
+  tendPeers,
+} from '../../../gateway/peering/acts.ts'
+import { isOpen } from '../../../gateway/peering/agreed.ts'
+import type { PeerLinkRecord } from '../../../gateway/store/peer-records.ts'
+import { until } from '../../../sandbox/until.ts'
+import { gatewayIdentity, OPEN_TERMS, type PeerCloud, startPeerCloud } from './clouds.ts'
+
+async function agreedPair(t: TestContext): Promise<[east: PeerCloud, west: PeerCloud]> {
+  const [east, west] = await Promise.all([startPeerCloud(t, 'east'), startPeerCloud(t, 'west')])
+  await west.accept(await east.invite({ name: 'west' }))
+  await acquainted(east, west)
+  return [east, west]
+}
+
+async function acquainted(...clouds: readonly PeerCloud[]): Promise<void> {
+  for (const cloud of clouds) {
+    await until(`${cloud.name} has told all and heard all`, () => {
+      const { heard, stated } = cloud.peer()
+      return heard.sequence > 0 && stated.sequence > 0
+    })
+  }
+}
+
+function link(host: string): PeerLinkRecord {
+  return {
+    ...{ number: 1, rack: 'a', host, publicKey: `${'A'.repeat(43)}=`, trouble: '' },
+    ...{ endpoints: ['203.0.113.9:52001'], linkAddress: 'fe80::1234', borders: [] },
+  }
+}
+
+function putLink(cloud: PeerCloud, host: string): Promise<void> {
+  return cloud.state.update((tx) => tx.put('peer-link', ['1', 'a', host], link(host)))
+}
+
+/** Keys of what the other states, as `cloud` holds it. */
+function told(cloud: PeerCloud): string[] {
+  const { uid, heard } = cloud.peer()
+  const all = cloud.state.view().withPrefix('peer-statement', `${uid}/`)
+  return all.filter(({ epoch }) => epoch === heard.epoch).map(({ key }) => key)
+}
+
+describe('an exchange', { concurrency: true }, () => {
+  test('brings what one side states to the other, and takes it away again', async (t) => {
+    const [east, west] = await agreedPair(t)
+    await putLink(east, 'cc-1')
+    await until('west knows the border', () => told(west).includes('border/a/cc-1'))
+    await east.state.update((tx) => tx.delete('peer-link', '1', 'a', 'cc-1'))
+    await until('west has forgotten it', () => told(west).join() === 'cloud')
+    // What no other cloud would take is not said at all.
+    await putLink(east, 'NOT A NAME')
+    await putLink(east, 'cc-2')
+    await until('west knows the other border', () => told(west).includes('border/a/cc-2'))
+    assert.deepEqual(told(west), ['border/a/cc-2', 'cloud'])
+    await until('nothing is in the way', () => east.peering.trouble(east.peer().uid) === null)
+  })
+
+  test('goes on after one was away, with a new certificate of its own', async (t) => {
+    const [east, west] = await agreedPair(t)
+    await west.stop()
+    await putLink(east, 'cc-1')
+    await until('east says what is wrong', () => east.peering.trouble(east.peer().uid) !== null)
+    west.identity = await gatewayIdentity(west.ca, 'west')
+    await west.start()
+    await putLink(east, 'cc-2')
+    await until('west knows both', () => told(west).length === 3, { timeoutMs: 20_000 })
+    await putLink(west, 'cc-3')
+    await until('east knows of the third', () => told(east).includes('border/a/cc-3'))
+  })
+
+  test('begins anew when either side comes back from a backup', async (t) => {
+    const [east, west] = await agreedPair(t)
+    await putLink(east, 'cc-1')
+    await until('west knows', () => told(west).length === 2)
+    await east.backUp()
+    await west.backUp()
+    await putLink(east, 'cc-2')
+    await east.state.update((tx) => tx.delete('peer-link', '1', 'a', 'cc-1'))
+    await until('west knows', () => told(west).join() === 'border/a/cc-2,cloud')
+    const { epoch } = west.peer().heard
+    // The receiver has forgotten the last week: what it had heard does not come back for good.
+    await west.restore()
+    await until('west knows again', () => told(west).join() === 'border/a/cc-2,cloud')
+    assert.ok(west.peer().heard.epoch > epoch)
+    // The sender has forgotten it: what it states is what its store says.
+    await east.restore()
+    await until('west knows what is so', () => told(west).join() === 'border/a/cc-1,cloud')
+    const records = () => west.state.view().all('peer-statement').length
+    await putLink(east, 'cc-3')
+    await until('only the newest chain is kept', () => records() === 3)
+  })
+
+  test('announces the next CA, and takes no gateway of a CA that was not announced', async (t) => {
+    const [east, west] = await agreedPair(t)
+    const next = await createCa({ cloud: 'east', nowMs: east.clock.nowMs() })
+    // At once: nobody has heard of it.
+    await east.stop()
+    const before = east.identity
+    east.identity = await gatewayIdentity(next, 'east')
+    await east.start()
+    await putLink(west, 'cc-1')
+    await until('west says what is wrong', () => {
+      return /shows a CA that cloud east has not announced/.test(
+        west.peering.trouble(west.peer().uid) ?? '',
+      )
+    })
+    assert.deepEqual(west.peer().ca, { sequence: 1, certificates: [east.ca.certificatePem] })
+    // As it should be: it is told first.
+    await east.stop()
+    east.identity = before
+    await writeFile(filesOf(east.dir).nextCaCertificate, next.certificatePem)
+    await east.start()
+    await until('west has pinned both', () => west.peer().ca.certificates.length === 2, {
+      timeoutMs: 20_000,
+    })
+    assert.deepEqual(west.peer().ca, {
+      sequence: 2,
+      certificates: [east.ca.certificatePem, next.certificatePem],
+    })
+    await east.stop()
+    east.identity = await gatewayIdentity(next, 'east')
+    await east.start()
+    await putLink(east, 'cc-2')
+    await until('west takes it', () => told(west).includes('border/a/cc-2'), { timeoutMs: 20_000 })
+  })
+
+  test('of a suspended agreement tells of it; each side opens only its own half', async (t) => {
+    const [east, west] = await agreedPair(t)
+    await suspendPeer(east.peering.inviting, 'west')
+    assert.equal(isOpen(east.peer()), false, 'here at once')
+    await until('west knows', () => !isOpen(west.peer()))
+    assert.equal(west.peer().state, 'active')
+    await suspendPeer(west.peering.inviting, 'east')
+    await resumePeer(east.peering.inviting, 'west')
+    await until('west knows', () => !west.peer().card.suspended)
+    assert.equal(isOpen(west.peer()), false)
+    await resumePeer(west.peering.inviting, 'east')
+    await until('both are open', () => isOpen(west.peer()) && isOpen(east.peer()))
+  })
+
+  test('ends at its time, and with other terms goes on', async (t) => {
+    const [east, west] = await agreedPair(t)
+    const acting = east.peering.inviting
+    const until2 = (expiresAtMs: number) =>
+      changePeer(acting, 'west', (before) => ({
+        ...before,
+        limits: { ...before.limits, expiresAtMs },
+      }))
+    await assert.rejects(until2(1), { code: 'BadArgument' })
+    await until2(acting.clock.nowMs() + 5)
+    await until('its time is over', async () => {
+      await tendPeers(acting)
+      return east.peer().state === 'suspended'
+    })
+    await assert.rejects(resumePeer(acting, 'west'), { code: 'Conflict', message: /was until/ })
+    await until2(0)
+    await resumePeer(acting, 'west')
+    await until('west knows', () => isOpen(west.peer()))
+    assert.equal(west.peer().card.limits.expiresAtMs, 0)
+  })
+
+  test('leaves nothing of a peer that was removed, and the other knows', async (t) => {
+    const [east, west] = await agreedPair(t)
+    await putLink(east, 'cc-1')
+    await until('west knows', () => told(west).length === 2)
+    const isTold = await removePeer(east.peering.inviting, 'west', east.peering.tell)
+    assert.equal(isTold, true)
+    const view = east.state.view()
+    for (const kind of ['peer', 'peer-statement', 'stated', 'peer-audit', 'peer-chain'] as const) {
+      assert.deepEqual(view.all(kind), [], kind)
+    }
+    assert.deepEqual(view.all('peer-invitation'), [], 'one that was used is not used again')
+    assert.equal(west.peer().card.ended, true)
+    assert.equal(isOpen(west.peer()), false)
+    // Anew, by whichever side.
+    await east.accept(await west.invite({ name: 'new' }), { name: 'again' })
+    await until('both are open', () => isOpen(west.peer()) && isOpen(east.peer()))
+    assert.deepEqual([west.peer().terms.name, east.peer().terms.name], ['new', 'again'])
+  })
+
+  test('with a peer that was removed while it was away is refused', async (t) => {
+    const [east, west] = await agreedPair(t)
+    await west.stop()
+    const started = east.clock.nowMs()
+    assert.equal(await removePeer(east.peering.inviting, 'west', east.peering.tell), false)
+    assert.ok(east.clock.nowMs() - started < 30_000)
+    assert.deepEqual(east.state.view().all('peer'), [])
+    await west.start()
+    await putLink(west, 'cc-1')
+    await until('west says so', () => west.peering.trouble(west.peer().uid) !== null)
+    assert.deepEqual(east.state.view().all('peer'), [])
+  })
+
+  test('carries limits that either side changes', async (t) => {
+    const [east, west] = await agreedPair(t)
+    const limits = { ...OPEN_TERMS.limits, bandwidth: 5_000_000 }
+    await changePeer(east.peering.inviting, 'west', (before) => ({ ...before, limits }))
+    await until('west knows', () => west.peer().card.limits.bandwidth === 5_000_000)
+  })
+})
