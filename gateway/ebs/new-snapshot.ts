@@ -35,13 +35,14 @@ interface Parts {
 
 /** Throws IncorrectState, ConcurrentSnapshotLimitExceeded, UnsupportedOperation. */
 export function checkVolume(view: View, volume: VolumeRecord): void {
-  const { id, state, type, rack, host } = volume
+  const { id, state, type, rack, host, attachments } = volume
   if (state !== 'ready') {
     throw new ApiError('IncorrectState', `The volume '${id}' is in the state ${state}.`)
   }
   const store = view.get('host', rack, host)?.status?.volumes
-  if (store !== undefined && !store.snapshots) {
-    throw unsupported(`A snapshot of '${id}', whose host keeps volumes on ${store.backend},`)
+  if (store !== undefined && !store.snapshots && attachments.length > 0) {
+    const why = 'whose host shares no blocks between files'
+    throw unsupported(`A snapshot of '${id}' while it is attached, ${why},`)
   }
   const pending = view
     .by('volume-snapshot', 'volume', id)

@@ -20,6 +20,7 @@ export interface SnapshotsOptions {
   /** Folder of the ledgers: lost, what was taken is taken anew. */
   readonly ledgers: string
   readonly still: TakeParts['still']
+  readonly attached: TakeParts['attached']
   readonly endOf: (id: SnapshotId) => SnapshotBlocksEnd
   /** There is news to tell, of bytes that are sent; nothing is to be done. */
   readonly changed: () => void
@@ -71,11 +72,11 @@ export class SnapshotsRole {
   }
 
   #open(backend: VolumeBackend, settled: TakeParts['settled']): SnapshotsParts {
-    const { exec, log, ledgers, still, endOf } = this.#options
+    const { exec, log, ledgers, still, attached, endOf } = this.#options
     const clock = systemClock
     const common = { exec, log, backend, ledgers, clock, chance, endOf }
     const uploads = new Uploads({ ...common, changed: () => this.#tell() })
-    return { ...common, uploads, still, settled }
+    return { ...common, uploads, still, attached, settled }
   }
 
   /** One after the other: what is said is never older than what was said before. */

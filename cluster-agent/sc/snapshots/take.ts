@@ -2,7 +2,7 @@
 // write could be in the second volume that its writer made because of one that the first lacks.
 
 import type { Clock } from '../../../common/clock.ts'
-import { type Code, codeOf, messageOf } from '../../../common/errors.ts'
+import { type Code, codeOf, MalleeError, messageOf } from '../../../common/errors.ts'
 import type { VolumeBackend, VolumeId } from '../volumes/backend.ts'
 import type { VolumeTargets } from '../volumes/targets.ts'
 import { type SnapshotFate, writeSnapshotLedger } from './ledger.ts'
@@ -15,6 +15,8 @@ export interface TakeParts {
   readonly ledgers: string
   /** Runs while nobody writes to any volume. */
   readonly still: VolumeTargets['still']
+  /** May somebody write to it now? */
+  readonly attached: (id: VolumeId) => Promise<boolean>
   /** Runs while nothing of the volume comes or is written; `missing` is what is still to come. */
   readonly settled: <T>(id: VolumeId, run: (missing: Missing | null) => Promise<T>) => Promise<T>
 }
@@ -31,7 +33,9 @@ export async function takeSnapshots(parts: TakeParts, members: readonly Member[]
   const fates = new Map<Member, SnapshotFate>()
   const volumes = members.map(({ volume }) => volume)
   try {
-    const takenAtMs = await (members.length > 1 ? still(volumes, keepAll) : keepAll())
+    if (!backend.snapshots) await checkDetached(parts, volumes)
+    const isStill = members.length === 1 || !backend.snapshots
+    const takenAtMs = await (isStill ? keepAll() : still(volumes, keepAll))
     for (const member of members) {
       const { sizeBytes = 0 } = (await backend.lookSnapshot(member.id)) ?? {}
       fates.set(member, { state: 'taken', takenAtMs, sizeBytes })
@@ -46,6 +50,15 @@ export async function takeSnapshots(parts: TakeParts, members: readonly Member[]
   async function keepAll(): Promise<number> {
     for (const { id, volume } of members) await keep(parts, { id, volume })
     return clock.nowMs()
+  }
+}
+
+/** What is copied stands still for so long that no guest could wait. Throws NotSupported. */
+async function checkDetached({ attached }: TakeParts, volumes: readonly VolumeId[]): Promise<void> {
+  for (const id of volumes) {
+    if (!(await attached(id))) continue
+    const why = `${id} is attached, and its disk shares no blocks between files; XFS and btrfs do`
+    throw new MalleeError('NotSupported', why)
   }
 }
 

@@ -56,7 +56,8 @@ export interface VolumeBackend {
   readonly remove: (id: VolumeId) => Promise<void>
   /**
    * The volume as it is at one moment, also while it is written: what its user had flushed is in
-   * it. Throws NotSupported where bytes cannot be shared, NotFound, NameTaken.
+   * it. Where bytes cannot be shared (`snapshots`) it is copied, and nobody may write meanwhile.
+   * Throws NotSupported for a copy that takes too long, StoreFull, NotFound, NameTaken.
    */
   readonly snapshot: (id: VolumeId, snapshot: SnapshotId) => Promise<void>
   /** Also when there is none. */
@@ -74,7 +75,7 @@ export interface VolumeBackend {
   readonly zero: (id: VolumeId, range: ByteRange) => Promise<void>
   /** Of what holds the volumes, and what they may still take of it. */
   readonly space: () => Promise<StoreSpace>
-  /** Does it keep snapshots, and clone them? */
+  /** Does it share bytes: keep snapshots of what is written, and clone them? */
   readonly snapshots: boolean
   /** A file or a block device: where its bytes are, or are while they are held here. */
   readonly path: (id: VolumeId) => string

@@ -50,8 +50,8 @@ export async function fileBackend(exec: Exec, folder: string): Promise<VolumeBac
   }
 
   /** Throws StoreFull. */
-  async function checkRoom(): Promise<void> {
-    if ((await spaceOf(folder)).roomBytes > 0) return
+  async function checkRoom(bytes = 1): Promise<void> {
+    if ((await spaceOf(folder)).roomBytes >= bytes) return
     throw new MalleeError('StoreFull', 'there is no room for the volume')
   }
 
@@ -102,11 +102,11 @@ export async function fileBackend(exec: Exec, folder: string): Promise<VolumeBac
     snapshot: async (id, snapshot) => {
       const source = volumeFile(id)
       const file = snapshotFile(snapshot)
-      await known(source, id)
+      const { usedBytes } = await known(source, id)
       await checkFree(file, snapshot)
-      await checkRoom()
+      await checkRoom(shares ? 1 : Math.max(1, usedBytes))
       await publish(file, snapshots, async (draft) => {
-        await reflink(exec, source, draft)
+        await (shares ? reflink : copy)(exec, source, draft)
         await sync(draft)
       })
     },
@@ -237,6 +237,18 @@ async function reflink(exec: Exec, from: string, to: string): Promise<void> {
     const isOther = !/Operation not supported|Invalid cross-device link/.test(messageOf(error))
     if (isOther) throw asFull(error)
     const why = `the file system of ${to} shares no blocks between files; XFS and btrfs do`
+    throw new MalleeError('NotSupported', why, { cause: error })
+  }
+}
+
+/** Its holes stay such. Bounded: nothing else is done about volumes meanwhile. */
+async function copy(exec: Exec, from: string, to: string): Promise<void> {
+  const argv = ['cp', '--reflink=never', '--sparse=always', from, to]
+  try {
+    await exec(argv, { timeoutMs: CLONE_MS })
+  } catch (error) {
+    if (codeOf(error) !== 'CommandTimeout') throw error
+    const why = `${from} was not copied within ${CLONE_MS / 1000} s`
     throw new MalleeError('NotSupported', why, { cause: error })
   }
 }

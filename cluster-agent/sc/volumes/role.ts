@@ -26,7 +26,7 @@ import { badVolume, volumeStatus, volumeStore, wantedVolume } from './messages.t
 import type { Place } from './place.ts'
 import { type PortalOptions, portalOf } from './portal.ts'
 import { reconcileVolumes, type VolumeStatus } from './reconcile.ts'
-import type { VolumeTargets } from './targets.ts'
+import { isTargetOf, type VolumeTargets } from './targets.ts'
 import type { WantedVolume } from './wanted.ts'
 
 export interface VolumesOptions {
@@ -70,6 +70,7 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
   let restores: Restores | null = null
   const snapshots = new SnapshotsRole({
     ...{ exec, log, host, endOf, still: targets.still, ledgers: snapshotLedgersDir(paths) },
+    attached: async (id) => (await targets.look())?.targets.some(isTargetOf(id)) ?? false,
     changed: () => {
       for (const listener of listeners) listener(true)
     },

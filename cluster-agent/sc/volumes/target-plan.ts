@@ -6,7 +6,7 @@
 import type { SeenRestore } from '../restore/restores.ts'
 import type { VolumeId } from './backend.ts'
 import type { InForce, Ledger } from './ledger.ts'
-import { type Export, LUN, type ServedTarget, type TargetName } from './targets.ts'
+import { type Export, isTargetOf, LUN, type ServedTarget, type TargetName } from './targets.ts'
 import type { Grant, WantedVolume } from './wanted.ts'
 
 export interface SeenFiles {
@@ -145,7 +145,7 @@ function holdsOnly(target: ServedTarget, grants: readonly InForce[]): boolean {
 /** By its name, whatever stands before the id, or by what it serves. */
 export function isOf(target: ServedTarget, id: VolumeId, of: SeenFiles): boolean {
   const files = [of.file, of.shownFile]
-  return target.iqn.endsWith(`:${id}`) || target.luns.some((lun) => files.includes(lun.file))
+  return isTargetOf(id)(target) || target.luns.some((lun) => files.includes(lun.file))
 }
 
 /** What its targets serve. */

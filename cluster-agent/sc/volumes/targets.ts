@@ -49,6 +49,11 @@ export interface Export {
 /** A target by what stays the same of it. */
 export type TargetName = Pick<ServedTarget, 'tid' | 'iqn'>
 
+/** By its name, whatever stands before the id. */
+export function isTargetOf(id: VolumeId): (target: Pick<ServedTarget, 'iqn'>) => boolean {
+  return ({ iqn }) => iqn.endsWith(`:${id}`)
+}
+
 export interface VolumeTargets {
   /**
    * Null when all that clients do comes through it. Else they open volumes by themselves: only what

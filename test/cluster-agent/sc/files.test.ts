@@ -26,6 +26,8 @@ const VOLUME = volumeId(1)
 const OTHER = volumeId(2)
 const SNAPSHOT = snapshotId(1)
 
+const KEEP = ['conv=notrunc', 'status=none']
+
 const skip = whyNoHosts() ?? false
 
 describe('fileBackend', { skip }, () => {
@@ -99,12 +101,33 @@ describe('fileBackend', { skip }, () => {
     for (const id of [VOLUME, OTHER]) await sharing.remove(id)
   })
 
-  test('where blocks cannot be shared a snapshot is refused and leaves nothing', async () => {
-    await plain.create(VOLUME, MIB)
-    await refused('NotSupported', plain.snapshot(VOLUME, SNAPSHOT))
-    const folder = join(plain.path(VOLUME), '../..')
-    assert.deepEqual(await readdir(join(folder, 'snapshots')), [])
-    await plain.remove(VOLUME)
+  test('where blocks cannot be shared a snapshot is a copy with its holes, and needs their room', async () => {
+    await host.exec(['mkdir', '/run/small'])
+    await host.exec(['mount', '-t', 'tmpfs', '-o', 'size=8M', 'tmpfs', '/run/small'])
+    const small = await fileBackend(exec, `/proc/${host.pid}/root/run/small`)
+    await small.create(VOLUME, 64 * MIB)
+    const write = (blocks: number) =>
+      exec([
+        'dd',
+        'if=/dev/urandom',
+        `of=${small.path(VOLUME)}`,
+        'bs=1M',
+        `count=${blocks}`,
+        ...KEEP,
+      ])
+    await write(3)
+    await put(small.path(VOLUME), 63 * MIB, 7)
+    await small.snapshot(VOLUME, SNAPSHOT)
+    await put(small.path(VOLUME), 63 * MIB, 8)
+    const { sizeBytes, usedBytes = 0 } = (await small.lookSnapshot(SNAPSHOT)) ?? {}
+    assert.equal(sizeBytes, 64 * MIB)
+    assert.ok(usedBytes < 4 * MIB, `${usedBytes}`)
+    await small.reading(SNAPSHOT, async (file) => {
+      assert.equal(await byteAt(file, 63 * MIB), 7)
+    })
+    await refused('StoreFull', small.snapshot(VOLUME, snapshotId(2)))
+    const folder = join(small.path(VOLUME), '../..')
+    assert.deepEqual(await readdir(join(folder, 'snapshots')), [`${SNAPSHOT}.raw`])
   })
 
   test('a full disk is said so, and no half of a volume stays', async () => {

@@ -1,7 +1,7 @@
 // What a host makes of the snapshots that it is told of, and what it says of them.
 
 import assert from 'node:assert/strict'
-import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -28,20 +28,20 @@ describe('SnapshotsRole', () => {
   let backend: VolumeBackend
   let role: SnapshotsRole
   const store = new MemoryStore()
+  let isAttached = false
   let news = 0
 
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), 'mallee-snapshot-role-'))
     const files = await fileBackend(exec, join(dir, 'volumes'))
-    // No blocks are shared here, and nobody writes.
-    const snapshot: VolumeBackend['snapshot'] = (id, to) =>
-      files.reading(to, (file) => copyFile(files.path(id), file))
-    backend = { ...files, snapshot }
+    // As where no blocks are shared, wherever this runs.
+    backend = { ...files, snapshots: false }
     await backend.create(VOLUME, SIZE_BYTES)
     await writeFile(backend.path(VOLUME), Buffer.alloc(SIZE_BYTES, 7))
     role = new SnapshotsRole({
       ...{ exec, log: silentLog, host: 'sc', ledgers: join(dir, 'ledgers'), endOf: store.endOf },
-      still: (_, run) => run(),
+      still: () => assert.fail('nobody writes'),
+      attached: async () => isAttached,
       changed: () => {
         news += 1
       },
@@ -82,6 +82,24 @@ describe('SnapshotsRole', () => {
     assert.equal(progressPercent, 100)
     await pass({ id: mine, released: true })
     assert.equal(said(mine)?.state, SnapshotState.RELEASED)
+  })
+
+  test('one of a volume that is attached is an error where it would be copied', async () => {
+    const group = { group: 'g', groupSize: 2 }
+    const [one, two] = ['snap-00000000000000004', 'snap-00000000000000005']
+    isAttached = true
+    await pass({ id: one, ...group }, { id: two, ...group })
+    for (const id of [one, two]) {
+      assert.equal(said(id)?.state, SnapshotState.ERROR)
+      assert.match(said(id)?.reason ?? '', /vol-00000000000000001 is attached/)
+    }
+    isAttached = false
+    const again = { group: 'h', groupSize: 2 }
+    const [three, four] = ['snap-00000000000000006', 'snap-00000000000000007']
+    await pass({ id: three, ...again }, { id: four, ...again })
+    for (const id of [three, four]) {
+      await until(`${id} is completed`, () => said(id)?.state === SnapshotState.COMPLETED)
+    }
   })
 
   test('says what is wrong with a wish that it cannot make out', async () => {

@@ -88,6 +88,7 @@ describe('snapshots with the real tgtd', { skip }, () => {
     return {
       ...{ ...common, uploads },
       still: (_, run) => whileTgtdPauses({ exec: host.exec, clock: systemClock }, files, run),
+      attached: () => assert.fail('blocks are shared'),
       settled: (_, run) => run(null),
     }
   }
