@@ -9,6 +9,8 @@ const WANTED_KINDS = new Set(['instance', 'tunnel', 'balancer', 'volume', 'snaps
 /** The resources that a status speaks of: without one of them nobody wants to hear it. */
 export function subjectsOf(key: string): string[] {
   const [kind = '', first = '', ...rest] = key.split('/')
+  // Of the link, by one of the CCs that have it.
+  if (kind === 'peer-link') return [`peer-link/${first}`]
   if (kind === 'target') return [`balancer/${first}`, ['target', ...rest].join('/')]
   return WANTED_KINDS.has(kind) ? [key] : []
 }

@@ -2,6 +2,14 @@
 // fabric, and the hop limits in use; tenants are in the sets (edge-sets.ts).
 
 import { ascending } from '../../topology/order.ts'
+import {
+  BORDER_ARRIVE,
+  BORDER_FORWARD,
+  BORDER_INPUT,
+  BORDER_LEAVE,
+  type BorderLimit,
+  borderChains,
+} from './border-chains.ts'
 import { NAT_PRIVATE, NAT_PUBLIC, WAY } from './edge-sets.ts'
 import {
   DNS_IPV4,
@@ -28,6 +36,8 @@ export interface ChainsOptions {
   readonly publicDevice: string | null
   /** The TTLs for which there are sets `hops4_N` and `hops6_N`. */
   readonly hopLimits: readonly number[]
+  /** Of peer clouds. */
+  readonly limits: readonly BorderLimit[]
 }
 
 export function edgeChains(options: ChainsOptions): string {
@@ -44,6 +54,7 @@ export function edgeChains(options: ChainsOptions): string {
     input(options.fabric),
     services(),
     answers(options.hopLimits),
+    borderChains(options.limits),
     toOutside === null ? '' : leaks(toOutside),
   ].join('\n')
 }
@@ -74,6 +85,7 @@ function translate(publicDevice: string | null): string {
       dnat ip6 to [${METADATA_IPV6}]:${METADATA_PORT}${outside}
     ${FROM_TENANTS} ct mark ${WAY.internet} dnat ip to ip daddr map @eip_in
     ${FROM_TENANTS} ${PUBLIC_NAT} dnat ip to ip daddr map @eip_in
+${BORDER_ARRIVE}
   }
 
   chain around {
@@ -85,6 +97,7 @@ function translate(publicDevice: string | null): string {
     type nat hook postrouting priority srcnat; policy accept;
     ct mark ${WAY.internet} snat ip to ip saddr map @eip_out
     meta nfproto ipv4 snat ip to ct mark map @nat_out
+${BORDER_LEAVE}
   }
 `
 }
@@ -103,6 +116,7 @@ function forward(publicDevice: string | null, toOutside: string | null): string 
   return `  chain forward {
     type filter hook forward priority filter; policy drop;
     iifname "gw*" iifname . ether saddr != @free jump own_address
+${BORDER_FORWARD}
     ct state established jump associated
     ct state established jump permitted
     ct state established,related accept
@@ -183,6 +197,7 @@ function input(fabric: string): string {
     type filter hook input priority filter; policy accept;
     iifname "gw*" goto from_tenant
     iifname "${TUNNEL_DEVICE}" goto from_tunnel
+${BORDER_INPUT}
     iifname "${TRANSIT_DEVICE}" drop
     udp dport ${VXLAN_PORT} drop
     ip daddr @announced drop

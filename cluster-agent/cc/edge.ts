@@ -6,6 +6,7 @@ import type { Exec } from '../../common/exec.ts'
 import type { Reconciler } from '../../common/reconcile.ts'
 import { ascending } from '../../topology/order.ts'
 import { applyRuleset, readTable, tableComment, tableElements } from '../host/nft.ts'
+import { borderSets } from './border-sets.ts'
 import { edgeChains } from './edge-chains.ts'
 import { type EdgeSet, edgeSets } from './edge-sets.ts'
 import { EDGE_TABLE } from './names.ts'
@@ -74,11 +75,21 @@ export function edgeRules(tenants: Tenants): {
   readonly sets: readonly EdgeSet[]
 } {
   const hopLimits = [...new Set(tenants.hopLimits.values())].sort(ascending)
-  const sets = [...edgeSets(tenants), ...hopLimits.flatMap((limit) => hopSets(tenants, limit))]
+  const sets = [
+    ...edgeSets(tenants),
+    ...borderSets(tenants.peerLinks),
+    ...hopLimits.flatMap((limit) => hopSets(tenants, limit)),
+  ]
   const chains = edgeChains({
     fabric: tenants.fabric,
     publicDevice: tenants.publicSide?.device ?? null,
     hopLimits,
+    limits: tenants.peerLinks
+      .filter(({ bandwidthBitsPerS }) => bandwidthBitsPerS > 0n)
+      .map(({ number, bandwidthBitsPerS }) => ({
+        number,
+        bytesPerS: Math.max(1, Number(bandwidthBitsPerS / 8n)),
+      })),
   })
   const heads = sets.map(({ name, head }) => `${name} ${head}`)
   const digest = createHash('sha256')

@@ -3,15 +3,26 @@
 /** The one WireGuard interface of a CC. */
 export const TUNNEL_DEVICE = 'mallee0'
 
+/** The WireGuard devices to peer clouds begin so. */
+export const PEER_DEVICES = 'mallee-p'
+
+/** The device to the peer cloud with a number. */
+export function peerDevice(number: number): string {
+  return `${PEER_DEVICES}${number}`
+}
+
 /** The nft table of a CC, family inet. */
 export const EDGE_TABLE = 'mallee'
 
 /** The mark (external id) of gateway ports. */
 export const GATEWAY_MARK = 'gateway'
 
+/** The CC's ports in networks begin so. */
+export const GATEWAY_PORTS = 'gw'
+
 /** The CC's port in the network of a VLAN tag. */
 export function gatewayPort(vlanTag: number): string {
-  return `gw${vlanTag}`
+  return `${GATEWAY_PORTS}${vlanTag}`
 }
 
 /** The device between CCs for packets that a route table sends to another rack. */
@@ -20,9 +31,12 @@ export const TRANSIT_DEVICE = 'vxt'
 /** The mark (external id) of the ports of stretched networks. */
 export const VXLAN_MARK = 'vxlan'
 
+/** The VXLAN devices begin so. */
+export const STRETCH_DEVICES = 'vx'
+
 /** The device that joins a stretched network of a VLAN tag to the other racks. */
 export function stretchDevice(vlanTag: number): string {
-  return `vx${vlanTag}`
+  return `${STRETCH_DEVICES}${vlanTag}`
 }
 
 /** RFC 7348. */

@@ -31,6 +31,7 @@ import { keepMetadata, metadataKeyFile } from './metadata/keep.ts'
 import type { MetadataService } from './metadata/service.ts'
 import { EDGE_TABLE, TUNNEL_DEVICE } from './names.ts'
 import { gatewayOf, networksReconciler } from './networks.ts'
+import { PeerLinks } from './peer-links.ts'
 import { reversePathReconciler, reversePathsOf } from './reverse-path.ts'
 import { removeRouting, routingReconciler } from './routing.ts'
 import { newsOf, tunnelStatuses } from './statuses.ts'
@@ -86,6 +87,7 @@ export class Cc implements RoleDriver {
   readonly #options: CcOptions
   readonly #publicKey: string
   readonly #tunnels: Tunnels
+  readonly #peers: PeerLinks
   readonly #metadata: MetadataService
   readonly #listeners = new Set<() => void>()
   #endpoints: readonly string[] = []
@@ -96,6 +98,7 @@ export class Cc implements RoleDriver {
     this.#options = options
     this.#publicKey = publicKey
     this.#tunnels = new Tunnels(options)
+    this.#peers = new PeerLinks(options)
     this.#metadata = metadata
   }
 
@@ -108,12 +111,16 @@ export class Cc implements RoleDriver {
   }
 
   statuses(): readonly Status[] {
-    return this.#statuses
+    return [...this.#statuses, ...this.#peers.statuses()]
   }
 
   onStatus(listener: () => void): () => void {
     this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    const off = this.#peers.onNews(listener)
+    return () => {
+      off()
+      this.#listeners.delete(listener)
+    }
   }
 
   /** Makes a complete desired state true; what it does not name is removed. */
@@ -123,6 +130,8 @@ export class Cc implements RoleDriver {
     const rack = bodyAt(desired, 'rack', 'rack')
     if (rack === null) throw new MalleeError('BadMessage', 'the desired state names no rack')
     const exec = sharedReads(this.#options.exec)
+    const links = bodies(desired, 'peerLink')
+    await this.#peers.removeUnwanted(exec, links)
     const sw = await ensureSwitch({ ...this.#options, exec })
     await this.#switchPass(exec, sw)
     const tenants = await this.#edgePass(exec, sw, rack, desired)
@@ -136,6 +145,7 @@ export class Cc implements RoleDriver {
         tunnels: bodies(desired, 'tunnel'),
       }),
     )
+    await this.#peers.pass(exec, links)
     // Last of the network: by now all devices are there.
     const reverse = reversePathsOf(tenants, config.public?.device ?? null)
     await this.#once(reversePathReconciler({ ...this.#options, exec }, reverse))
@@ -153,6 +163,7 @@ export class Cc implements RoleDriver {
     if (links.some(({ name }) => name === TUNNEL_DEVICE)) {
       await exec(['ip', 'link', 'delete', 'dev', TUNNEL_DEVICE])
     }
+    await this.#peers.removeAll(exec)
     await removeDhcp(exec, paths)
     await removeAnnounced(exec)
     await removeRouting(exec)
@@ -171,6 +182,7 @@ export class Cc implements RoleDriver {
   /** Ends what runs in this process only. */
   async close(): Promise<void> {
     this.#looking.abort()
+    this.#peers.close()
     await this.#metadata.close()
   }
 
@@ -250,16 +262,18 @@ export class Cc implements RoleDriver {
 
   async #look(desired: Desired): Promise<void> {
     const device = await readDevice(this.#options.exec, TUNNEL_DEVICE)
-    const before = newsOf(this.#statuses)
+    const before = newsOf(this.statuses())
     this.#statuses = tunnelStatuses(bodies(desired, 'tunnel'), device?.peers ?? [])
-    if (newsOf(this.#statuses) === before) return
+    await this.#peers.look(this.#options.exec)
+    if (newsOf(this.statuses()) === before) return
     for (const listener of this.#listeners) listener()
   }
 
   #silent(): boolean {
-    return this.#statuses.some(
+    const isUnheard = this.#statuses.some(
       ({ body }) => body.case === 'tunnel' && body.value.receivedBytes === 0n,
     )
+    return isUnheard || this.#peers.isAwaiting()
   }
 }
 

@@ -9,7 +9,7 @@ import type { Reconciler } from '../../common/reconcile.ts'
 import { listLinks, readSysctls, writeSysctls } from '../host/ip.ts'
 import { noteOriginals } from '../host/originals.ts'
 import type { Paths } from '../paths.ts'
-import { gatewayPort, stretchDevice, TRANSIT_DEVICE, TUNNEL_DEVICE } from './names.ts'
+import { gatewayPort, peerDevice, stretchDevice, TRANSIT_DEVICE, TUNNEL_DEVICE } from './names.ts'
 import type { Tenants } from './tenants.ts'
 import { slashed } from './underlay.ts'
 
@@ -54,12 +54,13 @@ export function reversePathReconciler(
 }
 
 export function reversePathsOf(
-  { networks }: Pick<Tenants, 'networks'>,
+  { networks, peerLinks }: Pick<Tenants, 'networks' | 'peerLinks'>,
   publicDevice: string | null,
 ): ReversePaths {
   const own = [
     ...networks.map(({ vlanTag }) => gatewayPort(vlanTag)),
     ...networks.filter((one) => one.stretched).map(({ vlanTag }) => stretchDevice(vlanTag)),
+    ...peerLinks.map(({ number }) => peerDevice(number)),
     ...[TRANSIT_DEVICE, TUNNEL_DEVICE],
   ]
   return { own, publicDevice }

@@ -2,6 +2,7 @@
 // that the packet filter, the route tables and the announcements have in common.
 
 import { createHash } from 'node:crypto'
+import type { PeerLink } from '../../proto/gen/mallee/v1/border_pb.js'
 import type { Interface, Network, Tunnel, Vpc } from '../../proto/gen/mallee/v1/desired_pb.js'
 import type {
   Elastic,
@@ -30,6 +31,8 @@ export interface Tenants {
   /** What this CC announces; no public address twice. */
   readonly elastics: readonly Elastic[]
   readonly nats: readonly Nat[]
+  /** To peer clouds. */
+  readonly peerLinks: readonly PeerLink[]
   /** IP TTL of the metadata service's answers by instance address. */
   readonly hopLimits: ReadonlyMap<string, number>
 }
@@ -60,6 +63,7 @@ export function tenantsOf(
       (one) => isHere(one.host, host) && !translated.has(one.publicIp),
     ),
     nats,
+    peerLinks: bodies(desired, 'peerLink'),
     hopLimits: hopLimitsOf(desired, interfaces),
   }
 }

@@ -28,6 +28,8 @@ export interface Route {
   readonly protocol: string
   /** The router; empty on the link itself. */
   readonly gateway: string
+  /** Absent without one of its own. */
+  readonly mtu?: number
 }
 
 export interface Proxy {
@@ -101,6 +103,7 @@ export function parseRoutes(stdout: string, family: 4 | 6, device: string): Rout
       device: text(row['dev']) || device,
       protocol: text(row['protocol']),
       gateway: text(row['gateway']),
+      ...mtuOf(row['metrics']),
     }
   })
 }
@@ -147,6 +150,11 @@ function rows(stdout: string): Row[] {
   // ip prints nothing, or objects without content, where there is nothing to say.
   if (stdout.trim() === '') return []
   return (JSON.parse(stdout) as Row[]).filter((row) => Object.keys(row).length > 0)
+}
+
+function mtuOf(metrics: unknown): { mtu?: number } {
+  const [first] = Array.isArray(metrics) ? (metrics as Row[]) : []
+  return typeof first?.['mtu'] === 'number' ? { mtu: first['mtu'] } : {}
 }
 
 function text(value: unknown): string {

@@ -39,6 +39,7 @@ function isListing([program, ...args]: readonly string[]): boolean {
 export function onlyLooks([program, ...args]: readonly string[]): boolean {
   switch (program) {
     case 'cat':
+    case 'ping':
     case 'ss':
     case 'test':
       return true

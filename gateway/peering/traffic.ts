@@ -102,9 +102,10 @@ function passingOf(view: View, cloud: CloudRecord, peer: PeerRecord, one: Agreed
   const { peering, remote } = one
   const vpc = view.get('vpc', ownSide(peering).vpc)
   if (vpc === null) return []
-  const { vpc: theirVpc } = remote.side === 'requester' ? peering.accepter : peering.requester
   const theirs = [...new Set(remote.theirs)].filter((cidr) => isAccepted(cloud, peer, cidr))
-  return [{ id: peering.id, peer, vpc: vpc.id, theirVpc, blocks: blocksOf(vpc, one), theirs }]
+  return [
+    { id: peering.id, peer, vpc: vpc.id, theirVpc: remote.vpc, blocks: blocksOf(vpc, one), theirs },
+  ]
 }
 
 /** Blocks that the VPC has, under prefixes that were offered for them. */

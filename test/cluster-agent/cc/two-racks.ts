@@ -137,10 +137,14 @@ export interface TwoRacks {
   readonly stop: () => Promise<void>
 }
 
-/** Starts the router and both racks' hosts; `stop` ends all of it. */
-export async function startTwoRacks(
-  options: { readonly publicSide: PublicSide | null } = { publicSide: null },
-): Promise<TwoRacks> {
+/** Starts the router and both racks' hosts; `stop` ends all of it. `ports` are what it passes. */
+export async function startTwoRacks({
+  publicSide = null,
+  ports = [PORT],
+}: {
+  readonly publicSide?: PublicSide | null
+  readonly ports?: readonly number[]
+} = {}): Promise<TwoRacks> {
   const dir = await mkdtemp(join(tmpdir(), 'mallee-two-racks-'))
   // dnsmasq reads below it as nobody.
   await chmod(dir, 0o755)
@@ -152,11 +156,12 @@ export async function startTwoRacks(
   try {
     for (const name of ['inet', 'a', 'b']) hosts.push(await startHost(name, dir))
     const [inet, a, b] = hosts as [SimulatedHost, SimulatedHost, SimulatedHost]
-    await inet.exec(['nft', '-f', '-'], { input: ONLY_WIREGUARD })
+    await inet.exec(['nft', '-f', '-'], { input: onlyWireguard(ports) })
     await inet.exec([
       ...['sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'],
     ])
-    const start = (host: SimulatedHost, index: 1 | 2) => startRack(host, inet, index, options)
+    const start = (host: SimulatedHost, index: 1 | 2) =>
+      startRack(host, inet, index, { publicSide })
     return { racks: [await start(a, 1), await start(b, 2)], inet, stop }
   } catch (error) {
     await stop()
@@ -164,10 +169,10 @@ export async function startTwoRacks(
   }
 }
 
-const ONLY_WIREGUARD = `table inet wire {
+const onlyWireguard = (ports: readonly number[]): string => `table inet wire {
   chain forward {
     type filter hook forward priority 0; policy drop;
-    udp dport ${PORT} counter accept
+    udp dport { ${ports.join(', ')} } counter accept
     # An error about it, when one end is up before the other.
     ct state related accept
     counter drop

@@ -9,6 +9,7 @@ import { trafficOf } from '../../../gateway/peering/traffic.ts'
 import { bodies, bodyAt, type Desired } from '../../../proto/resources.ts'
 import {
   border,
+  calling,
   connection,
   key,
   link,
@@ -228,7 +229,7 @@ test('endpoints of a border are addresses of somewhere, and no words for a comma
 
 test('a peer that calls its VPC by the id of one here makes it no peer of that', () => {
   const accepter = { account: '9', vpc: 'vpc-2' }
-  const hostile = remotePeering('pcx-5', 1, 'vpc-1', OWN, { accepter })
+  const hostile = calling(remotePeering('pcx-5', 1, 'vpc-1', OWN, { accepter }), 'vpc-2')
   const all = [...ONE, ['vpc/vpc-2', vpc('vpc-2', 1)], ['peering/pcx-5', hostile]] as Write[]
   const peers = bodyAt(desired(A, ...all), 'vpc/vpc-1', 'vpc')?.peers ?? []
   assert.deepEqual(

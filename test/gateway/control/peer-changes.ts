@@ -87,8 +87,8 @@ export function remotePeering(
   const remote: RemotePeering = {
     uid: UIDS[number - 1] ?? '',
     side: 'requester',
-    account: '444455556666',
-    vpc: 'vpc-there',
+    account: '9',
+    vpc: `vpc-far-${n % 2}`,
     own: [own],
     offers: [[own, `100.64.${n * 16}.0/20`]],
     seenAs: [`100.64.${n * 16}.0/20`],
@@ -99,13 +99,18 @@ export function remotePeering(
     ...{
       id,
       requester: { account: '1', vpc },
-      accepter: { account: '9', vpc: `vpc-far-${n % 2}` },
+      accepter: { account: '', vpc: '' },
     },
     ...{ state: 'active', message: '', createdAtMs: 0, expiresAtMs: 0, endedAtMs: null },
     ...{ requesterDnsResolution: false, accepterDnsResolution: false },
     ...more,
     remote: { ...remote, ...changed },
   }
+}
+
+/** With a VPC of the other side that has this id. */
+export function calling(one: PeeringRecord, vpc: string): PeeringRecord {
+  return one.remote === undefined ? one : { ...one, remote: { ...one.remote, vpc } }
 }
 
 const somePeer = each(UIDS, (uid, number) =>
@@ -159,10 +164,10 @@ const someRemote = each(['pcx-5', 'pcx-6', 'pcx-7'], (id, n) =>
     `peering/${id}`,
     fc.constantFrom('active', 'active', 'deleted').map((state) => {
       // The other side's VPC has the id of one that is here: it must not matter.
-      const accepter = { account: '9', vpc: n === 3 ? 'vpc-2' : 'vpc-far' }
       const vpc = n === 2 ? 'vpc-2' : 'vpc-1'
       const own = n === 2 ? '10.1.0.0/20' : '10.0.0.0/20'
-      return remotePeering(id, n === 3 ? 2 : 1, vpc, own, { state, accepter })
+      const one = remotePeering(id, n === 3 ? 2 : 1, vpc, own, { state })
+      return n === 3 ? calling(one, 'vpc-2') : one
     }),
   ),
 )

@@ -1,0 +1,258 @@
+// The WireGuard devices to peer clouds, `mallee-p<number>`, each with a key of its own. Owns every
+// device and key of that name: what nobody desires is gone at once. One that cannot be made does
+// not keep the others, nor the rack's own network, from what they do.
+
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '../../common/clock.ts'
+import { messageOf } from '../../common/errors.ts'
+import type { Exec } from '../../common/exec.ts'
+import { linkAddressOf } from '../../common/link-address.ts'
+import type { Log } from '../../common/log.ts'
+import { reconcileOnce } from '../../common/reconcile.ts'
+import type { PeerBorder, PeerLink } from '../../proto/gen/mallee/v1/border_pb.js'
+import type { Status } from '../../proto/gen/mallee/v1/observed_pb.js'
+import { TUNNEL_KEEPALIVE_S } from '../../topology/ranges.ts'
+import { listLinks } from '../host/ip.ts'
+import { echoes } from '../host/ping.ts'
+import { ensureKey, readDevice } from '../host/wg.ts'
+import { PEER_DEVICES, peerDevice } from './names.ts'
+import { measurePathMtu } from './path-mtu.ts'
+import { type BorderSeen, isDue, nextSeen, pathMtuOf } from './peer-border.ts'
+import { conflictsOf, hostNetworks } from './peer-conflicts.ts'
+import { peerLinkStatus } from './statuses.ts'
+import { endpointsAt, readUnderlay, type Underlay } from './underlay.ts'
+import { planWgLink, WgLink, type WgLinkOptions, type WgLinkPeer } from './wg-link.ts'
+
+export interface PeerLinksOptions extends WgLinkOptions {
+  readonly exec: Exec
+  readonly clock: Clock
+  readonly log: Log
+  readonly config: {
+    readonly host: string
+    /** Where others reach us, `host:port`; empty to find out. */
+    readonly endpoints: readonly string[]
+  }
+}
+
+const KEY_FILE = /^wireguard-p(\d+)\.key$/
+
+interface Held {
+  readonly link: WgLink
+  desired: PeerLink
+  publicKey: string
+  endpoints: readonly string[]
+  /** By public key. */
+  borders: ReadonlyMap<string, BorderSeen>
+  trouble: string
+}
+
+export class PeerLinks {
+  readonly #options: PeerLinksOptions
+  readonly #held = new Map<number, Held>()
+  readonly #listeners = new Set<() => void>()
+  #isMeasuring = false
+  #isClosed = false
+
+  constructor(options: PeerLinksOptions) {
+    this.#options = options
+  }
+
+  /** First in a pass: what is not agreed any more ends now. */
+  async removeUnwanted(exec: Exec, links: readonly PeerLink[]): Promise<void> {
+    const { paths, log } = this.#options
+    const numbers = new Set(links.map(({ number }) => number))
+    const devices = new Set(links.map(({ number }) => peerDevice(number)))
+    for (const number of this.#held.keys()) if (!numbers.has(number)) this.#held.delete(number)
+    for (const { name } of await listLinks(exec)) {
+      if (!isPeerDevice(name) || devices.has(name)) continue
+      // Its process ends with it, where it has one.
+      await exec(['ip', 'link', 'delete', 'dev', name], { okCodes: [0, 1] })
+      log.info('link to a peer cloud removed', { device: name })
+    }
+    for (const file of await readdir(paths.stateDir)) {
+      const number = KEY_FILE.exec(file)?.[1]
+      if (number !== undefined && !numbers.has(Number(number))) {
+        await rm(join(paths.stateDir, file), { force: true })
+      }
+    }
+  }
+
+  /** Makes the devices; what fails is said in the statuses. */
+  async pass(exec: Exec, links: readonly PeerLink[]): Promise<void> {
+    if (links.length === 0) return
+    const underlay = await readUnderlay(exec)
+    const hosts = hostNetworks(await listLinks(exec))
+    for (const desired of links) {
+      try {
+        await this.#passOne(exec, desired, underlay, hosts)
+      } catch (error) {
+        const { log } = this.#options
+        log.warn('link to a peer cloud', { device: peerDevice(desired.number), error })
+        const held = this.#held.get(desired.number)
+        if (held !== undefined) held.trouble = messageOf(error)
+      }
+    }
+    void this.#measure()
+  }
+
+  statuses(): Status[] {
+    return [...this.#held.values()]
+      .filter(({ publicKey }) => publicKey !== '')
+      .map((held) => peerLinkStatus(this.#options.config.host, held))
+  }
+
+  /** When a pass has something to make of what was found. Returns the function that ends it. */
+  onNews(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Whether one that shall carry something was never heard: somebody waits for it. */
+  isAwaiting(): boolean {
+    return [...this.#held.values()].some(({ desired, borders }) =>
+      desired.borders.some(
+        ({ publicKey, allowedIps }) =>
+          allowedIps.length > 0 && (borders.get(publicKey)?.upSinceMs ?? 0) === 0,
+      ),
+    )
+  }
+
+  /** Looks again at those that were silent. */
+  async look(exec: Exec): Promise<void> {
+    const nowMs = this.#options.clock.nowMs()
+    for (const held of this.#held.values()) {
+      if ([...held.borders.values()].every(({ upSinceMs }) => upSinceMs > 0)) continue
+      const device = await readDevice(exec, peerDevice(held.desired.number))
+      const peers = new Map((device?.peers ?? []).map((peer) => [peer.publicKey, peer]))
+      this.#note(held, (key) => {
+        const last = held.borders.get(key) ?? null
+        const isUp = last !== null && last.upSinceMs > 0
+        return isUp ? last : nextSeen(last, peers.get(key) ?? null, null, nowMs)
+      })
+    }
+  }
+
+  async removeAll(exec: Exec): Promise<void> {
+    await this.removeUnwanted(exec, [])
+  }
+
+  /** What is measured now is the last. */
+  close(): void {
+    this.#isClosed = true
+  }
+
+  async #passOne(
+    exec: Exec,
+    desired: PeerLink,
+    underlay: Underlay,
+    hosts: ReturnType<typeof hostNetworks>,
+  ): Promise<void> {
+    const { paths, config, log } = this.#options
+    const { number, listenPort } = desired
+    const file = join(paths.stateDir, `wireguard-p${number}.key`)
+    const held = this.#held.get(number) ?? {
+      ...{ link: new WgLink(this.#options, peerDevice(number), file), desired },
+      ...{ publicKey: '', endpoints: [], borders: new Map(), trouble: '' },
+    }
+    this.#held.set(number, held)
+    held.desired = desired
+    held.publicKey = await ensureKey(file)
+    held.endpoints =
+      config.endpoints.length > 0
+        ? config.endpoints.map((one) => one.replace(/:\d+$/, `:${listenPort}`))
+        : endpointsAt(underlay.addresses, listenPort)
+    const inTheWay = conflictsOf(desired, hosts)
+    const wanted = {
+      device: peerDevice(number),
+      address: `${linkAddressOf(held.publicKey)}/128`,
+      mtu: desired.mtu,
+      listenPort,
+      publicKey: held.publicKey,
+      peers: desired.borders.map((one) => wgPeerOf(held, one, new Set(inTheWay.keys()))),
+    }
+    await reconcileOnce(
+      {
+        name: wanted.device,
+        observe: async () => {
+          const seen = await held.link.observe(exec, underlay)
+          const peers = new Map((seen.device?.peers ?? []).map((one) => [one.publicKey, one]))
+          this.#note(held, (key) =>
+            nextSeen(
+              held.borders.get(key) ?? null,
+              peers.get(key) ?? null,
+              seen.tries.get(key) ?? null,
+              seen.nowMs,
+            ),
+          )
+          return seen
+        },
+        plan: (seen) => planWgLink(wanted, seen),
+        apply: (step) => held.link.apply(exec, step),
+      },
+      log,
+    )
+    held.trouble = [...inTheWay.values(), ...smallPaths(held)].join('; ')
+  }
+
+  #note(held: Held, of: (publicKey: string) => BorderSeen): void {
+    held.borders = new Map(
+      held.desired.borders.map(({ publicKey }) => [publicKey, of(publicKey)] as const),
+    )
+  }
+
+  /** One after the other: nobody waits for it, and a probe that is lost takes a second. */
+  async #measure(): Promise<void> {
+    if (this.#isMeasuring) return
+    this.#isMeasuring = true
+    for (const held of [...this.#held.values()]) {
+      for (const border of held.desired.borders) await this.#measureOne(held, border)
+    }
+    this.#isMeasuring = false
+  }
+
+  async #measureOne(held: Held, { publicKey, linkAddress }: PeerBorder): Promise<void> {
+    const { exec, clock, log } = this.#options
+    const { number, mtu } = held.desired
+    const seen = held.borders.get(publicKey)
+    if (this.#isClosed || seen === undefined || !isDue(seen, clock.nowMs())) return
+    const probe = (bytes: number): Promise<boolean> =>
+      echoes(exec, peerDevice(number), linkAddress, bytes).catch(() => false)
+    const path = await measurePathMtu(probe, mtu)
+    const now = held.borders.get(publicKey)
+    if (this.#isClosed || now === undefined) return
+    const next = { ...now, path, measuredAtMs: clock.nowMs() }
+    held.borders = new Map(held.borders).set(publicKey, next)
+    if (JSON.stringify(path) === JSON.stringify(seen.path)) return
+    log.info('way to a peer cloud measured', { device: peerDevice(number), path })
+    for (const listener of this.#listeners) listener()
+  }
+}
+
+function isPeerDevice(name: string): boolean {
+  return name.startsWith(PEER_DEVICES) && /^\d+$/.test(name.slice(PEER_DEVICES.length))
+}
+
+function smallPaths({ desired, borders }: Held): string[] {
+  return desired.borders.flatMap(({ rack, host, publicKey }) =>
+    borders.get(publicKey)?.path?.kind === 'too-small'
+      ? [`no packet of 1280 bytes gets through to ${rack}/${host}`]
+      : [],
+  )
+}
+
+function wgPeerOf(held: Held, border: PeerBorder, without: ReadonlySet<string>): WgLinkPeer {
+  const { publicKey, endpoints, linkAddress } = border
+  const mtu = pathMtuOf(held.borders.get(publicKey) ?? null)
+  return {
+    publicKey,
+    presharedKey: new Uint8Array(),
+    endpoints,
+    allowedIps: [
+      `${linkAddress}/128`,
+      ...border.allowedIps.filter((prefix) => !without.has(prefix)),
+    ],
+    keepaliveS: TUNNEL_KEEPALIVE_S,
+    routeMtu: mtu === 0 || mtu >= held.desired.mtu ? null : mtu,
+  }
+}
