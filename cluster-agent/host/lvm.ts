@@ -93,6 +93,12 @@ export async function listLvs(exec: Exec, vg: string): Promise<LogicalVolume[]> 
   }
 }
 
+/** Does this host look for volume groups within logical volumes? Guests' own are there. */
+export async function scansLvs(exec: Exec): Promise<boolean> {
+  const { stdout } = await exec(['lvmconfig', '--typeconfig', 'full', 'devices/scan_lvs'])
+  return stdout.trim() !== 'scan_lvs=0'
+}
+
 /** Throws CommandFailed for what lvs never says. */
 export function parseLvs(text: string): LogicalVolume[] {
   let rows: unknown

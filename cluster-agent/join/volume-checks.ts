@@ -7,13 +7,15 @@ import { ISCSI_PORT } from '../../common/ports.ts'
 import { GIB, LUKS_HEADER_BYTES } from '../../common/volume-sizes.ts'
 import { probeVolumeTools } from '../../common/volume-tools.ts'
 import { listLinks } from '../host/ip.ts'
-import { parseLvName } from '../host/lvm.ts'
+import { parseLvName, scansLvs } from '../host/lvm.ts'
 import { listenersAt } from '../host/tgt.ts'
 import type { Role } from '../role.ts'
 import { markOf, ofOthers, unfit } from '../sc/volumes/pool-mark.ts'
 import { lookAt } from '../sc/volumes/thin-pool.ts'
 import { type Check, failed, fine, warning } from './checks.ts'
 
+const SCANS =
+  'scan_lvs in lvm.conf is not 0: this host would take volume groups of guests for its own'
 const POOL_PROGRAMS = [
   ['lvs', 'lvm2'],
   ['thin_check', 'thin-provisioning-tools'],
@@ -78,6 +80,7 @@ async function checkPool(
   }
   try {
     const { pool } = await lookAt(exec, name.value)
+    if (await scansLvs(exec)) return failed(what, SCANS)
     const why = unfit(pool, name.value, LUKS_HEADER_BYTES)
     if (why !== null) return failed(what, why)
     const mark = markOf(pool, name.value)

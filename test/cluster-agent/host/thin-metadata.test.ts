@@ -12,7 +12,7 @@ import {
   parseThinDelta,
 } from '../../../cluster-agent/host/thin-metadata.ts'
 import { exec } from '../../../common/exec.ts'
-import { deltaText } from '../sc/fake-lvm.ts'
+import { deltaText } from '../../support/thin-delta.ts'
 
 const CHUNKS = 40
 /** Where a chunk is in the pool; null when it is nowhere. */

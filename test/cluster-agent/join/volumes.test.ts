@@ -36,7 +36,7 @@ function hostWith({ missing = '', listener = '', lvm = new FakeLvm() }): Exec {
       const addr_info = [{ local: '10.9.0.1', prefixlen: 24, family: 'inet', scope: 'global' }]
       return answer(JSON.stringify([{ ifname: 'stor0', flags: ['UP'], addr_info }]))
     }
-    if (program === 'lvs') return lvm.exec([program, ...args])
+    if (program === 'lvs' || program === 'lvmconfig') return lvm.exec([program, ...args])
     throw new Error(`no such command in this test: ${program} ${line}`)
   }
 }
@@ -81,9 +81,18 @@ for (const [volumePool, tags, missing, wanted] of [
     const checks = await checkVolumes(hostWith({ missing, lvm }), { ...SC, volumePool })
     const { outcome, sentence } = checks.find(({ name }) => name === 'thin pool') ?? {}
     assert.match(`${outcome} ${sentence}`, wanted)
-    assert.equal(lvm.lines.filter((line) => !line.startsWith('lvs ')).length, 0)
+    assert.ok(lvm.lines.every((line) => /^lv(s|mconfig) /.test(line)))
   })
 }
+
+test('checkVolumes refuses a host that looks into the volumes of guests', async () => {
+  const lvm = new FakeLvm()
+  lvm.scanLvs = 1
+  const checks = await checkVolumes(hostWith({ lvm }), { ...SC, volumePool: 'vg0/pool' })
+  const { outcome, sentence = '' } = checks.find(({ name }) => name === 'thin pool') ?? {}
+  assert.equal(outcome, 'failed')
+  assert.match(sentence, /scan_lvs in lvm.conf is not 0/)
+})
 
 test('checkVolumes says nothing to a host with neither instances nor volumes', async () => {
   const none = { ...SC, roles: ['cc'] as const }

@@ -3,6 +3,7 @@
 
 import { MalleeError } from '../../../common/errors.ts'
 import type { Exec } from '../../../common/exec.ts'
+import { deltaText } from '../../support/thin-delta.ts'
 
 const CHUNK_BYTES = 65_536
 const MIB = 1 << 20
@@ -49,6 +50,7 @@ export class FakeLvm {
   readonly volumes = new Map<string, FakeLv>()
   extentBytes = 4 * MIB
   isInstalled = true
+  scanLvs = 0
   /** Is thin_delta there? */
   hasDelta = true
   /** Does something else hold a snapshot of the metadata? */
@@ -105,6 +107,7 @@ export class FakeLvm {
     const line = argv.join(' ')
     const program = argv[0]
     if (program === 'lvs') return this.#lvs(line)
+    if (line === 'lvmconfig --typeconfig full devices/scan_lvs') return `scan_lvs=${this.scanLvs}\n`
     if (program === 'sync' || program === 'cryptsetup') return ''
     const last = argv.at(-1) ?? ''
     const [, size, name = '', tag = ''] = THIN.exec(line) ?? []
@@ -252,37 +255,6 @@ export class FakeLvm {
       ...{ lv_when_full: '', discards: 'passdown', lv_health_status: '' },
     }
   }
-}
-
-/** As thin_delta writes it: ranges of one kind, as long as they are. */
-export function deltaText(
-  left: ReadonlyMap<number, number>,
-  right: ReadonlyMap<number, number>,
-): string {
-  const chunks = [...new Set([...left.keys(), ...right.keys()])].sort((a, b) => a - b)
-  const ranges: { kind: string; begin: number; length: number }[] = []
-  for (const chunk of chunks) {
-    const [a, b] = [left.get(chunk), right.get(chunk)]
-    const kind =
-      a === undefined
-        ? 'right_only'
-        : b === undefined
-          ? 'left_only'
-          : a === b
-            ? 'same'
-            : 'different'
-    const before = ranges.at(-1)
-    if (before?.kind === kind && before.begin + before.length === chunk) before.length += 1
-    else ranges.push({ kind, begin: chunk, length: 1 })
-  }
-  const lines = ranges.map(
-    ({ kind, begin, length }) => `    <${kind} begin="${begin}" length="${length}"/>`,
-  )
-  const head =
-    '<superblock uuid="" time="2" transaction="4" data_block_size="128" nr_data_blocks="0">'
-  return [head, '  <diff left="1" right="2">', ...lines, '  </diff>', '</superblock>', ''].join(
-    '\n',
-  )
 }
 
 function told(row: Readonly<Record<string, string>>, field: string): string {
