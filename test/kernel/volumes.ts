@@ -6,12 +6,12 @@ import { after, before, test } from 'node:test'
 import { type LoneMachine, startLoneMachine } from './lone-machine.ts'
 
 const RUN_MS = 600_000
-const PROGRAMS = ['lio', 'thin']
+const PROGRAMS = ['lio', 'thin', 'thin-restore']
 
 let machine: LoneMachine
 
 before(async () => {
-  machine = await startLoneMachine({ memoryMib: 1_024, disksMib: [1_024] })
+  machine = await startLoneMachine({ memoryMib: 1_024, disksMib: [1_024, 512] })
 })
 
 after(async () => {

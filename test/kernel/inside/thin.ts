@@ -19,10 +19,11 @@ import { type Code, codeOf } from '../../../common/errors.ts'
 import { exec } from '../../../common/exec.ts'
 import { silentLog } from '../../../common/log.ts'
 import { loadModules, whyNotInside } from './kernel.ts'
+import { CHUNK_BYTES as CHUNK, lvcreate, makePool } from './lvm.ts'
 
 const DISK = '/dev/nvme2n1'
 const POOL = { vg: 'vg-0', lv: 'pool' }
-const [GIB, MIB, CHUNK] = [2 ** 30, 1 << 20, 65_536]
+const [GIB, MIB] = [2 ** 30, 1 << 20]
 const POOL_BYTES = 384 * MIB
 /** Of an operator: beside our volumes in the pool. */
 const THEIRS = 'by-hand'
@@ -34,14 +35,8 @@ describe('a thin pool of this kernel', { skip: whyNotInside }, () => {
   let last = 0
 
   before(async () => {
-    await loadModules('dm_mod', 'dm_thin_pool', 'xfs', 'loop')
-    const config = '/etc/lvm/lvm.conf'
-    const text = await readFile(config, 'utf8')
-    const off = text.replaceAll(/^[#\s]*(udev_sync|udev_rules)\s*=.*$/gm, '\t$1 = 0')
-    await writeFile(config, off)
-    await exec(['vgcreate', '--yes', POOL.vg, DISK], { timeoutMs: 60_000 })
-    const kind = ['--type', 'thin-pool', '--size', `${POOL_BYTES}b`, '--chunksize', `${CHUNK}b`]
-    await lvcreate(...kind, '--name', POOL.lv, POOL.vg)
+    await loadModules('xfs')
+    await makePool(DISK, POOL, POOL_BYTES)
     const theirs = ['--type', 'thin', '--thinpool', POOL.lv, '--virtualsize', `${GIB}b`]
     await lvcreate(...theirs, '--name', THEIRS, POOL.vg)
     await put(`/dev/${POOL.vg}/${THEIRS}`, 0, filled(1))
@@ -239,10 +234,6 @@ describe('a thin pool of this kernel', { skip: whyNotInside }, () => {
     assert.match(stdout, /pool *\n/)
   })
 })
-
-async function lvcreate(...args: readonly string[]): Promise<void> {
-  await exec(['lvcreate', '--yes', ...args], { timeoutMs: 60_000 })
-}
 
 async function refused(code: Code, done: Promise<unknown>): Promise<void> {
   await assert.rejects(done, (error) => codeOf(error) === code)
