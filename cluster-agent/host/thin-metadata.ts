@@ -45,10 +45,12 @@ export async function thinDelta(
   }
 }
 
-/** Also when none is held. */
+/** Also when none is held, and of a pool without volumes, which has no such device. */
 export async function releaseMetadata(exec: Exec, pool: LvName): Promise<void> {
   const name = dmName(pool, 'tpool')
-  const { stdout } = await exec(['dmsetup', 'status', '--target', 'thin-pool', name])
+  const argv = ['dmsetup', 'status', '--target', 'thin-pool', name]
+  const { code, stdout, stderr } = await exec(argv, { okCodes: [0, 1] })
+  if (code !== 0 && stderr.includes('does not exist')) return
   if (isHeld(stdout)) await exec(['dmsetup', 'message', name, '0', 'release_metadata_snap'])
 }
 

@@ -62,9 +62,14 @@ export class FakeLvm {
   #lastId = 0
   #lastPlace = 0
 
-  readonly exec: Exec = async (argv) => {
+  readonly exec: Exec = async (argv, options) => {
     const line = argv.join(' ')
     this.lines.push(line)
+    if (line.startsWith('dmsetup ') && this.volumes.size === 0) {
+      const stderr = 'Device does not exist.\nCommand failed.\n'
+      if (options?.okCodes?.includes(1) !== true) throw fails(stderr)
+      return { stdout: '', stderr, code: 1 }
+    }
     const stdout = this.#run(argv)
     return { stdout, stderr: '', code: 0 }
   }
