@@ -4,7 +4,7 @@
 // come together are brought to the device together before any of them is said to be done.
 
 import { type FileHandle, open, readFile } from 'node:fs/promises'
-import { MalleeError } from '../../../common/errors.ts'
+import { MalleeError, messageOf } from '../../../common/errors.ts'
 
 interface Put {
   readonly offset: number
@@ -57,14 +57,19 @@ export class VolumeFile {
     return bytes
   }
 
-  /** Throws StoreFull. */
+  /** Throws StoreFull, StoreUnavailable: a device that is full often says no more than that. */
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     try {
       if (this.#sysfs === null) await this.#put(offset, bytes)
       else await this.#putSurely(offset, bytes)
     } catch (error) {
-      if (!FULL.has((error as NodeJS.ErrnoException).code)) throw error
-      throw new MalleeError('StoreFull', 'there is no room for the volume', { cause: error })
+      if (FULL.has((error as NodeJS.ErrnoException).code)) {
+        throw new MalleeError('StoreFull', 'there is no room for the volume', { cause: error })
+      }
+      if (this.#sysfs === null) throw error
+      const why = `${this.#path} does not take what is written, its pool may be full`
+      const what = `${why}: ${messageOf(error)}`
+      throw new MalleeError('StoreUnavailable', what, { cause: error })
     }
   }
 

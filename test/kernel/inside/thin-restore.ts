@@ -118,6 +118,7 @@ describe('snapshots of a thin pool of this kernel', { skip: whyNotInside }, () =
     await until('it says so', async () => restores.status(id).trouble !== null, {
       timeoutMs: FILL_MS,
     })
+    assert.match(restores.status(id).trouble ?? '', /its pool may be full/)
     assert.equal((await restores.look(id))?.whole, false)
     assert.ok(restores.status(id).missingBytes > 0)
     await backend.remove(greedy)
