@@ -194,7 +194,7 @@ async function finish(
       ...{ account, name: id, description, sha256, sizeBytes, virtualSizeBytes, format },
       ...{ location: `${source.bucket}/${source.key}`, createdAtMs: clock.nowMs() },
     }
-    const image = await insertImage(tx, randomHex, {}, record, new Map())
+    const image = await insertImage(tx, { state, randomHex }, {}, record, new Map())
     const over = ended({ ...task, image, progress: 100, message: '' }, 'completed', clock.nowMs())
     await tx.put(KIND, [id], over)
     return image

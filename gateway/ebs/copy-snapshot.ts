@@ -6,8 +6,8 @@ import type { Ec2Handlers, Ec2Inputs } from '../aws/handlers.ts'
 import { newId, oneInStore } from '../ec2/ids.ts'
 import { endDryRun, refuseUnknown, required, unsupported } from '../ec2/input.ts'
 import { checkQuota } from '../ec2/quotas.ts'
-import { addTags, parseTagSpecifications, tagList } from '../ec2/tagging.ts'
-import type { State } from '../store/state.ts'
+import { addTags, parseTagSpecifications, type Tags, tagList } from '../ec2/tagging.ts'
+import type { State, Transaction } from '../store/state.ts'
 import type { SnapshotRecord } from '../store/volume-records.ts'
 import type { SnapshotHolds } from './chunks/snapshot-bytes.ts'
 import { volumeKeyFor } from './names.ts'
@@ -23,7 +23,7 @@ const KNOWN = new Set([
 export function copySnapshotHandler(
   parts: SnapshotParts & { readonly holds: SnapshotHolds },
 ): Required<Pick<Ec2Handlers, 'CopySnapshot'>> {
-  const { state, region, randomHex, sealer, holds } = parts
+  const { state, region, holds } = parts
   return {
     CopySnapshot: async ({ caller: { account }, nowMs }, input) => {
       const source = required('SourceSnapshotId', input.SourceSnapshotId)
@@ -39,32 +39,41 @@ export function copySnapshotHandler(
         checkEncryption(from, input.Encrypted, settings?.encryptionByDefault === true)
         await checkQuota(tx, state, account, 'snapshots')
         endDryRun(input)
-        const id = await newId(tx, randomHex, 'volume-snapshot')
-        const made: SnapshotRecord = {
-          ...{
-            id,
-            account,
-            volume: '',
-            rack: '',
-            host: '',
-            base: from.id,
-            origin: { kind: 'copy' },
-          },
-          ...{ volumeSizeGib: from.volumeSizeGib, description, encrypted: from.encrypted },
-          ...(from.encrypted && { sealedKey: volumeKeyFor(sealer, from, id) }),
-          ...{ state: 'pending', progressPercent: 0, manifest: '', group: '', groupSize: 0 },
-          ...{ dataBytes: 0, readBytes: 0, sentBytes: 0, isPublic: false, sharedWith: [] },
-          ...{ clientToken: '', startedAtMs: nowMs, completedAtMs: null, deletedAtMs: null },
-          released: true,
-        }
-        await tx.put('volume-snapshot', [id], made)
-        await addTags(tx, { kind: 'volume-snapshot', id, account }, tags)
-        return made
+        return await insertCopy(tx, parts, from, { account, description, tags, nowMs })
       })
       await finishCopy(state, holds, copy)
       return { SnapshotId: copy.id, Tags: tagList(await state.fresh(), copy.id) }
     },
   }
+}
+
+export interface CopyWish {
+  readonly account: string
+  readonly description: string
+  readonly tags: Tags
+  readonly nowMs: number
+}
+
+/** A copy that has no bytes yet: finishCopy is to be said when the transaction is done. */
+export async function insertCopy(
+  tx: Transaction,
+  { randomHex, sealer }: Pick<SnapshotParts, 'randomHex' | 'sealer'>,
+  from: SnapshotRecord,
+  { account, description, tags, nowMs }: CopyWish,
+): Promise<SnapshotRecord> {
+  const id = await newId(tx, randomHex, 'volume-snapshot')
+  const made: SnapshotRecord = {
+    ...{ id, account, volume: '', rack: '', host: '', base: from.id, origin: { kind: 'copy' } },
+    ...{ volumeSizeGib: from.volumeSizeGib, description, encrypted: from.encrypted },
+    ...(from.encrypted && { sealedKey: volumeKeyFor(sealer, from, id) }),
+    ...{ state: 'pending', progressPercent: 0, manifest: '', group: '', groupSize: 0 },
+    ...{ dataBytes: 0, readBytes: 0, sentBytes: 0, isPublic: false, sharedWith: [] },
+    ...{ clientToken: '', startedAtMs: nowMs, completedAtMs: null, deletedAtMs: null },
+    released: true,
+  }
+  await tx.put('volume-snapshot', [id], made)
+  await addTags(tx, { kind: 'volume-snapshot', id, account }, tags)
+  return made
 }
 
 /** Has the copy hold its source's bytes. May be said again, by whoever finds it pending. */

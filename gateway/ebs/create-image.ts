@@ -42,7 +42,7 @@ const CHOSEN = new Set(['gp3', 'io1', 'io2'])
 export function createImageHandler(
   parts: CreateImageParts,
 ): Required<Pick<Ec2Handlers, 'CreateImage'>> {
-  const { state, randomHex, takenWithinMs = 0 } = parts
+  const { state, takenWithinMs = 0 } = parts
   return {
     CreateImage: async ({ caller: { account }, nowMs }, input) => {
       const instanceId = required('InstanceId', input.InstanceId)
@@ -60,7 +60,7 @@ export function createImageHandler(
         const root = devices.find(({ device }) => device === instance.rootDevice)
         const made = await insertImage(
           tx,
-          randomHex,
+          parts,
           input,
           {
             ...{ account, name, description, createdAtMs: nowMs, location: `${account}/${name}` },

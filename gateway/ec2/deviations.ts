@@ -8,7 +8,7 @@ export const DEVIATIONS: { readonly [K in keyof Ec2Handlers]: string } = {
   AttachNetworkInterface: 'while the instance runs; one network card',
   AttachVolume:
     'a guest has 16 places for volumes and for interfaces beside its first; `Device` is no name in the guest',
-  CopyImage: 'within the region; the copy shares the file or the snapshots of its source',
+  CopyImage: 'within the region; the copy shares the file of its source; `Encrypted` is refused',
   CreateImage:
     'the instance is `pending` for a moment as it starts again; one that does not stop within five minutes is not imaged',
   CreateFleet:

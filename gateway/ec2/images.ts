@@ -2,11 +2,11 @@
 // A deregistered image stays in the store while instances run from it.
 
 import { createHash } from 'node:crypto'
-import type { Image } from '@aws-sdk/client-ec2'
-import type { RandomHex } from '../../common/clock.ts'
+import type { DeleteSnapshotReturnCode, Image, SnapshotReturnCodes } from '@aws-sdk/client-ec2'
 import { ApiError } from '../aws/api-error.ts'
 import type { CallContext, Ec2Handlers } from '../aws/handlers.ts'
 import { kindOf } from '../boot-files.ts'
+import { type DeleteParts, deleteSnapshot } from '../ebs/delete-snapshot.ts'
 import { imageState, snapshotsOf, stateShown } from '../ebs/image-states.ts'
 import {
   IMAGE_DEVICE_FILTERS,
@@ -16,11 +16,12 @@ import {
 } from '../ebs/mapping-shapes.ts'
 import type { ImageKind } from '../store/image-records.ts'
 import type { ImageRecord, NameRecord } from '../store/records.ts'
-import type { State, Transaction, View } from '../store/state.ts'
+import type { Transaction, View } from '../store/state.ts'
 import { absent, type Filterable, matching } from './filters.ts'
 import { isVisible, namedInStore, namedInView, newId, notFound } from './ids.ts'
-import { badValue, endDryRun, required, unsupported } from './input.ts'
+import { badValue, endDryRun, required } from './input.ts'
 import { pageOf } from './paging.ts'
+import { checkQuota } from './quotas.ts'
 import { keepFromRemoval } from './removal.ts'
 import { addTags, removeTags, type Tags, tagList } from './tagging.ts'
 
@@ -35,6 +36,13 @@ export const IMAGE_PREFIXES: Readonly<Record<ImageKind, string>> = {
   kernel: 'aki',
   ramdisk: 'ari',
 }
+
+/** By what DeleteSnapshot says. */
+const RETURN_CODES: ReadonlyMap<string, SnapshotReturnCodes> = new Map([
+  ['InvalidSnapshot.InUse', 'skipped'],
+  ['InvalidSnapshot.NotFound', 'skipped'],
+  ['AuthFailure', 'missing-permissions'],
+])
 
 const FILTERABLE: Filterable<Image> = {
   fields: {
@@ -73,7 +81,8 @@ const FILTERABLE: Filterable<Image> = {
   tags: (image) => image.Tags,
 }
 
-export function imageHandlers({ state }: { state: State }): ImageHandlers {
+export function imageHandlers(parts: DeleteParts): ImageHandlers {
+  const { state } = parts
   return {
     DescribeImages: async (context, input) => {
       const view = await state.fresh()
@@ -92,10 +101,9 @@ export function imageHandlers({ state }: { state: State }): ImageHandlers {
       return { Images: [...items], NextToken: nextToken }
     },
 
-    DeregisterImage: async ({ caller: { account } }, input) => {
+    DeregisterImage: async ({ caller: { account }, nowMs }, input) => {
       const id = required('ImageId', input.ImageId)
-      if (input.DeleteAssociatedSnapshots === true) throw unsupported('DeleteAssociatedSnapshots')
-      await state.update(async (tx) => {
+      const snapshots = await state.update(async (tx) => {
         const [image] = await namedInStore(tx, 'image', [id], account)
         if (image === undefined || image.account !== account) throw notFound('image', [id])
         if (image.state === 'deregistered') throw unavailable(id)
@@ -103,9 +111,30 @@ export function imageHandlers({ state }: { state: State }): ImageHandlers {
         await tx.put('image', [id], { ...image, state: 'deregistered' })
         await tx.delete('name', ...nameKey(account, image.name))
         await removeTags(tx, { kind: 'image', id, account }, () => true)
+        return snapshotsOf(image)
       })
-      return { Return: true }
+      if (input.DeleteAssociatedSnapshots !== true) return { Return: true }
+      const results: DeleteSnapshotReturnCode[] = []
+      for (const one of snapshots) {
+        const ReturnCode = await deletedWith(parts, { id: one, account, nowMs })
+        results.push({ SnapshotId: one, ReturnCode })
+      }
+      return { Return: true, DeleteSnapshotResults: results }
     },
+  }
+}
+
+/** What became of a snapshot that was to go with its image; another image keeps it. */
+async function deletedWith(
+  parts: DeleteParts,
+  snapshot: Parameters<typeof deleteSnapshot>[1],
+): Promise<SnapshotReturnCodes> {
+  try {
+    await deleteSnapshot(parts, snapshot, {})
+    return 'success'
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error
+    return RETURN_CODES.get(error.code) ?? 'client-error'
   }
 }
 
@@ -127,10 +156,13 @@ export function parseImageDescription(text: string): string {
   throw badValue('Description', text.slice(0, MAX_DESCRIPTION_CHARS), why)
 }
 
-/** A new private image, unless it is a dry run. Throws InvalidAMIName.Duplicate. */
+/**
+ * A new private image, unless it is a dry run. Throws InvalidAMIName.Duplicate, and
+ * ResourceLimitExceeded.
+ */
 export async function insertImage(
   tx: Transaction,
-  randomHex: RandomHex,
+  { state, randomHex }: DeleteParts,
   input: { readonly DryRun?: boolean | undefined },
   image: Omit<ImageRecord, 'id' | 'state' | 'isPublic'>,
   tags: Tags,
@@ -138,6 +170,7 @@ export async function insertImage(
   const { account, name } = image
   await keepFromRemoval(tx, 'volume-snapshot', snapshotsOf(image))
   checkNameIsFree(name, await tx.get('name', ...nameKey(account, name)))
+  await checkQuota(tx, state, account, 'images')
   const id = await newId(tx, randomHex, 'image', IMAGE_PREFIXES[kindOf(image.format)])
   endDryRun(input)
   await tx.put('name', nameKey(account, name), { name, holder: id })

@@ -120,6 +120,15 @@ export const TABLE = {
       view.by('volume-snapshot', 'account', account).filter((one) => one.deletedAtMs === null)
         .length,
   },
+  images: {
+    name: 'AMIs',
+    value: 50_000,
+    code: 'ResourceLimitExceeded',
+    things: 'images',
+    used: (view, account) =>
+      view.all('image').filter((one) => one.account === account && one.state === 'available')
+        .length,
+  },
   'outstanding-peerings': {
     name: 'Outstanding VPC peering connection requests',
     value: 25,

@@ -110,14 +110,13 @@ function parseRegister(input: Ec2Inputs['RegisterImage']): Register {
 async function registerImage(
   tx: Transaction,
   {
-    randomHex,
     input,
     request,
     taken,
     account,
     nowMs,
-  }: {
-    randomHex: RandomHex
+    ...parts
+  }: RegisterParts & {
     input: Ec2Inputs['RegisterImage']
     request: Register
     taken: TakenFile | null
@@ -139,7 +138,7 @@ async function registerImage(
     throw new ApiError('InvalidParameterCombination', text)
   }
   const image = { account, name, description, ...file, ...kernels, createdAtMs: nowMs }
-  return await insertImage(tx, randomHex, input, image, tags.get('image') ?? new Map())
+  return await insertImage(tx, parts, input, image, tags.get('image') ?? new Map())
 }
 
 type Content = Omit<

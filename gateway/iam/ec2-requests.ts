@@ -1,6 +1,8 @@
 // What a call to EC2 asks policies for: each pair of an action and a resource, with what conditions
 // may ask about it. All of them must be allowed.
 
+import type { DeregisterImageRequest } from '@aws-sdk/client-ec2'
+import { snapshotsOf } from '../ebs/image-states.ts'
 import { kindOfId } from '../ec2/ids.ts'
 import { asKeys, ec2Arn, type Keys, keysOf, requestTagKeys } from './ec2-keys.ts'
 import { madeKeys } from './ec2-made.ts'
@@ -33,9 +35,21 @@ type Tags = ReadonlyMap<string, string>
 export function ec2Asks(place: Place, action: string, input: object): Ask[] {
   if (action === 'RunInstances') return runAsks(place, input)
   const own = asksFor(place, action, input, usesOf(place, action, input))
+  if (action === 'DeregisterImage') return [...own, ...associatedAsks(place, input)]
   return action === 'CreateFleet'
     ? [...own, ...fleetRuns(input).flatMap((run) => runAsks(place, run))]
     : own
+}
+
+/** The snapshots of an image go with it when the request says so: each must be allowed to. */
+function associatedAsks(place: Place, input: object): Ask[] {
+  const { ImageId: id = '', DeleteAssociatedSnapshots: goes } = input as DeregisterImageRequest
+  const image = goes === true ? place.view.get('image', id) : null
+  return (image === null ? [] : snapshotsOf(image)).map((snapshot) =>
+    lazyAsk('ec2:DeleteSnapshot', ec2Arn(place, 'snapshot', snapshot), () =>
+      keysOf(place, 'snapshot', snapshot),
+    ),
+  )
 }
 
 /** Of RunInstances: what its template says counts as if the request said it, tags and role too. */

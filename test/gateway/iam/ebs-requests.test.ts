@@ -13,6 +13,7 @@ const ID = 'snap-0123456789abcdef0'
 const OTHER = 'snap-0123456789abcdef1'
 const THERE: Write[] = [
   [`volume-snapshot/${ID}`, snapshot(ID, { account })],
+  ['image/ami-1', { id: 'ami-1', account, devices: [{ volume: { snapshot: ID } }] }],
   [`volume/vol-1`, volume('vol-1', { account, instances: ['i-1'] })],
   [`volume/vol-2`, volume('vol-2', { account, instances: ['i-1'] })],
   [`tags/${ID}`, { resource: ID, resourceType: 'snapshot', account, tags: { Team: 'red' } }],
@@ -50,6 +51,20 @@ test('StartSnapshot asks about what it makes, its size, parent and tags', () => 
     'ebs:description': ['mine'],
     'ebs:parentsnapshot': [arn('snapshot', ID, '')],
   })
+})
+
+test('DeregisterImage asks about each snapshot that is to go with the image', () => {
+  const asked = (more: object): string[][] =>
+    ec2Asks(place, 'DeregisterImage', { ImageId: 'ami-1', ...more }).map((one) => [
+      ...[one.action, one.resource],
+      ...(one.keys.get('aws:resourcetag/team') ?? []),
+    ])
+  const always = ['ec2:DeregisterImage', arn('image', 'ami-1', '')]
+  assert.deepEqual(asked({}), [always])
+  assert.deepEqual(asked({ DeleteAssociatedSnapshots: true }), [
+    always,
+    ['ec2:DeleteSnapshot', arn('snapshot', ID, ''), 'red'],
+  ])
 })
 
 test('CreateSnapshots asks about each volume of the instance that it does not leave out', () => {
