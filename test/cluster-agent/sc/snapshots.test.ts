@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import * as tgt from '../../../cluster-agent/host/tgt.ts'
-import { resumeTgtd, whileTgtdPauses } from '../../../cluster-agent/host/tgt-pause.ts'
+import { whileTgtdPauses } from '../../../cluster-agent/host/tgt-pause.ts'
 import {
   reconcileSnapshots,
   type SnapshotStatus,
@@ -261,17 +261,6 @@ describe('snapshots with the real tgtd', { skip }, () => {
     }
     parts = inner
     assert.match(await client.says('write 0 4k'), /wrote/)
-    await client.end()
-  })
-
-  test('a tgtd that an agent left standing still goes on with the next one', async () => {
-    const { client } = await volume()
-    assert.match(await client.says('write 0 4k'), /wrote/)
-    const pid = await tgt.tgtdPid(host.exec, files)
-    await host.exec(['kill', '-STOP', String(pid)])
-    const waiting = client.begin('write 0 4k')
-    await resumeTgtd(host.exec, files)
-    assert.match(await waiting.answer(), /wrote/)
     await client.end()
   })
 })
