@@ -9,6 +9,7 @@ import { JOIN_PORT, SESSION_PORT } from '../common/ports.ts'
 import { WIREGUARD_PORT } from '../topology/ranges.ts'
 import { parseLvName } from './host/lvm.ts'
 import type { Role } from './role.ts'
+import { type VolumeCeph, wrongInCeph } from './sc/ceph/config.ts'
 
 export interface AgentConfig {
   readonly cloud: string
@@ -38,6 +39,8 @@ export interface AgentConfig {
   readonly volumeDir: string | null
   /** An SC's thin pool for volumes, `group/pool`, instead of a folder; null for none. */
   readonly volumePool: string | null
+  /** A pool of Ceph for an SC's volumes; null for its own disk. */
+  readonly volumeCeph: VolumeCeph | null
   /**
    * The host's own address of a storage network that the operator has made; null for the rack's
    * VLAN of its own.
@@ -84,6 +87,7 @@ export const CONFIG_DEFAULTS = {
   objectDirs: [],
   volumeDir: null,
   volumePool: null,
+  volumeCeph: null,
   storageAddress: null,
   capacity: null,
   imageCacheGib: null,
@@ -143,6 +147,12 @@ export function checkAgentConfig(file: string, config: AgentConfig): AgentConfig
       'volumePool',
       'null, or without volumeDir the names of a volume group and a pool: vg0/mallee',
     )
+  }
+  const { volumeCeph } = config
+  if (volumeCeph !== null) {
+    const isAlone = volumeDir === null && volumePool === null
+    const fits = isAlone ? wrongInCeph(volumeCeph) : 'null, or volumeDir and volumePool must be'
+    if (fits !== null) say('volumeCeph', fits)
   }
   if (address !== null && !isHostAddress(address)) {
     say('storageAddress', 'null, or an IPv4 or IPv6 address of this host')

@@ -13,9 +13,11 @@ import type { HostPass } from './host-roles.ts'
 import type { HostParts } from './main-parts.ts'
 import { tgtdFiles, volumeLedgersDir, volumePlaceFile, volumesDir } from './paths.ts'
 import type { StatusListener } from './role.ts'
+import { volumesInCeph } from './sc/ceph/open.ts'
 import { type ParentBlocksParts, parentBlocks } from './sc/snapshots/parent-blocks.ts'
 import { type Place, volumePlace } from './sc/volumes/place.ts'
-import { isAlive, volumesRole } from './sc/volumes/role.ts'
+import { portalOf } from './sc/volumes/portal.ts'
+import { isAlive, type VolumesOptions, volumesRole } from './sc/volumes/role.ts'
 import { tgtTargets } from './sc/volumes/tgt.ts'
 import { thinPlace } from './sc/volumes/thin-place.ts'
 import { keepStorageNet, removeStorageNet } from './storage-net/network.ts'
@@ -47,10 +49,12 @@ export function storageRoles(
   const hasNet = (has('sc') || has('nc')) && !(ownsSwitch && config.storageAddress !== null)
   const listeners = new Set<StatusListener>()
   const endOf = parentBlocks({ config, links, clock: systemClock })
-  const place = placeOf(exec, { config, paths, log })
-  const targets = tgtTargets({ exec, clock: systemClock, files: tgtdFiles(paths) })
-  const own = { exec, clock: systemClock, randomHex, log, paths, config, place, isAlive }
-  const volumes = has('sc') ? volumesRole({ ...own, targets, endOf }) : null
+  const own = { exec, clock: systemClock, randomHex, log, paths, config, isAlive }
+  const where =
+    config.volumeCeph === null
+      ? onOwnDisk()
+      : volumesInCeph({ ...own, cloud: config.cloud }, config.volumeCeph)
+  const volumes = has('sc') ? volumesRole({ ...own, ...where, endOf }) : null
 
   return {
     passes: [
@@ -72,10 +76,18 @@ export function storageRoles(
     close: async () => volumes?.close(),
     removeAll: async () => {
       await volumes?.removeAll()
-      if (volumes !== null) await place.leave()
+      if (volumes !== null) await where.place.leave()
       if (!hasNet || machine.ovs === 'missing') return
       await removeStorageNet({ exec, log, sw: await ensureSwitch(common) })
     },
+  }
+
+  function onOwnDisk(): Pick<VolumesOptions, 'place' | 'targets' | 'portalOf'> {
+    return {
+      place: placeOf(exec, { config, paths, log }),
+      targets: tgtTargets({ exec, clock: systemClock, files: tgtdFiles(paths) }),
+      portalOf: (rack) => portalOf({ exec, config }, rack),
+    }
   }
 
   async function netPass(desired: Desired): Promise<void> {

@@ -16,6 +16,8 @@ export interface VolumeTools {
   readonly restoring: boolean
   /** `group/pool` of LVM's that there are; null where there can be none. */
   readonly thinPools: readonly string[] | null
+  /** Can it keep volumes in Ceph? */
+  readonly ceph: boolean
   /** One sentence for each thing that is missing, and what that costs. */
   readonly notes: readonly string[]
 }
@@ -57,6 +59,7 @@ export async function probeVolumeTools(exec: Exec): Promise<VolumeTools> {
   const pools = await exec(['sh', '-c', THIN_POOLS], { okCodes: [0, 1, 5, 127] })
   const thinPools =
     pools.code === 0 ? pools.stdout.split('\n').flatMap((line) => line.trim() || []) : null
+  const ceph = await has('command -v ceph && command -v rbd')
   const notes = [
     target ? null : NO_TARGET,
     initiator ? null : NO_INITIATOR,
@@ -64,5 +67,5 @@ export async function probeVolumeTools(exec: Exec): Promise<VolumeTools> {
     encrypting ? null : NO_ENCRYPTING,
     restoring ? null : NO_RESTORING,
   ].filter((note) => note !== null)
-  return { target, initiator, sharing, encrypting, restoring, thinPools, notes }
+  return { target, initiator, sharing, encrypting, restoring, thinPools, ceph, notes }
 }

@@ -1,27 +1,25 @@
-// Volumes of a machine over QMP: which it has, plug, unplug, grow, limit. QEMU logs in to the
-// target by itself and logs in again for ever when the connection breaks: its guest waits
-// meanwhile. All parts of one have names made of the volume and its generation, by which they are
-// found again.
+// Volumes of a machine over QMP: which it has, plug, unplug, grow, limit. QEMU reaches them by
+// itself and tries for ever when a connection breaks: its guest waits meanwhile. All parts of one
+// have names made of the volume and its generation, by which they are found again.
 
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MalleeError, messageOf } from '../../common/errors.ts'
 import type { Exec } from '../../common/exec.ts'
 import { devicesOf, firstFreeSlot, slotOf, unplugDevice } from './qemu-devices.ts'
+import {
+  imageOptions,
+  type Protocol,
+  protocolOf,
+  type VolumeSource,
+} from './qemu-volume-protocols.ts'
 import type { Qmp } from './qmp.ts'
 
-export interface QemuVolume {
+export interface QemuVolume extends VolumeSource {
   /** `vol-` and 17 hexadecimal digits. */
   readonly volumeId: string
   readonly attachment: string
   readonly generation: number
-  /** address:port, IPv6 in brackets. */
-  readonly portal: string
-  readonly targetIqn: string
-  readonly lun: number
-  readonly initiatorIqn: string
-  readonly chapUser: string
-  readonly chapSecret: string
   /** At most 20 characters (VIRTIO_BLK_ID_BYTES). */
   readonly serial: string
   /** What the guest sees. */
@@ -56,7 +54,7 @@ const LOGIN_MS = 40_000
 const KNOCK_MS = 5_000
 /** Of a volume and its generation; 31 characters is the most for a block node. */
 const STEM = /^v([0-9a-f]{17})\.(\d{1,10})$/
-const PART = /^(v[0-9a-f]{17}\.\d{1,10})\.(iscsi|luks|top|limits|chap|key)$/
+const PART = /^(v[0-9a-f]{17}\.\d{1,10})\.(iscsi|rbd|luks|top|limits|chap|key|size-\d{1,16})$/
 const DEVICE = /^(v[0-9a-f]{17}\.\d{1,10})\.([A-Za-z0-9-]+)$/
 const OBJECTS = '/objects'
 const NO_LIMITS = { iops: 0, bytesPerS: 0 }
@@ -66,16 +64,16 @@ const NO_LIMITS = { iops: 0, bytesPerS: 0 }
  * is away.
  */
 export async function listVolumes(qmp: Qmp): Promise<SeenVolume[]> {
-  const [devices, sizes] = [await devicesOf(qmp), await sizesOf(qmp)]
-  const groups = ((await qmp.command('qom-list', { path: OBJECTS })) as { name: string }[])
-    .map(({ name }) => name)
-    .filter((name) => PART.test(name))
+  const [devices, all] = [await devicesOf(qmp), await qmp.blockNodes()]
+  const nodes = all.filter((name) => PART.test(name))
+  const objects = (await objectsOf(qmp)).filter((name) => PART.test(name))
+  const sizes = await sizesOf(qmp, nodes, objects)
   const attachments = new Map<string, string>()
   for (const { name } of devices) {
     const [, stem, attachment] = DEVICE.exec(name) ?? []
     if (stem !== undefined && attachment !== undefined) attachments.set(stem, attachment)
   }
-  const parts = [...sizes.keys(), ...groups].flatMap((name) => PART.exec(name)?.[1] ?? [])
+  const parts = [...nodes, ...objects].flatMap((name) => PART.exec(name)?.[1] ?? [])
   const seen: SeenVolume[] = []
   for (const stem of new Set([...attachments.keys(), ...parts])) {
     const [, digits = '', generation] = STEM.exec(stem) ?? []
@@ -87,7 +85,7 @@ export async function listVolumes(qmp: Qmp): Promise<SeenVolume[]> {
       attachment,
       slot: attachment === null ? 0 : await slotOf(qmp, `${stem}.${attachment}`),
       sizeBytes: sizes.get(`${stem}.top`) ?? 0,
-      ...(groups.includes(group) ? await limitsOf(qmp, group) : NO_LIMITS),
+      ...(objects.includes(group) ? await limitsOf(qmp, group) : NO_LIMITS),
     })
   }
   return seen.sort((a, b) => a.slot - b.slot)
@@ -99,15 +97,15 @@ export async function listVolumes(qmp: Qmp): Promise<SeenVolume[]> {
  * only root can read. Throws Unavailable.
  */
 export async function knock(exec: Exec, volume: QemuVolume, dir: string): Promise<number> {
-  const { portal, targetIqn, lun, initiatorIqn, chapUser, chapSecret, volumeId } = volume
-  const login = `user=${chapUser},password-secret=s,initiator-name=${initiatorIqn}`
-  const target = `portal=${portal},target=${targetIqn},lun=${lun}`
-  const options = `driver=iscsi,transport=tcp,timeout=${KNOCK_MS / 1000},${target},${login}`
+  const { portal, volumeId } = volume
+  const protocol = protocolOf(volume)
+  const { data, format } = protocol.secret
+  const options = imageOptions(protocol.options('s', KNOCK_MS / 1000))
   const secret = join(dir, `${volumeId}.secret`)
-  const object = ['--object', `secret,id=s,file=${secret.replaceAll(',', ',,')}`]
+  const object = ['--object', `secret,id=s,file=${secret.replaceAll(',', ',,')},format=${format}`]
   const argv = ['qemu-img', 'info', '--output=json', ...object, '--image-opts', options]
   try {
-    await writeFile(secret, chapSecret, { mode: 0o600 })
+    await writeFile(secret, data, { mode: 0o600 })
     const { stdout } = await exec(argv, { timeoutMs: KNOCK_MS })
     return (JSON.parse(stdout) as { 'virtual-size': number })['virtual-size']
   } catch (cause) {
@@ -162,6 +160,7 @@ export async function unplugVolume(qmp: Qmp, seen: SeenVolume, waitMs: number): 
 export async function resizeVolume(qmp: Qmp, volume: QemuVolume): Promise<void> {
   const node = `${stemOf(volume)}.top`
   await qmp.command('block_resize', { 'node-name': node, size: volume.sizeBytes }, LOGIN_MS)
+  await noteSize(qmp, stemOf(volume), volume.sizeBytes)
 }
 
 export async function limitVolume(qmp: Qmp, volume: QemuVolume): Promise<void> {
@@ -176,55 +175,79 @@ function stemOf({ volumeId, generation }: Pick<QemuVolume, 'volumeId' | 'generat
 }
 
 async function addNodes(qmp: Qmp, stem: string, volume: QemuVolume): Promise<void> {
-  const { portal, targetIqn: target, lun, encryptionKey } = volume
-  const [iscsi, luks, top] = [`${stem}.iscsi`, `${stem}.luks`, `${stem}.top`]
+  const { encryptionKey } = volume
+  const { driver, options, secret } = protocolOf(volume)
+  const [bottom, luks, top] = [`${stem}.${driver}`, `${stem}.luks`, `${stem}.top`]
   const [chap, key, group] = [`${stem}.chap`, `${stem}.key`, `${stem}.limits`]
   const cache = { cache: { direct: true }, discard: 'unmap' }
   const group_ = { 'qom-type': 'throttle-group', id: group, limits: limits(volume) }
   await qmp.command('object-add', group_)
-  await addSecret(qmp, chap, volume.chapSecret)
-  const login = { user: volume.chapUser, 'password-secret': chap }
-  const names = { 'node-name': iscsi, 'initiator-name': volume.initiatorIqn }
-  const where = { driver: 'iscsi', transport: 'tcp', portal, target, lun, timeout: TIMEOUT_S }
-  await qmp.command('blockdev-add', { ...where, ...login, ...names, ...cache }, LOGIN_MS)
+  await addSecret(qmp, chap, secret)
+  const named = { ...options(chap, TIMEOUT_S), 'node-name': bottom }
+  await qmp.command('blockdev-add', { ...named, ...cache }, LOGIN_MS)
   if (encryptionKey !== null) {
-    await addSecret(qmp, key, encryptionKey)
-    const on = { driver: 'luks', 'node-name': luks, 'key-secret': key, file: iscsi }
+    await addSecret(qmp, key, { data: encryptionKey, format: 'raw' })
+    const on = { driver: 'luks', 'node-name': luks, 'key-secret': key, file: bottom }
     await qmp.command('blockdev-add', { ...on, ...cache }, LOGIN_MS)
   }
-  const file = encryptionKey === null ? iscsi : luks
+  const file = encryptionKey === null ? bottom : luks
   const throttle = { driver: 'throttle', 'node-name': top, 'throttle-group': group, file }
   await qmp.command('blockdev-add', { ...throttle, ...cache })
+  await noteSize(qmp, stem, volume.sizeBytes)
   // What was opened with them has its own copies.
   await removeObjects(qmp, [chap, key])
 }
 
 /** Through the monitor, which only root can open: on no command line and in no file. */
-async function addSecret(qmp: Qmp, id: string, data: string): Promise<void> {
-  await qmp.command('object-add', { 'qom-type': 'secret', id, data })
+async function addSecret(qmp: Qmp, id: string, secret: Protocol['secret']): Promise<void> {
+  await qmp.command('object-add', { 'qom-type': 'secret', id, ...secret })
 }
 
 async function removeParts(qmp: Qmp, stem: string): Promise<void> {
   const nodes = new Set(await qmp.blockNodes())
-  for (const node of [`${stem}.top`, `${stem}.luks`, `${stem}.iscsi`]) {
+  for (const node of ['top', 'luks', 'iscsi', 'rbd'].map((part) => `${stem}.${part}`)) {
     if (nodes.has(node)) await qmp.command('blockdev-del', { 'node-name': node }, LOGIN_MS)
   }
-  await removeObjects(qmp, [`${stem}.limits`, `${stem}.chap`, `${stem}.key`])
+  const sizes = (await objectsOf(qmp)).filter((name) => name.startsWith(`${stem}.size-`))
+  await removeObjects(qmp, [`${stem}.limits`, `${stem}.chap`, `${stem}.key`, ...sizes])
+}
+
+/**
+ * What the guest sees, as the name of an object. QEMU asks Ceph when it is asked about an image:
+ * its guest would stand still as long as Ceph is away, and of one that was taken away it says
+ * nothing.
+ */
+async function noteSize(qmp: Qmp, stem: string, sizeBytes: number): Promise<void> {
+  const name = `${stem}.size-${sizeBytes}`
+  const there = (await objectsOf(qmp)).filter((one) => one.startsWith(`${stem}.size-`))
+  if (!there.includes(name)) await addSecret(qmp, name, { data: '-', format: 'raw' })
+  const old = there.filter((one) => one !== name)
+  await removeObjects(qmp, old)
 }
 
 async function removeObjects(qmp: Qmp, ids: readonly string[]): Promise<void> {
-  const there = (await qmp.command('qom-list', { path: OBJECTS })) as { name: string }[]
-  const names = new Set(there.map(({ name }) => name))
+  const names = new Set(await objectsOf(qmp))
   for (const id of ids) if (names.has(id)) await qmp.command('object-del', { id })
 }
 
-async function sizesOf(qmp: Qmp): Promise<Map<string, number>> {
-  const nodes = (await qmp.command('query-named-block-nodes', { flat: true })) as BlockNode[]
-  return new Map(
-    nodes
-      .filter((node) => PART.test(node['node-name']))
-      .map((node) => [node['node-name'], node.image['virtual-size']]),
+async function objectsOf(qmp: Qmp): Promise<string[]> {
+  return ((await qmp.command('qom-list', { path: OBJECTS })) as { name: string }[]).map(
+    ({ name }) => name,
   )
+}
+
+/** By the names of the nodes that guests see. */
+async function sizesOf(
+  qmp: Qmp,
+  nodes: readonly string[],
+  objects: readonly string[],
+): Promise<Map<string, number>> {
+  if (nodes.some((node) => node.endsWith('.rbd'))) {
+    const noted = objects.map((name) => name.split('.size-'))
+    return new Map(noted.map(([stem, size]) => [`${stem}.top`, Number(size ?? 0)]))
+  }
+  const all = (await qmp.command('query-named-block-nodes', { flat: true })) as BlockNode[]
+  return new Map(all.map((node) => [node['node-name'], node.image['virtual-size']]))
 }
 
 async function limitsOf(qmp: Qmp, id: string): Promise<typeof NO_LIMITS> {

@@ -90,9 +90,9 @@ export class Qmp {
     return ((await this.command('query-uuid')) as { UUID: string }).UUID.toLowerCase()
   }
 
-  /** Names of all block nodes. */
+  /** Names of all block nodes. By their statistics: what says more may ask what is away. */
   async blockNodes(): Promise<string[]> {
-    const nodes = await this.command('query-named-block-nodes', { flat: true })
+    const nodes = await this.command('query-blockstats', { 'query-nodes': true })
     return (nodes as { 'node-name': string }[]).map((node) => node['node-name'])
   }
 

@@ -15,13 +15,14 @@ import { type PathFlags, pathFlags, pathsOf } from '../flags.ts'
 import type { Role } from '../role.ts'
 import { parseCapacity, parseRole, publicOf, ROLES, volumePoolOf } from './arguments.ts'
 import { awaitReady } from './await-ready.ts'
+import { type CephFlags, cephFlags, cephOf } from './ceph-flags.ts'
 import { type JoinOptions, joinCloud, planJoin } from './join.ts'
 import { leaveCloud } from './leave.ts'
 import { startService } from './service.ts'
 
 const MAX_INVITATION_CHARS = 1_000
 
-interface JoinFlags extends PathFlags {
+interface JoinFlags extends PathFlags, CephFlags {
   readonly plan: boolean
   readonly roles: readonly Role[]
   readonly hostName?: string
@@ -32,7 +33,6 @@ interface JoinFlags extends PathFlags {
   readonly endpoint?: readonly string[]
   readonly capacity?: Capacity
   readonly objectDir?: readonly string[]
-  readonly volumeDir?: string
   readonly volumePool?: string
   readonly storageAddress?: string
   readonly wireguardPort: number
@@ -120,6 +120,7 @@ const joinCommand = buildCommand<JoinFlags, [string]>({
       },
       volumeDir: text("An SC's folder for volumes; in the state folder when not given", 'path'),
       volumePool: text("An SC's LVM thin pool for volumes, instead of a folder", 'vg/pool'),
+      ...cephFlags,
       storageAddress: text(
         "This host's address in a storage network of yours; the rack makes one when not given",
         'address',
@@ -236,6 +237,7 @@ async function run(flags: JoinFlags, invitation: string): Promise<void> {
     objectDirs: flags.objectDir ?? [],
     volumeDir: flags.volumeDir ?? null,
     volumePool: volumePoolOf(flags),
+    volumeCeph: cephOf(flags),
     storageAddress: flags.storageAddress ?? null,
     wireguardPort: flags.wireguardPort,
     sessionPort: flags.sessionPort,

@@ -43,6 +43,8 @@ export interface JoinOptions {
   readonly volumeDir: string | null
   /** An LVM thin pool instead of a folder. */
   readonly volumePool: string | null
+  /** An SC's; null for a folder. */
+  readonly volumeCeph: AgentConfig['volumeCeph']
   /** Null for one of the rack's own storage network. */
   readonly storageAddress: string | null
   readonly wireguardPort: number
@@ -139,6 +141,7 @@ export async function joinCloud(
     objectDirs: options.objectDirs,
     volumeDir: options.volumeDir,
     volumePool: options.volumePool,
+    volumeCeph: options.volumeCeph,
     storageAddress: options.storageAddress,
     simulated: options.simulated,
   })
@@ -165,6 +168,13 @@ async function joinFields(options: JoinOptions, keyPem: string): Promise<JoinFie
   }
 }
 
+function volumesAt(options: JoinOptions): string {
+  const { volumeCeph } = options
+  return volumeCeph === null
+    ? `volumes in ${volumesIn(options)}, served by a tgtd`
+    : `volumes in Ceph's pool ${volumeCeph.pool}, by ${volumeCeph.conf}`
+}
+
 function changesOf(options: JoinOptions): string[] {
   const { roles, trunk, public: side, paths, simulated, objectDirs } = options
   const dirs = objectDirs.length === 0 ? [objectsDir(paths)] : objectDirs
@@ -183,7 +193,7 @@ function changesOf(options: JoinOptions): string[] {
     ...(side === null ? [] : [`public addresses of tenants on ${side.device}`]),
     ...(has('nc') ? ['a QEMU process and a tap port for each instance'] : []),
     ...(has('sc') ? [`bytes of objects in ${dirs.join(', ')}`] : []),
-    ...(has('sc') ? [`volumes in ${volumesIn(options)}, served by a tgtd`] : []),
+    ...(has('sc') ? [volumesAt(options)] : []),
     ...((has('sc') || has('nc')) && options.storageAddress === null
       ? [`${STORAGE_PORT}, a port of br-int in the rack's storage network`]
       : []),

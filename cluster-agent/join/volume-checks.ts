@@ -6,10 +6,12 @@ import type { Exec } from '../../common/exec.ts'
 import { ISCSI_PORT } from '../../common/ports.ts'
 import { GIB, LUKS_HEADER_BYTES } from '../../common/volume-sizes.ts'
 import { probeVolumeTools } from '../../common/volume-tools.ts'
+import { cephMonitors, cephPoolSpace } from '../host/ceph.ts'
 import { listLinks } from '../host/ip.ts'
 import { parseLvName, scansLvs } from '../host/lvm.ts'
 import { listenersAt } from '../host/tgt.ts'
 import type { Role } from '../role.ts'
+import type { VolumeCeph } from '../sc/ceph/config.ts'
 import { markOf, ofOthers, unfit } from '../sc/volumes/pool-mark.ts'
 import { lookAt } from '../sc/volumes/thin-pool.ts'
 import { type Check, failed, fine, warning } from './checks.ts'
@@ -27,15 +29,21 @@ export interface VolumeChecks {
   readonly trunk: string | null
   readonly storageAddress: string | null
   readonly volumePool: string | null
+  readonly volumeCeph: VolumeCeph | null
   readonly host: string
   readonly rack: string
 }
 
 export async function checkVolumes(exec: Exec, options: VolumeChecks): Promise<Check[]> {
-  const { roles, trunk, storageAddress, volumePool } = options
+  const { roles, trunk, storageAddress, volumePool, volumeCeph } = options
   const [isSc, isNc] = [roles.includes('sc'), roles.includes('nc')]
   if (!isSc && !isNc) return []
-  const { target, initiator, sharing, encrypting, restoring, notes } = await probeVolumeTools(exec)
+  const tools = await probeVolumeTools(exec)
+  const { initiator, encrypting, restoring } = tools
+  // Ceph has these of its own.
+  const isOwn = volumeCeph === null
+  const [target, sharing] = [!isOwn || tools.target, !isOwn || tools.sharing]
+  const notes = isOwn ? tools.notes : tools.notes.filter((note) => !/^(tgtd|mkfs)/.test(note))
   const missing = [
     isSc && !target,
     isNc && !initiator,
@@ -46,13 +54,27 @@ export async function checkVolumes(exec: Exec, options: VolumeChecks): Promise<C
     ? notes.map((note) => warning('volumes', note))
     : [fine('volumes', 'all there')]
   if (storageAddress !== null) checks.push(await checkAddress(exec, storageAddress))
-  else if (isSc && trunk === null) {
+  else if (isSc && isOwn && trunk === null) {
     const why = 'no trunk and no --storage-address: volumes are served only to a rack of one host'
     checks.push(warning('storage network', why))
   }
-  if (isSc) checks.push(await checkPort(exec))
+  if (isSc && volumeCeph !== null) checks.push(await checkCeph(exec, volumeCeph))
+  else if (isSc) checks.push(await checkPort(exec))
   if (isSc && volumePool !== null) checks.push(await checkPool(exec, volumePool, options))
   return checks
+}
+
+async function checkCeph(exec: Exec, ceph: VolumeCeph): Promise<Check> {
+  try {
+    const { fsid } = await cephMonitors(exec, ceph)
+    const { freeBytes } = await cephPoolSpace(exec, ceph, ceph.pool)
+    const free = `${(freeBytes / GIB).toFixed(0)} GiB free`
+    return fine('Ceph', `the pool ${ceph.pool} of the cluster ${fsid}, ${free}`)
+  } catch (error) {
+    const who = `client.${ceph.user} by ${ceph.conf}`
+    const needs = 'it needs the packages ceph-common and a user that may do what docs/ebs.md says'
+    return failed('Ceph', `${who} cannot use the pool ${ceph.pool}: ${messageOf(error)}; ${needs}`)
+  }
 }
 
 async function checkAddress(exec: Exec, address: string): Promise<Check> {

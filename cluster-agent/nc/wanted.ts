@@ -8,9 +8,10 @@ import {
   type Network,
   Power,
 } from '../../proto/gen/mallee/v1/desired_pb.js'
-import type { VolumeAttachment } from '../../proto/gen/mallee/v1/volumes_pb.js'
+import type { RbdPool, VolumeAttachment } from '../../proto/gen/mallee/v1/volumes_pb.js'
 import { bodies, bodyAt, type Desired } from '../../proto/resources.ts'
 import { type ImageFormat, parseImageFormat } from '../host/qemu-img.ts'
+import type { RbdImage } from '../host/qemu-volume-protocols.ts'
 import type { QemuVolume } from '../host/qemu-volumes.ts'
 import { tapName } from '../host/tap.ts'
 import { nodeDevice } from './balancers/names.ts'
@@ -148,7 +149,7 @@ function wantedMachine(desired: Desired, instance: Instance): MachineWanted {
 
 function volumeWanted(one: VolumeAttachment): QemuVolume & { readonly deviceName: string } {
   const { volumeId, attachment, generation, portal, targetIqn, lun, initiatorIqn } = one
-  const { chapUser, chapSecret, serial, iops, boot: isBoot, deviceName, encryptionKey } = one
+  const { chapUser, chapSecret, serial, iops, boot: isBoot, deviceName, encryptionKey, rbd } = one
   return {
     ...{ volumeId, attachment, portal, targetIqn, lun, initiatorIqn, chapUser, chapSecret },
     ...{ serial, iops, isBoot, deviceName },
@@ -156,7 +157,12 @@ function volumeWanted(one: VolumeAttachment): QemuVolume & { readonly deviceName
     sizeBytes: Number(one.sizeBytes),
     bytesPerS: Number(one.throughputBytesPerS),
     encryptionKey: encryptionKey === '' ? null : encryptionKey,
+    rbd: rbd === undefined ? null : rbdImage(rbd, volumeId),
   }
+}
+
+function rbdImage({ monitors, pool, namespace }: RbdPool, image: string): RbdImage {
+  return { monitors, pool, namespace, image }
 }
 
 /** The one that boots is the first disk; then as the user named them. */

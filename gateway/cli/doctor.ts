@@ -41,8 +41,12 @@ export const doctorCommand = buildCommand<LocalFlags>({
     }),
 })
 
-function volumesLine({ target, initiator }: VolumeTools): string {
-  const roles = [target ? 'as SC' : null, initiator ? 'for instances' : null]
+function volumesLine({ target, initiator, ceph }: VolumeTools): string {
+  const roles = [
+    target ? 'as SC' : null,
+    ceph ? 'as SC in Ceph' : null,
+    initiator ? 'for instances' : null,
+  ]
   return roles.filter((role) => role !== null).join(', ') || 'missing'
 }
 

@@ -22,7 +22,10 @@ export function touchedBySource(view: View, snapshot: string): Touched[] {
 
 /** Instances are told where their volumes are served. */
 export function touchedByPortal(view: View, change: Seen<HostRecord>): Touched[] {
-  const portal = (one: HostRecord | null | undefined) => one?.status?.volumes?.portal ?? ''
+  const portal = (one: HostRecord | null | undefined) => {
+    const { portal: at = '', rbd } = one?.status?.volumes ?? {}
+    return JSON.stringify([at, rbd])
+  }
   if (change.before !== undefined && portal(change.before) === portal(change.after)) return []
   return view
     .by('volume', 'host', change.id)

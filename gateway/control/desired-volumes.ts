@@ -86,13 +86,17 @@ export function attachmentsOf(
     // A guest hears of what its SC has already.
     const shape = presentShape(volume)
     const { iops, throughputBytesPerS } = limitsOf(shape)
+    const store = view.get('host', volume.rack, volume.host)?.status?.volumes
     return volume.attachments
       .filter((one) => one.instance === instance.id && isTold(one))
       .map((one) => ({
         volumeId: volume.id,
         attachment: one.id,
         generation: BigInt(one.generation),
-        portal: view.get('host', volume.rack, volume.host)?.status?.volumes?.portal ?? '',
+        portal: store?.portal ?? '',
+        ...(store?.rbd !== undefined && {
+          rbd: { ...store.rbd, monitors: [...store.rbd.monitors] },
+        }),
         targetIqn: attachmentTargetIqn(volume.id, one),
         lun: LUN,
         initiatorIqn: initiatorIqn(one.id),

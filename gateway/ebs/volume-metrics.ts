@@ -2,6 +2,7 @@
 // make racks, so each has series of its own.
 
 import { Gauge, type Registry } from 'prom-client'
+import { sharedStore } from '../store/disk-records.ts'
 import type { View } from '../store/state.ts'
 import { presentShape } from './modification-life.ts'
 import { shownState } from './volume-shape.ts'
@@ -42,10 +43,15 @@ export function volumeMetrics(registers: Registry[]): VolumeMetrics {
     for (const { name: rack } of view.all('rack')) {
       for (const state of STATES) volumes.set({ rack, state }, 0)
     }
+    const counted = new Set<string>()
     for (const { rack, roles, status } of view.all('host')) {
       if (!roles.includes('sc')) continue
       const { sizeBytes = 0, roomBytes = 0 } = status?.volumes ?? {}
       hosts.inc({ rack, serves: sizeBytes > 0 ? 'yes' : 'no' })
+      // Several hosts may have one store.
+      const store = status?.volumes === undefined ? null : sharedStore(status.volumes)
+      if (store !== null && counted.has(`${rack} ${store}`)) continue
+      if (store !== null && sizeBytes > 0) counted.add(`${rack} ${store}`)
       stores.inc({ rack, what: 'size' }, sizeBytes)
       stores.inc({ rack, what: 'room' }, roomBytes)
     }

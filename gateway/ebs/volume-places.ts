@@ -5,6 +5,7 @@ import { GIB, storedBytes } from '../../common/volume-sizes.ts'
 import { ApiError } from '../aws/api-error.ts'
 import { compareText } from '../ec2/paging.ts'
 import { isRackConnected } from '../ec2/zones.ts'
+import { sharedStore } from '../store/disk-records.ts'
 import type { HostRecord } from '../store/records.ts'
 import type { View } from '../store/state.ts'
 import type { VolumeRecord } from '../store/volume-records.ts'
@@ -103,9 +104,11 @@ function placeOf(
 ): VolumePlace {
   const { rack, host, status } = record
   const store = status?.volumes
-  const there = [...view.by('volume', 'host', host), ...made]
-    .filter((one) => one.rack === rack && one.host === host)
-    .map(unwritten)
+  const there = hostsOf(view, record).flatMap((name) =>
+    [...view.by('volume', 'host', name), ...made]
+      .filter((one) => one.rack === rack && one.host === name)
+      .map(unwritten),
+  )
   return {
     host,
     sizeBytes: store?.sizeBytes ?? 0,
@@ -114,6 +117,16 @@ function placeOf(
     why: trouble || hostTrouble(record),
     encrypts: store?.encrypts === true,
   }
+}
+
+/** Hosts of the rack that have the same store: what one has promised the others have, too. */
+function hostsOf(view: View, { rack, host, status }: HostRecord): string[] {
+  const store = status?.volumes === undefined ? null : sharedStore(status.volumes)
+  if (store === null) return [host]
+  return view
+    .withPrefix('host', `${rack}/`)
+    .filter(({ status: other }) => other?.volumes && sharedStore(other.volumes) === store)
+    .map((one) => one.host)
 }
 
 /** What it may still take of its store. */

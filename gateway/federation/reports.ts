@@ -11,10 +11,11 @@ import {
   type Status,
   type StorageDisk,
 } from '../../proto/gen/mallee/v1/observed_pb.js'
+import type { RbdPool } from '../../proto/gen/mallee/v1/volumes_pb.js'
 import type { AgentName } from '../control/desired.ts'
 import { nextInstance } from '../control/instance-state.ts'
 import { releaseInterfaces, releaseStopped } from '../ec2/release.ts'
-import type { DiskReport, VolumeStoreReport } from '../store/disk-records.ts'
+import type { DiskReport, RbdPoolReport, VolumeStoreReport } from '../store/disk-records.ts'
 import type { HostRecord, HostReport } from '../store/records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import { isBalancerNews, recordBalancers } from './balancer-reports.ts'
@@ -31,6 +32,9 @@ const DISK_STATES: Readonly<Partial<Record<DiskState, DiskReport['state']>>> = {
 }
 
 const MAX_PORTAL_CHARS = 64
+/** Ceph's monitors are a few, and each has all there is to know. */
+const MAX_MONITORS = 16
+const MAX_NAME_CHARS = 128
 
 const BALANCING: ReadonlySet<string> = new Set(['balancer', 'target'])
 const LINKS = 'peerLink'
@@ -175,6 +179,18 @@ function volumeStore(
     roomBytes: Number(volumes.roomBytes),
     snapshots: volumes.snapshots,
     ...(volumes.encrypts && { encrypts: true }),
+    ...(volumes.rbd !== undefined && { rbd: rbdReport(volumes.rbd) }),
+  }
+}
+
+function rbdReport({ fsid, monitors, pool, namespace }: RbdPool): RbdPoolReport {
+  const cut = (text: string): string => text.slice(0, MAX_NAME_CHARS)
+  return {
+    fsid: cut(fsid),
+    // Always in one order: another one would be news.
+    monitors: monitors.slice(0, MAX_MONITORS).map(cut).toSorted(),
+    pool: cut(pool),
+    namespace: cut(namespace),
   }
 }
 

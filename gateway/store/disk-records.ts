@@ -21,4 +21,20 @@ export interface VolumeStoreReport {
   readonly snapshots: boolean
   /** Can an encrypted volume there begin as a snapshot that is not encrypted? */
   readonly encrypts?: true
+  /** Where hosts of instances open volumes by themselves. */
+  readonly rbd?: RbdPoolReport
+}
+
+/** A namespace of a pool of Ceph. */
+export interface RbdPoolReport {
+  readonly fsid: string
+  /** address:port, IPv6 in brackets. */
+  readonly monitors: readonly string[]
+  readonly pool: string
+  readonly namespace: string
+}
+
+/** Hosts whose stores are one and the same have the same; null of a host's own disk. */
+export function sharedStore({ rbd }: VolumeStoreReport): string | null {
+  return rbd === undefined ? null : `${rbd.fsid}/${rbd.pool}/${rbd.namespace}`
 }

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type AgentConfig, CONFIG_DEFAULTS, checkAgentConfig } from '../../cluster-agent/config.ts'
 
+const CEPH = { conf: '/c.conf', pool: 'volumes', user: 'mallee', keyring: '/c.keyring' }
 const CONFIG: AgentConfig = {
   ...CONFIG_DEFAULTS,
   ...{ cloud: 'c', region: 'r', rack: 'a', rackIndex: 1, host: 'a1', hostIndex: 1, roles: ['sc'] },
@@ -13,6 +14,7 @@ const CONFIG: AgentConfig = {
 for (const change of [
   { volumeDir: '/srv/volumes' },
   { volumePool: 'vg0/mallee-pool' },
+  { volumeCeph: CEPH },
   { storageAddress: '192.0.2.1' },
   { storageAddress: '2001:db8::1' },
 ]) {
@@ -29,6 +31,12 @@ for (const [change, fits] of [
   [{ volumePool: 'vg0/-a' }, 'names of a volume group'],
   [{ volumePool: '../a' }, 'names of a volume group'],
   [{ volumePool: 'vg0/a', volumeDir: '/srv' }, 'without volumeDir'],
+  [{ volumeCeph: { ...CEPH, conf: 'c.conf' } }, 'the absolute path of the ceph.conf'],
+  [{ volumeCeph: { ...CEPH, pool: '' } }, 'the name of an RBD pool'],
+  [{ volumeCeph: { ...CEPH, user: 'mallee.sc' } }, 'does not begin with `mallee.`'],
+  [{ volumeCeph: { ...CEPH, keyring: '/a,b' } }, 'the absolute path of the keyring'],
+  [{ volumeCeph: JSON.parse(JSON.stringify({ ...CEPH, key: 'x' })) as typeof CEPH }, 'it has key'],
+  [{ volumeCeph: CEPH, volumeDir: '/srv' }, 'volumeDir and volumePool must be'],
   [{ storageAddress: 'a1' }, 'an IPv4 or IPv6 address of this host'],
   [{ storageAddress: '10.0.0.1/24' }, 'address of this host'],
   [{ storageAddress: '::' }, 'address of this host'],

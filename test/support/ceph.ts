@@ -1,5 +1,6 @@
-// A real Ceph on this machine for tests and benchmarks: one monitor, one disk in a sparse file, one
-// RADOS gateway that speaks S3, in a folder that goes with them. Nothing of it is kept twice.
+// A real Ceph on this machine for tests and benchmarks: one monitor, one disk in a sparse file, and
+// a RADOS gateway that speaks S3, or a manager and a pool for images; in a folder that goes with
+// them. Nothing of it is kept twice.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
@@ -19,13 +20,30 @@ const STOP_MS = 20_000
 const DISK_GIB = 20
 const DISK_MEMORY_BYTES = 896 << 20
 /** Who has all rights, by their names in the keyring; the monitor's has none but its own. */
-const ENTITIES = ['client.admin', 'client.rgw.a', 'osd.0']
+const ENTITIES = ['client.admin', 'client.rgw.a', 'osd.0', 'mgr.x']
 const RIGHTS = ['--cap', 'mon', 'allow *', '--cap', 'osd', 'allow *']
 const KEY_BYTES = 16
 
 export interface CephUser {
   readonly accessKeyId: string
   readonly secretAccessKey: string
+}
+
+interface TestCluster {
+  readonly conf: string
+  /** Of client.admin, and others. */
+  readonly keyring: string
+  /** ceph(8), rbd(8) and the like, as client.admin. */
+  readonly run: Run
+  /** No disk answers until the next signal: SIGSTOP, SIGCONT. */
+  readonly signalDisk: (signal: NodeJS.Signals) => void
+  /** Ends all of it and removes the folder. */
+  readonly stop: () => Promise<void>
+}
+
+interface Cluster extends TestCluster {
+  readonly port: number
+  readonly begin: (...argv: string[]) => Promise<Daemon>
 }
 
 export interface TestCeph {
@@ -40,36 +58,29 @@ export interface TestCeph {
   readonly stop: () => Promise<void>
 }
 
-/** Takes half a minute. Throws what spawn says (ENOENT) where Ceph is not installed. */
-export async function startCeph(): Promise<TestCeph> {
-  const dir = await mkdtemp(join(tmpdir(), 'mallee-ceph-'))
-  const daemons: Daemon[] = []
-  const stop = async (): Promise<void> => {
-    for (const one of daemons.toReversed()) await one.stop()
-    await rm(dir, { recursive: true, force: true })
-  }
+/** With a manager, and a pool for images. Throws as startCeph does. */
+export async function startImageCeph(pool: string): Promise<TestCluster> {
+  const cluster = await startCluster()
   try {
-    const [monitorPort = 0, port = 0] = await freePorts(2)
-    const run = commandsIn(dir)
-    await prepare(dir, run, { monitorPort, port })
-    const begin = async (...argv: string[]): Promise<Daemon> => {
-      const daemon = await startDaemon(dir, argv)
-      daemons.push(daemon)
-      return daemon
-    }
-    await begin('ceph-mon', '-i', 'a')
-    const uuid = randomUUID()
-    await run('ceph', 'osd', 'new', uuid)
-    await run('ceph-osd', '-i', '0', '--mkfs', '--osd-uuid', uuid)
-    const disk = await begin('ceph-osd', '-i', '0')
+    await cluster.begin('ceph-mgr', '-i', 'x')
+    await cluster.run('ceph', 'osd', 'pool', 'create', pool)
+    await cluster.run('ceph', 'osd', 'pool', 'application', 'enable', pool, 'rbd')
     await until(
-      'the disk is up',
-      async () => {
-        disk.mustRun()
-        return / 1 up/.test(await run('ceph', 'osd', 'stat'))
-      },
+      'the manager knows the pool',
+      async () => /"max_avail":[1-9]/.test(await cluster.run('ceph', 'df', '--format', 'json')),
       { timeoutMs: START_MS, everyMs: 200 },
     )
+    return cluster
+  } catch (error) {
+    await cluster.stop()
+    throw error
+  }
+}
+
+/** Takes half a minute. Throws what spawn says (ENOENT) where Ceph is not installed. */
+export async function startCeph(): Promise<TestCeph> {
+  const { port, run, begin, stop } = await startCluster()
+  try {
     let gateway: Daemon | null = null
     const startGateway = async (): Promise<void> => {
       const daemon = await begin('radosgw', '-n', 'client.rgw.a')
@@ -99,6 +110,44 @@ export async function startCeph(): Promise<TestCeph> {
   }
 }
 
+/** A monitor and a disk. */
+async function startCluster(): Promise<Cluster> {
+  const dir = await mkdtemp(join(tmpdir(), 'mallee-ceph-'))
+  const daemons: Daemon[] = []
+  const stop = async (): Promise<void> => {
+    for (const one of daemons.toReversed()) await one.stop()
+    await rm(dir, { recursive: true, force: true })
+  }
+  try {
+    const [monitorPort = 0, port = 0] = await freePorts(2)
+    const run = commandsIn(dir)
+    await prepare(dir, run, { monitorPort, port })
+    const begin = async (...argv: string[]): Promise<Daemon> => {
+      const daemon = await startDaemon(dir, argv)
+      daemons.push(daemon)
+      return daemon
+    }
+    await begin('ceph-mon', '-i', 'a')
+    const uuid = randomUUID()
+    await run('ceph', 'osd', 'new', uuid)
+    await run('ceph-osd', '-i', '0', '--mkfs', '--osd-uuid', uuid)
+    const disk = await begin('ceph-osd', '-i', '0')
+    await until(
+      'the disk is up',
+      async () => {
+        disk.mustRun()
+        return / 1 up/.test(await run('ceph', 'osd', 'stat'))
+      },
+      { timeoutMs: START_MS, everyMs: 200 },
+    )
+    const [conf, keyring] = [join(dir, 'ceph.conf'), join(dir, 'keyring')]
+    return { conf, keyring, run, signalDisk: disk.signal, stop, port, begin }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
 type Run = (...argv: string[]) => Promise<string>
 
 function commandsIn(dir: string): Run {
@@ -112,7 +161,8 @@ async function prepare(
   run: Run,
   ports: { readonly monitorPort: number; readonly port: number },
 ): Promise<void> {
-  for (const name of ['run', 'log', 'crash', 'mon', 'osd', 'rgw']) await mkdir(join(dir, name))
+  for (const name of ['run', 'log', 'crash', 'mon', 'osd', 'rgw', 'mgr'])
+    await mkdir(join(dir, name))
   const fsid = randomUUID()
   await writeFile(join(dir, 'ceph.conf'), configOf(dir, fsid, ports))
   const [monmap, keyring] = [join(dir, 'monmap'), join(dir, 'keyring')]
@@ -163,6 +213,9 @@ osd objectstore = bluestore
 bluestore block size = ${DISK_GIB * 2 ** 30}
 bluestore block create = true
 bluestore fsck on mount = false
+[mgr.x]
+mgr data = ${dir}/mgr
+mgr initial modules =
 [client.rgw.a]
 rgw data = ${dir}/rgw
 rgw frontends = beast endpoint=127.0.0.1:${port} tcp_nodelay=1
@@ -177,6 +230,7 @@ interface Daemon {
   readonly mustRun: () => void
   readonly stop: () => Promise<void>
   readonly kill: () => Promise<void>
+  readonly signal: (signal: NodeJS.Signals) => void
 }
 
 /** In the foreground, as a child that ends with its parent's word. Throws ENOENT. */
@@ -205,6 +259,7 @@ async function startDaemon(dir: string, argv: readonly string[]): Promise<Daemon
       child.kill('SIGKILL')
       await gone
     },
+    signal: (signal) => child.kill(signal),
   }
 }
 

@@ -14,6 +14,7 @@ import {
 } from '../../../proto/gen/mallee/v1/volumes_pb.js'
 import type { Result } from '../../../topology/result.ts'
 import type { StoreSpace } from './backend.ts'
+import type { StoreKind } from './place.ts'
 import type { VolumeStatus } from './reconcile.ts'
 import { parseWantedVolume, type WantedVolume } from './wanted.ts'
 
@@ -81,12 +82,12 @@ export function badVolume(host: string, { id }: Volume, reason: string): Status 
 export function volumeStore(
   portal: string,
   { sizeBytes, roomBytes }: StoreSpace,
-  { backend, snapshots }: { readonly backend: string; readonly snapshots: boolean },
+  { backend, snapshots, rbd }: StoreKind,
 ): VolumeStore {
   // A power of two: the size of a store that shares its disk changes, too, and the steps must not.
   const step = 2 ** Math.floor(Math.log2(stepOf(sizeBytes)))
   return create(VolumeStoreSchema, {
-    ...{ portal, snapshots, backend, encrypts: true },
+    ...{ portal, snapshots, backend, encrypts: true, ...(rbd !== undefined && { rbd }) },
     sizeBytes: BigInt(Math.floor(sizeBytes / step) * step),
     roomBytes: BigInt(Math.floor(roomBytes / step) * step),
   })

@@ -31,13 +31,30 @@ type Way = 'sharing' | 'plain' | 'image'
 
 export interface Place {
   /** What keeps the bytes, in a word for people. */
-  readonly backend: 'files' | 'lvm-thin'
+  readonly backend: 'files' | 'lvm-thin' | 'rbd'
   /** Ready to be written to; again and again, as disks and mounts go. Throws Unavailable. */
   readonly open: () => Promise<VolumeBackend>
   /** Before there is a volume, too. */
-  readonly look: () => Promise<StoreSpace & { readonly snapshots: boolean }>
+  readonly look: () => Promise<StoreSpace & Omit<StoreKind, 'backend'>>
   /** For a host that leaves its cloud: nothing of it is mounted or active any more. */
   readonly leave: () => Promise<void>
+}
+
+/** What is told of a store of volumes. */
+export interface StoreKind {
+  readonly snapshots: boolean
+  /** As VolumeStore says it. */
+  readonly backend: string
+  /** Where clients open volumes by themselves. */
+  readonly rbd?: RbdPoolName
+}
+
+interface RbdPoolName {
+  readonly fsid: string
+  /** address:port, IPv6 in brackets. */
+  readonly monitors: string[]
+  readonly pool: string
+  readonly namespace: string
 }
 
 const MARK = '.mallee-volumes'

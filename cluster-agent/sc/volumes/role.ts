@@ -24,7 +24,6 @@ import { type SnapshotsOptions, SnapshotsRole } from '../snapshots/role.ts'
 import type { VolumeBackend } from './backend.ts'
 import { badVolume, volumeStatus, volumeStore, wantedVolume } from './messages.ts'
 import type { Place } from './place.ts'
-import { type PortalOptions, portalOf } from './portal.ts'
 import { reconcileVolumes, type VolumeStatus } from './reconcile.ts'
 import { isTargetOf, type VolumeTargets } from './targets.ts'
 import type { WantedVolume } from './wanted.ts'
@@ -35,7 +34,9 @@ export interface VolumesOptions {
   readonly randomHex: RandomHex
   readonly log: Log
   readonly paths: Paths
-  readonly config: PortalOptions['config'] & { readonly host: string }
+  readonly config: { readonly host: string }
+  /** Where clients find volumes, `address:port`, IPv6 in brackets; or why there is none now. */
+  readonly portalOf: (rack: RackConfig) => Promise<Result<string>>
   readonly place: Place
   readonly targets: VolumeTargets
   /** Of a process on this host. */
@@ -122,8 +123,7 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
     const made = backend === null ? [] : await makeTrue(backend, portal, wanted)
     statuses = [...made.map((status) => volumeStatus(host, status)), ...bad]
     const { backend: kind } = place
-    const has = { backend: kind, snapshots: space.snapshots }
-    store = volumeStore(portal.ok ? portal.value : '', space, has)
+    store = volumeStore(portal.ok ? portal.value : '', space, { ...space, backend: kind })
     const isServed = wanted.some(({ grants }) => grants.length > 0)
     if (server === null && isServed) server = await targets.process()
     if (!portal.ok && isServed) throw new MalleeError('Unavailable', portal.why)
@@ -170,7 +170,7 @@ export function volumesRole(options: VolumesOptions): VolumesRole {
   }
 
   async function freePortal(rack: RackConfig): Promise<Result<string>> {
-    const portal = await portalOf({ exec, config }, rack)
+    const portal = await options.portalOf(rack)
     if (!portal.ok) return portal
     const trouble = await targets.trouble(portal.value)
     return trouble === null ? portal : no(trouble)

@@ -19,9 +19,12 @@ const CONFIG: AgentConfig = {
   ...{ cloud: 'c', region: 'r', rack: 'a', rackIndex: 1, host: 'a1', hostIndex: 1, roles: ['sc'] },
   parents: [{ host: '127.0.0.1', port: 1, joinPort: 1 }],
 }
+const CEPH = { conf: '/c.conf', pool: 'volumes', user: 'mallee', keyring: '/c.keyring' }
+const DF = { pools: [{ name: 'volumes', stats: { stored: 0, max_avail: 7 * 2 ** 30 } }] }
+const MONITORS = { fsid: 'f51d', quorum: [], mons: [] }
 const SC: Parameters<typeof checkVolumes>[1] = {
-  ...{ trunk: null, storageAddress: null, volumePool: null, host: 'a1', rack: 'a' },
-  roles: ['sc'],
+  ...{ trunk: null, storageAddress: null, volumePool: null, volumeCeph: null },
+  ...{ host: 'a1', rack: 'a', roles: ['sc'] },
 }
 const LISTENER = 'LISTEN 0 0 *:3260 *:* users:(("other",pid=7,fd=3))\n'
 
@@ -31,6 +34,8 @@ function hostWith({ missing = '', listener = '', lvm = new FakeLvm() }): Exec {
     const line = args.join(' ')
     const answer = (stdout: string, code = 0) => ({ code, stdout, stderr: '' })
     if (program === 'sh') return answer('', missing !== '' && line.includes(missing) ? 1 : 0)
+    if (program === 'ceph' && line.includes(' df ')) return answer(JSON.stringify(DF))
+    if (program === 'ceph' && line.includes(' mon dump ')) return answer(JSON.stringify(MONITORS))
     if (program === 'ss') return answer(line === '-Hltnp src :3260' ? listener : '')
     if (program === 'ip') {
       const addr_info = [{ local: '10.9.0.1', prefixlen: 24, family: 'inet', scope: 'global' }]
@@ -50,6 +55,18 @@ for (const [what, host, options, wanted] of [
     { listener: LISTENER },
     { trunk: 't' },
     [/^ok/, /^warning other \(process 7\)/],
+  ],
+  [
+    'Ceph',
+    { missing: 'tgtd' },
+    { volumeCeph: CEPH },
+    [/^ok/, /^ok the pool volumes .* 7 GiB free/],
+  ],
+  [
+    'a pool of Ceph that is not there',
+    {},
+    { volumeCeph: { ...CEPH, pool: 'other' } },
+    [/^ok/, /^failed client.mallee by .c.conf cannot use the pool other: Ceph has no pool other/],
   ],
   ['an address', {}, { storageAddress: '10.9.0.1' }, [/^ok/, /^ok 10.9.0.1 on stor0/, /^ok/]],
   ["another's address", {}, { storageAddress: '10.9.0.2' }, [/^ok/, /^failed 10.9.0.2/, /^ok/]],

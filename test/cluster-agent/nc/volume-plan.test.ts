@@ -135,7 +135,15 @@ function volumeOf(word: string): QemuVolume {
   const [, name = '', generation = ''] = /^([a-z])(\d)/.exec(word) ?? []
   return {
     ...{ volumeId: name, attachment: `attach-${word}`, generation: Number(generation) },
-    ...{ portal: '', targetIqn: '', lun: 1, initiatorIqn: '', chapUser: '', chapSecret: '' },
+    ...{
+      portal: '',
+      targetIqn: '',
+      lun: 1,
+      initiatorIqn: '',
+      chapUser: '',
+      chapSecret: '',
+      rbd: null,
+    },
     ...{ serial: '', isBoot: false, encryptionKey: null, bytesPerS: 0 },
     sizeBytes: word.endsWith('+') ? 2 : 1,
     iops: word.endsWith('!') ? 1 : 0,

@@ -12,6 +12,7 @@ import { listLinks } from '../../../cluster-agent/host/ip.ts'
 import { tgtdPid } from '../../../cluster-agent/host/tgt.ts'
 import { tgtdFiles } from '../../../cluster-agent/paths.ts'
 import { fileBackend } from '../../../cluster-agent/sc/volumes/files.ts'
+import { portalOf } from '../../../cluster-agent/sc/volumes/portal.ts'
 import { type VolumesRole, volumesRole } from '../../../cluster-agent/sc/volumes/role.ts'
 import { tgtTargets } from '../../../cluster-agent/sc/volumes/tgt.ts'
 import { STORAGE_PORT } from '../../../cluster-agent/storage-net/names.ts'
@@ -34,6 +35,7 @@ import { Client, qemuIo } from './initiator.ts'
 const NETWORK = 'fd01:2345:6789:1:1::'
 const VOLUME = 'vol-00000000000000001'
 const PORTAL = `[${NETWORK}2]:3260`
+const TWO = { hostIndex: 2, trunk: 'trunk', storageAddress: null }
 const GRANT = {
   attachment: 'a1',
   initiatorIqn: 'iqn.2026-01.cloud.mallee:a1',
@@ -63,12 +65,18 @@ describe('the storage network', { skip: whyNoHosts() ?? false }, () => {
     const { paths, exec: inHost } = two()
     volumes = volumesRole({
       ...{ exec: inHost, clock: systemClock, randomHex, log: silentLog, paths },
-      config: { host: 'two', hostIndex: 2, trunk: 'trunk', storageAddress: null },
+      config: { host: 'two' },
+      portalOf: (rack) => portalOf({ exec: inHost, config: TWO }, rack),
       place: {
         backend: 'files',
         leave: async () => undefined,
         open: () => fileBackend(exec, join(paths.stateDir, 'volumes')),
-        look: async () => ({ sizeBytes: 2 ** 40, roomBytes: 2 ** 40, snapshots: false }),
+        look: async () => ({
+          sizeBytes: 2 ** 40,
+          roomBytes: 2 ** 40,
+          snapshots: false,
+          backend: 'files',
+        }),
       },
       targets: tgtTargets({ exec: inHost, clock: systemClock, files: tgtdFiles(paths) }),
       isAlive: () => true,

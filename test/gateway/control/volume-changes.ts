@@ -76,10 +76,13 @@ export const someVolume: fc.Arbitrary<Write> = fc.oneof(
     .record({
       rack: fc.constantFrom('a', 'b'),
       portal: fc.constantFrom('', '[fd12::1]:1', '[fd12::2]:1'),
+      pool: fc.constantFrom('', 'one', 'two'),
     })
-    .map(({ rack, portal }): Write => {
+    .map(({ rack, portal, pool }): Write => {
       const one = host(rack, `${rack}1`, 1, rack.toUpperCase())
-      const volumes = { portal, backend: 'files', sizeBytes: 1, roomBytes: 1, snapshots: true }
+      const rbd = { fsid: 'f', monitors: ['192.0.2.9:3300'], pool, namespace: 'c' }
+      const store = { portal, backend: 'files', sizeBytes: 1, roomBytes: 1, snapshots: true }
+      const volumes = pool === '' ? store : { ...store, rbd }
       const status = one.status && { ...one.status, volumes }
       return [`host/${rack}/${rack}1`, { ...one, status }]
     }),

@@ -6,6 +6,7 @@ import { create } from '@bufbuild/protobuf'
 import { randomHex, systemClock } from '../../../common/clock.ts'
 import { silentLog } from '../../../common/log.ts'
 import { tendAttachments } from '../../../gateway/control/attachment-housekeeping.ts'
+import { attachmentsOf } from '../../../gateway/control/desired-volumes.ts'
 import { declareLost, finishLost } from '../../../gateway/control/lost.ts'
 import {
   HostStatusSchema,
@@ -121,6 +122,32 @@ test('an SC that is about to serve has no room and stays where it was', async (t
     const { portal, sizeBytes, roomBytes } = store() ?? {}
     assert.deepEqual([portal, sizeBytes, roomBytes], ['[fd12::1]:3260', 0, 0])
   }
+})
+
+test('hosts of instances hear of the pool of Ceph that their volumes are in', async (t) => {
+  const { cloud, racks, attach, first } = await openGround(t)
+  await attach()
+  await racks.settle()
+  const host = (await cloud.state.fresh()).by('volume', 'instances', first)[0]?.host ?? ''
+  const rbd = { fsid: 'f51d', monitors: ['[fd12::9]:3300', '192.0.2.9:3300'], pool: 'volumes' }
+  const known = cloud.state.view().get('host', 'a', host)?.status?.volumes
+  const store = {
+    ...{ portal: '192.0.2.9:3300', backend: 'rbd', snapshots: true },
+    ...{ sizeBytes: BigInt(known?.sizeBytes ?? 0), roomBytes: BigInt(known?.roomBytes ?? 0) },
+    rbd: { ...rbd, namespace: 'cloud' },
+  }
+  const status = { rack: 'a', host, connected: true, volumes: store }
+  const value = create(HostStatusSchema, status)
+  await racks.hear('a', [
+    create(StatusSchema, { key: `host/${host}`, body: { case: 'host', value } }),
+  ])
+  const view = await cloud.state.fresh()
+  const [told] = attachmentsOf(view, view.get('instance', first) ?? assert.fail(), {
+    openChap: () => '',
+    openVolumeKey: () => '',
+  })
+  const monitors = ['192.0.2.9:3300', '[fd12::9]:3300']
+  assert.deepEqual(told?.rbd, { ...rbd, monitors, namespace: 'cloud' })
 })
 
 test('a lost host loses its right to write, and its instances no volume', async (t) => {

@@ -7,7 +7,7 @@
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { BalancerStatus, TargetStatus } from "./balancers_pb.js";
-import type { PluggedVolume, SnapshotStatus, VolumeStatus } from "./volumes_pb.js";
+import type { PluggedVolume, RbdPool, SnapshotStatus, VolumeStatus } from "./volumes_pb.js";
 import type { PeerLinkStatus, VpnLinkStatus } from "./border_pb.js";
 
 /**
@@ -267,6 +267,13 @@ export declare type VolumeStore = Message<"mallee.v1.VolumeStore"> & {
    * @generated from field: bool encrypts = 6;
    */
   encrypts: boolean;
+
+  /**
+   * Where hosts of instances open volumes by themselves; absent where they come from the portal.
+   *
+   * @generated from field: mallee.v1.RbdPool rbd = 7;
+   */
+  rbd?: RbdPool | undefined;
 };
 
 /**

@@ -229,6 +229,41 @@ export declare type VolumeSnapshot = Message<"mallee.v1.VolumeSnapshot"> & {
 export declare const VolumeSnapshotSchema: GenMessage<VolumeSnapshot>;
 
 /**
+ * A namespace of a pool of a Ceph cluster, which has images named as volumes.
+ *
+ * @generated from message mallee.v1.RbdPool
+ */
+export declare type RbdPool = Message<"mallee.v1.RbdPool"> & {
+  /**
+   * @generated from field: string fsid = 1;
+   */
+  fsid: string;
+
+  /**
+   * address:port of each, IPv6 in brackets.
+   *
+   * @generated from field: repeated string monitors = 2;
+   */
+  monitors: string[];
+
+  /**
+   * @generated from field: string pool = 3;
+   */
+  pool: string;
+
+  /**
+   * @generated from field: string namespace = 4;
+   */
+  namespace: string;
+};
+
+/**
+ * Describes the message mallee.v1.RbdPool.
+ * Use `create(RbdPoolSchema)` to create a new message.
+ */
+export declare const RbdPoolSchema: GenMessage<RbdPool>;
+
+/**
  * An instance's volume. Its host has been granted by the SC before this is told.
  *
  * @generated from message mallee.v1.VolumeAttachment
@@ -327,6 +362,14 @@ export declare type VolumeAttachment = Message<"mallee.v1.VolumeAttachment"> & {
    * @generated from field: string encryption_key = 16;
    */
   encryptionKey: string;
+
+  /**
+   * When it is in Ceph: QEMU opens the image named as the volume, as mallee.<chap_user>, by the
+   * key that chap_secret makes. What is said of portals and targets is not for it then.
+   *
+   * @generated from field: mallee.v1.RbdPool rbd = 17;
+   */
+  rbd?: RbdPool | undefined;
 };
 
 /**
