@@ -188,6 +188,7 @@ async function openGateway(
   await removePartialBlobs(blobsDir)
   const peering = await openPeering({
     ...{ state, config, ca, identity: certificate.current, gateway, clock, randomHex, chance, log },
+    metrics,
     joinPort: () => rpc.ports().joinPort,
   })
   onStop(() => peering.stop())

@@ -5,6 +5,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { CertificateEnds } from './certificate.ts'
 import { type SnapshotMetrics, snapshotMetrics } from './ebs/chunks/metrics.ts'
 import { type VolumeMetrics, volumeMetrics } from './ebs/volume-metrics.ts'
+import { type PeeringMetrics, peeringMetrics } from './peering/metrics.ts'
 import { type BucketMetrics, bucketMetrics } from './s3/bucket-metrics.ts'
 import type { EventMetrics } from './s3/events/delivery.ts'
 import { eventMetrics } from './s3/events/metrics.ts'
@@ -44,7 +45,8 @@ export interface Metrics
     LoggingMetrics,
     BucketMetrics,
     SnapshotMetrics,
-    VolumeMetrics {
+    VolumeMetrics,
+    PeeringMetrics {
   readonly apiCall: (call: ApiCallMetric) => void
   /** A call that was refused because its account calls too often; the action is the model's. */
   readonly apiThrottled: (service: string, action: string) => void
@@ -202,6 +204,7 @@ export function createMetrics(mostBuckets = MOST_BUCKETS): Metrics {
     ...loggingMetrics(registers),
     ...bucketMetrics(registers, mostBuckets),
     ...volumeMetrics(registers),
+    ...peeringMetrics(registers),
     ...snapshotMetrics(registers),
     apiCall({ service, action, code, seconds: took }) {
       if (codes.size < MAX_CODES) codes.add(code)

@@ -66,6 +66,7 @@ export function watchGauges({
     metrics.setScaling(scalingIn(view))
     watchBalancers(view, metrics)
     metrics.setVolumes(view)
+    metrics.setPeers(view, clock.nowMs())
     metrics.setImages(imagesOn(sessions))
     metrics.setCertificates(certificateEnds())
   }

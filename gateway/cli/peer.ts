@@ -7,6 +7,7 @@ import { callLocal } from './client.ts'
 import { confirm } from './confirm.ts'
 import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 import { peerName } from './names.ts'
+import { auditCommand } from './peer-audit.ts'
 import {
   acceptCommand,
   invitationsCommand,
@@ -113,6 +114,7 @@ export const peerRoutes = buildRouteMap({
     suspend: suspendCommand,
     resume: resumeCommand,
     remove: removeCommand,
+    audit: auditCommand,
   },
   docs: { brief: 'Clouds of other owners that this one is connected with' },
 })

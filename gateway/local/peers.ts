@@ -4,6 +4,7 @@
 import type { FastifyInstance } from 'fastify'
 import { changePeer, peerNamed, removePeer, resumePeer, suspendPeer } from '../peering/acts.ts'
 import type { Peering } from '../peering/open.ts'
+import { addPeerAuditRoutes } from './peer-audit.ts'
 import { addPeerInvitationRoutes } from './peer-invitations.ts'
 import {
   PEER,
@@ -18,7 +19,7 @@ import { route } from './route.ts'
 import { flag, list, object, text } from './schema.ts'
 
 export interface PeerParts {
-  readonly peering: Pick<Peering, 'inviting' | 'trouble' | 'tell'>
+  readonly peering: Pick<Peering, 'inviting' | 'trouble' | 'tell' | 'receipts'>
 }
 
 const ONE = object({ name: peerName })
@@ -28,6 +29,7 @@ export function addPeerRoutes(app: FastifyInstance, { peering }: PeerParts): voi
   const { inviting: acting, trouble, tell } = peering
   const { state } = acting
   addPeerInvitationRoutes(app, peering)
+  addPeerAuditRoutes(app, { peering })
   route(
     app,
     {

@@ -33,7 +33,7 @@ export interface DeliveringParts {
   readonly gateway: string
   readonly clock: Clock
   readonly randomHex: RandomHex
-  readonly connection: PeerConnection
+  readonly connection: Pick<PeerConnection, 'deliver' | 'position'>
   /** Ends what is under way. */
   readonly signal: AbortSignal
 }

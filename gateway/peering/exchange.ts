@@ -4,10 +4,17 @@
 import type { Clock, RandomHex } from '../../common/clock.ts'
 import type { Log } from '../../common/log.ts'
 import { Loop } from '../../common/reconcile.ts'
+import type { Receipt } from '../../proto/gen/mallee/v1/peering_pb.js'
 import { PeerConnection } from '../../proto/peering-client.ts'
 import type { TlsIdentity } from '../../proto/tls.ts'
 import type { AppliedChange, State } from '../store/state.ts'
-import { comparePosition, type DeliveringParts, deliverStep, forgetOldChains } from './deliver.ts'
+import {
+  addressOf,
+  comparePosition,
+  type DeliveringParts,
+  deliverStep,
+  forgetOldChains,
+} from './deliver.ts'
 
 export interface ExchangeParts {
   readonly state: State
@@ -25,6 +32,7 @@ export interface ExchangeParts {
 const EVERY_MS = 30_000
 const RETRY_MS = { first: 250, last: 60_000 }
 const HINT_MS = 3_000
+const RECEIPTS_MS = 20_000
 /** Until it is looked at again whether another gateway has sent it. */
 const BUSY_MS = 200
 /** Links that one pass sends; the next one goes on. */
@@ -63,6 +71,21 @@ export class Exchange {
     if (line === undefined || this.#parts.clock.nowMs() - line.comparedAtMs < HINT_MS) return
     line.comparedAtMs = 0
     line.loop.wake()
+  }
+
+  /** Of one chain; throws what the other refuses with, or Unavailable. */
+  async receipts(uid: string, epoch: string, after: number): Promise<readonly Receipt[]> {
+    const { state, identity, clock } = this.#parts
+    const peer = (await state.fresh()).get('peer', uid)
+    if (peer === null) return []
+    const connection = new PeerConnection(identity, clock)
+    const signal = AbortSignal.timeout(RECEIPTS_MS)
+    try {
+      const of = Buffer.from(epoch, 'hex')
+      return (await connection.receipts(addressOf(peer), of, after, signal)).receipts
+    } finally {
+      connection.close()
+    }
   }
 
   /** Whether the other has given a receipt for all that is stated now, within so long. */

@@ -59,8 +59,7 @@ export async function putPeer(
     ...{ stated: NO_HEAD, heard: NO_HEAD, heardAtMs: nowMs },
     ...{ audit: { sequence: 0, hash: '' }, createdAtMs: nowMs },
   }
-  const digests = other.ca.certificates.map(caDigest)
-  const detail = { act: 'agreed', how, cloud: name, region: made.region, digests, terms }
+  const detail = { act: 'agreed', how, cloud: name, region: made.region, ca: other.ca, terms }
   const peer = await appendAudit(tx, made, { atMs: nowMs, what: 'operator', detail })
   await tx.put('peer', [uid], peer)
   await tx.put('peer-chain', [uid], { uid, pending: null, receipt: null })

@@ -9,6 +9,7 @@ import type { Log } from '../../common/log.ts'
 import { MAX_INVITATION_PLACES } from '../../common/peer-invitation.ts'
 import { type CertificateAuthority, identityOfCertificate } from '../../common/pki.ts'
 import type { HostAndPort } from '../../common/token.ts'
+import type { Receipt } from '../../proto/gen/mallee/v1/peering_pb.js'
 import { invitationService } from '../../proto/invitation-service.ts'
 import { peeringService } from '../../proto/peering-service.ts'
 import type { RpcService } from '../../proto/service.ts'
@@ -23,6 +24,7 @@ import { ensureOwnCloud } from './cloud-card.ts'
 import { Exchange } from './exchange.ts'
 import { heard, noAgreement } from './heard.ts'
 import { accepted, type InvitingParts, inspected } from './invitations.ts'
+import type { PeeringMetrics } from './metrics.ts'
 import { PeeringPort } from './port.ts'
 import { positionOf, receiptsOf } from './positions.ts'
 
@@ -40,6 +42,7 @@ export interface PeeringParts {
   readonly randomHex: RandomHex
   readonly chance: () => number
   readonly log: Log
+  readonly metrics: PeeringMetrics
 }
 
 export interface Peering {
@@ -50,13 +53,15 @@ export interface Peering {
   readonly trouble: (uid: string) => string | null
   /** True when the other knows all that is stated now, within a few seconds. */
   readonly tell: (uid: string) => Promise<boolean>
+  /** The receipts that the other has given; throws what it refuses with, or Unavailable. */
+  readonly receipts: (uid: string, epoch: string, after: number) => Promise<readonly Receipt[]>
   readonly stop: () => Promise<void>
 }
 
 const MAX_KNOWN = 1_000
 
 export async function openPeering(parts: PeeringParts): Promise<Peering> {
-  const { state, config, ca, identity, clock, randomHex, chance, log } = parts
+  const { state, config, ca, identity, clock, randomHex, chance, log, metrics } = parts
   const next = await readIfThere(filesOf(config.stateDir).nextCaCertificate)
   const cas = [ca.certificatePem, ...(next === null ? [] : [next])] as const
   // Only who has peers needs it now; a next CA that was put there is announced to them.
@@ -78,6 +83,7 @@ export async function openPeering(parts: PeeringParts): Promise<Peering> {
       },
       receipts: (uid, request) => receiptsOf(state, uid, request),
       refused: (uid, code, error) => {
+        metrics.peerRefused(code)
         // A link that does not follow is how a restored backup is found.
         if (uid === null || code === 'StaleGeneration') return
         if (!refusals.has(uid)) log.warn('peer refused', { uid, code, error })
@@ -92,7 +98,7 @@ export async function openPeering(parts: PeeringParts): Promise<Peering> {
     listen: { host: config.listenHost, port: config.peeringPort },
     reachedAt: places,
   })
-  const exchange = new Exchange({ ...parts, delivered: () => undefined })
+  const exchange = new Exchange({ ...parts, delivered: metrics.peerDelivered })
   const inviting: InvitingParts = {
     ...{ state, clock, randomHex, log, cas },
     listening: () => port.listening(),
@@ -113,6 +119,7 @@ export async function openPeering(parts: PeeringParts): Promise<Peering> {
     ),
     trouble: (uid) => exchange.trouble(uid) ?? refusals.get(uid) ?? null,
     tell: (uid) => exchange.tell(uid, FAREWELL_MS),
+    receipts: (uid, epoch, after) => exchange.receipts(uid, epoch, after),
     stop: async () => {
       await exchange.stop()
       await port.stop()

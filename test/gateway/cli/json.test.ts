@@ -155,6 +155,8 @@ const LINES: readonly Line[] = [
   ['peer set', ['nobody', '--bandwidth', '5'], REFUSED],
   ['peer suspend', ['nobody'], REFUSED],
   ['peer resume', ['nobody'], REFUSED],
+  ['peer audit', ['nobody'], REFUSED],
+  ['peer audit', ['nobody', '--verify'], REFUSED],
   ['peer remove', ['nobody'], BAD],
   ['peer remove', ['nobody', '--yes'], REFUSED],
   ['pool create', ['--cidr', '203.0.113.0/24'], REFUSED],

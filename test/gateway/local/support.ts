@@ -72,7 +72,7 @@ function peeringOf({ state }: Cloud): LocalParts['peering'] {
     ...{ state, randomHex, joinPlaces, clock: systemClock, log: silentLog, cas: [CA] as const },
     listening: async () => undefined,
   }
-  return { inviting, trouble: () => null, tell: async () => false }
+  return { inviting, trouble: () => null, tell: async () => false, receipts: async () => [] }
 }
 
 function notNeeded(): never {

@@ -6,21 +6,10 @@ import { describe, type TestContext, test } from 'node:test'
 import { parsePeerInvitation } from '../../../common/peer-invitation.ts'
 import { caDigest } from '../../../common/pki.ts'
 import { previewPeer } from '../../../gateway/peering/accepting.ts'
-import { until } from '../../../sandbox/until.ts'
-import { OPEN_TERMS, type PeerCloud, startPeerCloud } from './clouds.ts'
+import { acquainted, OPEN_TERMS, type PeerCloud, startPeerCloud } from './clouds.ts'
 
 async function pair(t: TestContext): Promise<[PeerCloud, PeerCloud]> {
   return await Promise.all([startPeerCloud(t, 'east'), startPeerCloud(t, 'west')])
-}
-
-/** Both know what the other states. */
-async function acquainted(...clouds: readonly PeerCloud[]): Promise<void> {
-  for (const cloud of clouds) {
-    await until(`${cloud.name} has told all and heard all`, () => {
-      const { heard, stated } = cloud.peer()
-      return heard.sequence > 0 && stated.sequence > 0
-    })
-  }
 }
 
 describe('an agreement', { concurrency: true }, () => {

@@ -13,6 +13,7 @@ import {
   newKey,
   signRequest,
 } from '../../../common/pki.ts'
+import { createMetrics } from '../../../gateway/metrics.ts'
 import { type AcceptTerms, acceptPeer } from '../../../gateway/peering/accepting.ts'
 import { mintPeerInvitation } from '../../../gateway/peering/invitations.ts'
 import { DEFAULT_LIMITS } from '../../../gateway/peering/limits.ts'
@@ -23,6 +24,7 @@ import { openSqlite } from '../../../gateway/store/sqlite.ts'
 import type { State } from '../../../gateway/store/state.ts'
 import { type RpcServer, startRpcServer } from '../../../proto/server.ts'
 import type { TlsIdentity } from '../../../proto/tls.ts'
+import { until } from '../../../sandbox/until.ts'
 import type { Ending } from '../../support/cloud.ts'
 import { freePorts } from '../../support/ports.ts'
 
@@ -91,6 +93,7 @@ export class PeerCloud {
       identity: () => this.identity,
       joinPort: () => joinPort,
       chance: () => 0,
+      metrics: createMetrics(),
     })
     const rpc = await startRpcServer({
       ...{ sessionAddress: '127.0.0.1:0', joinAddress: `127.0.0.1:${joinPort}` },
@@ -163,6 +166,25 @@ export async function startPeerCloud(
   })
   await cloud.start()
   return cloud
+}
+
+/** Both know what the other states. */
+export async function acquainted(...clouds: readonly PeerCloud[]): Promise<void> {
+  for (const cloud of clouds) {
+    await until(`${cloud.name} has told all and heard all`, () => {
+      const { heard, stated } = cloud.peer()
+      return heard.sequence > 0 && stated.sequence > 0
+    })
+  }
+}
+
+/** Two that have agreed, and then the second one stops: of it only the identity is used. */
+export async function hostilePair(t: Ending): Promise<[east: PeerCloud, west: PeerCloud]> {
+  const [east, west] = await Promise.all([startPeerCloud(t, 'east'), startPeerCloud(t, 'west')])
+  await west.accept(await east.invite())
+  await acquainted(east, west)
+  await west.stop()
+  return [east, west]
 }
 
 /** As a gateway of that cloud has it. */

@@ -16,22 +16,19 @@ import {
 import { isOpen } from '../../../gateway/peering/agreed.ts'
 import type { PeerLinkRecord } from '../../../gateway/store/peer-records.ts'
 import { until } from '../../../sandbox/until.ts'
-import { gatewayIdentity, OPEN_TERMS, type PeerCloud, startPeerCloud } from './clouds.ts'
+import {
+  acquainted,
+  gatewayIdentity,
+  OPEN_TERMS,
+  type PeerCloud,
+  startPeerCloud,
+} from './clouds.ts'
 
 async function agreedPair(t: TestContext): Promise<[east: PeerCloud, west: PeerCloud]> {
   const [east, west] = await Promise.all([startPeerCloud(t, 'east'), startPeerCloud(t, 'west')])
   await west.accept(await east.invite({ name: 'west' }))
   await acquainted(east, west)
   return [east, west]
-}
-
-async function acquainted(...clouds: readonly PeerCloud[]): Promise<void> {
-  for (const cloud of clouds) {
-    await until(`${cloud.name} has told all and heard all`, () => {
-      const { heard, stated } = cloud.peer()
-      return heard.sequence > 0 && stated.sequence > 0
-    })
-  }
 }
 
 function link(host: string): PeerLinkRecord {
