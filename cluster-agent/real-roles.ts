@@ -10,6 +10,7 @@ import { type Cc, openCc } from './cc/reconcilers.ts'
 import { directReads } from './host/direct-reads.ts'
 import { removeGuard } from './host/guard.ts'
 import { KernelWatch } from './host/kernel-watch.ts'
+import { listeners } from './host/listeners.ts'
 import { restoreOriginals } from './host/originals.ts'
 import { ensureSwitch, stopSwitch } from './host/switch.ts'
 import { keepTrunk } from './host/trunk.ts'
@@ -145,7 +146,8 @@ export async function openRealRoles(
 function openLooks(log: Log): { readonly exec: Exec; readonly close: () => void } {
   const parts = { clock: systemClock, log }
   const [ip, nft] = [new KernelWatch('ip', parts), new KernelWatch('nft', parts)]
-  const exec = watchedReads(directReads(run), { ip, nft, nowMs: systemClock.nowMs })
+  const watches = { ip, nft, ss: { news: listeners } }
+  const exec = watchedReads(directReads(run), { ...watches, nowMs: systemClock.nowMs })
   const close = (): void => {
     ip.close()
     nft.close()

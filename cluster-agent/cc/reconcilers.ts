@@ -150,7 +150,7 @@ export class Cc implements RoleDriver {
     const reverse = reversePathsOf(tenants, config.public?.device ?? null)
     await this.#once(reversePathReconciler({ ...this.#options, exec }, reverse))
     await this.findEndpoints(exec)
-    await this.#look(desired)
+    await this.#look(exec, desired)
     this.#looking = new AbortController()
     void this.#lookOn(desired, this.#looking.signal)
   }
@@ -256,15 +256,15 @@ export class Cc implements RoleDriver {
     for (let look = 0; look < LOOKS && this.#silent(); look += 1) {
       await this.#options.clock.sleep(LOOK_EVERY_MS, signal)
       if (signal.aborted) return
-      await this.#look(desired).catch(() => undefined)
+      await this.#look(this.#options.exec, desired).catch(() => undefined)
     }
   }
 
-  async #look(desired: Desired): Promise<void> {
-    const device = await readDevice(this.#options.exec, TUNNEL_DEVICE)
+  async #look(exec: Exec, desired: Desired): Promise<void> {
+    const device = await readDevice(exec, TUNNEL_DEVICE)
     const before = newsOf(this.statuses())
     this.#statuses = tunnelStatuses(bodies(desired, 'tunnel'), device?.peers ?? [])
-    await this.#peers.look(this.#options.exec)
+    await this.#peers.look(exec)
     if (newsOf(this.statuses()) === before) return
     for (const listener of this.#listeners) listener()
   }

@@ -32,16 +32,22 @@ function isListing([program, ...args]: readonly string[]): boolean {
   if (program === 'ip') {
     return args.includes('-json') && (args.includes('show') || args.includes('list'))
   }
+  if (program === 'wg') return args[0] === 'show'
   return program === 'ovs-vsctl' && args.includes('--format=json') && args.includes('list')
 }
 
-/** Of a command of which it is known that it changes nothing. */
+/** Of a command of which it is known that it changes nothing that is ever listed. */
 export function onlyLooks([program, ...args]: readonly string[]): boolean {
   switch (program) {
     case 'cat':
     case 'ping':
+    case 'ps':
     case 'ss':
     case 'test':
+    // Disks and flows are no links, ports or rules.
+    case 'filefrag':
+    case 'ovs-ofctl':
+    case 'qemu-img':
       return true
     case 'nsenter':
       return onlyLooks(args.slice(args.indexOf('--') + 1))
@@ -51,17 +57,14 @@ export function onlyLooks([program, ...args]: readonly string[]): boolean {
       return args[0] === '-k'
     case 'ip':
     case 'ovs-vsctl':
+    case 'wg':
       return isListing([program, ...args])
     case 'nft':
       return args.includes('list')
-    case 'wg':
-      return args[0] === 'show'
     case 'sysctl':
       return args[0] === '--ignore'
     case 'ovs-appctl':
       return args.at(-1) === 'version'
-    case 'ovs-ofctl':
-      return args.some((one) => one.startsWith('dump-'))
     default:
       return false
   }

@@ -4,21 +4,23 @@
 import type { Exec, ExecResult } from '../../common/exec.ts'
 import { onlyLooks } from './shared-reads.ts'
 
-/** What `KernelWatch` says. */
+/** What `KernelWatch` says, and `listeners`. */
 export interface Watch {
-  readonly news: () => number | null
+  readonly news: () => number | string | null
 }
 
 export interface WatchedReadsParts {
   /** Of links, addresses, routes and rules. */
   readonly ip: Watch
   readonly nft: Watch
+  /** Of sockets that listen. */
+  readonly ss: Watch
   readonly nowMs: () => number
 }
 
 interface Kept {
   readonly answer: Promise<ExecResult>
-  readonly news: number
+  readonly news: number | string
   readonly atMs: number
 }
 
@@ -63,6 +65,8 @@ function watchOf([program, ...args]: readonly string[], parts: WatchedReadsParts
     }
     case 'nft':
       return args.includes('list') ? parts.nft : null
+    case 'ss':
+      return /^-H?l[tnpx]+$/.test(args[0] ?? '') ? parts.ss : null
     default:
       return null
   }

@@ -2,11 +2,14 @@
 // that is listed.
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { listeners } from '../../../cluster-agent/host/listeners.ts'
 import { watchedReads } from '../../../cluster-agent/host/watched-reads.ts'
 import type { Exec } from '../../../common/exec.ts'
 import { startHost, whyNoHosts } from '../../support/netns.ts'
@@ -27,8 +30,11 @@ function counting(): { exec: Exec; ran: string[] } {
 
 function setUp() {
   const { exec, ran } = counting()
-  const now: { ip: number | null; nft: number | null; ms: number } = { ip: 0, nft: 0, ms: 0 }
-  const watches = { ip: { news: () => now.ip }, nft: { news: () => now.nft } }
+  const now: { ip: number | null; nft: number | null; ss: string; ms: number } = {
+    ...{ ip: 0, nft: 0, ss: '', ms: 0 },
+  }
+  const ss = { news: () => now.ss }
+  const watches = { ip: { news: () => now.ip }, nft: { news: () => now.nft }, ss }
   return { run: watchedReads(exec, { ...watches, nowMs: () => now.ms }), ran, now }
 }
 
@@ -62,7 +68,9 @@ for (const [argv, lists] of [
   [['sysctl', '--quiet', '--write', 'a=b'], 2],
   [['anything'], 2],
   [['nsenter', '--net=/run/netns/x', '--', ...LINKS], 1],
-  [['ss', '-Hltnp'], 1],
+  [['ss', '-Hltnp', 'src', '[fd00::1]:3260'], 1],
+  [['qemu-img', 'info', '-'], 1],
+  [['ovs-ofctl', '--bundle', 'replace-flows', 'unix:x', '-'], 1],
   [['bridge', '-json', 'fdb', 'show'], 1],
   [['ip', '-json', 'neigh', 'show'], 1],
 ] as const) {
@@ -97,6 +105,37 @@ test('watchedReads asks again after a listing that failed', async () => {
   await assert.rejects(run(fails), /as told/)
   await assert.rejects(run(fails), /as told/)
   assert.equal(ran.length, 2)
+})
+
+test('watchedReads asks who listens when another one does', async () => {
+  const { run, ran, now } = setUp()
+  const asked = ['ss', '-Hlxp', 'src', '/run/tgtd.0']
+  await run(asked)
+  await run(asked)
+  now.ss = 'another'
+  await run(asked)
+  assert.equal(ran.length, 2)
+})
+
+test('listeners has a line for a socket while it listens', async () => {
+  for (const where of [
+    { port: 0, host: '127.0.0.1' },
+    { port: 0, host: '::1' },
+    { path: '\0mallee-listeners' },
+  ]) {
+    const server = createServer()
+    server.listen(where)
+    await once(server, 'listening')
+    const at = server.address()
+    const port = typeof at === 'object' ? (at?.port ?? 0) : 0
+    const mark =
+      port === 0 ? '@mallee-listeners ' : `:${port.toString(16).toUpperCase().padStart(4, '0')} `
+    const isThere = () => listeners().includes(mark)
+    assert.equal(isThere(), true)
+    server.close()
+    await once(server, 'close')
+    assert.equal(isThere(), false)
+  }
 })
 
 test('KernelWatch hears of all that is listed, and nothing when nothing happens', {
