@@ -17,6 +17,16 @@ export interface TlsIdentity {
 export type Expect = (peer: Identity) => boolean
 
 export const TLS_VERSION = 'TLSv1.3'
+/** Certificates that are remembered: more than a gateway has members at a time. */
+const MAX_KNOWN = 4_096
+
+interface Known {
+  readonly identity: Identity
+  readonly keyFingerprint: string
+}
+
+/** By the certificate: what is in one never changes, and to read it takes as long as a call. */
+const known = new Map<string, Known>()
 
 /** For the session port: clients without a certificate of this cloud's CA are cut off. */
 export function serverCredentials(identity: TlsIdentity): grpc.ServerCredentials {
@@ -47,12 +57,12 @@ export function joinClientCredentials(caPem: string, expect: Expect): grpc.Chann
 
 /** Who is calling. Throws NotAllowed when the connection has no certificate of ours. */
 export function peerIdentity(call: SecuredCall): Identity {
-  return identityOfCertificate(peerCertificate(call).raw)
+  return knownOf(peerCertificate(call)).identity
 }
 
 /** The fingerprint of the key that the caller's certificate is for. */
 export function peerKeyFingerprint(call: SecuredCall): string {
-  return keyFingerprint(peerCertificate(call).raw)
+  return knownOf(peerCertificate(call)).keyFingerprint
 }
 
 /** What grpc-js says of the connection of a call. */
@@ -67,6 +77,17 @@ export function peerCertificate(call: SecuredCall): PeerCertificate {
     throw new MalleeError('NotAllowed', 'the caller has no certificate')
   }
   return shown
+}
+
+/** Throws BadMessage for a certificate that is none of a member. */
+function knownOf({ raw }: PeerCertificate): Known {
+  const key = raw.toString('base64')
+  const before = known.get(key)
+  if (before !== undefined) return before
+  const fresh = { identity: identityOfCertificate(raw), keyFingerprint: keyFingerprint(raw) }
+  if (known.size >= MAX_KNOWN) known.clear()
+  known.set(key, fresh)
+  return fresh
 }
 
 function verifyOptions(expect: Expect): grpc.VerifyOptions {

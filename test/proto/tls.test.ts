@@ -1,13 +1,16 @@
 // Who may talk to whom, by certificate.
 
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { afterEach, beforeEach, describe, test } from 'node:test'
-import { connect } from 'node:tls'
+import { connect, type PeerCertificate } from 'node:tls'
 import { systemClock } from '../../common/clock.ts'
 import { silentLog } from '../../common/log.ts'
+import { keyFingerprint } from '../../common/pki.ts'
 import type { RpcServer } from '../../proto/server.ts'
 import { sessionService } from '../../proto/session-server.ts'
+import { peerIdentity, peerKeyFingerprint } from '../../proto/tls.ts'
 import { until } from '../../sandbox/until.ts'
 import { hostOf, makeCloud, startServer } from './cloud.ts'
 import { makeClient, TestAgent, TestParent } from './ends.ts'
@@ -126,4 +129,23 @@ describe('the session port', () => {
       /cannot listen on 127.0.0.1:\d+: .*EADDRINUSE/,
     )
   })
+})
+
+test('peerIdentity and peerKeyFingerprint know each certificate from the others', async () => {
+  const hosts = ['a-1', 'a-2', 'a-1']
+  const issued = await Promise.all(hosts.map((host) => cloud.issue(hostOf(cloud, host))))
+  const calls = issued.map(({ certificatePem }) => {
+    const { raw } = new X509Certificate(certificatePem)
+    return { getAuthContext: () => ({ sslPeerCertificate: { raw } as PeerCertificate }) }
+  })
+  for (const _ of ['first', 'known']) {
+    for (const [i, call] of calls.entries()) {
+      assert.deepEqual(peerIdentity(call), hostOf(cloud, hosts[i] ?? ''))
+      const { certificatePem = '' } = issued[i] ?? {}
+      assert.equal(peerKeyFingerprint(call), keyFingerprint(certificatePem))
+    }
+  }
+  assert.equal(new Set(calls.map(peerKeyFingerprint)).size, calls.length)
+  const none = { getAuthContext: () => ({}) }
+  assert.throws(() => peerIdentity(none), { code: 'NotAllowed' })
 })
