@@ -2,12 +2,14 @@
 // at their own sockets. A program that only looks costs some milliseconds of processor time to
 // start, and passes look at much, every few seconds.
 
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Exec } from '../../common/exec.ts'
 import { askJsonRpc } from './json-rpc.ts'
 import { NETNS_DIR } from './netns.ts'
 import { countFlows, firstCookie } from './open-flow.ts'
+import { isWhere } from './shared-reads.ts'
 
 const SYSTEM_RUN_DIR = '/run/openvswitch'
 const SOCKET = 'unix:'
@@ -37,6 +39,8 @@ async function isSocket(file: string): Promise<boolean> {
 /** Null for what only the program knows. */
 async function answerTo([program, ...args]: readonly string[]): Promise<string | null> {
   switch (program) {
+    case 'sh':
+      return args.length === 2 && isWhere(args[1] ?? '') ? whereIs(args[1] ?? '') : null
     case 'cat':
       return args.length === 1 ? readFile(args[0] ?? '', 'utf8') : null
     case 'sysctl':
@@ -52,6 +56,20 @@ async function answerTo([program, ...args]: readonly string[]): Promise<string |
     default:
       return null
   }
+}
+
+/** Null when it is nowhere: the shell says so in its own way. */
+async function whereIs(line: string): Promise<string | null> {
+  const name = line.split(' ').at(-1) ?? ''
+  for (const folder of (process.env['PATH'] ?? '').split(':')) {
+    const file = join(folder, name)
+    const isThere = await access(file, constants.X_OK).then(
+      () => true,
+      () => false,
+    )
+    if (isThere && folder.startsWith('/')) return `${file}\n`
+  }
+  return null
 }
 
 /** As sysctl(8) prints them; in a key dots and slashes have changed places. */

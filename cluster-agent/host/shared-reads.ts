@@ -49,6 +49,8 @@ export function onlyLooks([program, ...args]: readonly string[]): boolean {
     case 'ovs-ofctl':
     case 'qemu-img':
       return true
+    case 'sh':
+      return args.length === 2 && isWhere(args[1] ?? '')
     case 'nsenter':
       return onlyLooks(args.slice(args.indexOf('--') + 1))
     case 'bridge':
@@ -68,4 +70,9 @@ export function onlyLooks([program, ...args]: readonly string[]): boolean {
     default:
       return false
   }
+}
+
+/** Of a shell's line that asks only where a program is. */
+export function isWhere(line: string): boolean {
+  return /^command -v [\w-]+$/.test(line)
 }

@@ -34,6 +34,16 @@ test('directReads reads files, and leaves those that it cannot to cat', async ()
   assert.equal(started.length, 2)
 })
 
+test('directReads finds programs, and leaves what is nowhere to the shell', async () => {
+  const { direct, started } = counting()
+  const where = ['sh', '-c', 'command -v sleep']
+  assert.equal((await direct(where)).stdout, (await exec(where)).stdout)
+  assert.deepEqual(started, [])
+  const none = ['sh', '-c', 'command -v no-such-program']
+  assert.equal((await direct(none, { okCodes: [0, 127, 1] })).stdout, '')
+  assert.equal(started.length, 1)
+})
+
 test('directReads tells a socket from what is none', async () => {
   const { direct, started } = counting()
   for (const file of ['/proc/self/cmdline', '/none']) {
@@ -44,6 +54,7 @@ test('directReads tells a socket from what is none', async () => {
 
 for (const argv of [
   ['cat', '/proc/sys/kernel/ostype', '/proc/sys/kernel/osrelease'],
+  ['sh', '-c', 'command -v sleep; sleep 1'],
   ['sysctl', '--quiet', '--write', 'a=b'],
   ['ovs-vsctl', '--db=unix:/none', '--format=json', '--columns=name', 'list', 'Bridge'],
   ['ovs-vsctl', '--db=unix:/none', '--', 'add-br', 'x'],

@@ -70,6 +70,8 @@ for (const [argv, lists] of [
   [['nsenter', '--net=/run/netns/x', '--', ...LINKS], 1],
   [['ss', '-Hltnp', 'src', '[fd00::1]:3260'], 1],
   [['qemu-img', 'info', '-'], 1],
+  [['sh', '-c', 'command -v tgtd'], 1],
+  [['sh', '-c', 'command -v tgtd; ip link'], 2],
   [['ovs-ofctl', '--bundle', 'replace-flows', 'unix:x', '-'], 1],
   [['bridge', '-json', 'fdb', 'show'], 1],
   [['ip', '-json', 'neigh', 'show'], 1],
