@@ -1,5 +1,5 @@
-// Which sockets listen on this host, from /proc/net (proc(5)). Who has them, only ss(8) finds, which
-// looks at every descriptor of every process: it is asked again when another one listens.
+// Which sockets listen on this host, from /proc/net (proc(5)). Who has them, only ss(8) finds: it
+// looks at every descriptor of every process, and is asked again when another one listens.
 
 import { readFileSync } from 'node:fs'
 
