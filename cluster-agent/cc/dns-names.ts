@@ -39,7 +39,8 @@ export function namesFile(desired: NamesDesired): string {
   })
   const others = new Map(
     desired.members
-      .filter(({ interfaceId }) => !own.has(interfaceId))
+      // Those of peer clouds have a point in the names of their groups, and come with names.
+      .filter(({ interfaceId, groupId }) => !own.has(interfaceId) && !groupId.includes('.'))
       .map(({ interfaceId, addresses }) => [interfaceId, addresses]),
   )
   const rackAt = finder(desired.tunnels)

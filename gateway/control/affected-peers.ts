@@ -2,6 +2,7 @@
 // over it, and the VPCs and routes of the peering itself. No other peer's, no other VPC's.
 
 import { ownSide } from '../peering/agreed.ts'
+import { farGuestKeys, guestKey } from '../peering/far-guests.ts'
 import type { PeeringRecord } from '../store/network-records.ts'
 import type { Records } from '../store/records.ts'
 import type { View } from '../store/state.ts'
@@ -14,8 +15,9 @@ export function touchedByPeer(batch: Batch, change: Seen<Records['peer']>): Touc
   return before && after && saidBy(before) === saidBy(after) ? [] : allOf(batch, change)
 }
 
-function saidBy({ number, terms, state, card, heard }: Records['peer']): string {
-  return JSON.stringify([number, terms, state, card.suspended, card.limits, heard.epoch])
+function saidBy({ number, terms, region, state, card, heard }: Records['peer']): string {
+  const own = [number, terms, region, state]
+  return JSON.stringify([...own, card.suspended, card.limits, heard.epoch])
 }
 
 function allOf(batch: Batch, change: Seen<Records['peer']>): Touched[] {
@@ -38,6 +40,8 @@ export function touchedByPlan(batch: Batch): Touched[] {
 export function touchedByStatement(batch: Batch, uid: string, key: readonly string[]): Touched[] {
   const { view } = batch
   const [kind, id = ''] = key
+  const guest = guestKey(key.join('/'))
+  if (guest !== null) return inRacks(null, guest)
   if (kind !== 'border' && kind !== 'connection') return []
   const peering = kind === 'border' ? null : view.get('peering', id)
   const links = touchedLinks(view, uid)
@@ -66,10 +70,16 @@ export function touchedByBorder(view: View, rack: string, host: string): Touched
 
 /** A VPC's blocks are those of its peerings. */
 export function touchedByBlocks(view: View, vpc: string): Touched[] {
-  const uids = view
+  const peerings = view
     .all('peering')
-    .flatMap((one) => (one.remote !== undefined && ownSide(one).vpc === vpc ? one.remote.uid : []))
-  return [...new Set(uids)].flatMap((uid) => touchedLinks(view, uid))
+    .filter((one) => one.remote !== undefined && ownSide(one).vpc === vpc)
+  const uids = new Set(peerings.map(({ remote }) => remote?.uid ?? ''))
+  return [
+    ...[...uids].flatMap((uid) => touchedLinks(view, uid)),
+    ...peerings.flatMap(({ id, remote }) =>
+      inRacks(null, ...farGuestKeys(view, remote?.uid ?? '', id)),
+    ),
+  ]
 }
 
 function touchedLinks(view: View, uid: string): Touched[] {
@@ -91,5 +101,9 @@ function touchedVpc(batch: Batch, peering: PeeringRecord): Touched[] {
   if (peering.remote === undefined) return []
   const { vpc } = ownSide(peering)
   const routed = { id: peering.id, before: null, after: { vpc } }
-  return [...inRacks(racksWith(batch, [vpc]), `vpc/${vpc}`), ...touchedByTarget(batch, routed)]
+  return [
+    ...inRacks(racksWith(batch, [vpc]), `vpc/${vpc}`),
+    ...touchedByTarget(batch, routed),
+    ...inRacks(null, ...farGuestKeys(batch.view, peering.remote.uid, peering.id)),
+  ]
 }

@@ -1,6 +1,8 @@
 // Which resources the records of tenants' networks touch. Nothing here walks over all instances,
 // interfaces or addresses for the change of one.
 
+import { farGuestKeys } from '../peering/far-guests.ts'
+import { trafficOf } from '../peering/traffic.ts'
 import {
   EVERY_RACK,
   type InterfaceRecord,
@@ -65,6 +67,9 @@ function keysWithVpc(view: View, vpc: string): string[] {
       ...guardKeys(view, one),
       ...nameKeys(view, one),
     ]),
+    ...(trafficOf(view).byVpc.get(vpc) ?? []).flatMap(({ id, peer }) =>
+      farGuestKeys(view, peer.uid, id),
+    ),
   ]
 }
 

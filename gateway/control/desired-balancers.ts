@@ -15,10 +15,11 @@ import { resource } from '../../proto/resources.ts'
 import { idleTimeoutS, targetGroupMeaning } from '../elb/attributes.ts'
 import { balancerNamed, dnsNameOf } from '../elb/names.ts'
 import { answeringNodes, racksUsing, usageOf } from '../elb/usage.ts'
+import { farName, isFarName } from '../peering/far-guests.ts'
 import type { LoadBalancerRecord } from '../store/balancer-records.ts'
 import type { View } from '../store/state.ts'
 import { hasPort } from './desired-routes.ts'
-import { reachesVpc } from './presence.ts'
+import { hasVpc, reachesVpc } from './presence.ts'
 
 const PROTOCOLS = {
   TCP: BalancerProtocol.TCP,
@@ -105,12 +106,22 @@ export function targetAt(
 
 /** Inside of the cloud a load balancer is at its private addresses, whatever its scheme. */
 export function nameAt(view: View, rack: string, name: string): Resource | null {
+  if (isFarName(name)) return farNameAt(view, rack, name)
   const region = view.get('cloud', 'self')?.region ?? ''
   const balancer = balancerNamed(view, region, name)
   if (balancer === null || !reachesVpc(view, rack, balancer.vpc)) return null
   const addresses = addressesOf(view, balancer)
   const value = create(DnsNameSchema, { name, vpcId: balancer.vpc, addresses })
   return resource(`name/${name}`, { case: 'name', value })
+}
+
+/** A guest of a peer cloud: where the VPC is that it is reached from. */
+function farNameAt(view: View, rack: string, id: string): Resource | null {
+  const far = farName(view, id)
+  if (far === null || !hasVpc(view, rack, far.vpc)) return null
+  const { name, vpc: vpcId, addresses } = far
+  const value = create(DnsNameSchema, { name, vpcId, addresses })
+  return resource(`name/${id}`, { case: 'name', value })
 }
 
 /** Keys of a VPC's load balancers' names. */

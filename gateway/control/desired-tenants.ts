@@ -13,6 +13,7 @@ import {
 } from '../../proto/gen/mallee/v1/tenants_pb.js'
 import { resource } from '../../proto/resources.ts'
 import { protocolNumber } from '../../topology/firewall.ts'
+import { farMember, readFarGroup } from '../peering/far-guests.ts'
 import { EVERY_RACK, type SecurityGroupRule } from '../store/network-records.ts'
 import type { View } from '../store/state.ts'
 import { hasPort, isAlive } from './desired-routes.ts'
@@ -38,12 +39,26 @@ export function groupAt(view: View, rack: string, id: string): Resource | null {
 
 /** Hangs on the interface and its VPC alone, so that a change of one member touches no other. */
 export function memberAt(view: View, rack: string, group: string, id: string): Resource | null {
+  if (readFarGroup(group) !== null) return farMemberAt(view, rack, group, id)
   const one = view.get('interface', id)
   if (one === null || !hasPort(one) || !one.securityGroups.includes(group)) return null
   if (!reachesVpc(view, rack, one.vpc)) return null
   const addresses = addressesOf(one)
   const value = create(MemberSchema, { groupId: group, interfaceId: id, addresses })
   return resource(`member/${group}/${id}`, { case: 'member', value })
+}
+
+/** Of a VPC in a peer cloud, where the VPC is that it is a peer of. */
+function farMemberAt(
+  view: View,
+  rack: string,
+  groupId: string,
+  interfaceId: string,
+): Resource | null {
+  const member = farMember(view, groupId, interfaceId)
+  if (member === null || !hasVpc(view, rack, member.vpc)) return null
+  const value = create(MemberSchema, { groupId, interfaceId, addresses: member.addresses })
+  return resource(`member/${groupId}/${interfaceId}`, { case: 'member', value })
 }
 
 export function aclAt(view: View, rack: string, id: string): Resource | null {

@@ -3,6 +3,8 @@
 
 import type { Resource } from '../../proto/gen/mallee/v1/desired_pb.js'
 import type { VolumeSecrets } from '../ebs/names.ts'
+import { farGuestKeys } from '../peering/far-guests.ts'
+import { trafficOf } from '../peering/traffic.ts'
 import { EVERY_RACK } from '../store/network-records.ts'
 import type { View } from '../store/state.ts'
 import {
@@ -132,6 +134,9 @@ function keysOf(view: View, rack: string): Set<string> {
   for (const key of volumeKeys(view, rack)) keys.add(key)
   for (const key of volumeSnapshotKeys(view, rack)) keys.add(key)
   for (const key of peerLinkKeys(view)) keys.add(key)
+  for (const { id, peer } of trafficOf(view).byPeering.values()) {
+    for (const key of farGuestKeys(view, peer.uid, id)) keys.add(key)
+  }
   for (const host of view.all('host')) {
     if (host.rack !== rack && host.roles.includes('cc')) {
       keys.add(`tunnel/${host.rack}/${host.host}`)

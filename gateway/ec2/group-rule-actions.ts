@@ -6,6 +6,7 @@ import type { RandomHex } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { CallContext, Ec2Handlers, Ec2Inputs, Ec2Outputs } from '../aws/handlers.ts'
+import { readFarGroup } from '../peering/far-guests.ts'
 import type { SecurityGroupRecord, SecurityGroupRule } from '../store/network-records.ts'
 import type { Transaction, View } from '../store/state.ts'
 import { checkRuleCount, isSameRule, newRuleId, type RuleBody, ruleText } from './group-rules.ts'
@@ -282,7 +283,7 @@ function revokedShown(groupId: string, rule: SecurityGroupRule): RevokedSecurity
     CidrIpv4: rule.ipv4 || undefined,
     CidrIpv6: rule.ipv6 || undefined,
     PrefixListId: rule.prefixList || undefined,
-    ReferencedGroupId: rule.group || undefined,
+    ReferencedGroupId: (readFarGroup(rule.group)?.group ?? rule.group) || undefined,
     Description: rule.description || undefined,
   }
 }

@@ -7,6 +7,7 @@ import type {
   SecurityGroupRule,
   UserIdGroupPair,
 } from '@aws-sdk/client-ec2'
+import { readFarGroup } from '../peering/far-guests.ts'
 import type {
   SecurityGroupRule as RuleRecord,
   SecurityGroupRecord,
@@ -102,6 +103,10 @@ export function staleReference(
   rule: RuleRecord,
 ): UserIdGroupPair | null {
   if (rule.group === '') return null
+  if (readFarGroup(rule.group) !== null) {
+    const pair = referenceOf(view, group, rule.group)
+    return pair.PeeringStatus === 'active' ? null : pair
+  }
   const other = view.get('security-group', rule.group)
   if (other?.vpc === group.vpc) return null
   const pair = referenceOf(view, group, rule.group)
@@ -119,6 +124,8 @@ function referenceOf(
   group: SecurityGroupRecord,
   id: string,
 ): ReferencedSecurityGroup & UserIdGroupPair {
+  const far = readFarGroup(id)
+  if (far !== null) return farReference(view, far)
   const other = view.get('security-group', id)
   if (other === null) return { GroupId: id, PeeringStatus: 'deleted' }
   const seen = { GroupId: id, UserId: other.account }
@@ -128,6 +135,21 @@ function referenceOf(
     ...seen,
     VpcId: other.vpc,
     VpcPeeringConnectionId: peering?.id,
+    PeeringStatus: peering?.state ?? 'deleted',
+  }
+}
+
+/** A group of a VPC in a peer cloud. */
+function farReference(
+  view: View,
+  { peering: id, group }: { readonly peering: string; readonly group: string },
+): ReferencedSecurityGroup & UserIdGroupPair {
+  const peering = view.get('peering', id)
+  return {
+    GroupId: group,
+    UserId: peering?.remote?.account,
+    VpcId: peering?.remote?.vpc,
+    VpcPeeringConnectionId: id,
     PeeringStatus: peering?.state ?? 'deleted',
   }
 }

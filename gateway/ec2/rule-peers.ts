@@ -1,7 +1,8 @@
 // Who is at the other end of a rule: finds groups by name, and says whether a rule may name them.
 
 import { ApiError } from '../aws/api-error.ts'
-import { isStated } from '../peering/agreed.ts'
+import { statementAt } from '../peering/agreed.ts'
+import { farGroup, readFarGroup } from '../peering/far-guests.ts'
 import type { PeeringRecord, RulePeer, SecurityGroupRecord } from '../store/network-records.ts'
 import type { Transaction, View } from '../store/state.ts'
 import { NOBODY } from './group-rules.ts'
@@ -19,8 +20,10 @@ export function peerNamed(view: View, group: SecurityGroupRecord, wish: PeerWish
     case 'prefix-list':
       return { ...NOBODY, prefixList: checkIds('prefix-list', [wish.id])[0] ?? '' }
     case 'group': {
-      if (wish.id !== '')
-        return { ...NOBODY, group: checkIds('security-group', [wish.id])[0] ?? '' }
+      if (wish.id !== '') {
+        const id = checkIds('security-group', [wish.id])[0] ?? ''
+        return { ...NOBODY, group: groupMeant(view, group, id) }
+      }
       const named = groupByName(view, group.vpc, wish.name)
       return { ...NOBODY, group: named.id }
     }
@@ -39,7 +42,10 @@ export async function peerFor(
     await namedInStore(tx, 'prefix-list', [wish.id], group.account)
     await keepFromRemoval(tx, 'prefix-list', [wish.id])
   }
-  if (wish.kind === 'group') await checkGroup(tx, view, group, peer.group, wish.owner)
+  if (wish.kind !== 'group') return peer
+  const far = farGroupOf(view, group.vpc, wish)
+  if (far !== null) return { ...NOBODY, group: far }
+  await checkGroup(tx, view, group, peer.group, wish.owner)
   return peer
 }
 
@@ -60,19 +66,26 @@ export function peeringBetween(view: View, a: string, b: string): PeeringRecord 
   return all.find((one) => one.state === 'active') ?? all[0] ?? null
 }
 
-/** Is it a group of a VPC in a peer cloud, one that has an active peering with the VPC? */
-function isOfPeerCloud(
+/** One that is here, or else the one of a peer cloud that a rule of the group names already. */
+function groupMeant(view: View, { rules }: SecurityGroupRecord, id: string): string {
+  if (view.get('security-group', id) !== null) return id
+  return rules.find((rule) => readFarGroup(rule.group)?.group === id)?.group ?? id
+}
+
+/** The group, when it is one of a VPC in a peer cloud that has an active peering with the VPC. */
+function farGroupOf(
   view: View,
   vpc: string,
   { id, owner }: { readonly id: string; readonly owner: string },
-): boolean {
+): string | null {
+  if (id === '' || view.get('security-group', id) !== null) return null
   for (const { remote, requester, accepter, state, id: pcx } of view.all('peering')) {
     if (remote === undefined || state !== 'active') continue
     if (![requester.vpc, accepter.vpc].includes(vpc)) continue
     if (owner !== '' && owner !== remote.account) continue
-    if (isStated(view, remote.uid, `group/${pcx}/${id}`)) return true
+    if (statementAt(view, remote.uid, `group/${pcx}/${id}`) !== null) return farGroup(pcx, id)
   }
-  return false
+  return null
 }
 
 /** Of its own VPC, or of one with an active peering; somebody else's only with their account. */
@@ -85,10 +98,7 @@ async function checkGroup(
 ): Promise<void> {
   const other = await tx.get('security-group', id)
   const isTheirs = other !== null && other.account === (owner === '' ? group.account : owner)
-  if (other === null || !isTheirs) {
-    if (isOfPeerCloud(view, group.vpc, { id, owner })) return
-    throw notFound('security-group', [id])
-  }
+  if (other === null || !isTheirs) throw notFound('security-group', [id])
   if (other.vpc === group.vpc) return await keepFromRemoval(tx, 'security-group', [id])
   const known = peeringBetween(view, group.vpc, other.vpc)
   const peering = known === null ? null : await tx.get('peering', known.id)

@@ -66,10 +66,11 @@ export function connectionsOf(view: View, uid: string): Connection[] {
   )
 }
 
-/** Does the other side state something under the key? */
-export function isStated(view: View, uid: string, key: string): boolean {
+/** What the other side states under a key; null when nothing. */
+export function statementAt(view: View, uid: string, key: string): Statement | null {
   const record = view.get('peer-statement', uid, ...key.split('/'))
-  return record !== null && record.epoch === view.get('peer', uid)?.heard.epoch
+  const holds = record !== null && record.epoch === view.get('peer', uid)?.heard.epoch
+  return holds ? statementOf(record) : null
 }
 
 /** All that the other side states under keys that begin so, as far as it holds. */

@@ -113,11 +113,15 @@ function names(view: View, record: RemoteRecord, cards: readonly InterfaceRecord
   const dns = isRequester ? record.requesterDnsResolution : record.accepterDnsResolution
   const vpc = view.get('vpc', ownSide(record).vpc)
   if (!dns || vpc?.enableDnsSupport !== true) return []
-  return cards.flatMap((one) => {
-    const addresses = seen(record, { ...one, ipv4More: [], ipv6More: [] })
-    if (one.hostname === '' || addresses.length === 0) return []
-    const fields = { connectionId: record.id, hostName: one.hostname, addresses, zone: one.rack }
-    const key = `name/${record.id}/${one.id}`
+  const named = Map.groupBy(cards, (one) =>
+    one.hostname === '' ? '' : `${one.rack}/${one.hostname}`,
+  )
+  return [...named].flatMap(([place, all]) => {
+    const addresses = all.flatMap((one) => seen(record, { ...one, ipv4More: [], ipv6More: [] }))
+    const [zone = '', hostName = ''] = place.split('/')
+    if (hostName === '' || addresses.length === 0) return []
+    const fields = { connectionId: record.id, hostName, addresses, zone }
+    const key = `name/${record.id}/${place}`
     return [statement(key, 'name', create(PrivateNameSchema, fields))]
   })
 }

@@ -6,7 +6,7 @@ import type { Clock } from '../../common/clock.ts'
 import type { Log } from '../../common/log.ts'
 import { Loop } from '../../common/reconcile.ts'
 import { type Connection, ConnectionState } from '../../proto/gen/mallee/v1/peering_pb.js'
-import { mustCidr, overlaps } from '../../topology/cidr.ts'
+import { mustCidr } from '../../topology/cidr.ts'
 import { giveBlock, holdSpace, takeNamedBlock } from '../ec2/blocks.ts'
 import { vpcGround, vpcSpace } from '../ec2/vpc-ground.ts'
 import { holdVpc } from '../ec2/vpc-records.ts'
@@ -28,7 +28,6 @@ const EVERY_MS = 60_000
 const WAKES = /^(peer|peer-statement|peering)\//
 /** Of one peering in one pass: what a peer states cannot keep it turning. */
 const MAX_STEPS = 64
-const FAMILIES = [4, 6] as const
 
 /** Starts the loop. */
 export function startConnections(parts: ConnectionParts): { stop: () => Promise<void> } {
@@ -138,7 +137,6 @@ async function apply(
   }
 }
 
-/** Those outside of the cloud's own pools come first: what is in there is for its own VPCs. */
 async function choose(
   tx: Transaction,
   place: Place,
@@ -146,10 +144,7 @@ async function choose(
 ): Promise<void> {
   const { view, record, peer, nowMs } = place
   const { remote } = record
-  const pools = FAMILIES.flatMap((family) => vpcGround(view, family).pools)
-  const isOutside = (text: string): boolean => !pools.some((pool) => overlaps(pool, mustCidr(text)))
-  const inOrder = [...candidates.filter(isOutside), ...candidates.filter((one) => !isOutside(one))]
-  for (const cidr of inOrder) {
+  for (const cidr of candidates) {
     if (peer === null || !mayBeSeenAs(view, peer, record, cidr)) continue
     if (!(await take(tx, place, cidr))) continue
     if (former !== '') await give(tx, place, former)

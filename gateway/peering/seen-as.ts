@@ -8,7 +8,9 @@ import {
   mustAddress,
   mustCidr,
   nthAddress,
+  overlaps,
 } from '../../topology/cidr.ts'
+import { vpcGround } from '../ec2/vpc-ground.ts'
 import type { PeerRecord } from '../store/peer-records.ts'
 import type { VpcRecord } from '../store/records.ts'
 import type { View } from '../store/state.ts'
@@ -28,6 +30,9 @@ export function mayBeSeenAs(
   const accepted = acceptedPrefixes.map(mustCidr)
   const isAccepted = accepted.some((one) => one.family === cidr.family && covers(one, cidr))
   if (accepted.length > 0 ? !isAccepted : !isPrivateBlock(cidr)) return false
+  // What is in the cloud's own pools is for its own VPCs, unless the operator says otherwise.
+  const { pools } = vpcGround(view, cidr.family)
+  if (accepted.length === 0 && pools.some((pool) => overlaps(pool, cidr))) return false
   const others = remotesOf(view, uid).filter((one) => one.id !== record.id)
   const taken = others.reduce((sum, { remote }) => sum + remote.theirs.length, 0)
   return taken + record.remote.theirs.length < maxPrefixes

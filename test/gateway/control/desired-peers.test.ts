@@ -13,6 +13,8 @@ import {
   connection,
   key,
   link,
+  member,
+  name,
   PEERED,
   peer,
   remotePeering,
@@ -262,4 +264,31 @@ test('a change at one peer touches its own link, VPC and routes, and no other', 
     view.apply(changesOf([statement(UIDS[1], connection('pcx-7'))], 3), 3),
   )
   assert.ok(!again.some((one) => one.key === 'peer-link/1' || one.key === 'vpc/vpc-2'))
+})
+
+test('members and names of the other side count within what was agreed', () => {
+  const far = 'pcx-5.sg-1'
+  const key = `member/${far}/eni-0123456789abcdef0`
+  const within = desired(A, ...ONE, statement(UID, member('pcx-5', '172.16.80.7')))
+  assert.deepEqual(bodyAt(within, key, 'member')?.addresses, ['172.16.80.7'])
+  const outside = desired(A, ...ONE, statement(UID, member('pcx-5', '10.0.0.7')))
+  assert.equal(bodyAt(outside, key, 'member'), null)
+  const named = desired(A, ...ONE, statement(UID, name('pcx-5', '172.16.80.7')))
+  const shown = bodyAt(named, 'name/pcx-5.x.ip-10-0-0-7', 'name')
+  assert.deepEqual([shown?.vpcId, shown?.name], ['vpc-1', 'ip-10-0-0-7.there-1-x.internal'])
+})
+
+test('a member is of no group that is here, whatever the peer calls it', () => {
+  const own: Write = ['security-group/sg-1', { id: 'sg-1', vpc: 'vpc-1', rules: [], name: 'x' }]
+  const all = desired(A, ...ONE, own, statement(UID, member('pcx-5', '172.16.80.7')))
+  assert.ok(![...all.keys()].some((key) => key.startsWith('member/sg-1/')))
+})
+
+test('a name of this cloud is not the peer s to say', () => {
+  const near: Write = [`peer/${UID}`, { ...peer(1), region: 'mallee' }]
+  const all = desired(A, ...ONE, near, statement(UID, name('pcx-5', '172.16.80.7', '1-a')))
+  assert.deepEqual(
+    [...all.keys()].filter((key) => key.startsWith('name/')),
+    [],
+  )
 })

@@ -9,6 +9,8 @@ import {
   BorderSchema,
   ConnectionSchema,
   ConnectionState,
+  GroupMemberSchema,
+  PrivateNameSchema,
   type Statement,
   StatementSchema,
 } from '../../../proto/gen/mallee/v1/peering_pb.js'
@@ -64,6 +66,22 @@ export function connection(
 ): Statement {
   const value = create(ConnectionSchema, { id, state, terms })
   return create(StatementSchema, { key: `connection/${id}`, body: { case: 'connection', value } })
+}
+
+export function member(id: string, address: string, group = 'sg-1'): Statement {
+  const interfaceId = 'eni-0123456789abcdef0'
+  const fields = { connectionId: id, groupId: group, interfaceId, addresses: [address] }
+  const value = create(GroupMemberSchema, fields)
+  const key = `member/${id}/${group}/${interfaceId}`
+  return create(StatementSchema, { key, body: { case: 'member', value } })
+}
+
+export function name(id: string, address: string, zone = 'x'): Statement {
+  const hostName = 'ip-10-0-0-7'
+  const fields = { connectionId: id, hostName, zone, addresses: [address] }
+  const value = create(PrivateNameSchema, fields)
+  const key = `name/${id}/${zone}/${hostName}`
+  return create(StatementSchema, { key, body: { case: 'name', value } })
 }
 
 export function link(number: number, name: string, n: number, up = true): PeerLinkRecord {
@@ -147,6 +165,21 @@ const someStatement = fc
     return [at, end === 0 ? null : value]
   })
 
+/** Members of groups and names, of peerings that may not be there; some lie outside of them. */
+const someGuest = fc
+  .record({
+    number: fc.constantFrom(1, 2),
+    id: fc.constantFrom('pcx-5', 'pcx-6', 'pcx-7'),
+    isName: fc.boolean(),
+    address: fc.constantFrom('172.16.80.7', '172.16.96.7', 'fd50::7', '10.0.0.7'),
+    end: fc.nat(4),
+  })
+  .map(({ number, id, isName, address, end }): Write => {
+    const said = isName ? name(id, address) : member(id, address)
+    const [at, value] = statement(UIDS[number - 1] ?? '', said)
+    return [at, end === 0 ? null : value]
+  })
+
 const someLink = fc
   .record({
     number: fc.constantFrom(1, 2),
@@ -179,6 +212,8 @@ export const PEERED: readonly Write[] = [
   statement(UIDS[1], connection('pcx-7')),
   ...['x/x1', 'y/y1'].map((name, n) => statement(UIDS[0], border(name, key(60 + n)))),
   statement(UIDS[1], border('x/x1', key(70))),
+  statement(UIDS[0], member('pcx-5', '172.16.80.7')),
+  statement(UIDS[0], name('pcx-5', '172.16.80.7')),
   ['peering/pcx-5', remotePeering('pcx-5', 1, 'vpc-1', '10.0.0.0/20')],
   ['peering/pcx-6', remotePeering('pcx-6', 1, 'vpc-2', '10.1.0.0/20')],
   ['peering/pcx-7', remotePeering('pcx-7', 2, 'vpc-1', '10.0.0.0/20')],
@@ -188,5 +223,15 @@ export const PEERED: readonly Write[] = [
 ]
 
 export const somePeering: fc.Arbitrary<Write> = fc.oneof(
-  ...[somePeer, someStatement, someStatement, someLink, someLink, someRemote, someRemote],
+  ...[
+    somePeer,
+    someStatement,
+    someStatement,
+    someGuest,
+    someGuest,
+    someLink,
+    someLink,
+    someRemote,
+    someRemote,
+  ],
 )

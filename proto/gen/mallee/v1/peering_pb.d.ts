@@ -287,7 +287,7 @@ export declare const PeerLimitsSchema: GenMessage<PeerLimits>;
 export declare type Statement = Message<"mallee.v1.Statement"> & {
   /**
    * cloud, border/<rack>/<host>, connection/<pcx>, group/<pcx>/<group>,
-   * member/<pcx>/<group>/<interface>, name/<pcx>/<interface>
+   * member/<pcx>/<group>/<interface>, name/<pcx>/<zone>/<host name>
    *
    * @generated from field: string key = 1;
    */

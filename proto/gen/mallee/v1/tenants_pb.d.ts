@@ -166,6 +166,8 @@ export declare const GroupRuleSchema: GenMessage<GroupRule>;
  */
 export declare type Member = Message<"mallee.v1.Member"> & {
   /**
+   * Of a VPC in a peer cloud: <peering>.<group>.
+   *
    * @generated from field: string group_id = 1;
    */
   groupId: string;
