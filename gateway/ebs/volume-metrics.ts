@@ -1,9 +1,10 @@
-// Volumes, their attachments and the hosts that serve them, in Prometheus' terms. Only operators
-// make racks, so each has series of its own.
+// Volumes, their attachments, the hosts that serve them and the snapshots that these bring, in
+// Prometheus' terms. Only operators make racks, so each has series of its own.
 
 import { Gauge, type Registry } from 'prom-client'
 import { sharedStore } from '../store/disk-records.ts'
 import type { View } from '../store/state.ts'
+import type { SnapshotRecord } from '../store/volume-records.ts'
 import { presentShape } from './modification-life.ts'
 import { shownState } from './volume-shape.ts'
 
@@ -12,6 +13,7 @@ export interface VolumeMetrics {
 }
 
 const STATES = ['creating', 'available', 'in-use', 'deleting', 'error'] as const
+const UPLOAD_STATES = ['waiting', 'sending', 'completed', 'failed'] as const
 const ATTACHMENT_STATES = ['attaching', 'attached', 'detaching', 'released'] as const
 
 export function volumeMetrics(registers: Registry[]): VolumeMetrics {
@@ -37,11 +39,52 @@ export function volumeMetrics(registers: Registry[]): VolumeMetrics {
     'Attachments of volumes that something is in the way of',
     [],
   )
-  const all = [volumes, gib, used, missing, stores, hosts, attached, troubled]
+  const restores = gauge(
+    'mallee_volume_restores',
+    'Volumes of snapshots of which something is still to come',
+    ['rack'],
+  )
+  const uploads = gauge(
+    'mallee_snapshot_uploads',
+    "Snapshots that racks' hosts take and send: not taken yet, being sent, done, or failed",
+    ['rack', 'state'],
+  )
+  const bytes = gauge(
+    'mallee_snapshot_upload_bytes',
+    'Of those that are done: what was read of volumes, what of it was sent, and all their blocks',
+    ['rack', 'what'],
+  )
+  const all = [
+    restores,
+    uploads,
+    bytes,
+    volumes,
+    gib,
+    used,
+    missing,
+    stores,
+    hosts,
+    attached,
+    troubled,
+  ]
 
+  const setUploads = (view: View): void => {
+    for (const one of view.all('volume-snapshot')) {
+      const { rack, host, deletedAtMs } = one
+      // Copies, imports and those of direct APIs come from no host.
+      if (host === '' || deletedAtMs !== null) continue
+      const state = uploadState(one)
+      uploads.inc({ rack, state })
+      if (state !== 'completed') continue
+      bytes.inc({ rack, what: 'read' }, one.readBytes)
+      bytes.inc({ rack, what: 'sent' }, one.sentBytes)
+      bytes.inc({ rack, what: 'data' }, one.dataBytes)
+    }
+  }
   const setStores = (view: View): void => {
     for (const { name: rack } of view.all('rack')) {
       for (const state of STATES) volumes.set({ rack, state }, 0)
+      for (const state of UPLOAD_STATES) uploads.set({ rack, state }, 0)
     }
     const counted = new Set<string>()
     for (const { rack, roles, status } of view.all('host')) {
@@ -61,6 +104,7 @@ export function volumeMetrics(registers: Registry[]): VolumeMetrics {
       for (const one of all) one.reset()
       for (const state of ATTACHMENT_STATES) attached.set({ state }, 0)
       setStores(view)
+      setUploads(view)
       for (const volume of view.all('volume')) {
         const { rack, usedBytes = 0, missingBytes = 0, attachments } = volume
         const labels = { rack, state: shownState(volume) }
@@ -68,6 +112,7 @@ export function volumeMetrics(registers: Registry[]): VolumeMetrics {
         gib.inc(labels, presentShape(volume).sizeGib)
         used.inc({ rack }, usedBytes)
         missing.inc({ rack }, missingBytes)
+        if (missingBytes > 0) restores.inc({ rack })
         for (const { state, trouble } of attachments) {
           attached.inc({ state })
           if (trouble !== undefined) troubled.inc()
@@ -75,4 +120,10 @@ export function volumeMetrics(registers: Registry[]): VolumeMetrics {
       }
     },
   }
+}
+
+function uploadState({ state, takenAtMs }: SnapshotRecord): (typeof UPLOAD_STATES)[number] {
+  if (state === 'completed') return 'completed'
+  if (state === 'error') return 'failed'
+  return takenAtMs === undefined ? 'waiting' : 'sending'
 }
