@@ -124,7 +124,7 @@ def aws_instance():
 
 
 def packer():
-    """amazon-ebs up to the image, which is of volumes that instances here do not have."""
+    """amazon-ebs up to the image, which cannot be made of an instance whose disk is its host's."""
     vpc, [subnet], end = network('10.214')
     name = 'packer-of-the-test'
     ec2.describe_regions()

@@ -9,6 +9,7 @@ import machine
 import network
 import objects
 import role
+import volumes
 import ways
 
 LIVES = {
@@ -18,6 +19,7 @@ LIVES = {
     'aws_eip': network.eip,
     'aws_instance': machine.aws_instance,
     'packer': machine.packer,
+    'aws_ebs_volume': volumes.aws_ebs_volume,
     'aws_iam_role': role.iam_role,
     'aws_lb': balancer.network_lb,
     'aws_autoscaling_group': balancer.autoscaling_group,
