@@ -46,6 +46,7 @@ export class PeerCloud {
   readonly clock: Clock
   identity: TlsIdentity
   readonly #ports: readonly number[]
+  readonly #others: Peering[] = []
   #running: { state: State; peering: Peering; join: RpcServer; close: () => Promise<void> } | null =
     null
 
@@ -75,7 +76,7 @@ export class PeerCloud {
   }
 
   async start(): Promise<void> {
-    const { clock, name, region, ca } = this
+    const { clock, name, region } = this
     const [joinPort = 0, peeringPort = 0] = this.#ports
     const store = await openSqlite({ file: join(this.dir, 'store.db'), log: silentLog })
     const state = await openState({ store, clock, log: silentLog })
@@ -84,17 +85,7 @@ export class PeerCloud {
       const cloud = { name, region, ...pools, ipv4Pools: ['10.0.0.0/8'], createdAtMs: 1 }
       await state.update((tx) => tx.put('cloud', ['self'], cloud))
     }
-    const peering = await openPeering({
-      ...{ state, ca, clock, randomHex, log: silentLog, gateway: `${name}-${randomHex(4)}` },
-      config: {
-        ...{ stateDir: this.dir, listenHost: '127.0.0.1', peeringPort },
-        ...{ reachableAt: null, peeringReachableAt: null },
-      },
-      identity: () => this.identity,
-      joinPort: () => joinPort,
-      chance: () => 0,
-      metrics: createMetrics(),
-    })
+    const peering = await this.#open(state, peeringPort)
     const rpc = await startRpcServer({
       ...{ sessionAddress: '127.0.0.1:0', joinAddress: `127.0.0.1:${joinPort}` },
       ...{ sessionServices: [], joinServices: [peering.joinService] },
@@ -109,7 +100,30 @@ export class PeerCloud {
     this.#running = { state, peering, join: rpc, close }
   }
 
+  /** The peering part of another gateway of this cloud. */
+  async second(): Promise<Peering> {
+    const peering = await this.#open(this.state, 0)
+    this.#others.push(peering)
+    return peering
+  }
+
+  #open(state: State, peeringPort: number): Promise<Peering> {
+    const { clock, name, ca } = this
+    return openPeering({
+      ...{ state, ca, clock, randomHex, log: silentLog, gateway: `${name}-${randomHex(4)}` },
+      config: {
+        ...{ stateDir: this.dir, listenHost: '127.0.0.1', peeringPort },
+        ...{ reachableAt: null, peeringReachableAt: null },
+      },
+      identity: () => this.identity,
+      joinPort: () => this.#ports[0] ?? 0,
+      chance: () => 0,
+      metrics: createMetrics(),
+    })
+  }
+
   async stop(): Promise<void> {
+    for (const other of this.#others.splice(0)) await other.stop()
     await this.#running?.close()
     this.#running = null
   }

@@ -72,7 +72,7 @@ describe('an exchange', { concurrency: true }, () => {
     west.identity = await gatewayIdentity(west.ca, 'west')
     await west.start()
     await putLink(east, 'cc-2')
-    await until('west knows both', () => told(west).length === 3, { timeoutMs: 20_000 })
+    await until('west knows both', () => told(west).length === 3)
     await putLink(west, 'cc-3')
     await until('east knows of the third', () => told(east).includes('border/a/cc-3'))
   })
@@ -119,9 +119,7 @@ describe('an exchange', { concurrency: true }, () => {
     east.identity = before
     await writeFile(filesOf(east.dir).nextCaCertificate, next.certificatePem)
     await east.start()
-    await until('west has pinned both', () => west.peer().ca.certificates.length === 2, {
-      timeoutMs: 20_000,
-    })
+    await until('west has pinned both', () => west.peer().ca.certificates.length === 2)
     assert.deepEqual(west.peer().ca, {
       sequence: 2,
       certificates: [east.ca.certificatePem, next.certificatePem],
@@ -130,7 +128,7 @@ describe('an exchange', { concurrency: true }, () => {
     east.identity = await gatewayIdentity(next, 'east')
     await east.start()
     await putLink(east, 'cc-2')
-    await until('west takes it', () => told(west).includes('border/a/cc-2'), { timeoutMs: 20_000 })
+    await until('west takes it', () => told(west).includes('border/a/cc-2'))
   })
 
   test('of a suspended agreement tells of it; each side opens only its own half', async (t) => {
@@ -198,6 +196,23 @@ describe('an exchange', { concurrency: true }, () => {
     await putLink(west, 'cc-1')
     await until('west says so', () => west.peering.trouble(west.peer().uid) !== null)
     assert.deepEqual(east.state.view().all('peer'), [])
+  })
+
+  test('of two gateways of one cloud is one chain, whoever sends', async (t) => {
+    const [east, west] = await agreedPair(t)
+    const { epoch } = west.peer().heard
+    const second = await east.second()
+    for (let i = 0; i < 30; i++) await putLink(east, `cc-${i}`)
+    await until('west knows all', () => told(west).length === 31)
+    await until('nothing is under way', () => {
+      return east.state.view().get('peer-chain', east.peer().uid)?.pending === null
+    })
+    const { heard, uid } = west.peer()
+    assert.equal(heard.epoch, epoch, 'neither took the other for a restored backup')
+    const log = west.state.view().withPrefix('peer-audit', `${uid}/`)
+    assert.equal(log.filter(({ what }) => what === 'heard').length, heard.sequence)
+    assert.deepEqual(east.peer().stated, heard)
+    assert.equal(second.trouble(east.peer().uid), null)
   })
 
   test('carries limits that either side changes', async (t) => {
