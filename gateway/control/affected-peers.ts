@@ -60,7 +60,7 @@ export function touchedByLink(view: View, [number, rack, host]: readonly string[
   return [...linksOf(view, Number(number)), ...inRacks(null, `tunnel/${rack}/${host}`)]
 }
 
-/** A CC that comes, goes, or is away holds other tunnels or none. */
+/** A CC that comes or goes holds other tunnels or none. */
 export function touchedByBorder(view: View, rack: string, host: string): Touched[] {
   return view.all('peer').flatMap(({ number }) => {
     const isThere = view.get('peer-link', String(number), rack, host) !== null

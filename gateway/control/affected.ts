@@ -223,7 +223,7 @@ function touchedByHost(
     ...tunnelsTo(view, rack),
     ...portal,
   ]
-  if (differs(change, ['roles']) || isAway(change.before) !== isAway(change.after)) {
+  if (differs(change, ['roles'])) {
     own.push(...peers.touchedByBorder(view, rack, host))
   }
   const isAlone = gatewaysOf(view, rack).every((one) => one.host === host)
@@ -243,10 +243,6 @@ function isSameToOthers(a: Records['host'], b: Records['host']): boolean {
     return JSON.stringify([index, roles, keyFingerprint, ...tunnel])
   }
   return told(a) === told(b)
-}
-
-function isAway(host: Records['host'] | null | undefined): boolean {
-  return host?.status?.connected !== true
 }
 
 /** Tunnels whose allowed prefixes have the subnet or what is in it. */

@@ -10,6 +10,7 @@ import { tendImaging, wakesImaging } from '../ebs/imaging.ts'
 import { ensureDefaultSubnets } from '../ec2/networks.ts'
 import { purgeTerminated } from '../ec2/purge.ts'
 import { releaseStopped } from '../ec2/release.ts'
+import { silenceLinks } from '../federation/peer-reports.ts'
 import { withReport } from '../federation/reports.ts'
 import type { Sessions } from '../federation/sessions.ts'
 import { tendPeers } from '../peering/acts.ts'
@@ -186,6 +187,7 @@ async function endLeases(parts: HousekeepingParts): Promise<void> {
       if (!isOver(await tx.get('lease', rack, host))) continue
       log.warn('host is away', { rack, host })
       await putConnected(tx, record, false, nowMs)
+      await silenceLinks(tx, view, record)
     }
   })
 }

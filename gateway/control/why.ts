@@ -21,6 +21,7 @@ import {
   replyTo,
   type Step,
 } from './why-guards.ts'
+import { fromPeerCloud, toPeerCloud } from './why-peers.ts'
 
 export interface Question {
   readonly from: string
@@ -86,7 +87,10 @@ function* walk(view: View, from: End, to: End, packet: Packet): Generator<Step> 
     seenAs = sent.seenAs
     arrival.push(...sent.steps)
   } else {
-    yield* enter(view, to, packet)
+    const comes = to.card === null ? null : fromPeerCloud(view, to.card, packet)
+    const steps = comes ?? [...enter(view, to, packet)]
+    yield* steps
+    if (steps.some((step) => !step.passes)) return
   }
   if (seenAs === null || arrival.some((step) => !step.passes)) return
   if (to.card !== null) yield* receive(view, from, to, { ...packet, from: seenAs, to: to.address })
@@ -163,6 +167,8 @@ function byRoute(
   })
   switch (hop.kind) {
     case 'local': {
+      const away = to.card === null ? toPeerCloud(view, hop.peering, here.rack, packet) : null
+      if (away !== null) return done(away.seenAs, ...away.steps)
       if (to.card === null || to.publicIp !== '') {
         const text = `no interface that can be seen has ${packet.to}`
         return done(null, refused(here.subnet, 'NO_POSSIBLE_DESTINATION', text))

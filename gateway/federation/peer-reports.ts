@@ -7,7 +7,7 @@ import type { Status } from '../../proto/gen/mallee/v1/observed_pb.js'
 import type { AgentName } from '../control/desired.ts'
 import { isBorder } from '../peering/borders.ts'
 import type { PeerLinkRecord } from '../store/peer-records.ts'
-import type { State, View } from '../store/state.ts'
+import type { State, Transaction, View } from '../store/state.ts'
 
 const MAX_ENDPOINTS = 8
 const MAX_BORDERS = 64
@@ -42,6 +42,21 @@ export async function recordLinks(
       if (JSON.stringify(known) !== JSON.stringify(next)) await tx.put('peer-link', id, next)
     }
   })
+}
+
+/** Nobody is heard by a CC that is away: what it carried is carried by another pair. */
+export async function silenceLinks(
+  tx: Transaction,
+  view: View,
+  { rack, host }: AgentName,
+): Promise<void> {
+  for (const { number } of view.all('peer')) {
+    const id = [String(number), rack, host]
+    const link = await tx.get('peer-link', ...id)
+    if (link === null || link.borders.every(({ handshakeAtMs }) => handshakeAtMs === 0)) continue
+    const borders = link.borders.map((one) => ({ ...one, handshakeAtMs: 0 }))
+    await tx.put('peer-link', id, { ...link, borders })
+  }
 }
 
 /** Null when it is no news, of another host, or of no peer that the host is a border to. */

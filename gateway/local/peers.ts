@@ -3,7 +3,10 @@
 
 import type { FastifyInstance } from 'fastify'
 import { changePeer, peerNamed, removePeer, resumePeer, suspendPeer } from '../peering/acts.ts'
+import { linkTroubles } from '../peering/borders.ts'
 import type { Peering } from '../peering/open.ts'
+import type { PeerRecord } from '../store/peer-records.ts'
+import type { View } from '../store/state.ts'
 import { addPeerAuditRoutes } from './peer-audit.ts'
 import { addPeerInvitationRoutes } from './peer-invitations.ts'
 import {
@@ -40,9 +43,10 @@ export function addPeerRoutes(app: FastifyInstance, { peering }: PeerParts): voi
       answer: object({ peers: list(PEER) }),
       example: { peers: [PEER_EXAMPLE] },
     },
-    async () => ({
-      peers: (await state.fresh()).all('peer').map((one) => shownPeer(one, trouble(one.uid))),
-    }),
+    async () => {
+      const view = await state.fresh()
+      return { peers: view.all('peer').map((one) => shownPeer(one, inTheWay(view, one))) }
+    },
   )
 
   route(
@@ -110,7 +114,15 @@ export function addPeerRoutes(app: FastifyInstance, { peering }: PeerParts): voi
   )
 
   async function shown(name: string): Promise<PeerShown> {
-    const peer = peerNamed(await state.fresh(), name)
-    return shownPeer(peer, trouble(peer.uid))
+    const view = await state.fresh()
+    const peer = peerNamed(view, name)
+    return shownPeer(peer, inTheWay(view, peer))
+  }
+
+  /** Of what is told to the other, and of the way of packets; null when nothing is. */
+  function inTheWay(view: View, peer: PeerRecord): string | null {
+    const telling = trouble(peer.uid)
+    const all = [...(telling === null ? [] : [telling]), ...linkTroubles(view, peer)]
+    return all.length === 0 ? null : all.join('; ')
   }
 }

@@ -19,7 +19,7 @@ export interface BorderOf extends BorderEnd {
   readonly linkAddress: string
 }
 
-/** As many of a peer cloud count, in the order of their names. */
+/** As many of a cloud count, in the order of their names. */
 const MAX_BORDERS = 16
 const MAX_ENDPOINTS = 8
 const NAME = /^[a-z0-9][a-z0-9.-]{0,62}$/i
@@ -39,20 +39,35 @@ export function isBorder(
 }
 
 /**
- * This cloud's, those that have reported a key: what is stated to the other. One is up while it is
- * connected here and hears one of the other's.
+ * This cloud's, those that have reported a key: what is stated to the other. One is up while it
+ * hears one of the other's.
  */
 export function ownBorders(view: View, peer: PeerRecord): BorderOf[] {
-  return view.withPrefix('peer-link', `${peer.number}/`).flatMap((link): BorderOf[] => {
+  const all = view.withPrefix('peer-link', `${peer.number}/`).flatMap((link): BorderOf[] => {
     const host = view.get('host', link.rack, link.host)
     if (host === null || !isBorder(peer, host)) return []
     const linkAddress = linkAddressOf(link.publicKey)
     if (linkAddress === null) return []
     const { rack, publicKey, endpoints } = link
-    const hears = link.borders.some(({ handshakeAtMs }) => handshakeAtMs > 0)
-    const up = hears && host.status?.connected === true
+    const up = link.borders.some(({ handshakeAtMs }) => handshakeAtMs > 0)
     return [{ rack, host: link.host, publicKey, endpoints, linkAddress, up }]
   })
+  return all.slice(0, MAX_BORDERS)
+}
+
+/** What stands in the way of packets, for the operator. */
+export function linkTroubles(view: View, peer: PeerRecord): string[] {
+  if (!isOpen(peer)) return []
+  if (!view.all('host').some((host) => isBorder(peer, host))) {
+    return ['no CC of this cloud holds tunnels to it']
+  }
+  const links = view.withPrefix('peer-link', `${peer.number}/`)
+  const said = links.filter(({ trouble }) => trouble !== '')
+  const isUp = ownBorders(view, peer).some(({ up }) => up)
+  return [
+    ...(isUp ? [] : ['no tunnel to it is up']),
+    ...said.map(({ rack, host, trouble }) => `${rack}/${host}: ${trouble}`),
+  ]
 }
 
 /** The other's: of what it states only what is well-formed, and no key twice. */

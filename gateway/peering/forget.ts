@@ -27,8 +27,11 @@ async function forgetPart(state: State, tx: Transaction, uid: string): Promise<b
   return true
 }
 
-function keysOf(view: View, { uid }: PeerRecord): [Kind, ...string[]][] {
+function keysOf(view: View, { uid, number }: PeerRecord): [Kind, ...string[]][] {
   return [
+    ...view
+      .withPrefix('peer-link', `${number}/`)
+      .map(({ rack, host }): [Kind, ...string[]] => ['peer-link', String(number), rack, host]),
     // Who used one may repeat that, but not after the end.
     ...view
       .all('peer-invitation')

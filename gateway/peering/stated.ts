@@ -9,8 +9,9 @@ import {
   type Statement,
   StatementSchema,
 } from '../../proto/gen/mallee/v1/peering_pb.js'
-import type { PeerLinkRecord, PeerRecord } from '../store/peer-records.ts'
+import type { PeerRecord } from '../store/peer-records.ts'
 import type { View } from '../store/state.ts'
+import { ownBorders } from './borders.ts'
 import { checkStatement, MOST_OF_KIND } from './checked.ts'
 import { ownCard } from './cloud-card.ts'
 import { connectionStatements } from './connection-statements.ts'
@@ -48,23 +49,15 @@ function statedCloud(view: View, { terms, state }: PeerRecord): Statement {
   return create(StatementSchema, { key: 'cloud', body: { case: 'cloud', value } })
 }
 
-function statedBorders(view: View, { number }: PeerRecord): Statement[] {
-  return view
-    .all('peer-link')
-    .filter((one) => one.number === number && one.publicKey !== '')
-    .map((one) => {
-      const { rack, host, publicKey, endpoints, linkAddress } = one
-      const fields = { rack, host, publicKey, endpoints: [...endpoints], linkAddress }
-      const value = create(BorderSchema, { ...fields, up: isUp(one) })
-      return create(StatementSchema, {
-        key: `border/${rack}/${host}`,
-        body: { case: 'border', value },
-      })
+/** Exactly those that this side chooses from for what they carry: the other chooses alike. */
+function statedBorders(view: View, peer: PeerRecord): Statement[] {
+  return ownBorders(view, peer).map(({ rack, host, endpoints, ...rest }) => {
+    const value = create(BorderSchema, { rack, host, endpoints: [...endpoints], ...rest })
+    return create(StatementSchema, {
+      key: `border/${rack}/${host}`,
+      body: { case: 'border', value },
     })
-}
-
-function isUp({ borders }: PeerLinkRecord): boolean {
-  return borders.some(({ handshakeAtMs }) => handshakeAtMs > 0)
+  })
 }
 
 function isFitting(statement: Statement): boolean {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { silentLog } from '../../../common/log.ts'
+import { silenceLinks } from '../../../gateway/federation/peer-reports.ts'
 import { recordReport } from '../../../gateway/federation/reports.ts'
 import { PeerLinkStatusSchema } from '../../../proto/gen/mallee/v1/border_pb.js'
 import { StatusSchema } from '../../../proto/gen/mallee/v1/observed_pb.js'
@@ -50,6 +51,12 @@ test('recordReport keeps what a border CC says of its link, and nobody else', as
   const { revision } = state.view()
   await say(cc.host, { endpoints: ['192.0.2.1:52001'], borders })
   assert.equal(state.view().revision, revision, 'the same again is not written')
+  await state.update((tx) => silenceLinks(tx, state.view(), cc))
+  const silent = state.view().get('peer-link', '1', cc.rack, cc.host)
+  assert.deepEqual(
+    silent?.borders.map(({ handshakeAtMs }) => handshakeAtMs),
+    [0],
+  )
   await say(cc.host, { publicKey: key(2) })
   assert.equal(state.view().get('peer-link', '1', cc.rack, cc.host)?.publicKey, key(2))
 })

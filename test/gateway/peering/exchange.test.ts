@@ -16,6 +16,7 @@ import {
 import { isOpen } from '../../../gateway/peering/agreed.ts'
 import type { PeerLinkRecord } from '../../../gateway/store/peer-records.ts'
 import { until } from '../../../sandbox/until.ts'
+import { host } from '../control/records.ts'
 import {
   acquainted,
   gatewayIdentity,
@@ -31,15 +32,19 @@ async function agreedPair(t: TestContext): Promise<[east: PeerCloud, west: PeerC
   return [east, west]
 }
 
-function link(host: string): PeerLinkRecord {
+function link(name: string): PeerLinkRecord {
   return {
-    ...{ number: 1, rack: 'a', host, publicKey: `${'A'.repeat(43)}=`, trouble: '' },
+    ...{ number: 1, rack: 'a', host: name, publicKey: `${'A'.repeat(43)}=`, trouble: '' },
     ...{ endpoints: ['203.0.113.9:52001'], linkAddress: 'fe80::1234', borders: [] },
   }
 }
 
-function putLink(cloud: PeerCloud, host: string): Promise<void> {
-  return cloud.state.update((tx) => tx.put('peer-link', ['1', 'a', host], link(host)))
+/** Of a CC that there is: what others report is nobody's. */
+function putLink(cloud: PeerCloud, name: string): Promise<void> {
+  return cloud.state.update(async (tx) => {
+    await tx.put('host', ['a', name], host('a', name, 1, 'K'))
+    await tx.put('peer-link', ['1', 'a', name], link(name))
+  })
 }
 
 /** Keys of what the other states, as `cloud` holds it. */
