@@ -100,10 +100,8 @@ function checkMember(key: string, member: GroupMember): void {
 
 function checkPrivateName(key: string, name: PrivateName): void {
   const { connectionId: id, hostName, addresses, zone } = name
-  const [, , interfaceId = ''] = key.split('/')
-  const isWhole = PEERING.test(id) && isId('eni', interfaceId)
-  if (!isWhole || key !== `name/${id}/${interfaceId}`) throw otherKey(key)
-  if (!isName(hostName) || (zone !== '' && !isName(zone))) throw bad(key, 'its name is none')
+  if (!PEERING.test(id) || key !== `name/${id}/${zone}/${hostName}`) throw otherKey(key)
+  if (!isName(hostName) || !isName(zone)) throw bad(key, 'its name is none')
   checkAddresses(key, addresses)
 }
 

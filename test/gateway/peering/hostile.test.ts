@@ -118,10 +118,10 @@ describe('a hostile peer', () => {
     [
       'a name on a public address',
       {
-        key: `name/${PCX}/eni-0123456789abcdef0`,
+        key: `name/${PCX}/a/www`,
         body: {
           case: 'name',
-          value: { connectionId: PCX, hostName: 'www', addresses: ['8.8.8.8'] },
+          value: { connectionId: PCX, hostName: 'www', zone: 'a', addresses: ['8.8.8.8'] },
         },
       },
       /no private address/,
@@ -129,8 +129,11 @@ describe('a hostile peer', () => {
     [
       'a name with dots',
       {
-        key: `name/${PCX}/eni-0123456789abcdef0`,
-        body: { case: 'name', value: { connectionId: PCX, hostName: 'a.b', addresses: [] } },
+        key: `name/${PCX}/a/a.b`,
+        body: {
+          case: 'name',
+          value: { connectionId: PCX, hostName: 'a.b', zone: 'a', addresses: [] },
+        },
       },
       /its name is none/,
     ],
