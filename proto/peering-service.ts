@@ -38,7 +38,7 @@ export interface PeeringRpc extends RpcService {
 }
 
 /** Calls of one peer cloud, all its gateways together. */
-const RATE = { burst: 60, perSecond: 20 }
+const RATE = { burst: 60, perSecond: 5 }
 
 export function peeringService(
   end: PeeringEnd,

@@ -37,8 +37,12 @@ const RECEIPTS_MS = 20_000
 const BUSY_MS = 200
 /** Links that one pass sends; the next one goes on. */
 const MAX_STEPS = 100
+/** After a pass: the other side takes a few links a second, and many changes make one. */
+const PAUSE_MS = 250
 /** Kinds of records that statements are made of, but for the peer's own. */
-const STATED_OF = /^(?:cloud|vpc|peer-link|peering|peering-endpoint|interface|security-group)\//
+const STATED_OF = /^(?:cloud|peer-link|peering|peering-endpoint)\//
+/** Likewise, while there are VPC peerings with other clouds. */
+const STATED_OF_VPCS = /^(?:vpc|interface|security-group)\//
 
 interface Line {
   readonly loop: Loop
@@ -116,10 +120,19 @@ export class Exchange {
   #changed(changes: readonly AppliedChange[]): void {
     if (changes.some(({ key }) => /^peer\//.test(key))) this.#follow()
     if (this.#lines.size === 0) return
-    const isForAll = changes.some(({ key }) => STATED_OF.test(key))
+    const isForAll =
+      changes.some(({ key }) => STATED_OF.test(key)) ||
+      (changes.some(({ key }) => STATED_OF_VPCS.test(key)) && this.#hasPeerings())
     for (const [uid, { loop }] of this.#lines) {
       if (isForAll || changes.some(({ key }) => key === `peer/${uid}`)) loop.wake()
     }
+  }
+
+  #hasPeerings(): boolean {
+    return this.#parts.state
+      .view()
+      .all('peering')
+      .some(({ remote }) => remote !== undefined)
   }
 
   /** A line for each peer there is. */
@@ -147,6 +160,7 @@ export class Exchange {
         await this.#deliver(parts, uid)
       }
       await forgetOldChains(state, uid)
+      await clock.sleep(PAUSE_MS, end.signal)
     }
     const options = { everyMs: EVERY_MS, retryMs: RETRY_MS, mayBeOut: true, clock, chance, log }
     const loop = new Loop({ ...options, name: `peer ${uid}`, pass })

@@ -38,6 +38,8 @@ export interface HearingParts {
 const MAX_BATCH_BYTES = 1 << 20
 /** What is a grant or an announcement. */
 const WORDY: readonly string[] = ['cloud', 'border', 'connection']
+/** Of one entry of the log. */
+const MAX_WORD_CHARS = 16 << 10
 /** One transaction: with what else it writes. */
 const MAX_STATEMENTS = 3_000
 
@@ -104,14 +106,22 @@ async function nextPeer(
   )
 }
 
-/** Grants and announcements word by word; of members and names how many, the hash covers them. */
+/**
+ * Grants and announcements word by word, as far as there is room; of the rest how many. The hash
+ * covers all of them.
+ */
 export function auditDetail({ statements, snapshot }: Batch, head: ChainHead): object {
   const counts: Record<string, number> = {}
   const words: unknown[] = []
+  let room = MAX_WORD_CHARS
   for (const one of statements) {
-    const kind = one.key.split('/')[0] ?? ''
+    const [said = ''] = one.key.split('/')
+    const kind = said in MOST_OF_KIND ? said : 'other'
     counts[kind] = (counts[kind] ?? 0) + 1
-    if (WORDY.includes(kind)) words.push(toJson(StatementSchema, one))
+    if (!WORDY.includes(kind) || room <= 0) continue
+    const word = toJson(StatementSchema, one)
+    room -= JSON.stringify(word).length
+    if (room > 0) words.push(word)
   }
   return { ...head, snapshot, counts, statements: words }
 }
