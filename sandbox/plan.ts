@@ -30,6 +30,17 @@ export interface WorldPlan {
   readonly racks: readonly RackPlan[]
 }
 
+/** A cloud of another owner, which joins a world that is there. Its hosts' names are its own. */
+export interface OtherPlan {
+  readonly name: string
+  readonly region: string
+  /** Where the machine's loopback answers for its gateway; 0 for any free port. */
+  readonly apiPort: number
+  /** Of its gateway on the internet, up to 199; its racks have those that follow. */
+  readonly site: number
+  readonly racks: readonly RackPlan[]
+}
+
 export const GATEWAY = 'gateway'
 /** Somebody's host on the internet, who is nobody here. */
 export const OUTSIDE = 'outside'
@@ -52,6 +63,11 @@ export const SANDBOX_PLAN: WorldPlan = {
     },
     { name: 'b', joinsOver: 'ipv6', hosts: [{ name: 'b1', roles: ['cc', 'sc', 'nc'] }] },
   ],
+}
+
+/** The host of its gateway. */
+export function gatewayOf({ name }: Pick<OtherPlan, 'name'>): string {
+  return `${name}-gateway`
 }
 
 /** The address of a host on its rack's LAN: rack and host counted from 1. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { MalleeError, messageOf } from '../common/errors.ts'
 import type { CloudStatus, SandboxGateway } from './gateway.ts'
 import type { SandboxHost } from './host.ts'
-import { PUBLIC_LAN } from './net.ts'
+import { PUBLIC_LAN, type Uplink } from './net.ts'
 import { type HostPlan, lanAddress, type RackPlan, type WorldPlan } from './plan.ts'
 import { GATEWAY_UPLINK, TRUNK_DEVICE } from './wiring.ts'
 
@@ -21,14 +21,23 @@ export interface JoinParts {
   readonly gateway: SandboxGateway
   readonly hosts: ReadonlyMap<string, SandboxHost>
   readonly progress: (line: string) => void
+  /** Of the gateway's host; the world's own when not given. */
+  readonly uplink?: Uplink
+  /** Its edges are not on the public LAN. */
+  readonly isPrivate?: boolean
 }
 
 /** The rack's edge joins at the gateway, then all hosts behind it join at the edge. */
-export async function joinRack(parts: JoinParts, plan: WorldPlan, rack: RackPlan): Promise<void> {
+export async function joinRack(
+  parts: JoinParts,
+  plan: Pick<WorldPlan, 'racks'>,
+  rack: RackPlan,
+): Promise<void> {
+  const { uplink = GATEWAY_UPLINK, isPrivate = false } = parts
   const [edge, ...nodes] = rack.hosts
-  const gateway = rack.joinsOver === 'ipv4' ? GATEWAY_UPLINK.ipv4 : `[${GATEWAY_UPLINK.ipv6}]`
+  const gateway = rack.joinsOver === 'ipv4' ? uplink.ipv4 : `[${uplink.ipv6}]`
   const trunk = nodes.length > 0 ? ['--trunk', TRUNK_DEVICE] : []
-  await joinHost(parts, rack, edge, gateway, [...trunk, ...PUBLIC_FLAGS])
+  await joinHost(parts, rack, edge, gateway, [...trunk, ...(isPrivate ? [] : PUBLIC_FLAGS)])
   const edgeAddress = lanAddress(plan.racks.indexOf(rack) + 1, 1)
   await Promise.all(nodes.map((node) => joinHost(parts, rack, node, edgeAddress, trunk)))
 }
@@ -83,7 +92,7 @@ export async function rackJoin(
 }
 
 /** What a status still lacks of the plan, as sentences; empty when all is connected. */
-export function missingOf(plan: WorldPlan, status: CloudStatus): string[] {
+export function missingOf(plan: Pick<WorldPlan, 'racks'>, status: CloudStatus): string[] {
   const missing: string[] = []
   for (const { name, hosts } of plan.racks) {
     const rack = status.racks.find((one) => one.name === name)

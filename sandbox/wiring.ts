@@ -12,7 +12,15 @@ import {
   startSwitch,
   uplinkOf,
 } from './net.ts'
-import { GATEWAY, lanAddress, OUTSIDE, type RackPlan, type WorldPlan } from './plan.ts'
+import {
+  GATEWAY,
+  gatewayOf,
+  lanAddress,
+  type OtherPlan,
+  OUTSIDE,
+  type RackPlan,
+  type WorldPlan,
+} from './plan.ts'
 
 const TRUNK = 'trunk'
 const LAN = 'lan'
@@ -41,25 +49,69 @@ export async function wire(plan: WorldPlan, log: Log): Promise<Map<string, Sandb
     await makePublicLan(internet)
     await connect(await start(OUTSIDE), internet, OUTSIDE_SITE, plan.mtu)
     for (const [index, rack] of plan.racks.entries()) {
-      const members: SandboxHost[] = []
-      for (const { name } of rack.hosts) members.push(await start(name))
-      const [edge] = members
-      if (edge !== undefined) {
-        await connect(edge, internet, index + 2, plan.mtu)
-        await plugPublic(edge, internet, index + 1)
-      }
-      if (members.length > 1) {
-        const options = { world: plan.world, name: switchName(rack), log }
-        const rackSwitch = await startSwitch(options, [TRUNK, LAN])
-        hosts.set(rackSwitch.name, rackSwitch)
-        await plugIn(members, rackSwitch, index + 1)
-      }
+      const edge = await wireRack({ plan, start, hosts, log }, rack, index)
+      await connect(edge, internet, index + 2, plan.mtu)
+      await plugPublic(edge, internet, index + 1)
     }
     return hosts
   } catch (error) {
     await Promise.all([...hosts.values()].map((host) => host.kill()))
     throw error
   }
+}
+
+/** The hosts of another owner's cloud, on the internet of a world that is there. */
+export async function wireOther(
+  { world, mtu }: Pick<WorldPlan, 'world' | 'mtu'>,
+  plan: OtherPlan,
+  internet: SandboxHost,
+  log: Log,
+): Promise<Map<string, SandboxHost>> {
+  const hosts = new Map<string, SandboxHost>()
+  const { ipv4, ipv6 } = uplinkOf(plan.site)
+  const gateway = gatewayOf(plan)
+  const names = { [ipv4]: gateway, [ipv6]: gateway }
+  const start = async (name: string): Promise<SandboxHost> => {
+    const host = await startHost({ world, name, log, names })
+    hosts.set(name, host)
+    return host
+  }
+  try {
+    await connect(await start(gateway), internet, plan.site, mtu)
+    for (const [index, rack] of plan.racks.entries()) {
+      const edge = await wireRack({ plan: { world }, start, hosts, log }, rack, index)
+      await connect(edge, internet, plan.site + index + 1, mtu)
+    }
+    return hosts
+  } catch (error) {
+    await Promise.all([...hosts.values()].map((host) => host.kill()))
+    throw error
+  }
+}
+
+interface RackParts {
+  readonly plan: Pick<WorldPlan, 'world'>
+  readonly start: (name: string) => Promise<SandboxHost>
+  readonly hosts: Map<string, SandboxHost>
+  readonly log: Log
+}
+
+/** The rack's hosts and the switch between them; its edge is not on the internet yet. */
+async function wireRack(
+  { plan, start, hosts, log }: RackParts,
+  rack: RackPlan,
+  index: number,
+): Promise<SandboxHost> {
+  const edge = await start(rack.hosts[0].name)
+  const members = [edge]
+  for (const { name } of rack.hosts.slice(1)) members.push(await start(name))
+  if (members.length > 1) {
+    const options = { world: plan.world, name: switchName(rack), log }
+    const rackSwitch = await startSwitch(options, [TRUNK, LAN])
+    hosts.set(rackSwitch.name, rackSwitch)
+    await plugIn(members, rackSwitch, index + 1)
+  }
+  return edge
 }
 
 async function plugIn(

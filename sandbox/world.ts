@@ -164,8 +164,8 @@ async function offerPublicAddresses(
   await internet.exec(['ip', '-6', 'route', 'add', ipv6Pool, 'dev', bridge])
 }
 
-async function connected(
-  plan: WorldPlan,
+export async function connected(
+  plan: Pick<WorldPlan, 'racks'>,
   gateway: SandboxGateway,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -184,7 +184,11 @@ async function connected(
   })
 }
 
-async function registerImage(gateway: SandboxGateway, aws: Aws, file: string): Promise<string> {
+export async function registerImage(
+  gateway: SandboxGateway,
+  aws: Aws,
+  file: string,
+): Promise<string> {
   const name = 'mallee-guest'
   // The gateway's host sees the machine's files.
   await gateway.mallee(['image', 'import', file, '--name', name])
@@ -200,13 +204,13 @@ async function remove(claim: Claim, made: Made): Promise<void> {
   await claim.release()
 }
 
-function hostOf(hosts: ReadonlyMap<string, SandboxHost>, name: string): SandboxHost {
+export function hostOf(hosts: ReadonlyMap<string, SandboxHost>, name: string): SandboxHost {
   const host = hosts.get(name)
   if (host !== undefined) return host
   throw new MalleeError('HostNotFound', `there is no host ${name}, only ${[...hosts.keys()]}`)
 }
 
-function hostWith(hosts: ReadonlyMap<string, SandboxHost>, id: string): SandboxHost {
+export function hostWith(hosts: ReadonlyMap<string, SandboxHost>, id: string): SandboxHost {
   for (const host of hosts.values()) {
     if (existsSync(join(host.stateDir, 'instances', id))) return host
   }
