@@ -188,7 +188,10 @@ function changesOf(options: JoinOptions): string[] {
       : []),
     ...(trunk === null ? [] : [`${trunk} becomes a port of br-int`]),
     ...(has('cc')
-      ? ['WireGuard interface mallee0, nftables table inet mallee, IP forwarding, one dnsmasq']
+      ? [
+          'WireGuard interface mallee0 (mallee-p* to peer clouds), nftables table inet mallee, ' +
+            'IP forwarding, one dnsmasq',
+        ]
       : []),
     ...(side === null ? [] : [`public addresses of tenants on ${side.device}`]),
     ...(has('nc') ? ['a QEMU process and a tap port for each instance'] : []),

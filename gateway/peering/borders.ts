@@ -20,7 +20,7 @@ export interface BorderOf extends BorderEnd {
 }
 
 /** As many of a cloud count, in the order of their names. */
-const MAX_BORDERS = 16
+const MAX_BORDERS = 32
 const MAX_ENDPOINTS = 8
 const NAME = /^[a-z0-9][a-z0-9.-]{0,62}$/i
 /** Where nobody's border is, but something on a host may listen (RFC 6890). */
