@@ -15,6 +15,7 @@ import type { Authorize } from '../iam/authorize.ts'
 import type { KeyUse } from '../iam/key-uses.ts'
 import type { Arrival } from '../iam/request-keys.ts'
 import type { Metrics } from '../metrics.ts'
+import { admitCall, tellEnd } from './call-tail.ts'
 import { headersOf, type SignedRequest } from './canonical-request.ts'
 import { readAuthorization, type SecretOf, SigningKeys, verifySignature } from './sigv4.ts'
 import type { Throttle } from './throttle.ts'
@@ -98,7 +99,7 @@ const UNKNOWN = 'unknown'
 const PEEK_BYTES = 4096
 
 export function createApiCalls(options: ApiOptions): ApiCalls {
-  const { clock, log, metrics } = options
+  const { clock, log } = options
   const keys = new SigningKeys()
   const services = SERVICES.map((name) => serviceOf(name, options[name]))
   const [ec2] = services as [Service, ...Service[]]
@@ -146,7 +147,8 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
     call.action = operation
     const input = codec.decode(operation, parameters) as object
     call.input = input
-    admit(call, caller.account, input)
+    const { account } = caller
+    call.cameToNothing = admitCall(options, { service, operation, input, account })
     const handler = Object.hasOwn(handlers, operation) ? handlers[operation] : undefined
     if (handler === undefined) {
       throw new ApiError('UnsupportedOperation', `This cloud does not have ${operation}.`)
@@ -167,18 +169,6 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
     return codec.encode(action, output, call.requestId)
   }
 
-  function admit(call: Call, account: string, input: object): void {
-    const { action: operation } = call
-    const service = call.service.name
-    try {
-      const asked = { service, operation, input, account, nowMs: clock.nowMs() }
-      call.cameToNothing = options.throttle?.(asked) ?? call.cameToNothing
-    } catch (error) {
-      metrics.apiThrottled(service, operation)
-      throw error
-    }
-  }
-
   function claimedService(name: string, guess: Service): Service {
     const found = services.find((each) => each.name === name)
     if (found !== undefined) return found
@@ -193,12 +183,8 @@ export function createApiCalls(options: ApiOptions): ApiCalls {
   }
 
   function finish(call: Call, code: string, status: number, body: string): ApiAnswer {
-    const { requestId, service, action, accessKeyId, caller, sourceIp } = call
-    const ms = clock.nowMs() - call.startedAtMs
-    metrics.apiCall({ service: service.name, action, code, seconds: ms / 1000 })
-    const who = { account: caller?.account ?? '', accessKeyId, sourceIp }
-    log.info('api call', { service: service.name, action, ...who, requestId, code, status, ms })
-    return { status, requestId, body }
+    tellEnd(options, { ...call, service: call.service.name, code, status })
+    return { status, requestId: call.requestId, body }
   }
 
   function fail(call: Call, error: unknown): ApiAnswer {

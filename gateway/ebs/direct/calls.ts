@@ -7,6 +7,7 @@ import { ApiError } from '../../aws/api-error.ts'
 import type { CallContext, Caller, ServiceHandlers } from '../../aws/handlers.ts'
 import { loadModel } from '../../aws/model.ts'
 import type { ApiOptions } from '../../http/api-calls.ts'
+import { admitCall, tellEnd } from '../../http/call-tail.ts'
 import { headersOf, type SignedRequest } from '../../http/canonical-request.ts'
 import { readAuthorization, SigningKeys, verifySignature } from '../../http/sigv4.ts'
 import { drain, incoming } from '../../s3/wire/incoming.ts'
@@ -50,7 +51,7 @@ const MOST_AT_ONCE = 128
 export function createDirectCalls(
   options: DirectOptions,
 ): (request: DirectRequest) => Promise<void> {
-  const { clock, log, metrics, region } = options
+  const { clock, log, region } = options
   const codec = createDirectCodec(loadModel('ebs'))
   const keys = new SigningKeys()
   let running = 0
@@ -73,7 +74,7 @@ export function createDirectCalls(
     const caller = await identify(call, { method, path, query, headers, payloadHash })
     const input = codec.decode(routed, { query, headers, body })
     call.input = input
-    admit(call, caller.account, input)
+    admitCall(options, { service: 'ebs', operation, input, account: caller.account })
     const arrival = { sourceIp, userAgent: call.userAgent, secure, nowMs: call.startedAtMs }
     await options.authorize({ service: 'ebs', operation, input, caller, arrival })
     const context: CallContext = {
@@ -105,15 +106,6 @@ export function createDirectCalls(
     return caller
   }
 
-  function admit({ operation }: Call, account: string, input: object): void {
-    try {
-      options.throttle?.({ service: 'ebs', operation, input, account, nowMs: clock.nowMs() })
-    } catch (error) {
-      metrics.apiThrottled('ebs', operation)
-      throw error
-    }
-  }
-
   async function tell(call: Call, sourceIp: string, error: DirectError | null): Promise<void> {
     const { caller, operation: action, requestId, userAgent, input, output } = call
     // Blocks are data: the audit log has what makes snapshots, as CloudTrail does.
@@ -123,11 +115,8 @@ export function createDirectCalls(
   }
 
   function finish(call: Call, sourceIp: string, code: string, status: number): void {
-    const { requestId, operation: action, accessKeyId, caller } = call
-    const ms = clock.nowMs() - call.startedAtMs
-    metrics.apiCall({ service: 'ebs', action, code, seconds: ms / 1000 })
-    const who = { account: caller?.account ?? '', accessKeyId, sourceIp }
-    log.info('api call', { service: 'ebs', action, ...who, requestId, code, status, ms })
+    const what = { service: 'ebs', action: call.operation, sourceIp, code, status } as const
+    tellEnd(options, { ...call, ...what })
   }
 
   async function answered(call: Call, request: DirectRequest): Promise<Encoded> {

@@ -2,6 +2,7 @@
 // that change buckets, its entry in the audit log; and the answer of one that went wrong.
 
 import type { ApiError } from '../../aws/api-error.ts'
+import { tellEnd } from '../../http/call-tail.ts'
 import type { Answer } from './answer.ts'
 import { encodeError } from './encode.ts'
 import { type S3Error, s3ErrorOf } from './error.ts'
@@ -37,12 +38,10 @@ export function createAccounting({
   }
 
   function finish(call: RunningCall, code: string, status: number): void {
-    const { requestId, operation: action, accessKeyId, caller } = call
-    const ms = clock.nowMs() - call.startedAtMs
-    metrics.apiCall({ service: 's3', action, code, seconds: ms / 1000 })
-    const { sourceIp } = call.request
-    const who = { account: caller?.account ?? '', accessKeyId, sourceIp }
-    log.info('api call', { service: 's3', action, ...who, requestId, code, status, ms })
+    const { requestId, startedAtMs, operation: action, accessKeyId, caller, request } = call
+    const who = { accessKeyId, caller, sourceIp: request.sourceIp }
+    const what = { service: 's3', action, requestId, startedAtMs, ...who, code, status } as const
+    tellEnd({ clock, log, metrics }, what)
   }
 
   return {

@@ -2,6 +2,7 @@
 // policies are asked, the handler does it. What comes before and after differs: requests of the
 // API, forms, websites.
 
+import { admitCall } from '../../http/call-tail.ts'
 import type { Arrival } from '../../iam/request-keys.ts'
 import type { Allowed } from '../buckets/access.ts'
 import type { Authenticated } from './authenticate.ts'
@@ -44,16 +45,10 @@ export const POST_OBJECT = 'PostObject'
 type AnyHandler = (call: S3Call<unknown>) => Promise<S3Answer<object>>
 
 export function createSteps(options: S3Options): Steps {
-  const { clock, log, metrics, region } = options
+  const { log, region } = options
 
   function admit(call: RunningCall, { operation, input }: Wanted, account: string): void {
-    try {
-      const asked = { service: 's3', operation, input, account, nowMs: clock.nowMs() } as const
-      call.cameToNothing = options.throttle?.(asked) ?? call.cameToNothing
-    } catch (error) {
-      metrics.apiThrottled('s3', operation)
-      throw error
-    }
+    call.cameToNothing = admitCall(options, { service: 's3', operation, input, account })
   }
 
   function arrivalOf({ request, userAgent, startedAtMs: nowMs }: RunningCall): Arrival {

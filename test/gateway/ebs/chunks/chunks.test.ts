@@ -1,43 +1,38 @@
 // Bytes of snapshots: kept once, shared, counted, given back with the last one, never given wrong.
 
 import assert from 'node:assert/strict'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { buildManifest, inOrder } from '../../../../common/snapshot-build.ts'
 import { encodePage, encodeRoot, sha256Of } from '../../../../common/snapshot-manifest.ts'
 import type { Item } from '../../../../gateway/ebs/chunks/items.ts'
 import { idleKey, itemKey } from '../../../../gateway/ebs/chunks/keys.ts'
 import { sweepIdle, sweepSnapshots } from '../../../../gateway/ebs/chunks/sweep.ts'
 import { filesIn } from '../../s3/storage-support.ts'
-import { redisMaker, type StoreMaker, sqliteMaker } from '../../store/stores.ts'
+import { redisMaker, sqliteMaker } from '../../store/stores.ts'
 import {
+  A,
   audit,
+  B,
   BELOW,
   block,
   bring,
-  type ChunkGround,
-  chunksOver,
+  C,
   contentOf,
+  groundsOver,
   SIZE_BYTES,
+  sealed,
   sweepAll,
 } from './support.ts'
 
 const never = new AbortController().signal
 const DAY_MS = 24 * 60 * 60_000
-const [A, B, C] = ['snap-aaaaaaaaaaaaaaaaa', 'snap-bbbbbbbbbbbbbbbbb', 'snap-ccccccccccccccccc']
-const sealed = (byte: number) => ({ sha256: sha256Of(block(byte)), bytes: block(byte) })
 
 for (const [name, makerOf] of [
   ['SQLite', () => sqliteMaker(BELOW)],
   ['Redis', redisMaker],
 ] as const) {
   describe(`snapshots' bytes over ${name}`, () => {
-    let maker: StoreMaker
-    before(async () => {
-      maker = await makerOf()
-    })
-    after(() => maker.stop())
-    const ground = async (t: TestContext): Promise<ChunkGround> =>
-      await chunksOver(t, await maker.make({ keep: 1 }))
+    const ground = groundsOver(makerOf)
 
     test('a snapshot shares with its base what did not change, until the last one goes', async (t) => {
       const g = await ground(t)
@@ -114,13 +109,7 @@ for (const [name, makerOf] of [
 }
 
 describe("snapshots' bytes", () => {
-  let maker: StoreMaker
-  before(async () => {
-    maker = await sqliteMaker(BELOW)
-  })
-  after(() => maker.stop())
-  const ground = async (t: TestContext): Promise<ChunkGround> =>
-    await chunksOver(t, await maker.make({ keep: 1 }))
+  const ground = groundsOver(() => sqliteMaker(BELOW))
 
   test('a page whose blocks went meanwhile names them and is not kept', async (t) => {
     const g = await ground(t)

@@ -12,10 +12,13 @@ import { mortalProcess } from '../../s3/mortal.ts'
 import { filesIn } from '../../s3/storage-support.ts'
 import { type StoreMaker, sqliteMaker } from '../../store/stores.ts'
 import {
+  A,
   audit,
+  B,
   BELOW,
   block,
   bring,
+  C,
   type ChunkGround,
   chunksOver,
   contentOf,
@@ -25,7 +28,6 @@ import {
 } from './support.ts'
 
 const never = new AbortController().signal
-const [A, B, C] = ['snap-aaaaaaaaaaaaaaaaa', 'snap-bbbbbbbbbbbbbbbbb', 'snap-ccccccccccccccccc']
 /** A life has not many more. */
 const MAX_STEPS = 400
 /** How many steps apart the next process lives the whole life, too. */

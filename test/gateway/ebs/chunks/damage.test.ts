@@ -2,27 +2,28 @@
 
 import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'
-import { after, before, describe, type TestContext, test } from 'node:test'
-import { sha256Of } from '../../../../common/snapshot-manifest.ts'
+import { describe, test } from 'node:test'
 import { damageOfSnapshots } from '../../../../gateway/ebs/chunks/damage.ts'
 import type { Item } from '../../../../gateway/ebs/chunks/items.ts'
 import { itemKey } from '../../../../gateway/ebs/chunks/keys.ts'
 import { lastSnapshotScrub, scrubSnapshots } from '../../../../gateway/ebs/chunks/scrub.ts'
 import { filesIn, flip } from '../../s3/storage-support.ts'
-import { type StoreMaker, sqliteMaker } from '../../store/stores.ts'
-import { audit, BELOW, block, bring, type ChunkGround, chunksOver, contentOf } from './support.ts'
-
-const [A, B, C] = ['snap-aaaaaaaaaaaaaaaaa', 'snap-bbbbbbbbbbbbbbbbb', 'snap-ccccccccccccccccc']
-const sealed = (byte: number) => ({ sha256: sha256Of(block(byte)), bytes: block(byte) })
+import { sqliteMaker } from '../../store/stores.ts'
+import {
+  A,
+  audit,
+  B,
+  BELOW,
+  bring,
+  C,
+  type ChunkGround,
+  contentOf,
+  groundsOver,
+  sealed,
+} from './support.ts'
 
 describe("damage of snapshots' bytes", () => {
-  let maker: StoreMaker
-  before(async () => {
-    maker = await sqliteMaker(BELOW)
-  })
-  after(() => maker.stop())
-  const ground = async (t: TestContext): Promise<ChunkGround> =>
-    await chunksOver(t, await maker.make({ keep: 1 }))
+  const ground = groundsOver(() => sqliteMaker(BELOW))
 
   test('a damaged block is named with its snapshots, never given, and mended', async (t) => {
     const g = await ground(t)

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { after, before, type TestContext } from 'node:test'
 import type { BlobStore } from '../../../../common/blobs/blobs.ts'
 import { openLocalBlobs } from '../../../../common/blobs/local.ts'
 import { randomHex } from '../../../../common/clock.ts'
@@ -39,6 +40,7 @@ import { workOffGarbage } from '../../../../gateway/s3/keeping/garbage.ts'
 import { ORPHAN_AGE_MS, sweepOrphans } from '../../../../gateway/s3/keeping/orphans.ts'
 import type { Store } from '../../../../gateway/store/store.ts'
 import { type Disposing, filesIn, storageOver, writtenAt } from '../../s3/storage-support.ts'
+import type { StoreMaker } from '../../store/stores.ts'
 
 /** In memory where there is such a folder. */
 export const BELOW = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
@@ -55,6 +57,23 @@ export interface ChunkGround {
   /** How often a read was refused, and how much damage was told last. */
   readonly told: { refused: number; damage: number }
   readonly pass: (ms: number) => void
+}
+
+/** Snapshots of a test's. */
+export const [A, B, C] = [
+  ...['snap-aaaaaaaaaaaaaaaaa', 'snap-bbbbbbbbbbbbbbbbb', 'snap-ccccccccccccccccc'],
+] as const
+
+/** Within a describe: what makes the ground of a test, over a store that goes in the end. */
+export function groundsOver(
+  makerOf: () => Promise<StoreMaker>,
+): (t: TestContext) => Promise<ChunkGround> {
+  let maker: StoreMaker
+  before(async () => {
+    maker = await makerOf()
+  })
+  after(() => maker.stop())
+  return async (t) => await chunksOver(t, await maker.make({ keep: 1 }))
 }
 
 /** `engine`: where the bytes are, instead of on a disk. */
@@ -106,6 +125,11 @@ export async function reopened(ground: ChunkGround, store: Store): Promise<Chunk
   const commits = new Commits({ store, clock, randomHex })
   const all = { ...parts, store, commits, blobs: () => blobs, storeOf: () => blobs }
   return over({ ...ground, blobs, parts: all })
+}
+
+/** As an SC puts it. */
+export function sealed(byte: number): { readonly sha256: string; readonly bytes: Uint8Array } {
+  return { sha256: sha256Of(block(byte)), bytes: block(byte) }
 }
 
 /** A block that is all of one byte; 0 is zeroes. */
