@@ -105,6 +105,7 @@ export class SimulatedVolumes {
       grants: ledger.inForce.map(({ attachment, generation }) => ({
         attachment,
         generation: BigInt(generation),
+        ownTarget: true,
       })),
     })
   }

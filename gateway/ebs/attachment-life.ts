@@ -20,6 +20,12 @@ export interface Grant {
   readonly generation: number
 }
 
+/** What an SC says of one. */
+export interface GrantWord extends Grant {
+  /** Is it at the target of its own? An older one does not say. */
+  readonly ownTarget?: boolean
+}
+
 /** What the host of an instance says. */
 export interface InstanceWord {
   readonly instance: string
@@ -118,16 +124,23 @@ export function withReplaced(
  */
 export function afterGrants(
   volume: VolumeRecord,
-  grants: readonly Grant[],
+  grants: readonly GrantWord[],
   isStopped: (instance: string) => boolean,
 ): VolumeRecord {
-  const isGranted = (one: VolumeAttachmentRecord) =>
-    grants.some((grant) => grant.attachment === one.id && grant.generation === one.generation)
-  const kept = volume.attachments.filter((one) => one.state !== 'released' || isGranted(one))
+  const grantOf = (one: VolumeAttachmentRecord) =>
+    grants.find((grant) => grant.attachment === one.id && grant.generation === one.generation)
+  const kept = volume.attachments.filter((one) => one.state !== 'released' || grantOf(one))
   const next = kept.map((one): VolumeAttachmentRecord => {
-    if (one.state === 'released' || one.granted || !isGranted(one)) return one
+    const grant = grantOf(one)
+    if (one.state === 'released' || one.granted || grant === undefined) return one
     const isThere = one.state === 'attaching' && isStopped(one.instance)
-    return { ...one, granted: true, state: isThere ? 'attached' : one.state }
+    const { hasTarget, ...rest } = one
+    return {
+      ...rest,
+      // An older SC has it at the volume's. Its guest goes there, so there it stays.
+      ...(hasTarget === true && grant.ownTarget === true && { hasTarget }),
+      ...{ granted: true, state: isThere ? 'attached' : one.state },
+    }
   })
   return withAttachments(volume, next)
 }

@@ -22,8 +22,8 @@ export function afterStatus(
   const isGoing = volume.state === 'deleting' && volume.attachments.length === 0
   if (status.state === VolumeState.DELETED) return isGoing ? null : volume
   if (status.state === VolumeState.UNSPECIFIED) return volume
-  const grants = status.grants.map(({ attachment, generation }) => ({
-    attachment,
+  const grants = status.grants.map(({ attachment, generation, ownTarget }) => ({
+    ...{ attachment, ownTarget },
     generation: Number(generation),
   }))
   return withState(afterGrants(volume, grants, isStopped), status)

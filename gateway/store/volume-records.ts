@@ -60,7 +60,7 @@ export interface VolumeAttachmentRecord {
   readonly state: 'attaching' | 'attached' | 'detaching' | 'released'
   /** The SC said so. */
   readonly granted: boolean
-  /** Its target has a name of its own; absent of those that older versions made. */
+  /** Its target has a name of its own; absent of those that older versions, or SCs, made. */
   readonly hasTarget?: true
   /** Detached without asking the guest. */
   readonly isForced?: boolean

@@ -58,10 +58,7 @@ export function volumeStatus(host: string, status: Told): Status {
   const { id, state, reason, grants, sizeBytes, usedBytes, missingBytes, refusedBytes } = status
   const value = create(VolumeStatusSchema, {
     ...{ id, host, reason, state: STATES[state] },
-    grants: grants.map(({ attachment, generation }) => ({
-      attachment,
-      generation: BigInt(generation),
-    })),
+    grants: grants.map(({ generation, ...one }) => ({ ...one, generation: BigInt(generation) })),
     sizeBytes: BigInt(sizeBytes),
     refusedBytes: BigInt(refusedBytes),
     missingBytes: BigInt(Math.ceil(missingBytes / stepOf(sizeBytes)) * stepOf(sizeBytes)),

@@ -42,13 +42,18 @@ export interface VolumeStatus {
   /** What is wrong, of a volume that is ready too; empty when nothing is. */
   readonly reason: string
   /** Who can log in now. */
-  readonly grants: readonly Pick<InForce, 'attachment' | 'generation'>[]
+  readonly grants: readonly GrantInForce[]
   readonly sizeBytes: number
   readonly usedBytes: number
   /** Of its snapshot, still to come. */
   readonly missingBytes: number
   /** What it was to grow to, and there is no room for; 0 when there is nothing such. */
   readonly refusedBytes: number
+}
+
+interface GrantInForce extends Pick<InForce, 'attachment' | 'generation'> {
+  /** Is it at a target of its own? */
+  readonly ownTarget: boolean
 }
 
 export interface VolumesPass {
@@ -166,7 +171,10 @@ function statusOf(
     id,
     state: isGone ? 'deleted' : bytes === null ? 'error' : 'ready',
     reason,
-    grants: granted.map(({ attachment, generation }) => ({ attachment, generation })),
+    grants: granted.map(({ attachment, generation, targetIqn }) => ({
+      ...{ attachment, generation },
+      ownTarget: targetIqn !== wanted.targetIqn,
+    })),
     sizeBytes: bytes?.sizeBytes ?? 0,
     usedBytes: bytes?.usedBytes ?? 0,
   }

@@ -41,14 +41,17 @@ export interface TargetFacts {
 
 type Ending = Pick<TargetFacts, 'targets' | 'direct'>
 
-/** The grants that a client can use: what the ledger has and a target lets in. */
+/** The grants that a client can use, and where: what the ledger has and a target lets in. */
 export function grantsInForce(
   { ledger, ...seen }: SeenFiles & { readonly ledger: Ledger | null },
   targets: readonly ServedTarget[],
-): readonly InForce[] {
+): readonly (InForce & { readonly targetIqn: string })[] {
   const file = servedFile(seen)
   const serving = targets.filter(({ luns }) => luns[0]?.file === file)
-  return (ledger?.inForce ?? []).filter((one) => serving.some((target) => isGranted(one, target)))
+  return (ledger?.inForce ?? []).flatMap((one) => {
+    const target = serving.find((other) => isGranted(one, other))
+    return target === undefined ? [] : [{ ...one, targetIqn: target.iqn }]
+  })
 }
 
 /** All grants that are in force, each at its target. */

@@ -41,6 +41,24 @@ test('a volume is ready when its host says so, and the same report again is no n
   assert.equal(heard(ready, status), ready)
 })
 
+test('an attachment has the target where its host has it, for good', () => {
+  const begun = volume(ID, {
+    attachments: [attachment({ state: 'attaching', granted: false, hasTarget: true })],
+  })
+  const grant = { attachment: 'att-1', generation: 1n }
+  const targetsOf = (record: VolumeRecord | null) =>
+    record?.attachments.map(({ granted, hasTarget }) => [granted, hasTarget])
+  const own = heard(begun, { grants: [{ ...grant, ownTarget: true }] })
+  assert.deepEqual(targetsOf(own), [[true, true]])
+  // An older host knows the volume's alone; its guest is there, also when it is upgraded.
+  const old = heard(begun, { grants: [grant] })
+  assert.deepEqual(targetsOf(old), [[true, undefined]])
+  assert.ok(old)
+  assert.deepEqual(targetsOf(heard(old, { grants: [{ ...grant, ownTarget: true }] })), [
+    [true, undefined],
+  ])
+})
+
 test('another host says nothing of a volume', () => {
   const made = volume(ID, { state: 'creating' })
   assert.equal(heard(made, { host: 'a9' }), made)

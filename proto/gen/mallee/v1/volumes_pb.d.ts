@@ -457,6 +457,13 @@ export declare type GrantStatus = Message<"mallee.v1.GrantStatus"> & {
    * @generated from field: uint64 generation = 2;
    */
   generation: bigint;
+
+  /**
+   * At the target of its own; an older agent knows only that of the volume.
+   *
+   * @generated from field: bool own_target = 3;
+   */
+  ownTarget: boolean;
 };
 
 /**
