@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { knock, resizeVolume } from '../../cluster-agent/host/qemu-volumes.ts'
+import type { VolumeCeph } from '../../cluster-agent/sc/ceph/config.ts'
 import { uploadJob } from '../../cluster-agent/sc/snapshots/job.ts'
 import { uploadSnapshot } from '../../cluster-agent/sc/snapshots/upload.ts'
 import { parseSnapshotId, type SnapshotId } from '../../cluster-agent/sc/volumes/backend.ts'
@@ -19,6 +20,7 @@ import { MemoryStore } from '../cluster-agent/sc/memory-store.ts'
 import { startImageCeph } from '../support/ceph.ts'
 import { Guest } from './guest.ts'
 import { CephHost, grantOf, MIB, wantedVolume } from './host.ts'
+import { desiredOf, startRole } from './role.ts'
 
 const POOL = 'volumes'
 const INSTALL_MS = 600_000
@@ -56,9 +58,11 @@ after(async () => {
 })
 
 function openHost(): Promise<CephHost> {
-  const { conf } = ceph
-  const config = { conf, pool: POOL, user: 'mallee', keyring: join(dir, 'keyring') }
-  return CephHost.open(dir, config, store.endOf)
+  return CephHost.open(dir, config(), store.endOf)
+}
+
+function config(): VolumeCeph {
+  return { conf: ceph.conf, pool: POOL, user: 'mallee', keyring: join(dir, 'keyring') }
 }
 
 /** As little as a pass does when all is as it is wanted: nothing. */
@@ -221,10 +225,44 @@ test('a volume of a snapshot is given out when all of it is there', async () => 
   assert.match(await other.io(plugged, 'write -P 6 0 1M'), OK)
 })
 
+test('a second host of the pool does what it is told, and nothing to the volumes of the first', async () => {
+  const grant = grantOf(9, 1)
+  const first = wantedVolume(9, { grants: [grant] })
+  await host.pass([first])
+  const plugged = host.attachment(first, grant)
+  await guest.plug(plugged)
+  const role = await startRole(join(dir, 'second'), config(), { host: 'sc2', endOf: store.endOf })
+  const [id, snapshot] = [wantedVolume(10).id, snapshotId(10)]
+  const volume = {
+    ...{ id, host: 'sc2', sizeBytes: BigInt(64 * MIB), targetIqn: wantedVolume(10).targetIqn },
+    grants: [{ ...grantOf(10, 1), generation: 1n }],
+  }
+  let desired = desiredOf(volume)
+  const said = async (key: string) => {
+    await role.pass(desired)
+    return role.statuses().find((one) => one.key === key)?.body.value
+  }
+  try {
+    assert.match(JSON.stringify(await said(`volume/${id}`), bigints), /"grants":\[\{[^\]]+\}\]/)
+    desired = desiredOf(volume, [{ id: snapshot, host: 'sc2', volumeId: id }])
+    await until('the snapshot is in the store', async () =>
+      /"progressPercent":100/.test(JSON.stringify(await said(`snapshot/${snapshot}`), bigints)),
+    )
+    const { portal, backend, rbd } = role.store() ?? {}
+    assert.deepEqual([backend, rbd?.pool, rbd?.namespace], ['rbd', POOL, 'test'])
+    assert.equal(rbd?.monitors[0], portal)
+    assert.match(await guest.io(plugged, 'write -P 1 0 1M'), OK)
+    await role.removeAll()
+    assert.match(await guest.io(plugged, 'read -P 1 0 1M'), OK)
+  } finally {
+    await role.close()
+  }
+})
+
 test('a machine can be asked while Ceph does not answer', async () => {
   ceph.signalDisk('SIGSTOP')
   try {
-    assert.ok((await other.volumes()).length > 0)
+    assert.ok((await guest.volumes()).length > 0)
   } finally {
     ceph.signalDisk('SIGCONT')
   }
@@ -249,6 +287,10 @@ function snapshotId(n: number): SnapshotId {
   const id = parseSnapshotId(`snap-${String(n).padStart(17, '0')}`)
   assert.ok(id.ok)
   return id.value
+}
+
+function bigints(_: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? String(value) : value
 }
 
 function sum(parts: readonly { readonly length: number }[]): number {

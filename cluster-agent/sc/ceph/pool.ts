@@ -26,8 +26,8 @@ export interface CephPool {
   readonly space: Recent<StoreSpace>
 }
 
-/** Within a pass everything is asked once. */
-const IMAGES_MS = 3_000
+/** What this host changes is asked anew at once. */
+const IMAGES_MS = 30_000
 const SPACE_MS = 30_000
 const MONITORS_MS = 60_000
 
