@@ -18,7 +18,7 @@ export interface ActingParts {
 }
 
 /** How long the other side is tried to be told of the end, in milliseconds. */
-export const FAREWELL_MS = 4_000
+export const FAREWELL_MS = 10_000
 /** After a gateway that died while it removed a peer, another goes on. */
 const REMOVED_AFTER_MS = 60_000
 const DAY_MS = 86_400_000

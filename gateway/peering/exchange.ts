@@ -40,7 +40,7 @@ const MAX_STEPS = 100
 /** After a pass: the other side takes a few links a second, and many changes make one. */
 const PAUSE_MS = 250
 /** Kinds of records that statements are made of, but for the peer's own. */
-const STATED_OF = /^(?:cloud|peer-link|peering|peering-endpoint)\//
+const STATED_OF = /^(?:cloud|host|peer-link|peering|peering-endpoint)\//
 /** Likewise, while there are VPC peerings with other clouds. */
 const STATED_OF_VPCS = /^(?:vpc|interface|security-group)\//
 

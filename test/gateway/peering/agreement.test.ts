@@ -6,13 +6,15 @@ import { describe, type TestContext, test } from 'node:test'
 import { parsePeerInvitation } from '../../../common/peer-invitation.ts'
 import { caDigest } from '../../../common/pki.ts'
 import { previewPeer } from '../../../gateway/peering/accepting.ts'
+import { ownCard } from '../../../gateway/peering/cloud-card.ts'
+import { acceptInvitation } from '../../../proto/invitation-client.ts'
 import { acquainted, OPEN_TERMS, type PeerCloud, startPeerCloud } from './clouds.ts'
 
 async function pair(t: TestContext): Promise<[PeerCloud, PeerCloud]> {
   return await Promise.all([startPeerCloud(t, 'east'), startPeerCloud(t, 'west')])
 }
 
-describe('an agreement', { concurrency: true }, () => {
+describe('an agreement', { concurrency: 3 }, () => {
   test('is made by one invitation, and both sides have the other as an active peer', async (t) => {
     const [east, west] = await pair(t)
     const text = await east.invite({ limits: { ...OPEN_TERMS.limits, maxConnections: 7 } })
@@ -38,6 +40,20 @@ describe('an agreement', { concurrency: true }, () => {
     await west.accept(text)
     assert.equal(west.state.view().all('peer').length, 1)
     assert.equal(east.state.view().all('peer').length, 1)
+  })
+
+  test('whose answer was lost is made by doing it again', async (t) => {
+    const [east, west] = await pair(t)
+    const text = await east.invite()
+    await previewPeer(west.peering.inviting, text, OPEN_TERMS)
+    const { places, cloud, id, secret } = parsePeerInvitation(text)
+    const [place = { host: '', port: 0 }] = places
+    const at = { ...place, cloud, id, secret, caPem: east.ca.certificatePem, clock: west.clock }
+    await acceptInvitation(at, ownCard(west.state.view()))
+    assert.equal(east.peer().card.name, 'west')
+    assert.deepEqual(west.state.view().all('peer'), [])
+    await west.accept(text)
+    await acquainted(east, west)
   })
 
   test('is refused with a reason', async (t) => {

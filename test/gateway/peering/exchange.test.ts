@@ -54,7 +54,7 @@ function told(cloud: PeerCloud): string[] {
   return all.filter(({ epoch }) => epoch === heard.epoch).map(({ key }) => key)
 }
 
-describe('an exchange', { concurrency: true }, () => {
+describe('an exchange', { concurrency: 4 }, () => {
   test('brings what one side states to the other, and takes it away again', async (t) => {
     const [east, west] = await agreedPair(t)
     await putLink(east, 'cc-1')
@@ -169,6 +169,15 @@ describe('an exchange', { concurrency: true }, () => {
     await resumePeer(acting, 'west')
     await until('west knows', () => isOpen(west.peer()))
     assert.equal(west.peer().card.limits.expiresAtMs, 0)
+    // A gateway that died while it removed a peer: another one goes on.
+    const { uid } = east.peer()
+    await east.state.update(async (tx) => {
+      const peer = await tx.get('peer', uid)
+      assert.ok(peer)
+      await tx.put('peer', [uid], { ...peer, state: 'removing', endsAtMs: 1 })
+    })
+    await tendPeers(acting)
+    assert.deepEqual(east.state.view().all('peer'), [])
   })
 
   test('leaves nothing of a peer that was removed, and the other knows', async (t) => {
@@ -190,6 +199,33 @@ describe('an exchange', { concurrency: true }, () => {
     assert.deepEqual([west.peer().terms.name, east.peer().terms.name], ['new', 'again'])
   })
 
+  test('that both end at the same moment leaves nothing on either side', async (t) => {
+    const [east, west] = await agreedPair(t)
+    await Promise.all([
+      removePeer(east.peering.inviting, 'west', east.peering.tell),
+      removePeer(west.peering.inviting, 'east', west.peering.tell),
+    ])
+    for (const cloud of [east, west]) assert.deepEqual(cloud.state.view().all('peer'), [])
+  })
+
+  test('with one that has lost the agreement itself goes on with another invitation', async (t) => {
+    const [east, west] = await Promise.all([startPeerCloud(t, 'east'), startPeerCloud(t, 'west')])
+    await east.invite({ name: 'old' })
+    await east.backUp()
+    await west.accept(await east.invite({ name: 'west' }))
+    await acquainted(east, west)
+    await putLink(west, 'cc-1')
+    await until('east knows', () => told(east).length === 2)
+    const { number } = west.peer()
+    await east.restore()
+    assert.deepEqual(east.state.view().all('peer'), [])
+    await west.accept(await east.invite({ name: 'again' }))
+    await until('east knows again', () => told(east).length === 2)
+    await putLink(east, 'cc-2')
+    await until('and west', () => told(west).includes('border/a/cc-2'))
+    assert.deepEqual([west.peer().number, west.peer().terms.name], [number, 'east'])
+  })
+
   test('with a peer that was removed while it was away is refused', async (t) => {
     const [east, west] = await agreedPair(t)
     await west.stop()
@@ -207,8 +243,8 @@ describe('an exchange', { concurrency: true }, () => {
     const [east, west] = await agreedPair(t)
     const { epoch } = west.peer().heard
     const second = await east.second()
-    for (let i = 0; i < 30; i++) await putLink(east, `cc-${i}`)
-    await until('west knows all', () => told(west).length === 31)
+    for (let i = 0; i < 15; i++) await putLink(east, `cc-${i}`)
+    await until('west knows all', () => told(west).length === 16)
     await until('nothing is under way', () => {
       return east.state.view().get('peer-chain', east.peer().uid)?.pending === null
     })
