@@ -29,6 +29,11 @@ const MAX_LOG_BYTES = 1 << 20
 /** struct sockaddr_un has 108 bytes with the end; the name of a lock file is longer by five. */
 const MAX_SOCKET_CHARS = 107 - '.0'.length
 const SERIAL = /^[A-Za-z0-9-]{1,36}$/
+/**
+ * What a session agrees on (RFC 7143, section 13): with tgtd's own values a write of 1 MiB comes in
+ * 128 pieces, and the first ones only when it has asked for them. QEMU's initiator takes no more.
+ */
+const WRITES = ['MaxRecvDataSegmentLength=262144', 'InitialR2T=No', 'FirstBurstLength=262144']
 /** What stands in its texts between commas. */
 const PLAIN = /^[^,\0\n]+$/
 
@@ -171,6 +176,7 @@ export async function createTarget(
 ): Promise<void> {
   const text = `targetname=${plain(iqn)}`
   await ask(files, { mode: 'target', op: 'create', tid, text })
+  for (const one of WRITES) await ask(files, { mode: 'target', op: 'update', tid, text: one })
 }
 
 /** Throws Conflict while it has sessions or commands under way, NotFound. */

@@ -2,8 +2,16 @@
 // test/cluster-agent/sc/volumes.test.ts.
 
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import { addAccount, startTgtd } from '../../../cluster-agent/host/tgt.ts'
+import {
+  addAccount,
+  createTarget,
+  listTargets,
+  startTgtd,
+} from '../../../cluster-agent/host/tgt.ts'
 import { decodeAnswer, encodeRequest } from '../../../cluster-agent/host/tgt-request.ts'
 import {
   bytesOfMegabytes,
@@ -14,6 +22,7 @@ import {
 import { systemClock } from '../../../common/clock.ts'
 import { codeOf, messageOf } from '../../../common/errors.ts'
 import { exec } from '../../../common/exec.ts'
+import { startHost, whyNoHosts } from '../../support/netns.ts'
 
 const IQN = 'iqn.2026-01.org.mallee:vol-0123456789abcdef0'
 const LUN = `            Type: disk
@@ -158,4 +167,27 @@ test('startTgtd refuses a path that no socket can have', async () => {
     startTgtd({ exec, clock: systemClock }, files, '127.0.0.1:3260'),
     /too many for a socket/,
   )
+})
+
+test('createTarget lets writes come in few pieces, the first ones unasked', {
+  skip: whyNoHosts() ?? false,
+}, async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'mallee-tgt-'))
+  const host = await startHost('tgt', dir)
+  try {
+    const { runDir } = host.paths
+    const files = { socket: join(runDir, 'tgtd'), log: join(runDir, 'tgtd.log') }
+    await startTgtd({ exec: host.exec, clock: systemClock }, files, '127.0.0.1:3260')
+    await createTarget(files, { tid: 7, iqn: IQN })
+    const show = ['tgtadm', '--lld', 'iscsi', '--mode', 'target', '--op', 'show', '--tid', '7']
+    const { stdout } = await host.exec(['env', `TGT_IPC_SOCKET=${files.socket}`, ...show])
+    const lines = stdout.split('\n')
+    for (const wanted of ['MaxRecvDataSegmentLength=262144', 'InitialR2T=No']) {
+      assert.ok(lines.includes(wanted), stdout)
+    }
+    assert.equal((await listTargets(files)).length, 1)
+  } finally {
+    await host.stop()
+    await rm(dir, { recursive: true, force: true })
+  }
 })
