@@ -16,10 +16,15 @@ export interface Login {
   readonly withoutChap?: boolean
 }
 
+/** Where it runs. */
+export type InitiatorHost = Pick<SimulatedHost, 'exec' | 'pid'> & {
+  readonly paths: Pick<SimulatedHost['paths'], 'stateDir'>
+}
+
 const ANSWER = /(wrote|read|discard) \d+\/\d+ bytes|failed/
 
 /** Runs one command and ends; everything it said. */
-export async function qemuIo(host: SimulatedHost, login: Login, command: string): Promise<string> {
+export async function qemuIo(host: InitiatorHost, login: Login, command: string): Promise<string> {
   const argv = ['qemu-io', ...flagsOf(host, login), '-c', command]
   const { stdout, stderr } = await host.exec(argv, { okCodes: [0, 1], timeoutMs: 30_000 })
   return stdout + stderr
@@ -30,7 +35,7 @@ export class Client {
   readonly #process: ChildProcessByStdio<Writable, Readable, Readable>
   #said = ''
 
-  constructor(host: SimulatedHost, login: Login) {
+  constructor(host: InitiatorHost, login: Login) {
     const enter = [`--target=${host.pid}`, '--all', '--', 'qemu-io']
     this.#process = spawn('nsenter', [...enter, ...flagsOf(host, login)], {
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -71,7 +76,7 @@ export class Client {
   }
 }
 
-function flagsOf(host: SimulatedHost, login: Login): string[] {
+function flagsOf(host: InitiatorHost, login: Login): string[] {
   const { portal, targetIqn, grant, withoutChap = false } = login
   const secret = join(host.paths.stateDir, `${grant.chapUser}.secret`)
   writeFileSync(secret, grant.chapSecret, { mode: 0o600 })
