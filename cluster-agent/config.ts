@@ -6,6 +6,7 @@ import { readIfThere } from '../common/durable-file.ts'
 import { MalleeError } from '../common/errors.ts'
 import { isName } from '../common/identity.ts'
 import { JOIN_PORT, SESSION_PORT } from '../common/ports.ts'
+import { VOLUME_TARGETS, type VolumeTargetChoice } from '../common/volume-target.ts'
 import { WIREGUARD_PORT } from '../topology/ranges.ts'
 import { parseLvName } from './host/lvm.ts'
 import type { Role } from './role.ts'
@@ -41,6 +42,8 @@ export interface AgentConfig {
   readonly volumePool: string | null
   /** A pool of Ceph for an SC's volumes; null for its own disk. */
   readonly volumeCeph: VolumeCeph | null
+  /** What an SC serves volumes by. */
+  readonly volumeTarget: VolumeTargetChoice
   /**
    * The host's own address of a storage network that the operator has made; null for the rack's
    * VLAN of its own.
@@ -88,6 +91,7 @@ export const CONFIG_DEFAULTS = {
   volumeDir: null,
   volumePool: null,
   volumeCeph: null,
+  volumeTarget: 'auto',
   storageAddress: null,
   capacity: null,
   imageCacheGib: null,
@@ -153,6 +157,9 @@ export function checkAgentConfig(file: string, config: AgentConfig): AgentConfig
     const isAlone = volumeDir === null && volumePool === null
     const fits = isAlone ? wrongInCeph(volumeCeph) : 'null, or volumeDir and volumePool must be'
     if (fits !== null) say('volumeCeph', fits)
+  }
+  if (!VOLUME_TARGETS.includes(config.volumeTarget)) {
+    say('volumeTarget', `one of ${VOLUME_TARGETS.join(', ')}`)
   }
   if (address !== null && !isHostAddress(address)) {
     say('storageAddress', 'null, or an IPv4 or IPv6 address of this host')

@@ -18,6 +18,8 @@ export interface HostFacts {
   readonly accelerator: string
   readonly ovsDatapath: string
   readonly wireguard: string
+  /** Empty without the role sc, and for volumes in Ceph. */
+  readonly volumeTarget: string
   /** Null without the role nc. */
   readonly capacity: Capacity | null
 }
@@ -63,6 +65,7 @@ export function hostStatus(config: AgentConfig, facts: HostFacts, now: HostNow):
     accelerator: facts.accelerator,
     ovsDatapath: facts.ovsDatapath,
     wireguard: facts.wireguard,
+    volumeTarget: facts.volumeTarget,
     wireguardPublicKey: now.wireguardPublicKey,
     wireguardEndpoints: [...now.wireguardEndpoints],
     connected: true,

@@ -6,6 +6,7 @@ import { type Exec, exec as run } from '../common/exec.ts'
 import type { Log } from '../common/log.ts'
 import { probeMachine } from '../common/machine.ts'
 import { VERSION } from '../common/version.ts'
+import { chooseVolumeTarget } from '../common/volume-target.ts'
 import { type Cc, openCc } from './cc/reconcilers.ts'
 import { directReads } from './host/direct-reads.ts'
 import { removeGuard } from './host/guard.ts'
@@ -43,7 +44,8 @@ export async function openRealRoles(
     : null
   const accelerator = has('nc') ? await probeAccelerator(exec, { runDir: paths.runDir }) : null
   const images = openRackImages(parts)
-  const storage = storageRoles({ ...parts, exec }, machine, images.links)
+  const volumeTarget = config.volumeCeph === null ? await chooseVolumeTarget(exec, config) : null
+  const storage = storageRoles({ ...parts, exec, volumeTarget }, machine, images.links)
   const lazy = new LazyImages({
     ...{ images: images.images, socket: lazyImagesSocket(paths), starts: config.lazyImages },
     ...{ fillAfterMs: FILL_AFTER_MS, fromBytes: LAZY_FROM_BYTES },
@@ -99,6 +101,7 @@ export async function openRealRoles(
       accelerator: accelerator?.kind ?? '',
       ovsDatapath: machine.ovs,
       wireguard: has('cc') ? machine.wireguard : '',
+      volumeTarget: volumeTarget ?? '',
       capacity: nc?.capacity() ?? null,
     },
   }

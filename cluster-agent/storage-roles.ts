@@ -4,6 +4,7 @@
 import { randomHex, systemClock } from '../common/clock.ts'
 import type { Exec } from '../common/exec.ts'
 import type { Machine } from '../common/machine.ts'
+import type { VolumeTarget } from '../common/volume-target.ts'
 import type { Status, VolumeStore } from '../proto/gen/mallee/v1/observed_pb.js'
 import type { Desired } from '../proto/resources.ts'
 import { parseLvName } from './host/lvm.ts'
@@ -11,14 +12,14 @@ import { ensureSwitch } from './host/switch.ts'
 import { keepTrunk } from './host/trunk.ts'
 import type { HostPass } from './host-roles.ts'
 import type { HostParts } from './main-parts.ts'
-import { tgtdFiles, volumeLedgersDir, volumePlaceFile, volumesDir } from './paths.ts'
+import { volumeLedgersDir, volumePlaceFile, volumesDir } from './paths.ts'
 import type { StatusListener } from './role.ts'
 import { volumesInCeph } from './sc/ceph/open.ts'
 import { type ParentBlocksParts, parentBlocks } from './sc/snapshots/parent-blocks.ts'
 import { type Place, volumePlace } from './sc/volumes/place.ts'
 import { portalOf } from './sc/volumes/portal.ts'
 import { isAlive, type VolumesOptions, volumesRole } from './sc/volumes/role.ts'
-import { tgtTargets } from './sc/volumes/tgt.ts'
+import { servedBy } from './sc/volumes/served-by.ts'
 import { thinPlace } from './sc/volumes/thin-place.ts'
 import { keepStorageNet, removeStorageNet } from './storage-net/network.ts'
 
@@ -38,7 +39,12 @@ export function storageRoles(
     config,
     paths,
     log,
-  }: Pick<HostParts, 'config' | 'paths' | 'log'> & { readonly exec: Exec },
+    volumeTarget,
+  }: Pick<HostParts, 'config' | 'paths' | 'log'> & {
+    readonly exec: Exec
+    /** Null without the role sc, and for volumes in Ceph. */
+    readonly volumeTarget: VolumeTarget | null
+  },
   machine: Machine,
   links: ParentBlocksParts['links'],
 ): StorageRoles {
@@ -85,7 +91,7 @@ export function storageRoles(
   function onOwnDisk(): Pick<VolumesOptions, 'place' | 'targets' | 'portalOf'> {
     return {
       place: placeOf(exec, { config, paths, log }),
-      targets: tgtTargets({ exec, clock: systemClock, files: tgtdFiles(paths) }),
+      targets: servedBy(volumeTarget ?? 'tgt', { exec, paths, clock: systemClock }),
       portalOf: (rack) => portalOf({ exec, config }, rack),
     }
   }

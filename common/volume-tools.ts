@@ -2,10 +2,11 @@
 // instances, and a file system whose files share blocks. Every answer comes from trying.
 
 import type { Exec } from './exec.ts'
+import { loadLio, type VolumeTarget } from './volume-target.ts'
 
 export interface VolumeTools {
-  /** Can it serve volumes? */
-  readonly target: boolean
+  /** What it can serve volumes by, the best one first. */
+  readonly targets: readonly VolumeTarget[]
   /** Can its instances have volumes? */
   readonly initiator: boolean
   /** Can it make a file system that shares blocks where the disk has another one? */
@@ -24,7 +25,8 @@ export interface VolumeTools {
 
 /** Nobody listens there: QEMU says so, or that it has no iSCSI at all. */
 const NOWHERE = 'iscsi://127.0.0.1:1/nowhere/1'
-const NO_TARGET = 'tgtd is not installed (Debian: tgt): as SC this host serves no volumes'
+const NO_TARGET =
+  'tgtd is not installed (Debian: tgt), and LIO is not to be had: as SC this host serves no volumes'
 const NO_INITIATOR =
   "QEMU's iSCSI is not installed (Debian: qemu-block-extra): instances here get no volumes"
 const NO_SHARING =
@@ -42,12 +44,15 @@ const THIN_POOLS =
   '{ modprobe --quiet --dry-run dm_thin_pool || dmsetup targets | grep -q ^thin-pool; } && ' +
   "lvs --noheadings --separator / --select 'segtype=thin-pool' -o vg_name,lv_name"
 
+/** May load the kernel's modules of LIO, and mount configfs. */
 export async function probeVolumeTools(exec: Exec): Promise<VolumeTools> {
   const has = async (line: string): Promise<boolean> => {
     const options = { okCodes: [0, 1, 2, 126, 127], timeoutMs: 10_000 }
     return (await exec(['sh', '-c', line], options)).code === 0
   }
-  const target = await has('command -v tgtd')
+  const targets: VolumeTarget[] = []
+  if ((await loadLio(exec)) === null) targets.push('lio')
+  if (await has('command -v tgtd')) targets.push('tgt')
   const initiator = await has(
     `command -v qemu-img && ! LC_ALL=C qemu-img info ${NOWHERE} 2>&1 | grep -q Unknown`,
   )
@@ -61,11 +66,11 @@ export async function probeVolumeTools(exec: Exec): Promise<VolumeTools> {
     pools.code === 0 ? pools.stdout.split('\n').flatMap((line) => line.trim() || []) : null
   const ceph = await has('command -v ceph && command -v rbd')
   const notes = [
-    target ? null : NO_TARGET,
+    targets.length > 0 ? null : NO_TARGET,
     initiator ? null : NO_INITIATOR,
     sharing ? null : NO_SHARING,
     encrypting ? null : NO_ENCRYPTING,
     restoring ? null : NO_RESTORING,
   ].filter((note) => note !== null)
-  return { target, initiator, sharing, encrypting, restoring, thinPools, ceph, notes }
+  return { targets, initiator, sharing, encrypting, restoring, thinPools, ceph, notes }
 }

@@ -9,6 +9,7 @@ import { MalleeError } from '../../common/errors.ts'
 import { exec } from '../../common/exec.ts'
 import { isName } from '../../common/identity.ts'
 import { parseInvitation } from '../../common/token.ts'
+import { VOLUME_TARGETS, type VolumeTargetChoice } from '../../common/volume-target.ts'
 import type { Capacity } from '../config.ts'
 import { CONFIG_DEFAULTS } from '../config.ts'
 import { type PathFlags, pathFlags, pathsOf } from '../flags.ts'
@@ -34,6 +35,7 @@ interface JoinFlags extends PathFlags, CephFlags {
   readonly capacity?: Capacity
   readonly objectDir?: readonly string[]
   readonly volumePool?: string
+  readonly volumeTarget: VolumeTargetChoice
   readonly storageAddress?: string
   readonly wireguardPort: number
   readonly sessionPort: number
@@ -121,6 +123,12 @@ const joinCommand = buildCommand<JoinFlags, [string]>({
       volumeDir: text("An SC's folder for volumes; in the state folder when not given", 'path'),
       volumePool: text("An SC's LVM thin pool for volumes, instead of a folder", 'vg/pool'),
       ...cephFlags,
+      volumeTarget: {
+        kind: 'enum',
+        values: VOLUME_TARGETS,
+        brief: "What an SC serves volumes by: the kernel's LIO, or tgtd",
+        default: 'auto',
+      },
       storageAddress: text(
         "This host's address in a storage network of yours; the rack makes one when not given",
         'address',
@@ -238,6 +246,7 @@ async function run(flags: JoinFlags, invitation: string): Promise<void> {
     volumeDir: flags.volumeDir ?? null,
     volumePool: volumePoolOf(flags),
     volumeCeph: cephOf(flags),
+    volumeTarget: flags.volumeTarget,
     storageAddress: flags.storageAddress ?? null,
     wireguardPort: flags.wireguardPort,
     sessionPort: flags.sessionPort,

@@ -11,6 +11,7 @@ import { certificateRequest, newKey } from '../../common/pki.ts'
 import { SESSION_PORT } from '../../common/ports.ts'
 import type { Invitation } from '../../common/token.ts'
 import { VERSION } from '../../common/version.ts'
+import type { VolumeTargetChoice } from '../../common/volume-target.ts'
 import { check, fetchPinnedCa, type JoinFields, join } from '../../proto/membership-client.ts'
 import { type AgentConfig, CONFIG_DEFAULTS, checkAgentConfig } from '../config.ts'
 import { ensureKey, keepIdentity, readIdentity } from '../identity.ts'
@@ -45,6 +46,7 @@ export interface JoinOptions {
   readonly volumePool: string | null
   /** An SC's; null for a folder. */
   readonly volumeCeph: AgentConfig['volumeCeph']
+  readonly volumeTarget: VolumeTargetChoice
   /** Null for one of the rack's own storage network. */
   readonly storageAddress: string | null
   readonly wireguardPort: number
@@ -142,6 +144,7 @@ export async function joinCloud(
     volumeDir: options.volumeDir,
     volumePool: options.volumePool,
     volumeCeph: options.volumeCeph,
+    volumeTarget: options.volumeTarget,
     storageAddress: options.storageAddress,
     simulated: options.simulated,
   })
@@ -171,7 +174,7 @@ async function joinFields(options: JoinOptions, keyPem: string): Promise<JoinFie
 function volumesAt(options: JoinOptions): string {
   const { volumeCeph } = options
   return volumeCeph === null
-    ? `volumes in ${volumesIn(options)}, served by a tgtd`
+    ? `volumes in ${volumesIn(options)}, ${servedBy(options)}`
     : `volumes in Ceph's pool ${volumeCeph.pool}, by ${volumeCeph.conf}`
 }
 
@@ -201,6 +204,11 @@ function changesOf(options: JoinOptions): string[] {
       ? [`${STORAGE_PORT}, a port of br-int in the rack's storage network`]
       : []),
   ]
+}
+
+function servedBy({ volumeTarget }: JoinOptions): string {
+  if (volumeTarget === 'auto') return "served by the kernel's LIO, or by a tgtd where it has none"
+  return volumeTarget === 'lio' ? "served by the kernel's LIO" : 'served by a tgtd'
 }
 
 function volumesIn({ volumePool, volumeDir, paths }: JoinOptions): string {

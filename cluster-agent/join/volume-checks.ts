@@ -5,6 +5,7 @@ import { messageOf } from '../../common/errors.ts'
 import type { Exec } from '../../common/exec.ts'
 import { ISCSI_PORT } from '../../common/ports.ts'
 import { GIB, LUKS_HEADER_BYTES } from '../../common/volume-sizes.ts'
+import { loadLio, type VolumeTargetChoice } from '../../common/volume-target.ts'
 import { probeVolumeTools } from '../../common/volume-tools.ts'
 import { cephMonitors, cephPoolSpace } from '../host/ceph.ts'
 import { listLinks } from '../host/ip.ts'
@@ -30,22 +31,24 @@ export interface VolumeChecks {
   readonly storageAddress: string | null
   readonly volumePool: string | null
   readonly volumeCeph: VolumeCeph | null
+  readonly volumeTarget: VolumeTargetChoice
   readonly host: string
   readonly rack: string
 }
 
 export async function checkVolumes(exec: Exec, options: VolumeChecks): Promise<Check[]> {
-  const { roles, trunk, storageAddress, volumePool, volumeCeph } = options
+  const { roles, trunk, storageAddress, volumePool, volumeCeph, volumeTarget } = options
   const [isSc, isNc] = [roles.includes('sc'), roles.includes('nc')]
   if (!isSc && !isNc) return []
   const tools = await probeVolumeTools(exec)
   const { initiator, encrypting, restoring } = tools
   // Ceph has these of its own.
   const isOwn = volumeCeph === null
-  const [target, sharing] = [!isOwn || tools.target, !isOwn || tools.sharing]
+  const { targets } = tools
+  const sharing = !isOwn || tools.sharing
   const notes = isOwn ? tools.notes : tools.notes.filter((note) => !/^(tgtd|mkfs)/.test(note))
   const missing = [
-    isSc && !target,
+    isSc && isOwn && targets.length === 0,
     isNc && !initiator,
     isSc && !(sharing && encrypting && restoring),
   ]
@@ -53,6 +56,10 @@ export async function checkVolumes(exec: Exec, options: VolumeChecks): Promise<C
   const checks: Check[] = lacks
     ? notes.map((note) => warning('volumes', note))
     : [fine('volumes', 'all there')]
+  if (isSc && isOwn && volumeTarget !== 'auto' && !targets.includes(volumeTarget)) {
+    const why = volumeTarget === 'tgt' ? 'tgtd is not installed (Debian: tgt)' : await loadLio(exec)
+    checks.push(warning('volumes', `--volume-target ${volumeTarget}: ${why}`))
+  }
   if (storageAddress !== null) checks.push(await checkAddress(exec, storageAddress))
   else if (isSc && isOwn && trunk === null) {
     const why = 'no trunk and no --storage-address: volumes are served only to a rack of one host'

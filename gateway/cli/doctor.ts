@@ -41,9 +41,10 @@ export const doctorCommand = buildCommand<LocalFlags>({
     }),
 })
 
-function volumesLine({ target, initiator, ceph }: VolumeTools): string {
+function volumesLine({ targets: [target], initiator, ceph }: VolumeTools): string {
+  const server = target === 'lio' ? "the kernel's LIO" : 'tgtd'
   const roles = [
-    target ? 'as SC' : null,
+    target ? `as SC by ${server}` : null,
     ceph ? 'as SC in Ceph' : null,
     initiator ? 'for instances' : null,
   ]

@@ -67,6 +67,10 @@ const REPORTED = {
   trouble: text({ maxLength: MAX_TEXT, description: 'What it lacks; empty when nothing' }),
   draining: flag('The host itself says that it is about to leave'),
   disks: list(DISK, { description: 'Where it keeps bytes of objects; absent without the role sc' }),
+  volumeTarget: text({
+    maxLength: MAX_TEXT,
+    description: 'What it serves volumes by, lio or tgt; absent without the role sc',
+  }),
   volumes: VOLUME_STORE,
 }
 

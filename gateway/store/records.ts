@@ -112,6 +112,8 @@ export interface HostReport {
   readonly wireguard: string
   readonly wireguardPublicKey: string
   readonly wireguardEndpoints: readonly string[]
+  /** What it serves volumes by; absent without the role sc, and of older agents. */
+  readonly volumeTarget?: string
   /** The session of the host (of a node: with its CC) is open. */
   readonly connected: boolean
   readonly trouble: string

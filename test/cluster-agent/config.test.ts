@@ -15,6 +15,7 @@ for (const change of [
   { volumeDir: '/srv/volumes' },
   { volumePool: 'vg0/mallee-pool' },
   { volumeCeph: CEPH },
+  { volumeTarget: 'lio' as const },
   { storageAddress: '192.0.2.1' },
   { storageAddress: '2001:db8::1' },
 ]) {
@@ -37,6 +38,7 @@ for (const [change, fits] of [
   [{ volumeCeph: { ...CEPH, keyring: '/a,b' } }, 'the absolute path of the keyring'],
   [{ volumeCeph: JSON.parse(JSON.stringify({ ...CEPH, key: 'x' })) as typeof CEPH }, 'it has key'],
   [{ volumeCeph: CEPH, volumeDir: '/srv' }, 'volumeDir and volumePool must be'],
+  [{ volumeTarget: 'iscsi' as 'tgt' }, 'one of auto, lio, tgt'],
   [{ storageAddress: 'a1' }, 'an IPv4 or IPv6 address of this host'],
   [{ storageAddress: '10.0.0.1/24' }, 'address of this host'],
   [{ storageAddress: '::' }, 'address of this host'],

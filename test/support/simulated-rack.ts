@@ -193,6 +193,7 @@ function runHost(cloud: TestCloud, config: AgentConfig, identity: TlsIdentity): 
     version: VERSION,
     accelerator: simulated,
     ovsDatapath: simulated,
+    volumeTarget: simulated,
     wireguard: simulated,
     capacity: roles.includes('nc') ? config.capacity : null,
   }

@@ -24,7 +24,7 @@ const DF = { pools: [{ name: 'volumes', stats: { stored: 0, max_avail: 7 * 2 ** 
 const MONITORS = { fsid: 'f51d', quorum: [], mons: [] }
 const SC: Parameters<typeof checkVolumes>[1] = {
   ...{ trunk: null, storageAddress: null, volumePool: null, volumeCeph: null },
-  ...{ host: 'a1', rack: 'a', roles: ['sc'] },
+  ...{ volumeTarget: 'auto', host: 'a1', rack: 'a', roles: ['sc'] },
 }
 const LISTENER = 'LISTEN 0 0 *:3260 *:* users:(("other",pid=7,fd=3))\n'
 
@@ -48,6 +48,12 @@ function hostWith({ missing = '', listener = '', lvm = new FakeLvm() }): Exec {
 
 for (const [what, host, options, wanted] of [
   ['all that it needs', {}, { trunk: 't' }, [/^ok all there/, /^ok port 3260 is free/]],
+  [
+    'LIO that it lacks',
+    {},
+    { trunk: 't', volumeTarget: 'lio' },
+    [/^ok/, /^warning --volume-target lio: LIO is the whole machine's/, /^ok/],
+  ],
   ['no tgtd', { missing: 'tgtd' }, { trunk: 't' }, [/^warning tgtd is not installed/, /^ok/]],
   ['no trunk', {}, {}, [/^ok/, /^warning no trunk/, /^ok/]],
   [

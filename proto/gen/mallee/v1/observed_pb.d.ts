@@ -216,6 +216,13 @@ export declare type HostStatus = Message<"mallee.v1.HostStatus"> & {
    * @generated from field: mallee.v1.VolumeStore volumes = 19;
    */
   volumes?: VolumeStore | undefined;
+
+  /**
+   * With the role sc: what serves volumes, "lio" or "tgt".
+   *
+   * @generated from field: string volume_target = 20;
+   */
+  volumeTarget: string;
 };
 
 /**
