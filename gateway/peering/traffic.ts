@@ -5,6 +5,7 @@
 import { type Cidr, covers, mustCidr, overlaps, parseCidr } from '../../topology/cidr.ts'
 import { ascending } from '../../topology/order.ts'
 import { componentsOf, pairFor } from '../../topology/peering.ts'
+import type { PeeringRecord } from '../store/network-records.ts'
 import type { PeerRecord } from '../store/peer-records.ts'
 import type { CloudRecord, VpcRecord } from '../store/records.ts'
 import type { View } from '../store/state.ts'
@@ -26,6 +27,8 @@ export interface Passing {
   readonly blocks: readonly OwnBlock[]
   /** The other's, as seen here. */
   readonly theirs: readonly string[]
+  /** Those of `theirs` and what the blocks are seen as, read: there may be many thousands. */
+  readonly read: ReadonlyMap<string, Cidr>
   /** Null while one side has no border. */
   readonly pair: { readonly own: BorderOf; readonly theirs: BorderOf } | null
 }
@@ -98,14 +101,27 @@ function everything(view: View, cloud: CloudRecord, ownUid: string): Passing[] {
   })
 }
 
+/** By peering what was made of it, and of which other records: most stay as they are. */
+const made = new WeakMap<PeeringRecord, { readonly of: readonly unknown[]; passes: Passes[] }>()
+
 function passingOf(view: View, cloud: CloudRecord, peer: PeerRecord, one: Agreed): Passes[] {
+  const vpc = view.get('vpc', ownSide(one.peering).vpc)
+  const of = [cloud, peer, vpc]
+  const last = made.get(one.peering)
+  if (last?.of.every((each, i) => each === of[i]) === true) return last.passes
+  const passes = vpc === null ? [] : [passesOf(cloud, peer, vpc, one)]
+  made.set(one.peering, { of, passes })
+  return passes
+}
+
+function passesOf(cloud: CloudRecord, peer: PeerRecord, vpc: VpcRecord, one: Agreed): Passes {
   const { peering, remote } = one
-  const vpc = view.get('vpc', ownSide(peering).vpc)
-  if (vpc === null) return []
   const theirs = [...new Set(remote.theirs)].filter((cidr) => isAccepted(cloud, peer, cidr))
-  return [
-    { id: peering.id, peer, vpc: vpc.id, theirVpc: remote.vpc, blocks: blocksOf(vpc, one), theirs },
-  ]
+  const blocks = blocksOf(vpc, one)
+  const read = new Map(
+    [...theirs, ...blocks.map(({ seenAs }) => seenAs)].map((cidr) => [cidr, mustCidr(cidr)]),
+  )
+  return { id: peering.id, peer, vpc: vpc.id, theirVpc: remote.vpc, blocks, theirs, read }
 }
 
 /** Blocks that the VPC has, under prefixes that were offered for them. */
@@ -156,7 +172,7 @@ function withoutTwice(passing: readonly Passing[]): Passing[] {
     `${cidr} ${peer.number} ${pair?.own.publicKey} ${pair?.theirs.publicKey}`
   const kept = apart(
     passing.flatMap((one, rank) =>
-      one.theirs.map((cidr) => ({ cidr: mustCidr(cidr), key: keyOf(one, cidr), rank })),
+      one.theirs.map((cidr) => ({ cidr: cidrOf(one, cidr), key: keyOf(one, cidr), rank })),
     ),
   )
   return passing.map((one) => ({
@@ -169,14 +185,18 @@ function withoutTwice(passing: readonly Passing[]): Passing[] {
 function withoutDoubles(passing: readonly Passes[]): Passes[] {
   const keyOf = ({ own, seenAs }: OwnBlock): string => `${own} ${seenAs}`
   const kept = apart(
-    passing.flatMap(({ blocks }, rank) =>
-      blocks.map((one) => ({ cidr: mustCidr(one.seenAs), key: keyOf(one), rank })),
+    passing.flatMap((one, rank) =>
+      one.blocks.map((block) => ({ cidr: cidrOf(one, block.seenAs), key: keyOf(block), rank })),
     ),
   )
   return passing.map((one) => ({
     ...one,
     blocks: one.blocks.filter((block) => kept.has(keyOf(block))),
   }))
+}
+
+function cidrOf({ read }: Passes, text: string): Cidr {
+  return read.get(text) ?? mustCidr(text)
 }
 
 /** The keys of claims of which no two overlap. */
