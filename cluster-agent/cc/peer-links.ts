@@ -15,7 +15,7 @@ import type { Status } from '../../proto/gen/mallee/v1/observed_pb.js'
 import { TUNNEL_KEEPALIVE_S } from '../../topology/ranges.ts'
 import { listLinks } from '../host/ip.ts'
 import { echoes } from '../host/ping.ts'
-import { ensureKey, readDevice } from '../host/wg.ts'
+import { ensureKey, readDevice, readDevices, type WgDevice } from '../host/wg.ts'
 import { PEER_DEVICES, peerDevice } from './names.ts'
 import { measurePathMtu } from './path-mtu.ts'
 import { type BorderSeen, isDue, nextSeen, pathMtuOf } from './peer-border.ts'
@@ -36,6 +36,13 @@ export interface PeerLinksOptions extends WgLinkOptions {
 }
 
 const KEY_FILE = /^wireguard-p(\d+)\.key$/
+
+/** Of the host, once for all links. */
+interface HostSeen {
+  readonly underlay: Underlay
+  readonly hosts: ReturnType<typeof hostNetworks>
+  readonly devices: ReadonlyMap<string, WgDevice>
+}
 
 interface Held {
   readonly link: WgLink
@@ -83,9 +90,11 @@ export class PeerLinks {
     if (links.length === 0) return
     const underlay = await readUnderlay(exec)
     const hosts = hostNetworks(await listLinks(exec))
+    // Where that says nothing each is asked alone.
+    const devices = await readDevices(exec).catch(() => new Map<string, WgDevice>())
     for (const desired of links) {
       try {
-        await this.#passOne(exec, desired, underlay, hosts)
+        await this.#passOne(exec, desired, { underlay, hosts, devices })
       } catch (error) {
         const { log } = this.#options
         log.warn('link to a peer cloud', { device: peerDevice(desired.number), error })
@@ -145,8 +154,7 @@ export class PeerLinks {
   async #passOne(
     exec: Exec,
     desired: PeerLink,
-    underlay: Underlay,
-    hosts: ReturnType<typeof hostNetworks>,
+    { underlay, hosts, devices }: HostSeen,
   ): Promise<void> {
     const { paths, config, log } = this.#options
     const { number, listenPort } = desired
@@ -175,7 +183,7 @@ export class PeerLinks {
       {
         name: wanted.device,
         observe: async () => {
-          const seen = await held.link.observe(exec, underlay)
+          const seen = await held.link.observe(exec, underlay, devices)
           const peers = new Map((seen.device?.peers ?? []).map((one) => [one.publicKey, one]))
           this.#note(held, (key) =>
             nextSeen(

@@ -75,11 +75,17 @@ export class WgLink {
     this.#keyFile = keyFile
   }
 
-  async observe(exec: Exec, underlay: Underlay): Promise<WgLinkSeen> {
+  /** `devices` are those that were just read, when they were. */
+  async observe(
+    exec: Exec,
+    underlay: Underlay,
+    devices: ReadonlyMap<string, wg.WgDevice> = new Map(),
+  ): Promise<WgLinkSeen> {
     const device = this.#device
     const links = await listLinks(exec)
     const link = links.find(({ name }) => name === device) ?? null
-    const state = link === null ? null : await wg.readDevice(exec, device)
+    const read = async () => devices.get(device) ?? (await wg.readDevice(exec, device))
+    const state = link === null ? null : await read()
     if (link !== null && state === null) {
       throw new MalleeError('Conflict', `${device} is there and does not answer wg`)
     }

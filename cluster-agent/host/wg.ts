@@ -51,6 +51,25 @@ export async function readDevice(exec: Exec, device: string): Promise<WgDevice |
   return code === 0 ? parseDump(stdout) : null
 }
 
+/** All devices that answer, by name: as cheap as one of them. */
+export async function readDevices(exec: Exec): Promise<ReadonlyMap<string, WgDevice>> {
+  const argv = ['wg', 'show', 'all', 'dump']
+  const { stdout } = await exec(argv, { okCodes: [0, 1], maxBytes: MAX_BYTES })
+  return parseDumps(stdout)
+}
+
+/** The lines of `wg show all dump`: each begins with the interface. */
+export function parseDumps(stdout: string): Map<string, WgDevice> {
+  const lines = stdout.split('\n').filter((line) => line !== '')
+  const byName = Map.groupBy(lines, (line) => line.slice(0, line.indexOf('\t')))
+  return new Map(
+    [...byName].map(([name, own]) => [
+      name,
+      parseDump(own.map((line) => line.slice(name.length + 1)).join('\n')),
+    ]),
+  )
+}
+
 /** The lines of `wg show <interface> dump`: the device's, then one per peer, tabs between. */
 export function parseDump(stdout: string): WgDevice {
   const [own = '', ...lines] = stdout.split('\n').filter((line) => line !== '')

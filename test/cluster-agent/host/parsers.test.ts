@@ -11,7 +11,7 @@ import { ipBatch, parseLinks, parseRoutes, withLength } from '../../../cluster-a
 import { hookedDevices, tableComment } from '../../../cluster-agent/host/nft.ts'
 import { parsePorts } from '../../../cluster-agent/host/ovs.ts'
 import { planTrunk } from '../../../cluster-agent/host/trunk.ts'
-import { ensureKey, parseDump, publicKeyOf } from '../../../cluster-agent/host/wg.ts'
+import { ensureKey, parseDump, parseDumps, publicKeyOf } from '../../../cluster-agent/host/wg.ts'
 import { exec } from '../../../common/exec.ts'
 import { probeMachine } from '../../../common/machine.ts'
 
@@ -48,6 +48,21 @@ test('parseDump reads a peer, its times in milliseconds', () => {
       keepaliveS: 0,
     },
   ])
+})
+
+test('parseDumps reads all devices by their names', () => {
+  const found = parseDumps(
+    'wg0\tpriv\town\t1\toff\nwg0\tpub\t(none)\t(none)\t10.0.0.0/24\t0\t0\t0\toff\n' +
+      'wg1\tpriv\tother\t2\toff\n',
+  )
+  assert.deepEqual(
+    [...found].map(([name, { publicKey, peers }]) => [name, publicKey, peers.length]),
+    [
+      ['wg0', 'own', 1],
+      ['wg1', 'other', 0],
+    ],
+  )
+  assert.deepEqual([...parseDumps('')], [])
 })
 
 test('parseDump refuses a line of another shape', () => {
