@@ -19,6 +19,7 @@ import type { Capacity } from '../config.ts'
 import type { HostRoles } from '../host-roles.ts'
 import { encodeJpeg } from '../jpeg/encode.ts'
 import { SimulatedBalancers } from './balancers.ts'
+import { SimulatedPeers } from './peers.ts'
 import { SimulatedSnapshots, type SimulatedSnapshotsOptions } from './snapshots.ts'
 import { SimulatedVolumes } from './volumes.ts'
 
@@ -75,6 +76,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
   const isCc = roles.includes('cc')
   const machines = new Map<string, Machine>()
   const tunnels = new Map<string, { rack: string; host: string; atMs: number }>()
+  const peers = new SimulatedPeers({ host, clock, publicKey })
   const listeners = new Set<() => void>()
   const balancers = new SimulatedBalancers({ host, clock, answers })
   const isSc = roles.includes('sc')
@@ -85,6 +87,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     passes: [{ name: 'simulated', run: pass }],
     statuses: () => [
       ...tunnelStatuses(),
+      ...peers.statuses(),
       ...[...machines].map(instanceStatus),
       ...balancers.statuses(),
       ...volumes.statuses(),
@@ -104,6 +107,7 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     removeAll: async () => {
       machines.clear()
       tunnels.clear()
+      peers.follow(new Map())
       balancers.follow(new Map())
       volumes.clear()
       snapshots.clear()
@@ -128,7 +132,10 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     const wanted = new Set(mine.map((one) => one.id))
     for (const instance of mine) follow(instance)
     for (const id of machines.keys()) if (!wanted.has(id)) machines.delete(id)
-    if (isCc) followTunnels(desired)
+    if (isCc) {
+      followTunnels(desired)
+      peers.follow(desired)
+    }
     balancers.follow(desired)
     volumes.follow(desired)
     await snapshots.follow(desired)

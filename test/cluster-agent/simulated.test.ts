@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { simulatedRoles } from '../../cluster-agent/simulated/roles.ts'
+import { linkAddressOf } from '../../common/link-address.ts'
 import {
   BalancerProtocol,
   BalancerSchema,
@@ -11,6 +12,7 @@ import {
   TargetSchema,
   TargetState,
 } from '../../proto/gen/mallee/v1/balancers_pb.js'
+import { PeerLinkSchema } from '../../proto/gen/mallee/v1/border_pb.js'
 import {
   InstanceSchema,
   InterfaceSchema,
@@ -148,6 +150,26 @@ test('simulatedRoles shakes hands with each desired tunnel', async () => {
     model.statuses().map((one) => one.key),
     ['tunnel/b/b1'],
   )
+})
+
+test('simulatedRoles has a key for each peer cloud, and hears its borders', async () => {
+  const model = roles({ ms: 120_000, wake: () => undefined })
+  const keyOf = async (number: number) => {
+    const borders = [{ rack: 'x', host: 'x1', publicKey: 'k' }]
+    const value = create(PeerLinkSchema, { number, listenPort: 52_000 + number, borders })
+    const key = `peer-link/${number}`
+    await pass(model, new Map([[key, resource(key, { case: 'peerLink', value })]]))
+    const [body] = model.statuses().map((one) => one.body)
+    assert.equal(body?.case, 'peerLink')
+    if (body?.case !== 'peerLink') return ''
+    assert.ok((body.value.borders[0]?.handshakeAtMs ?? 0n) > 0n)
+    assert.notEqual(linkAddressOf(body.value.publicKey), null)
+    return body.value.publicKey
+  }
+  assert.notEqual(await keyOf(1), await keyOf(2))
+  assert.equal(await keyOf(1), await keyOf(1))
+  await pass(model, new Map())
+  assert.deepEqual(model.statuses(), [])
 })
 
 const VOLUME = 'vol-0123456789abcdef0'
