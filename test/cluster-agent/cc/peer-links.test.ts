@@ -25,7 +25,7 @@ import {
   THERE_SEEN,
   type Wishes,
 } from './two-clouds.ts'
-import { inVm, pings, plugVm, type Rack, settleVm, startTwoRacks } from './two-racks.ts'
+import { inVm, listening, pings, plugVm, type Rack, settleVm, startTwoRacks } from './two-racks.ts'
 
 const skip = whyNoHosts() ?? false
 const HELLO = 'hello from '
@@ -109,8 +109,10 @@ describe('two clouds whose borders are joined', { skip }, () => {
   })
 
   test('a second pass changes nothing', async () => {
-    const again = await here.open(silentLog)
+    const steps: string[] = []
+    const again = await here.open(listening(steps))
     await again.pass(cloudDesired(HERE, THERE, { link: linkTo(HERE, THERE, keyOf(ccs[1])) }))
+    assert.deepEqual(steps, [])
     assert.equal(keyOf(again), keyOf(ccs[0]))
     assert.ok(await pings(here, HERE.vm, THERE_SEEN))
     await again.close()
