@@ -44,14 +44,28 @@ const DISK = object({
   roomBytes: integer({ minimum: 0, description: 'What objects may still take; rounded' }),
 })
 
-/** Where it serves volumes; absent while it serves none. */
-const VOLUME_STORE = object({
-  portal: text({ maxLength: MAX_TEXT, description: 'Address and port; empty: none yet' }),
-  backend: text({ maxLength: MAX_TEXT }),
-  sizeBytes: integer({ minimum: 0 }),
-  roomBytes: integer({ minimum: 0, description: 'Rounded' }),
-  snapshots: flag('It can keep a moment of a volume that is being written'),
+/** A namespace of a pool of Ceph, where hosts of instances open volumes by themselves. */
+const RBD_POOL = object({
+  fsid: text({ maxLength: MAX_TEXT }),
+  monitors: list(text({ maxLength: MAX_TEXT })),
+  pool: text({ maxLength: MAX_TEXT }),
+  namespace: text({ maxLength: MAX_TEXT }),
 })
+
+/** Where it serves volumes; absent while it serves none. */
+const VOLUME_STORE = object(
+  {
+    portal: text({ maxLength: MAX_TEXT, description: 'Address and port; empty: none yet' }),
+    backend: text({ maxLength: MAX_TEXT }),
+    sizeBytes: integer({ minimum: 0 }),
+    roomBytes: integer({ minimum: 0, description: 'Rounded' }),
+    snapshots: flag('It can keep a moment of a volume that is being written'),
+  },
+  {
+    encrypts: flag('An encrypted volume there may begin as a snapshot that is not encrypted'),
+    rbd: RBD_POOL,
+  },
+)
 
 /** What it reported last; absent until it has reported anything. */
 const REPORTED = {
