@@ -18,9 +18,9 @@ export const auditCommand = buildCommand<Flags, [string]>({
   docs: {
     brief: 'The log about a peer cloud',
     fullDescription: [
-      'The log about a peer cloud: what was stated to it, heard of it, and done by operators and users',
-      'here; with --json every word, and the receipts. With --verify every hash and signature is computed',
-      "anew and compared with the other's receipts; fails at the first entry that does not fit.",
+      'The log about a peer cloud: what was stated to it, also of what users did, what was heard of it, and',
+      'what operators did; with --json every word, and the receipts. With --verify every hash and signature',
+      "is computed anew and compared with the other's receipts; fails at the first that does not fit.",
       '',
       'Examples:',
       '  mallee peer audit partner',
