@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import { type LoneMachine, startLoneMachine } from './lone-machine.ts'
 
 const RUN_MS = 600_000
-const PROGRAMS = ['lio', 'thin', 'thin-restore']
+const PROGRAMS = ['lio', 'lio-qemu', 'thin', 'thin-restore']
 
 let machine: LoneMachine
 
