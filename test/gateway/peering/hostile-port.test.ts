@@ -7,6 +7,7 @@ import { create } from '@bufbuild/protobuf'
 import type * as grpc from '@grpc/grpc-js'
 import { randomHex } from '../../../common/clock.ts'
 import { codeOf } from '../../../common/errors.ts'
+import { suspendPeer } from '../../../gateway/peering/acts.ts'
 import { deliverStep } from '../../../gateway/peering/deliver.ts'
 import { signReceipt } from '../../../gateway/peering/receipt.ts'
 import { DeliverResponseSchema, PeeringService } from '../../../proto/gen/mallee/v1/peering_pb.js'
@@ -14,8 +15,6 @@ import { callUnary, dial, methodDefinition } from '../../../proto/service.ts'
 import { clientCredentials, type TlsIdentity } from '../../../proto/tls.ts'
 import { until } from '../../../sandbox/until.ts'
 import { gatewayIdentity, hostilePair, type PeerCloud } from './clouds.ts'
-
-const KEY = `${'A'.repeat(43)}=`
 
 let east: PeerCloud
 let west: PeerCloud
@@ -96,9 +95,7 @@ describe('at the port', () => {
 
   test('a receipt that lies is none: the link stays under way', async () => {
     const { state, clock } = east
-    const link = { ...{ number: 1, rack: 'a', host: 'cc', publicKey: KEY, trouble: '' } }
-    const rest = { endpoints: [], linkAddress: 'fe80::1', borders: [] }
-    await state.update((tx) => tx.put('peer-link', ['1', 'a', 'cc'], { ...link, ...rest }))
+    await suspendPeer(east.peering.inviting, 'other')
     const pending = () => state.view().get('peer-chain', uid)?.pending ?? null
     await until('a link is under way', () => pending() !== null)
     const before = east.peer().stated
