@@ -69,6 +69,19 @@ export async function wireguardOnly(
   world: World,
   body: () => Promise<void>,
 ): Promise<{ wireguard: number; others: string[] }> {
+  const uplinks = world.rackUplinks()
+  const lines = await between(world, uplinks, uplinks, body)
+  const others = lines.filter((line) => !/\.51820 > .*\.51820: UDP/.test(line))
+  return { wireguard: lines.length - others.length, others }
+}
+
+/** Packets in the internet from one of either to one of the other addresses, by tcpdump(8). */
+export async function between(
+  world: World,
+  some: readonly string[],
+  others: readonly string[],
+  body: () => Promise<void>,
+): Promise<string[]> {
   const internet = world.host('internet')
   const logFile = join(internet.dir, 'tcpdump.log')
   const capture = await internet.start(['tcpdump', '-lnni', 'any', '-Q', 'in'], { logFile })
@@ -76,15 +89,11 @@ export async function wireguardOnly(
   await until('tcpdump listens', async () => (await text()).includes('listening on'))
   await body()
   await capture.stop('SIGINT')
-  const uplinks = world.rackUplinks()
-  const lines = (await text()).split('\n').filter((line) => {
-    const ends = /IP6? (\S+) > (\S+):/.exec(line)
-    if (ends === null) return false
-    const [from, to] = [ends[1] ?? '', ends[2] ?? '']
-    return uplinks.some((one) => isAt(from, one)) && uplinks.some((one) => isAt(to, one))
+  const isOf = (list: readonly string[], end: string): boolean => list.some((one) => isAt(end, one))
+  return (await text()).split('\n').filter((line) => {
+    const [, from = '', to = ''] = /IP6? (\S+) > (\S+):/.exec(line) ?? []
+    return (isOf(some, from) && isOf(others, to)) || (isOf(others, from) && isOf(some, to))
   })
-  const others = lines.filter((line) => !/\.51820 > .*\.51820: UDP/.test(line))
-  return { wireguard: lines.length - others.length, others }
 }
 
 function isAt(endpoint: string, address: string): boolean {

@@ -50,7 +50,7 @@ export class Tenant {
   readonly aws: Aws
   readonly target: AwsTarget
 
-  constructor(world: World, credentials: Credentials) {
+  constructor(world: Pick<World, 'target'>, credentials: Credentials) {
     this.account = credentials.account
     this.target = { ...world.target, credentials }
     this.aws = awsCli(this.target)
@@ -114,7 +114,10 @@ function guestOf(instance: Described | undefined): Guest {
 }
 
 /** Waits until the guests' consoles say that they are up. */
-export async function ready(world: World, guests: readonly { id: string }[]): Promise<void> {
+export async function ready(
+  world: Pick<World, 'consoleLog'>,
+  guests: readonly { id: string }[],
+): Promise<void> {
   for (const { id } of guests) {
     const isReady = async (): Promise<boolean> =>
       (await world.consoleLog(id).catch(() => '')).includes('MALLEE-GUEST ready')
@@ -124,7 +127,7 @@ export async function ready(world: World, guests: readonly { id: string }[]): Pr
 
 /** One line of shell in a guest: what it prints, and its exit code. */
 export async function inGuest(
-  world: World,
+  world: Pick<World, 'shell'>,
   { id }: { id: string },
   line: string,
 ): Promise<{ output: string; code: number }> {
@@ -137,7 +140,11 @@ export async function inGuest(
 }
 
 /** Can the guest ping the address, now or within a quarter of a minute? */
-export async function reaches(world: World, from: { id: string }, to: string): Promise<boolean> {
+export async function reaches(
+  world: Pick<World, 'shell'>,
+  from: { id: string },
+  to: string,
+): Promise<boolean> {
   const shell = await world.shell(from.id)
   const ping = to.includes(':') ? 'ping6' : 'ping'
   try {
@@ -152,7 +159,7 @@ export async function reaches(world: World, from: { id: string }, to: string): P
 
 /** Which of the addresses answer one of three pings of the guest, sent to all at once. */
 export async function reachedOf(
-  world: World,
+  world: Pick<World, 'shell'>,
   from: { id: string },
   addresses: readonly string[],
 ): Promise<string[]> {
@@ -163,7 +170,11 @@ export async function reachedOf(
 }
 
 /** Do three pings of the guest stay without an answer? */
-export async function isCutOff(world: World, from: { id: string }, to: string): Promise<boolean> {
+export async function isCutOff(
+  world: Pick<World, 'shell'>,
+  from: { id: string },
+  to: string,
+): Promise<boolean> {
   return (await reachedOf(world, from, [to])).length === 0
 }
 
