@@ -154,7 +154,7 @@ describe('volumes with the kernel as target and initiator', { skip: whyNotInside
     const disk = await attach(client)
     parts = await startAgent()
     const { grants, reason, sizeBytes } = await statusOf(volume)
-    assert.deepEqual(grants, [{ attachment: 'a1', generation: 1 }])
+    assert.deepEqual(grants, [{ attachment: 'a1', generation: 1, ownTarget: false }])
     assert.deepEqual([reason, sizeBytes], ['', SIZE_BYTES])
     await write(disk, 0, 1)
     await detach(client)
