@@ -18,6 +18,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   launch: () => import('./launch.ts'),
   networks: () => import('./networks.ts'),
   overlay: () => import('./overlay.ts'),
+  peering: () => import('./peering.ts'),
   policies: () => import('./policies.ts'),
   s3: () => import('./s3.ts'),
   's3-small': async () => ({ run: (await import('./s3.ts')).runSmall }),
