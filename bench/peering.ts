@@ -17,6 +17,7 @@ import type { OtherPlan } from '../sandbox/plan.ts'
 import { until } from '../sandbox/until.ts'
 import type { World } from '../sandbox/world.ts'
 import { formatAddress, mustAddress, mustCidr, nthAddress } from '../topology/cidr.ts'
+import { LAST_PEER_NUMBER, PEER_PORT } from '../topology/ranges.ts'
 import { type Emit, median, percentile } from './harness.ts'
 import { allowAll, clientOf, defaultVpc, peering, runGuest, type Vpc } from './peering-users.ts'
 import { planOf, say, withWorld } from './worlds.ts'
@@ -209,7 +210,7 @@ async function cut(
 ): Promise<number> {
   const internet = world.host('internet')
   const logFile = join(internet.dir, 'cut.log')
-  const filter = ['udp', 'and', 'dst', 'net', '198.18.100.0/23']
+  const filter = ['udp', 'and', 'portrange', `${PEER_PORT}-${PEER_PORT + LAST_PEER_NUMBER}`]
   const argv = ['tcpdump', '-ttlnni', 'any', '-Q', 'in', ...filter]
   const capture = await internet.start(argv, { logFile })
   const text = (): Promise<string> => readFile(logFile, 'utf8').catch(() => '')
