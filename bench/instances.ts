@@ -29,7 +29,7 @@ export interface Launch {
   readonly firstLineMs: number
 }
 
-export function clientOf({ target }: World): EC2Client {
+export function clientOf({ target }: Pick<World, 'target'>): EC2Client {
   const { endpoint, region, credentials } = target
   // One that fails is no measurement: it is not tried again.
   return new EC2Client({ endpoint, region, credentials, maxAttempts: 1 })

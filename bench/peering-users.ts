@@ -6,12 +6,11 @@ import {
   DescribeSecurityGroupsCommand,
   DescribeVpcPeeringConnectionsCommand,
   DescribeVpcsCommand,
-  EC2Client,
+  type EC2Client,
   RunInstancesCommand,
   type VpcPeeringConnection,
 } from '@aws-sdk/client-ec2'
 import { MalleeError } from '../common/errors.ts'
-import type { AwsTarget } from '../sandbox/aws.ts'
 
 export interface Guest {
   readonly id: string
@@ -24,11 +23,6 @@ export interface Vpc {
   readonly cidr: string
   readonly table: string
   readonly group: string
-}
-
-export function clientOf({ endpoint, region, credentials }: AwsTarget): EC2Client {
-  // One that fails is no measurement: it is not tried again.
-  return new EC2Client({ endpoint, region, credentials, maxAttempts: 1 })
 }
 
 /** Throws NotFound. */

@@ -19,7 +19,8 @@ import type { World } from '../sandbox/world.ts'
 import { formatAddress, mustAddress, mustCidr, nthAddress } from '../topology/cidr.ts'
 import { LAST_PEER_NUMBER, PEER_PORT } from '../topology/ranges.ts'
 import { type Emit, median, percentile } from './harness.ts'
-import { allowAll, clientOf, defaultVpc, peering, runGuest, type Vpc } from './peering-users.ts'
+import { clientOf } from './instances.ts'
+import { allowAll, defaultVpc, peering, runGuest, type Vpc } from './peering-users.ts'
 import { planOf, say, withWorld } from './worlds.ts'
 
 const BENCH = 'peering'
@@ -68,7 +69,7 @@ async function measure(
   west: OtherCloud,
   signal: AbortSignal,
 ): Promise<void> {
-  const [own, theirs] = [clientOf(world.target), clientOf(west.target)]
+  const [own, theirs] = [clientOf(world), clientOf(west)]
   const [here, there] = [await defaultVpc(own), await defaultVpc(theirs)]
   for (const [client, { group }] of [
     [own, here],

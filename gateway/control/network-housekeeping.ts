@@ -1,6 +1,7 @@
 // What becomes of tenants' networks by itself: NAT gateways that begin and end, peerings that
 // nobody accepts, what fades after it ended, public addresses that have rested.
 
+import { isWaiting } from '../ec2/peering-records.ts'
 import { hasRested } from '../ec2/public-addresses.ts'
 import type { PeeringRecord } from '../store/network-records.ts'
 import type { State } from '../store/state.ts'
@@ -9,8 +10,6 @@ import { type NatParts, tendNatGateways } from './nat-life.ts'
 const HOUR_MS = 3_600_000
 /** Peerings that came to nothing, and those that were deleted (VPC peering guide, "lifecycle"). */
 const ENDED_PEERING_MS = 2 * HOUR_MS
-/** Until somebody accepts. */
-const WAITS = new Set<PeeringRecord['state']>(['initiating-request', 'pending-acceptance'])
 
 /** Running it twice, or at two gateways at once, changes nothing more. */
 export async function tendNetworks(parts: NatParts, nowMs: number): Promise<void> {
@@ -36,7 +35,7 @@ async function tendPeerings(state: State, nowMs: number): Promise<void> {
 }
 
 function nextPeering(peering: PeeringRecord, nowMs: number): PeeringRecord | null {
-  if (WAITS.has(peering.state) && nowMs >= peering.expiresAtMs) {
+  if (isWaiting(peering) && nowMs >= peering.expiresAtMs) {
     const message = 'Expired: it was not accepted in time'
     return { ...peering, state: 'expired', message, endedAtMs: nowMs }
   }

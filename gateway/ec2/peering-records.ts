@@ -11,9 +11,9 @@ export function isParty({ requester, accepter }: PeeringRecord, account: string)
   return requester.account === account || accepter.account === account
 }
 
-/** It is active, or may still become so. */
-export function isUnderWay({ endedAtMs }: Pick<PeeringRecord, 'endedAtMs'>): boolean {
-  return endedAtMs === null
+/** Nobody has accepted it yet. */
+export function isWaiting({ state }: Pick<PeeringRecord, 'state'>): boolean {
+  return state === 'initiating-request' || state === 'pending-acceptance'
 }
 
 export async function peeringOf(

@@ -5,7 +5,9 @@ import type { RandomHex } from '../../common/clock.ts'
 import { mustCidr, overlaps } from '../../topology/cidr.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Handlers, Ec2Inputs } from '../aws/handlers.ts'
-import { isRemote } from '../peering/negotiation.ts'
+import { EXPIRES_MS, HIDDEN } from '../peering/asked.ts'
+import { isRemote, pendingMessage } from '../peering/negotiation.ts'
+import { vpcBlocks } from '../peering/seen-as.ts'
 import type { PeeringRecord } from '../store/network-records.ts'
 import type { VpcRecord } from '../store/records.ts'
 import type { Transaction, View } from '../store/state.ts'
@@ -33,12 +35,6 @@ type PeeringHandlers = Required<
 type Options = NonNullable<
   Ec2Inputs['ModifyVpcPeeringConnectionOptions']['RequesterPeeringConnectionOptions']
 >
-
-/** How long a request waits (VPC quotas). */
-const EXPIRES_MS = 7 * 24 * 3_600_000
-
-/** All that is said of a VPC of another account. */
-const HIDDEN = 'Failed due to incorrect VPC-ID, Account ID, or overlapping CIDR range'
 
 const KNOWN = new Set([
   'VpcId',
@@ -89,7 +85,7 @@ export function peeringHandlers({ state, randomHex, region }: NetworkParts): Pee
           requester: { account, vpc: vpcId },
           accepter,
           state: why === null ? 'pending-acceptance' : 'failed',
-          message: why ?? `Pending Acceptance by ${accepter.account}`,
+          message: why ?? pendingMessage(accepter.account),
           createdAtMs: nowMs,
           expiresAtMs: nowMs + EXPIRES_MS,
           endedAtMs: why === null ? null : nowMs,
@@ -214,9 +210,8 @@ function whyNot(view: View, vpc: VpcRecord, peer: VpcRecord, own = ''): string |
     return one.id !== own && isAlive && ends.includes(vpc.id) && ends.includes(peer.id)
   })
   if (other !== undefined) return `Failed: the peering ${other.id} of the two is ${other.state}`
-  const blocks = ({ ipv4Cidrs, ipv6Cidrs }: VpcRecord): string[] => [...ipv4Cidrs, ...ipv6Cidrs]
-  for (const a of blocks(vpc)) {
-    const b = blocks(peer).find((cidr) => overlaps(mustCidr(a), mustCidr(cidr)))
+  for (const a of vpcBlocks(vpc)) {
+    const b = vpcBlocks(peer).find((cidr) => overlaps(mustCidr(a), mustCidr(cidr)))
     if (b !== undefined) return `Failed due to overlapping CIDR range: ${a} and ${b}`
   }
   return null

@@ -3,6 +3,7 @@
 
 import type { View } from '../store/state.ts'
 import { instanceType } from './instance-types.ts'
+import { isWaiting } from './peering-records.ts'
 
 export interface Quota {
   /** As Service Quotas has it. */
@@ -21,8 +22,6 @@ export interface Quota {
 
 /** Nobody has as much; the largest that can be set. */
 const UNLIMITED = 1_000_000_000
-/** States of a peering that nobody has accepted yet. */
-const WAITS = new Set<string>(['initiating-request', 'pending-acceptance'])
 
 /** Default values are AWS' largest or this cloud's own; its hosts are what ends instances. */
 export const TABLE = {
@@ -135,7 +134,7 @@ export const TABLE = {
     code: 'OutstandingVpcPeeringConnectionLimitExceeded',
     things: 'peerings that wait to be accepted',
     used: (view, account) =>
-      view.all('peering').filter((one) => one.requester.account === account && WAITS.has(one.state))
+      view.all('peering').filter((one) => one.requester.account === account && isWaiting(one))
         .length,
   },
   'peerings-per-vpc': {

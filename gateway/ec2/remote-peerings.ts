@@ -2,11 +2,11 @@
 // it is called here. What comes of it is gateway/peering's.
 
 import { ApiError } from '../aws/api-error.ts'
-import { isOpen } from '../peering/agreed.ts'
+import { isOpen, ownSide } from '../peering/agreed.ts'
 import { EXPIRES_MS, hasRoom, isAllowed } from '../peering/asked.ts'
 import { hasEnded, isRemote, type RemoteRecord } from '../peering/negotiation.ts'
 import { offersOf } from '../peering/offers.ts'
-import { blocksOf } from '../peering/seen-as.ts'
+import { vpcBlocks } from '../peering/seen-as.ts'
 import type { PeeringRecord } from '../store/network-records.ts'
 import type { PeerRecord } from '../store/peer-records.ts'
 import type { VpcRecord } from '../store/records.ts'
@@ -70,7 +70,7 @@ export function requestOf(
     accepterDnsResolution: false,
     remote: {
       ...{ uid: peer.uid, side: 'requester', account: peerOwnerId, vpc: peerVpcId },
-      ...{ own: blocksOf(vpc), offers: offersOf(view, peer, vpc) },
+      ...{ own: vpcBlocks(vpc), offers: offersOf(view, peer, vpc) },
       ...{ seenAs: [], theirs: [], terms: '' },
     },
   }
@@ -89,7 +89,7 @@ export async function acceptRemote(
     throw new ApiError('OperationNotPermitted', text)
   }
   checkMayPeer(view, peer, vpc.account, record.id)
-  const remote = { ...record.remote, own: blocksOf(vpc), offers: offersOf(view, peer, vpc) }
+  const remote = { ...record.remote, own: vpcBlocks(vpc), offers: offersOf(view, peer, vpc) }
   return { ...record, state: 'provisioning', message: 'Provisioning', remote }
 }
 
@@ -106,8 +106,7 @@ function checkMayPeer(view: View, peer: PeerRecord, account: string, own = ''): 
 }
 
 function alive(view: View, vpc: string): RemoteRecord[] {
-  const ours = ({ requester, accepter }: PeeringRecord): boolean =>
-    requester.vpc === vpc || accepter.vpc === vpc
+  const ours = (one: PeeringRecord): boolean => ownSide(one).vpc === vpc
   return view
     .all('peering')
     .filter((one): one is RemoteRecord => isRemote(one) && ours(one) && !hasEnded(one))

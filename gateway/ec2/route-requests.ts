@@ -13,11 +13,12 @@ import {
 } from '../../topology/cidr.ts'
 import { ApiError } from '../aws/api-error.ts'
 import type { Ec2Inputs } from '../aws/handlers.ts'
+import { hasEnded } from '../peering/negotiation.ts'
 import type { RouteRecord, RouteTarget, VpcRecord } from '../store/network-records.ts'
 import type { Transaction } from '../store/state.ts'
 import { notFound, oneInStore } from './ids.ts'
 import { badValue, required, unsupported } from './input.ts'
-import { isUnderWay, peeringOf } from './peering-records.ts'
+import { peeringOf } from './peering-records.ts'
 import { keepFromRemoval } from './removal.ts'
 
 type DestinationInput = Pick<
@@ -197,8 +198,7 @@ async function targetIn(
     }
     case 'VpcPeeringConnectionId': {
       const peering = await peeringOf(tx, id, place.account)
-      if (!isUnderWay(peering))
-        throw badValue('VpcPeeringConnectionId', id, `It is ${peering.state}.`)
+      if (hasEnded(peering)) throw badValue('VpcPeeringConnectionId', id, `It is ${peering.state}.`)
       const { requester, accepter } = peering
       const isOurs = [requester.vpc, accepter.vpc].includes(place.vpc.id)
       mustMatch(place, 'vpc peering connection', id, isOurs ? place.vpc.id : '')

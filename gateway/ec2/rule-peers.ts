@@ -1,7 +1,7 @@
 // Who is at the other end of a rule: finds groups by name, and says whether a rule may name them.
 
 import { ApiError } from '../aws/api-error.ts'
-import { statementAt } from '../peering/agreed.ts'
+import { ownSide, statementAt } from '../peering/agreed.ts'
 import { farGroup, readFarGroup } from '../peering/far-guests.ts'
 import type { PeeringRecord, RulePeer, SecurityGroupRecord } from '../store/network-records.ts'
 import type { Transaction, View } from '../store/state.ts'
@@ -79,9 +79,9 @@ function farGroupOf(
   { id, owner }: { readonly id: string; readonly owner: string },
 ): string | null {
   if (id === '' || view.get('security-group', id) !== null) return null
-  for (const { remote, requester, accepter, state, id: pcx } of view.all('peering')) {
-    if (remote === undefined || state !== 'active') continue
-    if (![requester.vpc, accepter.vpc].includes(vpc)) continue
+  for (const one of view.all('peering')) {
+    const { remote, state, id: pcx } = one
+    if (remote === undefined || state !== 'active' || ownSide(one).vpc !== vpc) continue
     if (owner !== '' && owner !== remote.account) continue
     if (statementAt(view, remote.uid, `group/${pcx}/${id}`) !== null) return farGroup(pcx, id)
   }

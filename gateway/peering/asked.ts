@@ -7,7 +7,7 @@ import type { VpcRecord } from '../store/records.ts'
 import type { View } from '../store/state.ts'
 import { isOpen } from './agreed.ts'
 import { checkConnection } from './connection-form.ts'
-import { hasEnded, isRemote, type RemoteRecord } from './negotiation.ts'
+import { hasEnded, isRemote, pendingMessage, type RemoteRecord } from './negotiation.ts'
 
 /** How long a request waits (VPC quotas). */
 export const EXPIRES_MS = 7 * 24 * 3_600_000
@@ -31,12 +31,12 @@ export function asked(
   const { otherAccount: account, otherVpcId, id } = said
   const isFine = vpc?.account === account && isAllowed(peer, account) && hasRoom(view, peer)
   const accepter = { account, vpc: otherVpcId }
-  const made: RemoteRecord = {
+  return {
     id,
     requester: { account: '', vpc: '' },
     accepter: isFine ? accepter : { account: '', vpc: '' },
     state: isFine ? 'pending-acceptance' : 'failed',
-    message: isFine ? '' : HIDDEN,
+    message: isFine ? pendingMessage(account) : HIDDEN,
     createdAtMs: nowMs,
     expiresAtMs: Math.min(Number(said.expiresAtMs), nowMs + EXPIRES_MS),
     endedAtMs: isFine ? null : nowMs,
@@ -48,7 +48,6 @@ export function asked(
       ...(isFine ? {} : { refused: accepter }),
     },
   }
-  return isFine ? { ...made, message: `Pending Acceptance by ${account}` } : made
 }
 
 /** May the account have peerings with that cloud? */
@@ -66,5 +65,6 @@ export function hasRoom(view: View, { uid, terms, card }: PeerRecord): boolean {
 export function remotesOf(view: View, uid: string): RemoteRecord[] {
   return view
     .all('peering')
-    .filter((one) => isRemote(one) && one.remote.uid === uid) as RemoteRecord[]
+    .filter(isRemote)
+    .filter(({ remote }) => remote.uid === uid)
 }

@@ -2,25 +2,14 @@
 // its sizes, not whether it may.
 
 import type { Connection } from '../../proto/gen/mallee/v1/peering_pb.js'
-import {
-  type Cidr,
-  covers,
-  formatCidr,
-  mustCidr,
-  overlaps,
-  parseCidr,
-} from '../../topology/cidr.ts'
+import { type Cidr, formatCidr, mustCidr, overlaps, parseCidr } from '../../topology/cidr.ts'
+import { MAX_CANDIDATES } from '../../topology/peering.ts'
 import { no, ok, type Result } from '../../topology/result.ts'
+import { VPC_LENGTHS } from '../ec2/ipam-pools.ts'
+import { isPrivate } from './limits.ts'
 
 /** As many blocks as a VPC may have, of both families (AWS, "VPC quotas"). */
 const MAX_OFFERS = 10
-const MAX_CANDIDATES = 16
-/** Private addresses: RFC 1918, RFC 6598 and RFC 4193. */
-const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7'].map(
-  mustCidr,
-)
-/** Lengths of a VPC's blocks (AWS, "VPC CIDR blocks"). */
-const LENGTHS = { 4: { least: 16, most: 28 }, 6: { least: 44, most: 60 } } as const
 
 /** Says what is wrong with it, for people. */
 export function checkConnection(said: Connection): Result<null, string> {
@@ -50,10 +39,9 @@ export function checkConnection(said: Connection): Result<null, string> {
 }
 
 /** May it be what somebody's block is seen as: private, and of a VPC's sizes? */
-export function isPrivateBlock(cidr: Cidr): boolean {
-  const { least, most } = LENGTHS[cidr.family]
-  if (cidr.length < least || cidr.length > most) return false
-  return PRIVATE.some((one) => one.family === cidr.family && covers(one, cidr))
+function isPrivateBlock(cidr: Cidr): boolean {
+  const { shortest, longest } = VPC_LENGTHS[cidr.family]
+  return cidr.length >= shortest && cidr.length <= longest && isPrivate(cidr)
 }
 
 function checkOffer(candidates: readonly string[]): string | null {

@@ -3,8 +3,9 @@
 import { create } from '@bufbuild/protobuf'
 import { MalleeError } from '../../common/errors.ts'
 import { type PeerLimits, PeerLimitsSchema } from '../../proto/gen/mallee/v1/peering_pb.js'
-import { type Cidr, covers, mustCidr, parseCidr } from '../../topology/cidr.ts'
+import { type Cidr, covers, mustCidr, overlaps, parseCidr } from '../../topology/cidr.ts'
 import type { PeerLimitsRecord, PeerTerms } from '../store/peer-records.ts'
+import type { CloudRecord } from '../store/records.ts'
 import type { View } from '../store/state.ts'
 
 const MAX_ACCEPTED = 64
@@ -23,6 +24,22 @@ export const DEFAULT_LIMITS: PeerLimitsRecord = {
 
 export function isPrivate(cidr: Cidr): boolean {
   return PRIVATE.some((one) => covers(one, cidr))
+}
+
+/**
+ * May a block of the other cloud be seen as that here? Never as anything that is this cloud's own;
+ * its pools are for its own VPCs, unless the operator names prefixes.
+ */
+export function isAccepted(
+  { fabricPrefix, ipv4Pools, ipv6Pool }: CloudRecord,
+  { limits: { acceptedPrefixes } }: PeerTerms,
+  cidr: Cidr,
+): boolean {
+  const isNamed = acceptedPrefixes.length > 0
+  const named = acceptedPrefixes.map(parseCidr).flatMap((one) => (one.ok ? one.value : []))
+  const allowed = isNamed ? named : PRIVATE
+  const own = [fabricPrefix, ...(isNamed ? [] : [...ipv4Pools, ipv6Pool])].map(mustCidr)
+  return allowed.some((one) => covers(one, cidr)) && !own.some((one) => overlaps(one, cidr))
 }
 
 export function limitsMessage(limits: PeerLimitsRecord): PeerLimits {

@@ -52,7 +52,10 @@ export function advance(
         : NONE
     case ConnectionState.PENDING:
       return record.state === 'initiating-request'
-        ? put(record, { state: 'pending-acceptance', message: pendingMessage(record) })
+        ? put(record, {
+            state: 'pending-acceptance',
+            message: pendingMessage(record.remote.account),
+          })
         : NONE
     case ConnectionState.REJECTED:
       return end(record, 'rejected', `Rejected by ${record.remote.account}`, nowMs)
@@ -89,8 +92,8 @@ export function isRemote(record: PeeringRecord): record is RemoteRecord {
   return record.remote !== undefined
 }
 
-export function pendingMessage({ remote }: RemoteRecord): string {
-  return `Pending Acceptance by ${remote.account}`
+export function pendingMessage(account: string): string {
+  return `Pending Acceptance by ${account}`
 }
 
 function isUnderWay({ state }: RemoteRecord): boolean {

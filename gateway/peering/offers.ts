@@ -4,13 +4,13 @@
 import { createHash } from 'node:crypto'
 import { formatCidr } from '../../topology/cidr.ts'
 import { candidatesFor } from '../../topology/peering.ts'
-import { blocksOf as blocksOfSpace } from '../ec2/blocks.ts'
+import { blocksOf } from '../ec2/blocks.ts'
 import { vpcGround, vpcSpace } from '../ec2/vpc-ground.ts'
 import type { PeerRecord } from '../store/peer-records.ts'
 import type { VpcRecord } from '../store/records.ts'
 import type { View } from '../store/state.ts'
 import { remotesOf } from './asked.ts'
-import { blocksOf } from './seen-as.ts'
+import { vpcBlocks } from './seen-as.ts'
 
 const FAMILIES = [4, 6] as const
 
@@ -19,7 +19,7 @@ export function offersOf(view: View, peer: PeerRecord, vpc: VpcRecord): string[]
   const ours = FAMILIES.flatMap((family) => usedHere(view, family))
   const uids = [view.get('cloud', 'self')?.uid ?? '', peer.uid] as const
   const inTheWay = { ours, theirs: peer.card.usedPrefixes }
-  return blocksOf(vpc).map((block) => {
+  return vpcBlocks(vpc).map((block) => {
     // A VPC with two peerings there is one and the same there.
     const known = seenAlready(view, peer.uid, block)
     return known === null ? candidatesFor(block, uids, inTheWay, sha256) : [known]
@@ -38,10 +38,7 @@ function seenAlready(view: View, uid: string, block: string): string | null {
 /** Blocks that somebody has here, or had lately, and what is nobody's. */
 function usedHere(view: View, family: 4 | 6): string[] {
   const { reserved } = vpcGround(view, family)
-  return [
-    ...reserved.map(formatCidr),
-    ...blocksOfSpace(view, vpcSpace(family)).map((one) => one.cidr),
-  ]
+  return [...reserved.map(formatCidr), ...blocksOf(view, vpcSpace(family)).map((one) => one.cidr)]
 }
 
 function sha256(text: string): bigint {

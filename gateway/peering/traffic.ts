@@ -2,7 +2,7 @@
 // last gate before the racks: whatever was recorded, no prefix gets through here that the terms do
 // not cover, and none at two places.
 
-import { type Cidr, covers, mustCidr, overlaps, parseCidr } from '../../topology/cidr.ts'
+import { type Cidr, mustCidr, overlaps, parseCidr } from '../../topology/cidr.ts'
 import { ascending } from '../../topology/order.ts'
 import { componentsOf, pairFor } from '../../topology/peering.ts'
 import type { PeeringRecord } from '../store/network-records.ts'
@@ -11,6 +11,8 @@ import type { CloudRecord, VpcRecord } from '../store/records.ts'
 import type { View } from '../store/state.ts'
 import { type Agreed, agreedOn, ownSide } from './agreed.ts'
 import { type BorderOf, ownBorders, theirBorders } from './borders.ts'
+import { isAccepted } from './limits.ts'
+import { vpcBlocks } from './seen-as.ts'
 
 /** An own block, and by what the other cloud sees it. */
 export interface OwnBlock {
@@ -41,11 +43,6 @@ interface Traffic {
   /** By the CC here that carries it, `<rack>/<host>`. */
   readonly byBorder: ReadonlyMap<string, readonly Passing[]>
 }
-
-/** RFC 1918, 6598 and 4193. */
-const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7'].map(
-  mustCidr,
-)
 
 /** For a list of peerings what came of it, with the other lists that it came of. */
 const known = new WeakMap<object, { readonly of: readonly unknown[]; readonly traffic: Traffic }>()
@@ -116,7 +113,7 @@ function passingOf(view: View, cloud: CloudRecord, peer: PeerRecord, one: Agreed
 
 function passesOf(cloud: CloudRecord, peer: PeerRecord, vpc: VpcRecord, one: Agreed): Passes {
   const { peering, remote } = one
-  const theirs = [...new Set(remote.theirs)].filter((cidr) => isAccepted(cloud, peer, cidr))
+  const theirs = [...new Set(remote.theirs)].filter((cidr) => isCounted(cloud, peer, cidr))
   const blocks = blocksOf(vpc, one)
   const read = new Map(
     [...theirs, ...blocks.map(({ seenAs }) => seenAs)].map((cidr) => [cidr, mustCidr(cidr)]),
@@ -125,8 +122,8 @@ function passesOf(cloud: CloudRecord, peer: PeerRecord, vpc: VpcRecord, one: Agr
 }
 
 /** Blocks that the VPC has, under prefixes that were offered for them. */
-function blocksOf({ ipv4Cidrs, ipv6Cidrs }: VpcRecord, { remote }: Agreed): OwnBlock[] {
-  const held = [...ipv4Cidrs, ...ipv6Cidrs]
+function blocksOf(vpc: VpcRecord, { remote }: Agreed): OwnBlock[] {
+  const held = vpcBlocks(vpc)
   return remote.own.flatMap((own, i) => {
     const seenAs = remote.seenAs[i]
     const isOffered = seenAs !== undefined && remote.offers[i]?.includes(seenAs) === true
@@ -140,22 +137,9 @@ function isAlike(own: string, seenAs: string): boolean {
   return b.ok && a.family === b.value.family && a.length === b.value.length
 }
 
-/** Never the whole world, nor anything that is this cloud's own. */
-function isAccepted(cloud: CloudRecord, { terms }: PeerRecord, text: string): boolean {
+function isCounted(cloud: CloudRecord, { terms }: PeerRecord, text: string): boolean {
   const cidr = parseCidr(text)
-  if (!cidr.ok) return false
-  const named = terms.limits.acceptedPrefixes.map(parseCidr).flatMap((one) => {
-    return one.ok ? [one.value] : []
-  })
-  const allowed = terms.limits.acceptedPrefixes.length > 0 ? named : PRIVATE
-  const own = [
-    cloud.fabricPrefix,
-    ...(named.length > 0 ? [] : [...cloud.ipv4Pools, cloud.ipv6Pool]),
-  ]
-  return (
-    allowed.some((one) => covers(one, cidr.value)) &&
-    !own.some((one) => overlaps(mustCidr(one), cidr.value))
-  )
+  return cidr.ok && isAccepted(cloud, terms, cidr.value)
 }
 
 interface Claim {
