@@ -1,9 +1,8 @@
 // The join port's service: limits and rate in front of whoever decides. The gateway decides; a CC
 // hands the same request on to it.
 
-import type * as grpc from '@grpc/grpc-js'
 import type { Clock } from '../common/clock.ts'
-import { codeOf, MalleeError } from '../common/errors.ts'
+import { MalleeError } from '../common/errors.ts'
 import { isName } from '../common/identity.ts'
 import type { Log } from '../common/log.ts'
 import {
@@ -13,8 +12,8 @@ import {
   type JoinResponse,
   MembershipService,
 } from './gen/mallee/v1/membership_pb.js'
-import { JOIN_RATE, RateLimit, sourceOf } from './rate-limit.ts'
-import { errorToStatus, type RpcService, serviceDefinition } from './service.ts'
+import { openCalls } from './open-calls.ts'
+import { type RpcService, serviceDefinition } from './service.ts'
 
 export interface MembershipEnd {
   /** Throws MalleeError with the reason of a refusal. */
@@ -38,45 +37,18 @@ export function membershipService(
     sessionPort?: () => number
   },
 ): RpcService {
-  const rate = new RateLimit(clock, JOIN_RATE)
-  let running = 0
-
-  function handle<Req, Res>(run: (request: Req) => Promise<Res>, joinOf: (r: Req) => unknown) {
-    return async (call: grpc.ServerUnaryCall<Req, Res>, reply: grpc.sendUnaryData<Res>) => {
-      const source = sourceOf(call.getPeer())
-      try {
-        if (running >= MAX_RUNNING || !rate.take(source)) {
-          throw new MalleeError('TooManyRequests', `too many requests from ${source}, try later`)
-        }
-        running += 1
-        try {
-          checkForm(joinOf(call.request) as JoinRequest | undefined)
-          reply(null, await run(call.request))
-        } finally {
-          running -= 1
-        }
-      } catch (error) {
-        if (codeOf(error) === null) log.error('join failed', { source, error })
-        else log.info('join refused', { source, code: codeOf(error), error })
-        reply(errorToStatus(error))
-      }
-    }
-  }
-
+  const handle = openCalls({ clock, log, what: 'join', maxRunning: MAX_RUNNING })
   return {
     definition: serviceDefinition(MembershipService),
     implementation: {
-      join: handle(
-        async (request: JoinRequest) => {
-          const answer = await end.join(request)
-          answer.sessionPort = sessionPort?.() ?? 0
-          return answer
-        },
-        (request) => request,
-      ),
+      join: handle(checkForm, async (request: JoinRequest) => {
+        const answer = await end.join(request)
+        answer.sessionPort = sessionPort?.() ?? 0
+        return answer
+      }),
       check: handle(
-        (request: CheckRequest) => end.check(request),
-        ({ join }) => join,
+        ({ join }: CheckRequest) => checkForm(join),
+        (request) => end.check(request),
       ),
     },
   }
