@@ -16,16 +16,8 @@ import { OUTSIDE } from '../sandbox/plan.ts'
 import { until } from '../sandbox/until.ts'
 import type { World } from '../sandbox/world.ts'
 import { type Emit, median } from './harness.ts'
-import {
-  booted,
-  clientOf,
-  type Launched,
-  launch,
-  makeGroup,
-  makeSubnet,
-  makeVpc,
-  named,
-} from './user.ts'
+import { clientOf } from './instances.ts'
+import { booted, type Launched, launch, makeGroup, makeSubnet, makeVpc, named } from './user.ts'
 import { planOf, say, withWorld } from './worlds.ts'
 
 const BENCH = 'eip'

@@ -6,7 +6,7 @@ import {
   CreateSubnetCommand,
   CreateVpcCommand,
   DescribeInstancesCommand,
-  EC2Client,
+  type EC2Client,
   type Instance,
   type IpPermission,
   RunInstancesCommand,
@@ -25,12 +25,6 @@ const END_MS = 120_000
 export interface Launched {
   readonly id: string
   readonly ipv4: string
-}
-
-/** One that fails is no measurement: it is not tried again. */
-export function clientOf({ target }: World): EC2Client {
-  const { endpoint, region, credentials } = target
-  return new EC2Client({ endpoint, region, credentials, maxAttempts: 1 })
 }
 
 export async function makeVpc(ec2: EC2Client, CidrBlock: string): Promise<string> {
