@@ -33,6 +33,8 @@ export const RACK_INDEXES: Band = { first: 1, last: 65_535, quarantineMs: DAY_MS
 export const HOST_INDEXES: Band = { first: 1, last: 4095, quarantineMs: DAY_MS }
 /** Of devices towards peer clouds, whose ports are 52,000 above. */
 export const PEER_NUMBERS: Band = { first: 1, last: 13_535, quarantineMs: DAY_MS }
+/** Of devices towards customers' own, whose ports are 44,000 above. */
+export const VPN_NUMBERS: Band = { first: 1, last: 7_800, quarantineMs: DAY_MS }
 /** Of the RFC 4193 /48 that holds the racks' own addresses, and of each rack's share. */
 export const CLOUD_FABRIC_LENGTH = 48
 export const RACK_FABRIC_LENGTH = 64
@@ -83,3 +85,8 @@ export const PEER_PORT = 52_000
 export const LAST_PEER_NUMBER: number = 65_535 - PEER_PORT
 /** Two and a half keepalives: an end of a tunnel that said nothing for so long is away. */
 export const PEER_SILENCE_MS: number = 2.5 * TUNNEL_KEEPALIVE_S * 1000
+
+// VPN connections
+
+/** And the tunnel's number: where the WireGuard device for it listens. */
+export const VPN_PORT = 44_000

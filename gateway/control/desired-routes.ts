@@ -118,6 +118,10 @@ export function hopOf(
       const peer = view.get('vpc', requester.vpc === vpc ? accepter.vpc : requester.vpc)
       return { kind: 'peer', id, cidrs: [...(peer?.ipv4Cidrs ?? []), ...(peer?.ipv6Cidrs ?? [])] }
     }
+    case 'vpn-gateway': {
+      const isAttached = view.get('vpn-gateway', id)?.vpc === vpc
+      return gone(isAttached ? 'it has no connection' : 'it is not attached to the VPC')
+    }
     default:
       return never(target)
   }

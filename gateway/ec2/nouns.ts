@@ -25,6 +25,9 @@ export type OwnedKind =
   | 'import-task'
   | 'volume'
   | 'volume-snapshot'
+  | 'customer-gateway'
+  | 'vpn-gateway'
+  | 'vpn-connection'
 
 /** What tags may be on, also what is a part of a record or has two owners. */
 export type TaggedKind = OwnedKind | 'security-group-rule' | 'peering'
@@ -195,5 +198,26 @@ export const NOUNS: Readonly<Record<TaggedKind, Noun>> = {
     'snapshot',
     'InvalidSnapshot.NotFound',
     'InvalidSnapshotID.Malformed',
+  ),
+  'customer-gateway': noun(
+    'cgw',
+    'customerGateway ID',
+    'customer-gateway',
+    'InvalidCustomerGatewayID.NotFound',
+    'InvalidCustomerGatewayId.Malformed',
+  ),
+  'vpn-gateway': noun(
+    'vgw',
+    'vpnGateway ID',
+    'vpn-gateway',
+    'InvalidVpnGatewayID.NotFound',
+    'InvalidVpnGatewayId.Malformed',
+  ),
+  'vpn-connection': noun(
+    'vpn',
+    'vpnConnection ID',
+    'vpn-connection',
+    'InvalidVpnConnectionID.NotFound',
+    'InvalidVpnConnectionId.Malformed',
   ),
 }

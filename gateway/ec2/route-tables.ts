@@ -174,6 +174,7 @@ function destinationOf(text: string): Route {
 function targetOf(view: View, { target, targetId: id }: RouteRecord): Route {
   switch (target) {
     case 'internet-gateway':
+    case 'vpn-gateway':
       return { GatewayId: id }
     case 'egress-only-gateway':
       return { EgressOnlyInternetGatewayId: id }

@@ -46,6 +46,9 @@ export const INDEXED = {
   'import-task': ['account'],
   volume: ['account', 'rack', 'host', 'instances', 'snapshot'],
   'volume-snapshot': ['account', 'rack', 'volume', 'host', 'base'],
+  'customer-gateway': ['account'],
+  'vpn-gateway': ['account', 'vpc'],
+  'vpn-connection': ['account', 'customerGateway', 'vpnGateway'],
 } as const satisfies { readonly [K in Kind]?: readonly string[] }
 
 export type IndexedKind = keyof typeof INDEXED

@@ -61,6 +61,7 @@ export type RouteTarget =
   | 'nat-gateway'
   | 'interface'
   | 'peering'
+  | 'vpn-gateway'
 
 /** The routes to the VPC's own blocks are in every table and not written down. */
 export interface RouteRecord {
@@ -75,6 +76,8 @@ export interface RouteTableRecord {
   readonly account: string
   readonly vpc: string
   readonly routes: readonly RouteRecord[]
+  /** VPN gateways whose connections' routes are in it too; absent is none. */
+  readonly propagating?: readonly string[]
   readonly createdAtMs: number
 }
 

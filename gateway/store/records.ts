@@ -2,7 +2,7 @@
 // `<kind>/<id>`. Times are milliseconds since 1970. Instances: instance-records.ts; tenants'
 // networks: network-records.ts; users and roles: iam-records.ts; groups that scale:
 // scaling-records.ts; images: image-records.ts; volumes: volume-records.ts; clouds of
-// other owners: peer-records.ts.
+// other owners: peer-records.ts; VPN connections: vpn-records.ts.
 
 import type { BalancerRecords } from './balancer-records.ts'
 import type { BucketRecords } from './bucket-records.ts'
@@ -18,6 +18,7 @@ import type * as number from './number-records.ts'
 import type { CaBundleRecord, PeerRecords } from './peer-records.ts'
 import type { ScalingRecords } from './scaling-records.ts'
 import type { VolumeRecords } from './volume-records.ts'
+import type { VpnRecords } from './vpn-records.ts'
 
 export type { CommandRecord, CommandResultRecord } from './command-records.ts'
 export type { AccessKeyRecord } from './iam-records.ts'
@@ -234,7 +235,8 @@ export interface Records
     ImageRecords,
     PeerRecords,
     ScalingRecords,
-    VolumeRecords {
+    VolumeRecords,
+    VpnRecords {
   cloud: CloudRecord
   rack: RackRecord
   host: HostRecord

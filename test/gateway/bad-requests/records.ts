@@ -27,6 +27,7 @@ const COMPARED: Readonly<Record<Kind, boolean>> = {
   ...{ volume: true, 'volume-snapshot': true, 'ebs-settings': true, 'volume-placed': true },
   ...{ 'peer-invitation': true, peer: true, 'peer-statement': true, stated: true },
   ...{ 'peer-audit': true, 'peer-link': true, 'peer-chain': true, 'peering-endpoint': true },
+  ...{ 'customer-gateway': true, 'vpn-gateway': true, 'vpn-connection': true, 'vpn-link': true },
 }
 
 /** `kind: JSON` of each record, in order. */

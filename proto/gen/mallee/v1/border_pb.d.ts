@@ -258,25 +258,29 @@ export declare type PeerBorderStatus = Message<"mallee.v1.PeerBorderStatus"> & {
 export declare const PeerBorderStatusSchema: GenMessage<PeerBorderStatus>;
 
 /**
- * A VPN connection's end in a rack: one device of a customer, over WireGuard or IPsec.
+ * One tunnel of a VPN connection to a customer's own device, for the CC that holds it. When this
+ * goes, tunnel, key and routes go at once.
  *
  * @generated from message mallee.v1.VpnLink
  */
 export declare type VpnLink = Message<"mallee.v1.VpnLink"> & {
   /**
-   * vpn- and 17 hex digits.
+   * Unique in the cloud, 1 to 7800: the device is mallee-v<number>, with WireGuard its port 44000 +
+   * number.
    *
-   * @generated from field: string id = 1;
-   */
-  id: string;
-
-  /**
-   * @generated from field: uint32 number = 2;
+   * @generated from field: uint32 number = 1;
    */
   number: number;
 
   /**
-   * The CC that holds it.
+   * vpn- and 17 hex digits; for people.
+   *
+   * @generated from field: string id = 2;
+   */
+  id: string;
+
+  /**
+   * The CC that holds it: nobody else of the rack does.
    *
    * @generated from field: string host = 3;
    */
@@ -300,7 +304,8 @@ export declare type VpnLink = Message<"mallee.v1.VpnLink"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Behind the device.
+   * Behind the device. Others have the same ones behind theirs: only the routes of the VPC's own
+   * subnets lead there.
    *
    * @generated from field: repeated string remote_prefixes = 6;
    */
@@ -317,6 +322,19 @@ export declare type VpnLink = Message<"mallee.v1.VpnLink"> & {
    * @generated from field: uint32 mtu = 8;
    */
   mtu: number;
+
+  /**
+   * Of the tunnel itself, with length (169.254.0.0/16, a /30): this side's, and the device's. For
+   * pings.
+   *
+   * @generated from field: string inside_address = 9;
+   */
+  insideAddress: string;
+
+  /**
+   * @generated from field: string far_inside_address = 10;
+   */
+  farInsideAddress: string;
 };
 
 /**
@@ -335,12 +353,14 @@ export declare type WireguardVpn = Message<"mallee.v1.WireguardVpn"> & {
   publicKey: string;
 
   /**
+   * 32 bytes.
+   *
    * @generated from field: bytes preshared_key = 2;
    */
   presharedKey: Uint8Array;
 
   /**
-   * Empty for a device that dials.
+   * host:port; empty for a device that dials.
    *
    * @generated from field: string endpoint = 3;
    */
@@ -365,6 +385,8 @@ export declare const WireguardVpnSchema: GenMessage<WireguardVpn>;
  */
 export declare type IpsecVpn = Message<"mallee.v1.IpsecVpn"> & {
   /**
+   * Where the device is, as the underlay sees it.
+   *
    * @generated from field: string remote_address = 1;
    */
   remoteAddress: string;
@@ -375,6 +397,8 @@ export declare type IpsecVpn = Message<"mallee.v1.IpsecVpn"> & {
   presharedKey: Uint8Array;
 
   /**
+   * IKE identities; empty are the addresses in use.
+   *
    * @generated from field: string local_id = 3;
    */
   localId: string;
@@ -383,6 +407,47 @@ export declare type IpsecVpn = Message<"mallee.v1.IpsecVpn"> & {
    * @generated from field: string remote_id = 4;
    */
   remoteId: string;
+
+  /**
+   * In strongSwan's words, the best first: aes256gcm16-prfsha384-ecp384.
+   *
+   * @generated from field: repeated string ike_proposals = 5;
+   */
+  ikeProposals: string[];
+
+  /**
+   * @generated from field: repeated string esp_proposals = 6;
+   */
+  espProposals: string[];
+
+  /**
+   * @generated from field: uint32 ike_lifetime_s = 7;
+   */
+  ikeLifetimeS: number;
+
+  /**
+   * @generated from field: uint32 child_lifetime_s = 8;
+   */
+  childLifetimeS: number;
+
+  /**
+   * @generated from field: uint32 dpd_timeout_s = 9;
+   */
+  dpdTimeoutS: number;
+
+  /**
+   * After a silence: dial again, or wait for the device.
+   *
+   * @generated from field: bool restart_on_silence = 10;
+   */
+  restartOnSilence: boolean;
+
+  /**
+   * This side dials; otherwise only the device does.
+   *
+   * @generated from field: bool initiate = 11;
+   */
+  initiate: boolean;
 };
 
 /**
@@ -392,15 +457,19 @@ export declare type IpsecVpn = Message<"mallee.v1.IpsecVpn"> & {
 export declare const IpsecVpnSchema: GenMessage<IpsecVpn>;
 
 /**
+ * What a CC says of a tunnel.
+ *
  * @generated from message mallee.v1.VpnLinkStatus
  */
 export declare type VpnLinkStatus = Message<"mallee.v1.VpnLinkStatus"> & {
   /**
-   * @generated from field: string id = 1;
+   * @generated from field: uint32 number = 1;
    */
-  id: string;
+  number: number;
 
   /**
+   * Of the CC.
+   *
    * @generated from field: string host = 2;
    */
   host: string;
@@ -413,9 +482,11 @@ export declare type VpnLinkStatus = Message<"mallee.v1.VpnLinkStatus"> & {
   publicKey: string;
 
   /**
-   * @generated from field: string endpoint = 4;
+   * Where the customer's device reaches it, the best first: address:port, with IPsec addresses.
+   *
+   * @generated from field: repeated string endpoints = 4;
    */
-  endpoint: string;
+  endpoints: string[];
 
   /**
    * @generated from field: bool up = 5;
@@ -428,6 +499,8 @@ export declare type VpnLinkStatus = Message<"mallee.v1.VpnLinkStatus"> & {
   changedAtMs: bigint;
 
   /**
+   * What stands in the way; empty when all is made.
+   *
    * @generated from field: string trouble = 7;
    */
   trouble: string;

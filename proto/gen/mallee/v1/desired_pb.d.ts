@@ -26,7 +26,8 @@ export declare type Resource = Message<"mallee.v1.Resource"> & {
    * and those of tenants.proto: routing/<subnet>, group/<id>, member/<group>/<interface>, acl/<id>,
    * elastic/<allocation>, nat/<id>, station/<interface>; and of balancers.proto:
    * balancer/<interface>, target-group/<id>, target/<group>/<address>/<port>, name/<name>; and of
-   * volumes.proto: volume/<id>, snapshot/<id>; and of border.proto: peer-link/<number>, vpn/<id>
+   * volumes.proto: volume/<id>, snapshot/<id>; and of border.proto: peer-link/<number>,
+   * vpn/<number>
    *
    * @generated from field: string key = 1;
    */

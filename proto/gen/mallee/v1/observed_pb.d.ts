@@ -22,7 +22,7 @@ export declare type Status = Message<"mallee.v1.Status"> & {
   /**
    * host/<host>, instance/<id>, tunnel/<rack>/<host>, balancer/<interface>,
    * target/<interface>/<group>/<address>/<port>, images/<host>, volume/<id>,
-   * snapshot/<id>, peer-link/<number>/<host>, vpn/<id>
+   * snapshot/<id>, peer-link/<number>/<host>, vpn/<number>
    *
    * @generated from field: string key = 1;
    */

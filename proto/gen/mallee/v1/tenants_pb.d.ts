@@ -79,6 +79,11 @@ export declare type TenantRoute = Message<"mallee.v1.TenantRoute"> & {
    * @generated from field: string nat_id = 4;
    */
   natId: string;
+
+  /**
+   * @generated from field: uint32 vpn_number = 5;
+   */
+  vpnNumber: number;
 };
 
 /**
@@ -799,6 +804,13 @@ export enum RouteKind {
    * @generated from enum value: ROUTE_KIND_BLACKHOLE = 7;
    */
   BLACKHOLE = 7,
+
+  /**
+   * Through the tunnel of a VPN connection with the number `vpn_number`, which is in this rack.
+   *
+   * @generated from enum value: ROUTE_KIND_VPN = 8;
+   */
+  VPN = 8,
 }
 
 /**
