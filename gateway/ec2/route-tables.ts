@@ -7,6 +7,7 @@ import type { Ec2Handlers } from '../aws/handlers.ts'
 import { hopOf } from '../control/desired-routes.ts'
 import type { RouteRecord, RouteTableRecord } from '../store/network-records.ts'
 import type { View } from '../store/state.ts'
+import { isAttached, propagatedRoutes } from '../vpn/propagation.ts'
 import { answeredBefore, keepAnswer } from './client-tokens.ts'
 import type { NetworkParts } from './create-vpc.ts'
 import { absent, type Filterable, matching } from './filters.ts'
@@ -142,8 +143,14 @@ function tableOf(view: View, table: RouteTableRecord): RouteTable {
     VpcId: vpcId,
     OwnerId: account,
     Associations: [...main, ...subnets],
-    PropagatingVgws: [],
-    Routes: [...local, ...routes.map((route) => routeOf(view, vpcId, route))],
+    PropagatingVgws: (table.propagating ?? []).map((GatewayId) => ({ GatewayId })),
+    Routes: [
+      ...local,
+      ...routes.map((route) => routeOf(view, vpcId, route, 'CreateRoute')),
+      ...propagatedRoutes(view, table).map((route) =>
+        routeOf(view, vpcId, route, 'EnableVgwRoutePropagation'),
+      ),
+    ],
     Tags: tagList(view, id),
   }
 }
@@ -157,13 +164,24 @@ function localRoute(cidr: string): Route {
   }
 }
 
-function routeOf(view: View, vpc: string, route: RouteRecord): Route {
+function routeOf(
+  view: View,
+  vpc: string,
+  route: RouteRecord,
+  Origin: NonNullable<Route['Origin']>,
+): Route {
   return {
     ...destinationOf(route.destination),
     ...targetOf(view, route),
-    Origin: 'CreateRoute',
-    State: hopOf(view, vpc, route).kind === 'blackhole' ? 'blackhole' : 'active',
+    Origin,
+    State: leadsSomewhere(view, vpc, route) ? 'active' : 'blackhole',
   }
+}
+
+/** To an attached VPN gateway a route is active whatever its tunnels do, as in EC2. */
+function leadsSomewhere(view: View, vpc: string, route: RouteRecord): boolean {
+  if (route.target === 'vpn-gateway') return isAttached(view, route.targetId, vpc)
+  return hopOf(view, vpc, route).kind !== 'blackhole'
 }
 
 function destinationOf(text: string): Route {
