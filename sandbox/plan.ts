@@ -38,6 +38,8 @@ export interface OtherPlan {
   readonly apiPort: number
   /** Of its gateway on the internet, up to 199; its racks have those that follow. */
   readonly site: number
+  /** Its hosts have no IPv4 on the internet. */
+  readonly isIpv6Only?: true
   readonly racks: readonly RackPlan[]
 }
 

@@ -70,17 +70,22 @@ export async function wireOther(
   const hosts = new Map<string, SandboxHost>()
   const { ipv4, ipv6 } = uplinkOf(plan.site)
   const gateway = gatewayOf(plan)
-  const names = { [ipv4]: gateway, [ipv6]: gateway }
+  const names = { ...(plan.isIpv6Only !== true && { [ipv4]: gateway }), [ipv6]: gateway }
   const start = async (name: string): Promise<SandboxHost> => {
     const host = await startHost({ world, name, log, names })
     hosts.set(name, host)
     return host
   }
   try {
-    await connect(await start(gateway), internet, plan.site, mtu)
+    const join = async (host: SandboxHost, site: number): Promise<void> => {
+      const { device } = await connect(host, internet, site, mtu)
+      // Its routes go with the addresses.
+      if (plan.isIpv6Only) await host.exec(['ip', '-4', 'address', 'flush', 'dev', device])
+    }
+    await join(await start(gateway), plan.site)
     for (const [index, rack] of plan.racks.entries()) {
       const edge = await wireRack({ plan: { world }, start, hosts, log }, rack, index)
-      await connect(edge, internet, plan.site + index + 1, mtu)
+      await join(edge, plan.site + index + 1)
     }
     return hosts
   } catch (error) {

@@ -1,5 +1,5 @@
-// Two clouds of different owners in one world, with overlapping plans: they agree by the real
-// commands and nothing else, and either ends it alone.
+// Two clouds of different owners in one world, with overlapping plans, one of them without IPv4
+// between hosts: they agree by the real commands and nothing else, and either ends it alone.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -20,7 +20,7 @@ interface Peer {
 }
 
 const WEST: OtherPlan = {
-  ...{ name: 'west', region: 'au-west-1', apiPort: 0, site: 100 },
+  ...{ name: 'west', region: 'au-west-1', apiPort: 0, site: 100, isIpv6Only: true },
   racks: [
     {
       ...{ name: 'a', joinsOver: 'ipv6' },
