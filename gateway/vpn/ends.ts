@@ -1,0 +1,63 @@
+// Which CCs hold the tunnels of VPN connections: chosen once and kept, until one leaves for good.
+
+import { endsFor, type TunnelEnd } from '../../topology/vpn.ts'
+import { isGateway } from '../control/desired-tunnels.ts'
+import type { HostRecord } from '../store/records.ts'
+import type { View } from '../store/state.ts'
+
+const NOWHERE: TunnelEnd = { rack: '', host: '' }
+
+/** In all racks. */
+export interface VpnCcs {
+  /** May keep what they hold. */
+  readonly present: readonly TunnelEnd[]
+  /** May get more; none of them while the operator takes them out, if there are others. */
+  readonly open: readonly TunnelEnd[]
+}
+
+/** The CCs that have a key: the others have not reported yet. */
+export function vpnCcs(view: View): VpnCcs {
+  const gateways = view.all('host').filter(isGateway)
+  const open = gateways.filter(isOpen)
+  return {
+    present: gateways.map(endOf),
+    open: (open.length > 0 ? open : gateways).map(endOf),
+  }
+}
+
+/**
+ * Gives every tunnel of the connection that has no CC, or one that is gone, the best of those that
+ * hold none of its tunnels: in another rack if there is one. The others stay as they are. One for
+ * which no CC is left has rack and host ''.
+ */
+export function settle<T extends TunnelEnd>(
+  id: string,
+  tunnels: readonly T[],
+  { present, open }: VpnCcs,
+): T[] {
+  const settled = tunnels.map((one) =>
+    present.some((cc) => isSame(cc, one)) ? one : { ...one, ...NOWHERE },
+  )
+  for (const [i, tunnel] of settled.entries()) {
+    if (tunnel.host !== '') continue
+    const used = settled.filter(({ host }) => host !== '')
+    const free = open.filter((cc) => !used.some((one) => isSame(cc, one)))
+    const apart = free.filter(({ rack }) => !used.some((one) => one.rack === rack))
+    const [end = NOWHERE] = endsFor(id, apart.length > 0 ? apart : free)
+    settled[i] = { ...tunnel, rack: end.rack, host: end.host }
+  }
+  return settled
+}
+
+function isOpen({ cordoned, drain, lostAtMs, status }: HostRecord): boolean {
+  const isLeaving = drain !== undefined || lostAtMs !== undefined || status?.draining === true
+  return cordoned !== true && !isLeaving
+}
+
+function endOf({ rack, host }: HostRecord): TunnelEnd {
+  return { rack, host }
+}
+
+function isSame(a: TunnelEnd, b: TunnelEnd): boolean {
+  return a.rack === b.rack && a.host === b.host
+}
