@@ -4,7 +4,7 @@
 import { copyFile, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Clock, randomHex, systemClock } from '../../../common/clock.ts'
+import { randomHex, systemClock } from '../../../common/clock.ts'
 import { silentLog } from '../../../common/log.ts'
 import {
   type CertificateAuthority,
@@ -26,6 +26,7 @@ import { type RpcServer, startRpcServer } from '../../../proto/server.ts'
 import type { TlsIdentity } from '../../../proto/tls.ts'
 import { until } from '../../../sandbox/until.ts'
 import type { Ending } from '../../support/cloud.ts'
+import { MovedClock } from '../../support/moved-clock.ts'
 import { freePorts } from '../../support/ports.ts'
 
 export const OPEN_TERMS = { accounts: null, borders: null, limits: DEFAULT_LIMITS } as const
@@ -33,8 +34,8 @@ const HOUR_MS = 3_600_000
 
 export interface CloudOptions {
   readonly region?: string
-  /** How far its clock is ahead, in milliseconds; may be changed while it runs. */
-  readonly skew?: { ms: number }
+  /** Others may have the same; a right one of its own when not given. */
+  readonly clock?: MovedClock
 }
 
 /** A cloud of another owner. */
@@ -43,7 +44,7 @@ export class PeerCloud {
   readonly region: string
   readonly dir: string
   readonly ca: CertificateAuthority
-  readonly clock: Clock
+  readonly clock: MovedClock
   identity: TlsIdentity
   readonly #ports: readonly number[]
   readonly #others: Peering[] = []
@@ -167,10 +168,9 @@ export class PeerCloud {
 export async function startPeerCloud(
   t: Ending,
   name: string,
-  { region = `au-${name}-1`, skew = { ms: 0 } }: CloudOptions = {},
+  { region = `au-${name}-1`, clock = new MovedClock() }: CloudOptions = {},
 ): Promise<PeerCloud> {
   const dir = await mkdtemp(join(tmpdir(), 'mallee-peer-'))
-  const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + skew.ms }
   const ca = await createCa({ cloud: name, nowMs: systemClock.nowMs() })
   const identity = await gatewayIdentity(ca, name)
   const cloud = new PeerCloud({ name, region, dir, ca, clock, identity }, await freePorts(2))

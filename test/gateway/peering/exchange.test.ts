@@ -15,7 +15,8 @@ import {
 } from '../../../gateway/peering/acts.ts'
 import { isOpen } from '../../../gateway/peering/agreed.ts'
 import type { PeerLinkRecord } from '../../../gateway/store/peer-records.ts'
-import { until } from '../../../sandbox/until.ts'
+import { until as conditionMet } from '../../../sandbox/until.ts'
+import { MovedClock } from '../../support/moved-clock.ts'
 import { host } from '../control/records.ts'
 import {
   acquainted,
@@ -26,13 +27,33 @@ import {
 } from './clouds.ts'
 
 /** Also on a busy machine it is still to come when it is looked at. */
-const SOON_MS = 500
+const SOON_MS = 60_000
+const STEP_MS = 500
 
-async function agreedPair(t: TestContext): Promise<[east: PeerCloud, west: PeerCloud]> {
-  const [east, west] = await Promise.all([startPeerCloud(t, 'east'), startPeerCloud(t, 'west')])
+/** Waits, and at each look it is later: for what comes every so often, or after a failure. */
+type Until = (what: string, holds: () => boolean | Promise<boolean>) => Promise<void>
+type Pair = readonly [east: PeerCloud, west: PeerCloud, until: Until]
+
+async function pair(t: TestContext): Promise<Pair> {
+  const clock = new MovedClock()
+  const [east, west] = await Promise.all([
+    startPeerCloud(t, 'east', { clock }),
+    startPeerCloud(t, 'west', { clock }),
+  ])
+  const until: Until = (what, holds) =>
+    conditionMet(what, () => {
+      clock.move(STEP_MS)
+      return holds()
+    })
+  return [east, west, until]
+}
+
+async function agreedPair(t: TestContext): Promise<Pair> {
+  const all = await pair(t)
+  const [east, west] = all
   await west.accept(await east.invite({ name: 'west' }))
   await acquainted(east, west)
-  return [east, west]
+  return all
 }
 
 function link(name: string): PeerLinkRecord {
@@ -59,7 +80,7 @@ function told(cloud: PeerCloud): string[] {
 
 describe('an exchange', { concurrency: 4 }, () => {
   test('brings what one side states to the other, and takes it away again', async (t) => {
-    const [east, west] = await agreedPair(t)
+    const [east, west, until] = await agreedPair(t)
     await putLink(east, 'cc-1')
     await until('west knows the border', () => told(west).includes('border/a/cc-1'))
     await east.state.update((tx) => tx.delete('peer-link', '1', 'a', 'cc-1'))
@@ -73,7 +94,7 @@ describe('an exchange', { concurrency: 4 }, () => {
   })
 
   test('goes on after one was away, with a new certificate of its own', async (t) => {
-    const [east, west] = await agreedPair(t)
+    const [east, west, until] = await agreedPair(t)
     await west.stop()
     await putLink(east, 'cc-1')
     await until('east says what is wrong', () => east.peering.trouble(east.peer().uid) !== null)
@@ -86,7 +107,7 @@ describe('an exchange', { concurrency: 4 }, () => {
   })
 
   test('begins anew when either side comes back from a backup', async (t) => {
-    const [east, west] = await agreedPair(t)
+    const [east, west, until] = await agreedPair(t)
     await putLink(east, 'cc-1')
     await until('west knows', () => told(west).length === 2)
     await east.backUp()
@@ -108,7 +129,7 @@ describe('an exchange', { concurrency: 4 }, () => {
   })
 
   test('announces the next CA, and takes no gateway of a CA that was not announced', async (t) => {
-    const [east, west] = await agreedPair(t)
+    const [east, west, until] = await agreedPair(t)
     const next = await createCa({ cloud: 'east', nowMs: east.clock.nowMs() })
     // At once: nobody has heard of it.
     await east.stop()
@@ -140,7 +161,7 @@ describe('an exchange', { concurrency: 4 }, () => {
   })
 
   test('of a suspended agreement tells of it; each side opens only its own half', async (t) => {
-    const [east, west] = await agreedPair(t)
+    const [east, west, until] = await agreedPair(t)
     await suspendPeer(east.peering.inviting, 'west')
     assert.equal(isOpen(east.peer()), false, 'here at once')
     await until('west knows', () => !isOpen(west.peer()))
@@ -154,7 +175,7 @@ describe('an exchange', { concurrency: 4 }, () => {
   })
 
   test('ends at its time, and with other terms goes on', async (t) => {
-    const [east, west] = await agreedPair(t)
+    const [east, west, until] = await agreedPair(t)
     const acting = east.peering.inviting
     const until2 = (expiresAtMs: number) =>
       changePeer(acting, 'west', (before) => ({
@@ -186,7 +207,7 @@ describe('an exchange', { concurrency: 4 }, () => {
   })
 
   test('leaves nothing of a peer that was removed, and the other knows', async (t) => {
-    const [east, west] = await agreedPair(t)
+    const [east, west, until] = await agreedPair(t)
     await putLink(east, 'cc-1')
     await until('west knows', () => told(west).length === 2)
     const isTold = await removePeer(east.peering.inviting, 'west', east.peering.tell)
@@ -214,7 +235,7 @@ describe('an exchange', { concurrency: 4 }, () => {
   })
 
   test('with one that has lost the agreement itself goes on with another invitation', async (t) => {
-    const [east, west] = await Promise.all([startPeerCloud(t, 'east'), startPeerCloud(t, 'west')])
+    const [east, west, until] = await pair(t)
     await east.invite({ name: 'old' })
     await east.backUp()
     await west.accept(await east.invite({ name: 'west' }))
@@ -232,11 +253,9 @@ describe('an exchange', { concurrency: 4 }, () => {
   })
 
   test('with a peer that was removed while it was away is refused', async (t) => {
-    const [east, west] = await agreedPair(t)
+    const [east, west, until] = await agreedPair(t)
     await west.stop()
-    const started = east.clock.nowMs()
     assert.equal(await removePeer(east.peering.inviting, 'west', east.peering.tell), false)
-    assert.ok(east.clock.nowMs() - started < 30_000)
     assert.deepEqual(east.state.view().all('peer'), [])
     await west.start()
     await putLink(west, 'cc-1')
@@ -245,7 +264,7 @@ describe('an exchange', { concurrency: 4 }, () => {
   })
 
   test('of two gateways of one cloud is one chain, whoever sends', async (t) => {
-    const [east, west] = await agreedPair(t)
+    const [east, west, until] = await agreedPair(t)
     const { epoch } = west.peer().heard
     const second = await east.second()
     for (let i = 0; i < 15; i++) await putLink(east, `cc-${i}`)
@@ -258,11 +277,11 @@ describe('an exchange', { concurrency: 4 }, () => {
     const log = west.state.view().withPrefix('peer-audit', `${uid}/`)
     assert.equal(log.filter(({ what }) => what === 'heard').length, heard.sequence)
     assert.deepEqual(east.peer().stated, heard)
-    assert.equal(second.trouble(east.peer().uid), null)
+    await until('nothing is in the way', () => second.trouble(east.peer().uid) === null)
   })
 
   test('carries limits that either side changes', async (t) => {
-    const [east, west] = await agreedPair(t)
+    const [east, west, until] = await agreedPair(t)
     const limits = { ...OPEN_TERMS.limits, bandwidth: 5_000_000 }
     await changePeer(east.peering.inviting, 'west', (before) => ({ ...before, limits }))
     await until('west knows', () => west.peer().card.limits.bandwidth === 5_000_000)
