@@ -66,6 +66,7 @@ import { serviceHandlers } from './services.ts'
 import { openState } from './store/mirror.ts'
 import { openStore } from './store/open.ts'
 import type { State } from './store/state.ts'
+import { vpnKeys } from './vpn/keys.ts'
 
 export interface Gateway {
   readonly apiPort: number
@@ -179,7 +180,8 @@ async function openGateway(
     Buffer.from(sealer.open(sealed, `preshared-key/${pair}`), 'base64')
   const sign = await openIdentitySigner({ state, sealer, clock, cloud: cloud.name })
   const openRole: OpenRole = (record) => openCredentials(sealer, record)
-  const secrets = { openKey, sign, openRole, ...volumeSecrets(sealer) }
+  const vpn = { openVpnKey: vpnKeys(sealer) }
+  const secrets = { openKey, sign, openRole, ...vpn, ...volumeSecrets(sealer) }
   const parent = gatewayParent({ state, sessions, secrets, cloud: cloud.name, clock, log })
   const desk = new SerialDesk(clock)
   const lines = serialLines({ ...here, desk, randomHex })

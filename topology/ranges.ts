@@ -90,3 +90,10 @@ export const PEER_SILENCE_MS: number = 2.5 * TUNNEL_KEEPALIVE_S * 1000
 
 /** And the tunnel's number: where the WireGuard device for it listens. */
 export const VPN_PORT = 44_000
+/**
+ * Of tunnels with IPsec: the Ethernet's 1500 less IPv6 and UDP headers, 40 + 8, and ESP's own, 8,
+ * with what takes most of the ciphers that EC2 names: AES-CBC's 16 of IV and SHA2-512's 32 of ICV.
+ * Of these 1396 whole blocks of 16 are 1392, whose last two bytes are ESP's trailer (RFC 4303, 2;
+ * RFC 3602; RFC 4868; RFC 3948).
+ */
+export const IPSEC_MTU = 1390

@@ -11,6 +11,7 @@ import {
 } from '../store/network-records.ts'
 import type { Records } from '../store/records.ts'
 import type { View } from '../store/state.ts'
+import { tunnelsIn } from '../vpn/tunnels.ts'
 import { guardKeys } from './desired.ts'
 import { nameKeys } from './desired-balancers.ts'
 import { isIn, peersOf } from './presence.ts'
@@ -237,10 +238,11 @@ export function touchedByEdge(view: View, rack: string): Touched[] {
   const cards = view.interfacesOf('rack', rack)
   const elastic = cards.flatMap((one) => view.by('address', 'interface', one.id))
   const stations = cards.filter((one) => isStretched(view, one))
-  const targets = new Set([...nats, ...cards].map((one) => one.id))
+  const held = tunnelsIn(view, rack).map(({ connection }) => connection.vpnGateway)
+  const targets = new Set([...[...nats, ...cards].map((one) => one.id), ...held])
   const tables = view
     .all('route-table')
-    .filter((table) => table.routes.some((route) => targets.has(route.targetId)))
+    .filter((table) => targetsOf(table).some((target) => targets.has(target)))
   const subnets = tables.flatMap((table) => subnetsOf(view, table))
   return [
     ...inRacks([rack], ...nats.map(({ id }) => `nat/${id}`)),
@@ -252,9 +254,12 @@ export function touchedByEdge(view: View, rack: string): Touched[] {
 
 /** The VPC's tables with a route to this target. */
 function tablesWith(view: View, vpc: string, target: string): RouteTableRecord[] {
-  return view
-    .by('route-table', 'vpc', vpc)
-    .filter((table) => table.routes.some((route) => route.targetId === target))
+  return view.by('route-table', 'vpc', vpc).filter((table) => targetsOf(table).includes(target))
+}
+
+/** Also those whose routes come by themselves. */
+function targetsOf({ routes, propagating = [] }: RouteTableRecord): string[] {
+  return [...routes.map(({ targetId }) => targetId), ...propagating]
 }
 
 function touchedByRoutesTo(batch: Batch, tables: readonly RouteTableRecord[]): Touched[] {

@@ -9,6 +9,7 @@ import * as peers from './affected-peers.ts'
 import * as snapshots from './affected-snapshots.ts'
 import * as tenants from './affected-tenants.ts'
 import * as volumes from './affected-volumes.ts'
+import * as vpns from './affected-vpns.ts'
 import { gatewaysOf, isGateway } from './desired-tunnels.ts'
 import { type Batch, differs, inRacks, type Seen, type Touched, versions } from './touched.ts'
 
@@ -33,7 +34,12 @@ const NEEDS_BEFORE: ReadonlySet<string> = new Set([
   'listener',
   'volume',
   'volume-snapshot',
+  'vpn-gateway',
+  'vpn-connection',
 ])
+
+/** By these a rack may come to know a VPC, or to know it no more. */
+const MOVES_VPCS = ['subnet', 'peering', 'vpn-gateway', 'vpn-connection']
 
 /** False when it is not known well enough what these changes touch: then all may be. */
 export function canTell(changes: readonly AppliedChange[]): boolean {
@@ -52,7 +58,7 @@ export function touchedBy(view: View, changes: readonly AppliedChange[]): Touche
     view,
     keys: new Set(changes.map(({ key }) => key)),
     // Then racks that had a VPC may have it no more, and must hear of what was in it.
-    movesVpcs: kinds.has('subnet') || kinds.has('peering'),
+    movesVpcs: MOVES_VPCS.some((kind) => kinds.has(kind)),
     movesNodes: ['balancer-node', 'listener', 'load-balancer'].some((kind) => kinds.has(kind)),
   }
   return changes.flatMap((change) => touchedByOne(batch, change))
@@ -127,6 +133,14 @@ function touchedByOne(batch: Batch, change: AppliedChange): Touched[] {
       return peers.touchedByStatement(batch, id, change.key.split('/').slice(2))
     case 'peer-link':
       return peers.touchedByLink(view, change.key.split('/').slice(1))
+    case 'customer-gateway':
+      return vpns.touchedByCustomerGateway(view, seen(view, change, kind, id))
+    case 'vpn-gateway':
+      return vpns.touchedByVpnGateway(batch, seen(view, change, kind, id))
+    case 'vpn-connection':
+      return vpns.touchedByConnection(batch, seen(view, change, kind, id))
+    case 'vpn-link':
+      return vpns.touchedByVpnLink(batch, seen(view, change, kind, id))
     case 'security-group':
       return tenants.touchedByGroup(batch, seen(view, change, 'security-group', id))
     case 'prefix-list':
@@ -195,7 +209,12 @@ function touchedByRole(view: View, instance: string): Touched[] {
 function touchedByVpc(batch: Batch, change: Seen<Records['vpc']>): Touched[] {
   const touched = tenants.touchedByVpc(batch, change)
   if (!differs(change, ['ipv4Cidrs', 'ipv6Cidrs'])) return touched
-  return [...touched, ...peers.touchedByBlocks(batch.view, change.id)]
+  const { view } = batch
+  return [
+    ...touched,
+    ...peers.touchedByBlocks(view, change.id),
+    ...vpns.touchedByVpnBlocks(view, change.id),
+  ]
 }
 
 function touchedByRack(view: View, rack: string, change: Seen<Records['rack']>): Touched[] {

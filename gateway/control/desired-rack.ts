@@ -27,7 +27,7 @@ import { remotePeersOf } from './desired-peers.ts'
 import { hasPort } from './desired-routes.ts'
 import { fabricOf } from './desired-tunnels.ts'
 import { attachmentsOf } from './desired-volumes.ts'
-import { hasVpc, isIn, peersOf, tagIn } from './presence.ts'
+import { isIn, knowsVpc, peersOf, tagIn } from './presence.ts'
 
 /** What EC2 calls the cloud's own name servers, and where they are (overlay of every network). */
 const OWN_NAME_SERVERS = 'AmazonProvidedDNS'
@@ -57,7 +57,7 @@ export function rackAt(view: View, name: string): Resource | null {
 
 export function vpcAt(view: View, rack: string, id: string): Resource | null {
   const vpc = view.get('vpc', id)
-  if (vpc === null || !hasVpc(view, rack, id)) return null
+  if (vpc === null || !knowsVpc(view, rack, id)) return null
   const peers = peersOf(view, id)
     .map((peer) => view.get('vpc', peer))
     .filter((peer) => peer !== null)

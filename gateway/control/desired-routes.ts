@@ -19,16 +19,18 @@ import type {
   SubnetRecord,
 } from '../store/network-records.ts'
 import type { View } from '../store/state.ts'
-import { ccAddress } from './desired-tunnels.ts'
-import { hasVpc, isIn, tagIn } from './presence.ts'
+import { farPrefixes } from '../vpn/active.ts'
+import { isAttached, propagatedRoutes } from '../vpn/propagation.ts'
+import { ccAddress, exactCcAddress } from './desired-tunnels.ts'
+import { isIn, knowsVpc, tagIn } from './presence.ts'
 
 /** A route as plain data; the message's type name is the schema's business. */
-type PlainRoute = Pick<TenantRoute, 'destination' | 'kind' | 'nextHop' | 'natId'>
+type PlainRoute = Pick<TenantRoute, 'destination' | 'kind' | 'nextHop' | 'natId' | 'vpnNumber'>
 
 /** Of a subnet elsewhere only the routes that end in this rack; null when there are none. */
 export function routingAt(view: View, rack: string, id: string): Resource | null {
   const subnet = view.get('subnet', id)
-  if (subnet === null || !hasVpc(view, rack, subnet.vpc)) return null
+  if (subnet === null || !knowsVpc(view, rack, subnet.vpc)) return null
   const all = routesOf(view, subnet)
   const routes = isIn(subnet, rack) ? all : all.filter(({ to }) => endsIn(to, rack))
   if (routes.length === 0) return null
@@ -53,20 +55,22 @@ export function tableOf(view: View, subnet: SubnetRecord): RouteTableRecord | nu
 export function routesOf(view: View, subnet: SubnetRecord): ResolvedRoute[] {
   const vpc = view.get('vpc', subnet.vpc)
   if (vpc === null) return []
-  const routes = tableOf(view, subnet)?.routes ?? []
-  const wanted = routes
-    .filter((route) => !isList(route))
-    .map((route) => ({
-      destination: route.destination,
-      to: hopOf(view, subnet.vpc, route),
-    }))
+  const table = tableOf(view, subnet)
+  const routes = table?.routes ?? []
+  const wantedOf = (route: RouteRecord): WantedRoute => ({
+    destination: route.destination,
+    to: hopOf(view, subnet.vpc, route),
+  })
+  const wanted = routes.filter((route) => !isList(route)).map(wantedOf)
   // A route of its own goes before one of a prefix list (AWS, "Route priority").
   const listed = routes.filter(isList).flatMap((route) => {
     const to = hopOf(view, subnet.vpc, route)
     const entries = view.get('prefix-list', route.destination)?.entries ?? []
     return entries.map(({ cidr }) => ({ destination: cidr, to }))
   })
-  return resolveRoutes([...vpc.ipv4Cidrs, ...vpc.ipv6Cidrs], [...wanted, ...listed])
+  const propagated = table === null ? [] : propagatedRoutes(view, table).map(wantedOf)
+  const all = [...wanted, ...listed, ...propagated]
+  return resolveRoutes([...vpc.ipv4Cidrs, ...vpc.ipv6Cidrs], all)
 }
 
 function isList({ destination }: RouteRecord): boolean {
@@ -74,7 +78,7 @@ function isList({ destination }: RouteRecord): boolean {
 }
 
 function endsIn(to: Hop, rack: string): boolean {
-  return (to.kind === 'nat' || to.kind === 'interface') && to.rack === rack
+  return (to.kind === 'nat' || to.kind === 'interface' || to.kind === 'vpn') && to.rack === rack
 }
 
 /** Where a route of a table of the VPC leads now. */
@@ -119,8 +123,8 @@ export function hopOf(
       return { kind: 'peer', id, cidrs: [...(peer?.ipv4Cidrs ?? []), ...(peer?.ipv6Cidrs ?? [])] }
     }
     case 'vpn-gateway': {
-      const isAttached = view.get('vpn-gateway', id)?.vpc === vpc
-      return gone(isAttached ? 'it has no connection' : 'it is not attached to the VPC')
+      if (!isAttached(view, id, vpc)) return gone('it is not attached to the VPC')
+      return { kind: 'vpn-gateway', id, prefixes: farPrefixes(view, id) }
     }
     default:
       return never(target)
@@ -138,8 +142,10 @@ export function hasPort({ instance, type, host }: InterfaceRecord): boolean {
 }
 
 function routeIn(view: View, rack: string, { destination, to }: ResolvedRoute): PlainRoute {
-  const route = { destination, nextHop: '', natId: '' }
+  const route = { destination, nextHop: '', natId: '', vpnNumber: 0 }
   const blackhole = { ...route, kind: RouteKind.BLACKHOLE }
+  const over = (nextHop: string | null): PlainRoute =>
+    nextHop === null ? blackhole : { ...route, kind: RouteKind.RACK, nextHop }
   switch (to.kind) {
     case 'local':
       return { ...route, kind: RouteKind.LOCAL }
@@ -148,20 +154,21 @@ function routeIn(view: View, rack: string, { destination, to }: ResolvedRoute): 
     case 'egress-only':
       return { ...route, kind: RouteKind.EGRESS_ONLY }
     case 'nat':
-      if (to.rack === rack) return { ...route, kind: RouteKind.NAT, natId: to.id }
-      break
+      if (to.rack !== rack) return over(ccAddress(view, to.rack, to.id))
+      return { ...route, kind: RouteKind.NAT, natId: to.id }
     case 'interface':
-      if (to.rack !== rack) break
+      if (to.rack !== rack) return over(ccAddress(view, to.rack, to.id))
       return {
         ...route,
         kind: RouteKind.INTERFACE,
         nextHop: destination.includes(':') ? to.ipv6 : to.ipv4,
       }
+    case 'vpn':
+      if (to.rack !== rack) return over(exactCcAddress(view, to.rack, to.host))
+      return { ...route, kind: RouteKind.VPN, vpnNumber: to.number }
     case 'blackhole':
       return blackhole
     default:
       return never(to)
   }
-  const nextHop = ccAddress(view, to.rack, to.id)
-  return nextHop === null ? blackhole : { ...route, kind: RouteKind.RACK, nextHop }
 }

@@ -55,11 +55,13 @@ export function ccFor(view: View, rack: string, thing: string): string | null {
 
 /** The fabric address of that CC. */
 export function ccAddress(view: View, rack: string, thing: string): string | null {
-  const cloud = view.get('cloud', 'self')
-  const record = view.get('rack', rack)
-  const gateway = gatewayFor(rack, thing, gatewaysOf(view, rack))
-  if (cloud === null || record === null || gateway === null) return null
-  return formatAddress(hostFabric(mustCidr(cloud.fabricPrefix), record.index, gateway.index))
+  return fabricAddress(view, rack, gatewayFor(rack, thing, gatewaysOf(view, rack)))
+}
+
+/** The fabric address of exactly this CC, null while it has no key. */
+export function exactCcAddress(view: View, rack: string, host: string): string | null {
+  const record = view.get('host', rack, host)
+  return fabricAddress(view, rack, record !== null && isGateway(record) ? record : null)
 }
 
 /** The CCs of a rack that have a key: the others have not reported yet. */
@@ -78,6 +80,17 @@ export function fabricOf(cloudFabric: string, rackIndex: number): string {
 /** Every address that an interface has. */
 export function addressesOf(one: InterfaceRecord): string[] {
   return [one.ipv4, ...one.ipv4More, one.ipv6, ...one.ipv6More].filter((each) => each !== '')
+}
+
+function fabricAddress(
+  view: View,
+  rack: string,
+  cc: { readonly index: number } | null,
+): string | null {
+  const cloud = view.get('cloud', 'self')
+  const record = view.get('rack', rack)
+  if (cloud === null || record === null || cc === null) return null
+  return formatAddress(hostFabric(mustCidr(cloud.fabricPrefix), record.index, cc.index))
 }
 
 function overlayRack(view: View, name: string): OverlayRack | null {

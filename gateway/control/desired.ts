@@ -7,6 +7,7 @@ import { farGuestKeys } from '../peering/far-guests.ts'
 import { trafficOf } from '../peering/traffic.ts'
 import { EVERY_RACK } from '../store/network-records.ts'
 import type { View } from '../store/state.ts'
+import type { OpenVpnKey } from '../vpn/keys.ts'
 import {
   balancerAt,
   balancerKeys,
@@ -23,6 +24,7 @@ import { volumeSnapshotAt, volumeSnapshotKeys } from './desired-snapshots.ts'
 import { aclAt, elasticAt, groupAt, memberAt, natAt, stationAt } from './desired-tenants.ts'
 import { type OpenKey, tunnelAt } from './desired-tunnels.ts'
 import { volumeAt, volumeKeys } from './desired-volumes.ts'
+import { vpnAt, vpnKeys } from './desired-vpns.ts'
 import { peersOf, subnetsIn } from './presence.ts'
 
 /** The agent a desired state is for: a CC of a rack. */
@@ -36,6 +38,7 @@ export interface Secrets extends VolumeSecrets {
   readonly openKey: OpenKey
   readonly sign: SignIdentity
   readonly openRole: OpenRole
+  readonly openVpnKey: OpenVpnKey
 }
 
 /** Everything of one agent, by key. */
@@ -101,6 +104,8 @@ export function resourceAt(
       return volumeSnapshotAt(view, rack, id)
     case 'peer-link':
       return peerLinkAt(view, agent, id)
+    case 'vpn':
+      return vpnAt(view, agent, id, secrets.openVpnKey)
     default:
       throw new RangeError(`unknown resource key ${key}`)
   }
@@ -134,6 +139,7 @@ function keysOf(view: View, rack: string): Set<string> {
   for (const key of volumeKeys(view, rack)) keys.add(key)
   for (const key of volumeSnapshotKeys(view, rack)) keys.add(key)
   for (const key of peerLinkKeys(view)) keys.add(key)
+  for (const key of vpnKeys(view, rack)) keys.add(key)
   for (const { id, peer } of trafficOf(view).byPeering.values()) {
     for (const key of farGuestKeys(view, peer.uid, id)) keys.add(key)
   }

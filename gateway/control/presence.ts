@@ -2,6 +2,7 @@
 
 import { EVERY_RACK, type PeeringRecord, type SubnetRecord } from '../store/network-records.ts'
 import type { View } from '../store/state.ts'
+import { holdsTunnelTo } from '../vpn/tunnels.ts'
 
 /** Active peerings by VPC. The view hands out the same list until a peering changes. */
 const byVpc = new WeakMap<readonly PeeringRecord[], ReadonlyMap<string, readonly PeeringRecord[]>>()
@@ -28,6 +29,11 @@ function ownTag({ rackTags, vlanTag }: SubnetRecord, rack: string): number {
 
 export function hasVpc(view: View, rack: string, vpc: string): boolean {
   return view.subnetsOf('vpc', vpc).some((subnet) => isIn(subnet, rack))
+}
+
+/** Is the VPC in the rack, or does a CC there hold a tunnel to it? */
+export function knowsVpc(view: View, rack: string, vpc: string): boolean {
+  return hasVpc(view, rack, vpc) || holdsTunnelTo(view, rack, vpc)
 }
 
 /** Does the rack have the VPC or a peer of it? Then packets of its members may come here. */

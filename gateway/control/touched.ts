@@ -2,6 +2,7 @@
 
 import { EVERY_RACK } from '../store/network-records.ts'
 import type { View } from '../store/state.ts'
+import { tunnelsTo } from '../vpn/tunnels.ts'
 import { peersOf } from './presence.ts'
 
 export interface Touched {
@@ -22,7 +23,7 @@ export interface Batch {
   readonly view: View
   /** The keys of the records that changed. */
   readonly keys: ReadonlySet<string>
-  /** Subnets or peerings are among them. */
+  /** What says which racks know which VPC is among them: subnets, peerings, VPN connections. */
   readonly movesVpcs: boolean
   /** Listeners or nodes of load balancers are among them. */
   readonly movesNodes: boolean
@@ -46,10 +47,13 @@ export function inRacks(racks: Iterable<string> | null, ...keys: readonly string
   return keys.flatMap((key) => [...set].map((rack) => ({ key, rack })))
 }
 
-/** The racks that have one of these VPCs. */
+/** The racks that have one of these VPCs, or a tunnel to it. */
 export function racksWith({ view, movesVpcs }: Batch, vpcs: Iterable<string>): string[] | null {
   if (movesVpcs) return null
-  return [...vpcs].flatMap((vpc) => view.subnetsOf('vpc', vpc).map((subnet) => subnet.rack))
+  return [...vpcs].flatMap((vpc) => [
+    ...view.subnetsOf('vpc', vpc).map((subnet) => subnet.rack),
+    ...tunnelsTo(view, vpc).map(({ tunnel }) => tunnel.rack),
+  ])
 }
 
 /** The racks that have the VPC or a peer of it. */

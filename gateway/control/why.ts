@@ -189,6 +189,7 @@ function byRoute(
     case 'egress-only':
       return done(packet.from, local(hop.id, 'out, and only answers come in'))
     case 'interface':
+    case 'vpn':
     case 'blackhole':
       return done(null)
     default:

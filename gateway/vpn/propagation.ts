@@ -3,7 +3,7 @@
 import { covers, mustCidr } from '../../topology/cidr.ts'
 import type { RouteRecord, RouteTableRecord } from '../store/network-records.ts'
 import type { View } from '../store/state.ts'
-import type { VpnConnectionRecord } from '../store/vpn-records.ts'
+import { connectionsOf } from './tunnels.ts'
 
 /**
  * The routes that VPN gateways bring into a table, in the order of the table's gateways, of
@@ -35,11 +35,6 @@ export function propagatedRoutes(view: View, table: RouteTableRecord): RouteReco
 export function isAttached(view: View, gateway: string, vpc: string): boolean {
   const record = view.get('vpn-gateway', gateway)
   return record?.state === 'available' && record.vpc === vpc
-}
-
-/** The connections of a VPN gateway that are not deleted, by id. */
-function connectionsOf(view: View, gateway: string): readonly VpnConnectionRecord[] {
-  return view.by('vpn-connection', 'vpnGateway', gateway).filter(({ state }) => state !== 'deleted')
 }
 
 function routesBehind(view: View, gateway: string): string[] {

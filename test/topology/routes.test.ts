@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { mustAddress } from '../../topology/cidr.ts'
-import { resolveRoutes, routeFor, type WantedRoute } from '../../topology/routes.ts'
+import fc from 'fast-check'
+import { contains, mustAddress, mustCidr } from '../../topology/cidr.ts'
+import { type Hop, resolveRoutes, routeFor, type WantedRoute } from '../../topology/routes.ts'
 
 const VPC = ['10.0.0.0/20', 'fd00::/56']
 const NAT: WantedRoute['to'] = { kind: 'nat', id: 'nat-1', rack: 'a' }
@@ -12,6 +13,14 @@ const peer = (...cidrs: readonly string[]): WantedRoute['to'] => ({
   kind: 'peer',
   id: 'pcx-1',
   cidrs,
+})
+const tunnel = (number: number): Hop => ({
+  ...{ kind: 'vpn', id: 'vgw-1', number, rack: 'a', host: 'a1' },
+})
+const vgw = (...far: readonly (readonly [string, number])[]): WantedRoute['to'] => ({
+  kind: 'vpn-gateway',
+  id: 'vgw-1',
+  prefixes: far.map(([cidr, number]) => ({ cidr, to: tunnel(number) })),
 })
 
 const CASES: readonly (readonly [
@@ -59,6 +68,37 @@ const CASES: readonly (readonly [
     ],
     ['10.0.0.0/20 local', '10.16.0.0/12 nat', '10.0.0.0/8 blackhole'],
   ],
+  [
+    'behind a VPN gateway is what its connections have, and no more',
+    [['192.168.0.0/16', vgw(['192.168.1.0/24', 1], ['192.168.2.0/24', 2], ['172.16.0.0/12', 3])]],
+    [
+      '192.168.1.0/24 vpn 1',
+      '192.168.2.0/24 vpn 2',
+      '10.0.0.0/20 local',
+      '192.168.0.0/16 blackhole',
+    ],
+  ],
+  [
+    'of two prefixes of connections the longer one has it',
+    [['192.168.1.0/25', vgw(['192.168.0.0/16', 1], ['192.168.1.0/24', 2])]],
+    ['192.168.1.0/25 vpn 2', '10.0.0.0/20 local'],
+  ],
+  [
+    "no connection gets the VPC's own, however specific",
+    [
+      ['10.0.0.0/8', vgw(['10.0.1.0/24', 1], ['10.1.0.0/16', 2])],
+      ['10.0.2.0/24', vgw(['10.0.2.0/24', 1])],
+    ],
+    ['10.0.0.0/20 local', '10.1.0.0/16 vpn 2', '10.0.0.0/8 blackhole'],
+  ],
+  [
+    'the first of two routes to one destination has all of it',
+    [
+      ['192.168.0.0/16', NAT],
+      ['192.168.0.0/16', vgw(['192.168.1.0/24', 1])],
+    ],
+    ['10.0.0.0/20 local', '192.168.0.0/16 nat'],
+  ],
 ]
 
 for (const [name, wanted, want] of CASES) {
@@ -68,7 +108,9 @@ for (const [name, wanted, want] of CASES) {
       wanted.map(([destination, to]) => ({ destination, to })),
     )
     assert.deepEqual(
-      routes.map(({ destination, to }) => `${destination} ${to.kind}`),
+      routes.map(({ destination, to }) =>
+        to.kind === 'vpn' ? `${destination} vpn ${to.number}` : `${destination} ${to.kind}`,
+      ),
       want,
     )
   })
@@ -98,4 +140,66 @@ test('resolveRoutes makes a black hole of a target that does not speak the famil
 
 test('routeFor finds nothing where no route fits', () => {
   assert.equal(routeFor(resolveRoutes(VPC, []), mustAddress('192.0.2.1')), null)
+})
+
+// Few bits that differ, so that prefixes nest and meet.
+const someCidr = fc
+  .record({ bits: fc.integer({ min: 0, max: 15 }), length: fc.integer({ min: 12, max: 16 }) })
+  .map(({ bits, length }) => `10.${bits & ((0xff << (16 - length)) & 0xff)}.0.0/${length}`)
+const someAddress = fc.integer({ min: 0, max: 15 }).map((n) => `10.${n}.0.1`)
+const someTarget = fc.oneof(
+  fc.constantFrom(NAT, IGW),
+  fc.uniqueArray(someCidr, { maxLength: 3 }).map((cidrs) => peer(...cidrs)),
+  fc
+    .uniqueArray(someCidr, { maxLength: 4 })
+    .map((cidrs) => vgw(...cidrs.map((cidr, i) => [cidr, i + 1] as const))),
+)
+const someWanted = fc.array(fc.record({ destination: someCidr, to: someTarget }), { maxLength: 5 })
+
+/** The longest that has it, the first of equal ones. */
+function longest<T>(things: readonly T[], cidrOf: (one: T) => string, address: string): T | null {
+  const having = things.filter((one) => contains(mustCidr(cidrOf(one)), mustAddress(address)))
+  const lengthOf = (one: T): number => mustCidr(cidrOf(one)).length
+  return having.reduce<T | null>(
+    (best, one) => (best === null || lengthOf(one) > lengthOf(best) ? one : best),
+    null,
+  )
+}
+
+/** What the guide says: the table's longest prefix, and behind that what the other side has. */
+function expected(own: readonly string[], wanted: readonly WantedRoute[], address: string): string {
+  const inVpc = longest(own, (cidr) => cidr, address) !== null
+  const first = new Map(wanted.toReversed().map((one) => [one.destination, one]))
+  const counted = [...first.values()].filter(
+    ({ to }) => !inVpc || (to.kind !== 'vpn-gateway' && to.kind !== 'peer'),
+  )
+  const local = own.map((destination) => ({
+    destination,
+    to: { kind: 'local', peering: '' } as const,
+  }))
+  const found = longest([...local, ...counted], ({ destination }) => destination, address)
+  if (found === null) return 'none'
+  const { to } = found
+  if (to.kind === 'peer') {
+    return longest(to.cidrs, (cidr) => cidr, address) === null ? 'blackhole' : 'local'
+  }
+  if (to.kind !== 'vpn-gateway') return to.kind
+  const far = longest(to.prefixes, ({ cidr }) => cidr, address)?.to
+  return far?.kind === 'vpn' ? `vpn ${far.number}` : 'blackhole'
+}
+
+test('resolveRoutes: each address goes where the longest prefix of both sides leads', () => {
+  fc.assert(
+    fc.property(
+      fc.array(someCidr, { maxLength: 2 }),
+      someWanted,
+      someAddress,
+      (own, wanted, at) => {
+        const to = routeFor(resolveRoutes(own, wanted), mustAddress(at))?.to
+        const got = to === undefined ? 'none' : to.kind === 'vpn' ? `vpn ${to.number}` : to.kind
+        assert.equal(got, expected(own, wanted, at))
+      },
+    ),
+    { numRuns: 2000 },
+  )
 })

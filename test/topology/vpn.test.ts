@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { contains, formatAddress, formatCidr, mustAddress, mustCidr } from '../../topology/cidr.ts'
-import { VPN_NUMBERS } from '../../topology/ranges.ts'
+import { IPSEC_MTU, VPN_NUMBERS } from '../../topology/ranges.ts'
 import { endsFor, insideCidr, insideEnds } from '../../topology/vpn.ts'
 
 const end = (rack: string, host: string) => ({ rack, host })
@@ -43,4 +43,12 @@ test('inner addresses are apart, and none is a service', () => {
   assert.deepEqual([cloud, device].map(formatAddress), ['169.254.16.5', '169.254.16.6'])
   assert.throws(() => insideCidr(0), RangeError)
   assert.throws(() => insideCidr(7_801), RangeError)
+})
+
+test('IPSEC_MTU is what every cipher that a tunnel may have leaves of an Ethernet frame', () => {
+  const outer = 1500 - 40 - 8 - 8
+  const room = (iv: number, icv: number, align: number): number =>
+    Math.floor((outer - iv - icv) / align) * align - 2
+  const cbc = [12, 16, 24, 32].map((icv) => room(16, icv, 16))
+  assert.equal(IPSEC_MTU, Math.min(...cbc, room(8, 16, 4)))
 })

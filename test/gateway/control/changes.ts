@@ -9,6 +9,7 @@ import { each, record } from './change.ts'
 import { host, instance, networkInterface, rack, subnet, vpc, type Write } from './records.ts'
 import { someRole } from './role-changes.ts'
 import { someVolume } from './volume-changes.ts'
+import { someVpn } from './vpn-changes.ts'
 
 const VPCS = ['vpc-1', 'vpc-2', 'vpc-3'] as const
 const RACKS = ['a', 'b', 'c'] as const
@@ -134,6 +135,8 @@ const TARGETS: readonly (readonly [RouteTarget, string])[] = [
   ['peering', 'pcx-1'],
   ['peering', 'pcx-2'],
   ['peering', 'pcx-5'],
+  ['vpn-gateway', 'vgw-1'],
+  ['vpn-gateway', 'vgw-2'],
 ]
 const someRoute = fc.record({
   destination: fc.constantFrom('0.0.0.0/0', '::/0', '10.0.0.0/8', '10.1.0.0/24', 'pl-1'),
@@ -143,15 +146,21 @@ const someRoute = fc.record({
 const someTable = each(['rtb-vpc-1', 'rtb-vpc-2', 'rtb-1', 'rtb-2'], (id, n) =>
   record(
     `route-table/${id}`,
-    fc.array(someRoute, { maxLength: 3 }).map((routes) => ({
-      id,
-      account: '1',
-      vpc: n === 2 ? 'vpc-2' : 'vpc-1',
-      routes: routes.map(({ destination, to: [target, targetId] }) => ({
-        ...{ destination, target, targetId },
+    fc
+      .record({
+        routes: fc.array(someRoute, { maxLength: 3 }),
+        propagating: fc.subarray(['vgw-1', 'vgw-2']),
+      })
+      .map(({ routes, propagating }) => ({
+        id,
+        account: '1',
+        vpc: n === 2 ? 'vpc-2' : 'vpc-1',
+        routes: routes.map(({ destination, to: [target, targetId] }) => ({
+          ...{ destination, target, targetId },
+        })),
+        ...(propagating.length > 0 && { propagating }),
+        createdAtMs: 0,
       })),
-      createdAtMs: 0,
-    })),
   ),
 )
 
@@ -270,9 +279,12 @@ const someRest: fc.Arbitrary<Write> = fc.oneof(
   ),
 )
 
+/** Who is in the racks, and the blocks of VPCs. */
+export const someGround: fc.Arbitrary<Write> = fc.oneof(someVpc, someHost)
+
 export const someChange: fc.Arbitrary<Write> = fc.oneof(
   ...[someVpc, someSubnet, someHost, someInstance, someInterface, someAddress, someTable],
   ...[someGateway, someNat, somePeering, someGroup, someAcl, someList, someOptions, someRest],
   ...[someRole, someBalancing, someBalancing, someBalancing, someImage, someImageFile],
-  ...[someVolume, someVolume],
+  ...[someVolume, someVolume, someVpn, someVpn],
 )

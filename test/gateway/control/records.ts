@@ -20,6 +20,7 @@ export const SECRETS: Secrets = {
     sessionToken: `token of ${accessKeyId}`,
   }),
   openChap: ({ id }) => `secret of ${id}`,
+  openVpnKey: ({ number }) => `key of tunnel ${number}`,
   openVolumeKey: ({ id, sealedKey }) => (sealedKey === undefined ? '' : `key of ${id}`),
 }
 

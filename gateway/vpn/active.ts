@@ -1,0 +1,52 @@
+// Which tunnel carries what is behind a VPN gateway: chosen here alone.
+
+import type { FarPrefix, Hop } from '../../topology/routes.ts'
+import type { View } from '../store/state.ts'
+import type { VpnConnectionRecord, VpnLinkRecord, VpnTunnelRecord } from '../store/vpn-records.ts'
+import { connectionsOf } from './tunnels.ts'
+
+/** What the CC that holds the tunnel says of it; null while it said nothing. */
+export function linkOf(view: View, { number, rack, host }: VpnTunnelRecord): VpnLinkRecord | null {
+  const link = view.get('vpn-link', String(number))
+  return link?.rack === rack && link.host === host ? link : null
+}
+
+export function isUp(view: View, tunnel: VpnTunnelRecord): boolean {
+  return linkOf(view, tunnel)?.up === true
+}
+
+/** The first that is up, else the first that a CC holds; null while none does. */
+export function activeTunnel(
+  view: View,
+  { tunnels }: Pick<VpnConnectionRecord, 'tunnels'>,
+): VpnTunnelRecord | null {
+  const held = tunnels.filter(({ host }) => host !== '')
+  return held.find((one) => isUp(view, one)) ?? held[0] ?? null
+}
+
+/**
+ * What the connections of a VPN gateway have routes to, each prefix once: of two connections with
+ * the same the one that has a tunnel up, else the first by id.
+ */
+export function farPrefixes(view: View, gateway: string): FarPrefix[] {
+  const active = connectionsOf(view, gateway).map(({ id, tunnels, routes }) => {
+    const tunnel = activeTunnel(view, { tunnels })
+    return { tunnel, to: hopTo(gateway, id, tunnel), routes }
+  })
+  const isCarried = ({ tunnel }: (typeof active)[number]): boolean =>
+    tunnel !== null && isUp(view, tunnel)
+  const found = new Map<string, FarPrefix>()
+  const inOrder = [...active.filter(isCarried), ...active.filter((one) => !isCarried(one))]
+  for (const { to, routes } of inOrder) {
+    for (const cidr of routes) if (!found.has(cidr)) found.set(cidr, { cidr, to })
+  }
+  return [...found.values()]
+}
+
+function hopTo(gateway: string, connection: string, tunnel: VpnTunnelRecord | null): Hop {
+  if (tunnel === null) {
+    return { kind: 'blackhole', id: connection, why: 'no CC holds a tunnel of it' }
+  }
+  const { number, rack, host } = tunnel
+  return { kind: 'vpn', id: gateway, number, rack, host }
+}
