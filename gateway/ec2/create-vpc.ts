@@ -114,6 +114,7 @@ function dependents(view: View, { id, mainRouteTable, defaultAcl }: VpcRecord): 
     ...view.by('interface', 'vpc', id),
     ...view.by('internet-gateway', 'vpc', id),
     ...view.by('egress-only-gateway', 'vpc', id),
+    ...view.by('vpn-gateway', 'vpc', id),
     ...view.by('nat-gateway', 'vpc', id).filter((one) => !gone.has(one.state)),
     ...view.by('security-group', 'vpc', id).filter((one) => one.name !== DEFAULT_GROUP),
     ...view.by('route-table', 'vpc', id).filter((one) => one.id !== mainRouteTable),

@@ -19,6 +19,9 @@ export const DEVIATIONS: { readonly [K in keyof Ec2Handlers]: string } = {
   CreatePlacementGroup: '`SpreadLevel` is `host` when nothing is said; no limit of seven a zone',
   CreateSubnet: 'an IPv6 block is a /64; `<region>-any` spans all racks',
   CreateVpc: 'overlaps no other VPC of the cloud; IPv6 from the cloud',
+  CreateCustomerGateway:
+    'a `DeviceName` of `wireguard:` and a public key is a WireGuard device, which may have no address; `CertificateArn` is refused',
+  CreateVpnGateway: 'in all zones; `AvailabilityZone` is checked and not shown',
   CreateVolume: 'in a rack; `KmsKeyId` and `VolumeInitializationRate` are refused',
   DeleteLaunchTemplateVersions: 'the default version is in the list of those that stayed',
   DescribeAvailabilityZones: 'a rack is a zone',

@@ -20,6 +20,7 @@ import { associationHandlers } from './address-associations.ts'
 import { addressHandlers } from './addresses.ts'
 import { copyImageHandler } from './copy-image.ts'
 import { createVpcHandlers } from './create-vpc.ts'
+import { customerGatewayHandlers } from './customer-gateways.ts'
 import { describeAddressHandlers } from './describe-addresses.ts'
 import { instanceTypeHandlers } from './describe-instance-types.ts'
 import { describeInstanceHandlers } from './describe-instances.ts'
@@ -66,6 +67,7 @@ import { prefixListHandlers } from './prefix-lists.ts'
 import { profileAssociationHandlers } from './profile-associations.ts'
 import { publicPoolHandlers } from './public-pools.ts'
 import { registerImageHandler, type TakeObject } from './register-image.ts'
+import { routePropagationHandlers } from './route-propagation.ts'
 import { routeAssociationHandlers } from './route-table-associations.ts'
 import { routeTableHandlers } from './route-tables.ts'
 import { routeHandlers } from './routes.ts'
@@ -79,6 +81,7 @@ import { tagHandlers } from './tags.ts'
 import { vpcAssociationHandlers } from './vpc-associations.ts'
 import { vpcAttributeHandlers } from './vpc-attributes.ts'
 import { vpcHandlers } from './vpcs.ts'
+import { vpnGatewayHandlers } from './vpn-gateways.ts'
 import { zoneHandlers } from './zones.ts'
 
 /** EC2 API reference, ModifyVolume. */
@@ -189,6 +192,9 @@ export function ec2Handlers({
     ...routeTableHandlers({ state, randomHex, region }),
     ...routeAssociationHandlers({ state, randomHex, region }),
     ...routeHandlers({ state, randomHex, region }),
+    ...routePropagationHandlers({ state }),
+    ...customerGatewayHandlers({ state, randomHex, region }),
+    ...vpnGatewayHandlers({ state, randomHex, region }),
     ...natGatewayHandlers({ state, randomHex, region }),
     ...describeNatGatewayHandlers({ state }),
     ...peeringHandlers({ state, randomHex, region }),

@@ -67,12 +67,6 @@ export const NOTHING_THERE = {
     ids: ['ConversionTaskIds', 'InvalidConversionTaskId'],
     filters: [],
   },
-  DescribeCustomerGateways: {
-    list: 'CustomerGateways',
-    ids: ['CustomerGatewayIds', 'InvalidCustomerGatewayID.NotFound'],
-    filters: ['bgp-asn', 'customer-gateway-id', 'ip-address', 'state', 'type'],
-    tagged: true,
-  },
   DescribeExportImageTasks: {
     list: 'ExportImageTasks',
     ids: ['ExportImageTaskIds', 'InvalidExportTaskID.NotFound'],
@@ -214,15 +208,6 @@ export const NOTHING_THERE = {
       ...['bgp-asn', 'customer-gateway-configuration', 'customer-gateway-id'],
       ...['option.static-routes-only', 'route.destination-cidr-block', 'state'],
       ...['transit-gateway-id', 'type', 'vpn-connection-id', 'vpn-gateway-id'],
-    ],
-    tagged: true,
-  },
-  DescribeVpnGateways: {
-    list: 'VpnGateways',
-    ids: ['VpnGatewayIds', 'InvalidVpnGatewayID.NotFound'],
-    filters: [
-      ...['amazon-side-asn', 'attachment.state', 'attachment.vpc-id', 'availability-zone'],
-      ...['state', 'type', 'vpn-gateway-id'],
     ],
     tagged: true,
   },

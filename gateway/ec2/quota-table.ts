@@ -75,6 +75,20 @@ export const TABLE = {
     things: 'internet gateways',
     used: (view, account) => view.by('internet-gateway', 'account', account).length,
   },
+  'customer-gateways': {
+    name: 'Customer gateways per Region',
+    value: 50,
+    code: 'CustomerGatewayLimitExceeded',
+    things: 'customer gateways',
+    used: (view, account) => view.by('customer-gateway', 'account', account).filter(isLive).length,
+  },
+  'vpn-gateways': {
+    name: 'Virtual private gateways per Region',
+    value: 50,
+    code: 'VpnGatewayLimitExceeded',
+    things: 'VPN gateways',
+    used: (view, account) => view.by('vpn-gateway', 'account', account).filter(isLive).length,
+  },
   interfaces: {
     name: 'Network interfaces per Region',
     value: 5_000,
@@ -239,6 +253,11 @@ export const TABLE = {
     per: 'load balancer',
   },
 } as const satisfies Readonly<Record<string, Quota>>
+
+/** What is deleted can be seen for a while and counts no more. */
+function isLive({ state }: { readonly state: string }): boolean {
+  return state !== 'deleted'
+}
 
 /** Of instances that run or are about to, whatever their type's family. */
 export function vcpusOf(view: View, account: string, isSpot: boolean): number {

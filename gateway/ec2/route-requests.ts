@@ -20,6 +20,7 @@ import { notFound, oneInStore } from './ids.ts'
 import { badValue, required, unsupported } from './input.ts'
 import { peeringOf } from './peering-records.ts'
 import { keepFromRemoval } from './removal.ts'
+import { liveInStore } from './vpn-ends.ts'
 
 type DestinationInput = Pick<
   Ec2Inputs['CreateRoute'],
@@ -167,6 +168,11 @@ async function targetIn(
 ): Promise<{ target: RouteTarget; targetId: string }> {
   switch (parameter) {
     case 'GatewayId': {
+      if (id.startsWith('vgw-')) {
+        const { vpc } = await liveInStore(tx, 'vpn-gateway', id, place.account)
+        mustMatch(place, 'network gateway', id, vpc)
+        return { target: 'vpn-gateway', targetId: id }
+      }
       if (!id.startsWith('igw-')) throw badGateway(id)
       const { vpc } = await oneInStore(tx, 'internet-gateway', id, place.account)
       mustMatch(place, 'network gateway', id, vpc)
@@ -232,7 +238,7 @@ function mustMatch({ vpc, table }: Place, what: string, id: string, of: string):
 }
 
 function badGateway(id: string): ApiError {
-  if (/^(?:vgw|vpce)-/.test(id)) return unsupported(`The gateway ${id} as a target of a route`)
-  const why = 'Expecting an internet gateway; the local routes stay as they are.'
+  if (id.startsWith('vpce-')) return unsupported(`The gateway ${id} as a target of a route`)
+  const why = 'Expecting an internet or a VPN gateway; the local routes stay as they are.'
   return badValue('gatewayId', id, why)
 }

@@ -17,6 +17,8 @@ const PATHS: Readonly<Record<string, readonly string[]>> = {
   'route-table': ['RouteTableId', 'RouteTableIds', 'AddRouteTableIds', 'RemoveRouteTableIds'],
   'internet-gateway': ['InternetGatewayId'],
   'egress-only-internet-gateway': ['EgressOnlyInternetGatewayId'],
+  'customer-gateway': ['CustomerGatewayId', 'CustomerGatewayIds'],
+  'vpn-gateway': ['VpnGatewayId', 'VpnGatewayIds', 'GatewayId'],
   natgateway: ['NatGatewayId', 'NatGatewayIds'],
   'elastic-ip': ['AllocationId', 'AllocationIds'],
   'vpc-peering-connection': ['VpcPeeringConnectionId', 'VpcPeeringConnectionIds'],

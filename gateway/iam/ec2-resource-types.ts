@@ -13,6 +13,8 @@ export interface ResourceUse {
  * checked. Types that this cloud has not got are left out. `-`: no resources, policies see `*`.
  */
 const TABLE = `
+  customer-gateway*:
+    CreateCustomerGateway DeleteCustomerGateway
   dhcp-options*:
     CreateDhcpOptions DeleteDhcpOptions
   dhcp-options* vpc*:
@@ -159,6 +161,8 @@ const TABLE = `
     CreateRoute DeleteRoute DeleteRouteTable ReplaceRoute
   route-table* vpc*:
     CreateRouteTable
+  route-table* vpn-gateway*:
+    DisableVgwRoutePropagation EnableVgwRoutePropagation
   security-group*:
     DeleteSecurityGroup DescribeSecurityGroupReferences RevokeSecurityGroupEgress
     RevokeSecurityGroupIngress UpdateSecurityGroupRuleDescriptionsEgress
@@ -193,6 +197,8 @@ const TABLE = `
     AssociateVpcCidrBlock CreateVpc DeleteVpc DescribeVpcAttribute DisableVpcClassicLink
     EnableVpcClassicLink GetSecurityGroupsForVpc
     GetVpcResourcesBlockingEncryptionEnforcement ModifyVpcAttribute ModifyVpcTenancy
+  vpc* vpn-gateway*:
+    AttachVpnGateway DetachVpnGateway
   vpc* vpc-peering-connection*:
     AcceptVpcPeeringConnection CreateVpcPeeringConnection
   vpc-endpoint:
@@ -200,6 +206,8 @@ const TABLE = `
     ModifyVpcEndpointConnectionNotification
   vpc-endpoint*:
     DeleteVpcEndpoints
+  vpn-gateway*:
+    CreateVpnGateway DeleteVpnGateway
   vpc-peering-connection*:
     DeleteVpcPeeringConnection ModifyVpcPeeringConnectionOptions RejectVpcPeeringConnection
   -:

@@ -3,7 +3,8 @@
 
 import { isIP } from 'node:net'
 import { linkAddressOf } from '../../common/link-address.ts'
-import { contains, mustAddress, mustCidr } from '../../topology/cidr.ts'
+import { mustAddress } from '../../topology/cidr.ts'
+import { isNowhere } from '../../topology/nowhere.ts'
 import type { BorderEnd } from '../../topology/peering.ts'
 import { LAST_PEER_NUMBER } from '../../topology/ranges.ts'
 import type { PeerRecord } from '../store/peer-records.ts'
@@ -23,11 +24,6 @@ export interface BorderOf extends BorderEnd {
 const MAX_BORDERS = 32
 const MAX_ENDPOINTS = 8
 const NAME = /^[a-z0-9][a-z0-9.-]{0,62}$/i
-/** Where nobody's border is, but something on a host may listen (RFC 6890). */
-const NOWHERE = [
-  ...['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/3'],
-  ...['::/127', '::ffff:0:0/96', 'fe80::/10', 'ff00::/8'],
-].map(mustCidr)
 
 /** Does this CC hold tunnels to the peer cloud? */
 export function isBorder(
@@ -92,6 +88,5 @@ function isEndpoint(text: string): boolean {
   if (isIP(address) !== (match?.[1] === undefined ? 4 : 6) || Number(match?.[3]) > 65_535) {
     return false
   }
-  const parsed = mustAddress(address)
-  return !NOWHERE.some((one) => contains(one, parsed))
+  return !isNowhere(mustAddress(address))
 }

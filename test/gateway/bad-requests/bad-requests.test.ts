@@ -26,6 +26,7 @@ import { STS } from './sts.ts'
 import { TARGET_GROUPS } from './target-groups.ts'
 import { TEMPLATES } from './templates.ts'
 import { VOLUMES } from './volumes.ts'
+import { VPNS } from './vpns.ts'
 
 const REQUESTS: readonly BadRequest[] = [
   ...badRequests('ec2', PROTOCOL),
@@ -41,6 +42,7 @@ const REQUESTS: readonly BadRequest[] = [
     ...VOLUMES,
     ...DEVICES,
     ...SNAPSHOTS,
+    ...VPNS,
   ]),
   ...badRequests('iam', [...IAM, ...POLICIES]),
   ...badRequests('sts', STS),

@@ -35,6 +35,8 @@ const NAMED: Readonly<Record<string, keyof Things>> = {
     FleetId: 'fleet',
     ImportTaskId: 'importTask',
     EgressOnlyInternetGatewayId: 'egressOnly',
+    CustomerGatewayId: 'customerGateway',
+    VpnGatewayId: 'vpnGateway',
     NetworkInsightsPathId: 'path',
     NetworkInsightsAnalysisId: 'analysis',
     TargetNetworkInterfaceId: 'freeCard',
@@ -48,6 +50,8 @@ const NAMED: Readonly<Record<string, keyof Things>> = {
 /** Where the name says something else. */
 const ELSE: Readonly<Record<string, keyof Things>> = {
   'DescribePlacementGroups GroupIds': 'placement',
+  'EnableVgwRoutePropagation GatewayId': 'vpnGateway',
+  'DisableVgwRoutePropagation GatewayId': 'vpnGateway',
   'RunInstances Placement.GroupId': 'placement',
   'DescribeIamInstanceProfileAssociations AssociationIds': 'acting',
   'ReplaceNetworkAclAssociation AssociationId': 'aclAssociation',
@@ -66,6 +70,8 @@ const LEFT_OUT: readonly RegExp[] = [
   /^DescribeIdFormat Resource$/,
   // Refused whosever it is.
   /^(AssociateRouteTable GatewayId|ModifyInstancePlacement GroupId)$/,
+  // Where a device is; no address of the account's.
+  /^CreateCustomerGateway PublicIp$/,
   /^CreateNatGateway (VpcId|AvailabilityZoneAddresses.AllocationIds)$/,
   /^ModifyInstanceAttribute BlockDeviceMappings/,
   // Of an instance whose root is on its host no image is made (ebs/create-image.test.ts).
@@ -79,11 +85,11 @@ const LEFT_OUT: readonly RegExp[] = [
 /** Names of members for what nobody can have here, for what is nobody's, and for accounts. */
 const OTHERS = [
   'BundleId CapacityReservationId CarrierGatewayId ClientVpnEndpointId ConversionTaskId',
-  'CustomerGatewayId ExportImageTaskId ExportTaskId FlowLogId HostId',
+  'ExportImageTaskId ExportTaskId FlowLogId HostId',
   'InstanceConnectEndpointId InstanceEventId InstanceEventWindowId KmsKeyId',
   'LocalGatewayId RamDiskId ReservedInstancesId OwnerId RestorableByUserId SpotInstanceRequestId',
   'TransitGatewayAttachmentId TransitGatewayId TransitGatewayRouteTableId VpcEndpointId',
-  'VpnConnectionId VpnGatewayId SecondaryAllocationId SecondarySubnetId LinkedGroupId',
+  'VpnConnectionId SecondaryAllocationId SecondarySubnetId LinkedGroupId',
   'ParentGroupId AvailabilityZoneId DestinationAvailabilityZoneId ZoneId IpamId',
   'IpamPoolAllocationId IpamPoolId IpamScopeId Ipv4IpamPoolId Ipv6IpamPoolId PoolId',
   'MetricCategoryId PeerOwnerId SourceSecurityGroupOwnerId UserId AssociatedSubnetId',

@@ -72,6 +72,13 @@ async function layNetwork(ec2: EC2, n: number) {
     Entries: [{ Cidr: '192.0.2.0/24' }],
   })
   const egress = await ec2.createEgressOnlyInternetGateway({ VpcId: vpc })
+  const customer = await ec2.createCustomerGateway({
+    ...{ Type: 'ipsec.1', IpAddress: `198.51.100.${n}`, BgpAsn: 65_001 },
+  })
+  const vpnGatewayOf = async () =>
+    id((await ec2.createVpnGateway({ Type: 'ipsec.1' })).VpnGateway?.VpnGatewayId)
+  const vpnGateway = await vpnGatewayOf()
+  await ec2.attachVpnGateway({ VpnGatewayId: vpnGateway, VpcId: vpc })
   const dhcp = await ec2.createDhcpOptions({
     DhcpConfigurations: [{ Key: 'domain-name', Values: ['example.com'] }],
   })
@@ -84,6 +91,8 @@ async function layNetwork(ec2: EC2, n: number) {
     association: id(tied.AssociationId),
     acl: id(acl?.NetworkAclId),
     aclAssociation: id(acl?.Associations?.[0]?.NetworkAclAssociationId),
+    customerGateway: id(customer.CustomerGateway?.CustomerGatewayId),
+    ...{ vpnGateway, freeVpnGateway: await vpnGatewayOf() },
     egressOnly: id(egress.EgressOnlyInternetGateway?.EgressOnlyInternetGatewayId),
     ownAcl: id((await ec2.createNetworkAcl({ VpcId: vpc })).NetworkAcl?.NetworkAclId),
     peering: id(peering.VpcPeeringConnection?.VpcPeeringConnectionId),

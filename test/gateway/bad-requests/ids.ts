@@ -176,12 +176,6 @@ export const UNKNOWN: readonly Row[] = [
   ],
   [
     'an unknown id',
-    'DescribeVpnGateways',
-    { VpnGatewayIds: [`vgw-${X}`] },
-    'InvalidVpnGatewayID.NotFound',
-  ],
-  [
-    'an unknown id',
     'DescribeVpcEndpoints',
     { VpcEndpointIds: [`vpce-${X}`] },
     'InvalidVpcEndpointId.NotFound',

@@ -101,5 +101,5 @@ export const PROTOCOL: readonly Row[] = [
     { InstanceIds: Array.from({ length: 1001 }, (_, i) => `i-${String(i).padStart(17, '0')}`) },
     'InvalidParameterValue',
   ],
-  ['what nobody has here', 'CreateVpnGateway', { Type: 'ipsec.1' }, 'UnsupportedOperation'],
+  ['what nobody has here', 'CreateTransitGateway', {}, 'UnsupportedOperation'],
 ]

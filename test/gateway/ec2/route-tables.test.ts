@@ -142,8 +142,13 @@ const REFUSED: readonly [string, (ground: Ground) => RouteInput, string][] = [
     'InvalidParameterValue',
   ],
   [
-    'a virtual private gateway',
+    'an unknown VPN gateway',
     () => ({ DestinationCidrBlock: '10.0.0.0/8', GatewayId: 'vgw-12345678' }),
+    'InvalidVpnGatewayID.NotFound',
+  ],
+  [
+    'a VPC endpoint',
+    () => ({ DestinationCidrBlock: '10.0.0.0/8', GatewayId: 'vpce-12345678' }),
     'UnsupportedOperation',
   ],
   [

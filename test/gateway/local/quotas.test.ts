@@ -76,6 +76,9 @@ test('each quota ends with the code of AWS, and is of one account', async (t) =>
     'security-groups': (n) =>
       cloud.call('CreateSecurityGroup', { VpcId, GroupName: `g${n}`, Description: 'g' }),
     'internet-gateways': () => cloud.call('CreateInternetGateway', {}),
+    'customer-gateways': (n) =>
+      cloud.call('CreateCustomerGateway', { Type: 'ipsec.1', IpAddress: `192.0.2.${n + 1}` }),
+    'vpn-gateways': () => cloud.call('CreateVpnGateway', { Type: 'ipsec.1' }),
     interfaces: () => cloud.call('CreateNetworkInterface', { SubnetId }),
     'prefix-lists': (n) =>
       cloud.call('CreateManagedPrefixList', { ...PrefixList, PrefixListName: `p${n}` }),
