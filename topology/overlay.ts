@@ -1,6 +1,6 @@
-// Which racks' gateways tunnel to which, and who of them speaks for which prefix. Full mesh between
-// racks, nothing inside of one. WireGuard drops what arrives from a peer whose allowed-ips do not
-// cover its source, so a prefix that stood at two peers would be lost at one of them.
+// Which gateways tunnel to which, and who of a rack's speaks for which prefix. Full mesh, within
+// racks too. WireGuard drops what arrives from a peer whose allowed-ips do not cover its source, so
+// a prefix that stood at two peers would be lost at one of them.
 
 import { formatCidr, mustCidr, nthAddress, single } from './cidr.ts'
 import { hash32 } from './hash.ts'
@@ -24,8 +24,14 @@ export interface OverlayRack {
   /** The rack's /64 of the cloud's fabric. */
   readonly fabric: string
   /** What tenants have in this rack; disjoint from every other rack's. */
-  readonly prefixes: readonly string[]
+  readonly vpcs: readonly OverlayVpc[]
   readonly gateways: readonly OverlayGateway[]
+}
+
+/** A VPC's share of a rack: one gateway speaks for all of it. */
+export interface OverlayVpc {
+  readonly id: string
+  readonly prefixes: readonly string[]
 }
 
 export interface TunnelPlan {
@@ -38,26 +44,28 @@ export interface TunnelPlan {
 }
 
 /**
- * The peers of one gateway: every gateway with a key in every other rack, by rack and host. Does
- * not ask whether `from` itself has a key yet; its peers learn of it when it has.
+ * The peers of one gateway: every other one with a key, by rack and host. Does not ask whether
+ * `from` itself has a key yet; its peers learn of it when it has.
  */
 export function planTunnels(
   racks: readonly OverlayRack[],
   from: { readonly rack: string; readonly host: string },
 ): TunnelPlan[] {
   return racks
-    .filter((rack) => rack.name !== from.rack)
-    .flatMap(tunnelsTo)
+    .flatMap((rack) => tunnelsTo(rack, from))
     .sort((a, b) => ascending(a.rack, b.rack) || ascending(a.host, b.host))
 }
 
-/** The name of two racks' pre-shared key, the same from both sides. Rack names have no `|`. */
+/**
+ * The name of two racks' pre-shared key, the same from both sides; of a rack with itself that of
+ * its own gateways'. Rack names have no `|`.
+ */
 export function pairName(a: string, b: string): string {
   return [a, b].sort(ascending).join('|')
 }
 
 /**
- * The gateway of a rack that does one thing, for example announces an address: the same for
+ * The gateway of a rack that does one thing, for example is the edge of a VPC: the same for
  * everybody who asks. Null when none has a key.
  */
 export function gatewayFor<T extends Pick<OverlayGateway, 'host' | 'publicKey' | 'connected'>>(
@@ -77,15 +85,22 @@ function speakersOf<T extends Pick<OverlayGateway, 'publicKey' | 'connected'>>(
   return connected.length > 0 ? connected : keyed
 }
 
-function tunnelsTo(rack: OverlayRack): TunnelPlan[] {
+function tunnelsTo(
+  rack: OverlayRack,
+  from: { readonly rack: string; readonly host: string },
+): TunnelPlan[] {
+  const isInside = rack.name === from.rack
   const keyed = rack.gateways.filter((gateway) => gateway.publicKey !== '')
   const speakers = speakersOf(keyed)
   const spokenFor = new Map<string, string[]>()
-  for (const prefix of new Set([rack.fabric, ...rack.prefixes])) {
-    const host = chosen(rack.name, prefix, speakers)?.host
-    if (host !== undefined) spokenFor.set(host, [...(spokenFor.get(host) ?? []), prefix])
+  // Within the rack everybody is found by its own address.
+  const all = isInside ? rack.vpcs : [{ id: rack.fabric, prefixes: [rack.fabric] }, ...rack.vpcs]
+  for (const { id, prefixes } of all) {
+    const host = chosen(rack.name, id, speakers)?.host
+    if (host !== undefined) spokenFor.set(host, [...(spokenFor.get(host) ?? []), ...prefixes])
   }
-  return keyed.map(({ host, index, publicKey, endpoints, beyond }) => {
+  const peers = keyed.filter(({ host }) => !isInside || host !== from.host)
+  return peers.map(({ host, index, publicKey, endpoints, beyond }) => {
     const prefixes = spokenFor.get(host) ?? []
     // Also within its own rack's /64: it is by this one that others know where it is.
     const own = formatCidr(single(nthAddress(mustCidr(rack.fabric), index)))

@@ -110,6 +110,13 @@ export function gatewayMac(rackIndex: number, hostIndex: number, vlanTag: number
   return macText(0x0a, (BigInt(rackIndex) << 24n) | BigInt((hostIndex << 12) | vlanTag))
 }
 
+/** The gateway MACs of a network in a rack, whichever host has it: a value and its mask. */
+export function anyGatewayMac(rackIndex: number, vlanTag: number): string {
+  check('rack index', RACK_INDEXES, rackIndex)
+  check('VLAN tag', { first: VLAN_TAGS.first, last: STORAGE_VLAN_TAG }, vlanTag)
+  return `${macText(0x0a, (BigInt(rackIndex) << 24n) | BigInt(vlanTag))}/ff:ff:ff:00:0f:ff`
+}
+
 /** fe80:: with the MAC's modified EUI-64 (RFC 4291, appendix A). RangeError for other texts. */
 export function linkLocalOf(mac: string): string {
   if (!/^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/i.test(mac)) throw new RangeError(`${mac} is no MAC`)

@@ -21,7 +21,10 @@ import { DNS_IPV4, DNS_IPV6, gatewayPort } from './names.ts'
 
 export interface DhcpDesired {
   readonly rack: Pick<RackConfig, 'region' | 'rack' | 'mtu'>
+  /** Those whose gateway is here. */
   readonly networks: readonly Network[]
+  /** All of the rack's: their names are told here as well. */
+  readonly rackNetworks: readonly Network[]
   readonly interfaces: readonly Interface[]
   /** Whose names this rack tells besides its own. */
   readonly members: readonly Member[]
@@ -67,17 +70,15 @@ const LOCAL_TTL_S = 60
 export function dhcpFiles(paths: Paths, desired: DhcpDesired): DhcpFiles {
   const at = dhcpPlaces(paths)
   const networks = desired.networks.toSorted((a, b) => a.vlanTag - b.vlanTag)
-  const known = new Set(networks.map(({ id }) => id))
-  const interfaces = desired.interfaces
-    .filter(({ networkId }) => known.has(networkId))
-    .toSorted((a, b) => ascending(a.mac, b.mac))
+  const named = interfacesIn(desired.rackNetworks, desired.interfaces)
+  const interfaces = interfacesIn(networks, named)
   const config = networks.length === 0 ? '' : configOf(at, desired, networks)
   const digest = createHash('sha256').update(config).digest('hex').slice(0, 16)
   return {
     configFile: join(at.dir, `${digest}.conf`),
     config,
     options: lines(networks.flatMap(optionLines)),
-    names: namesFile({ ...desired, networks, interfaces }),
+    names: namesFile({ ...desired, networks: desired.rackNetworks, interfaces: named }),
     domains: ownDomains(desired.names),
     owners: Object.fromEntries(
       interfaces.flatMap(({ mac, ipv4, ipv6 }) =>
@@ -94,6 +95,17 @@ export function dhcpFiles(paths: Paths, desired: DhcpDesired): DhcpFiles {
       )
     },
   }
+}
+
+/** By MAC. */
+function interfacesIn(
+  networks: readonly Network[],
+  interfaces: readonly Interface[],
+): readonly Interface[] {
+  const known = new Set(networks.map(({ id }) => id))
+  return interfaces
+    .filter(({ networkId }) => known.has(networkId))
+    .toSorted((a, b) => ascending(a.mac, b.mac))
 }
 
 function configOf(

@@ -135,7 +135,7 @@ export class Cc implements RoleDriver {
     const sw = await ensureSwitch({ ...this.#options, exec })
     await this.#switchPass(exec, sw)
     const tenants = await this.#edgePass(exec, sw, rack, desired)
-    await this.#servicesPass(exec, rack, desired)
+    await this.#servicesPass(exec, rack, desired, tenants)
     await this.#once(
       this.#tunnels.reconciler(exec, {
         address: fabricAddress(rack, config.hostIndex),
@@ -225,10 +225,14 @@ export class Cc implements RoleDriver {
     return tenants
   }
 
-  async #servicesPass(exec: Exec, rack: RackConfig, desired: Desired): Promise<void> {
+  async #servicesPass(
+    exec: Exec,
+    rack: RackConfig,
+    desired: Desired,
+    { networks, interfaces }: Tenants,
+  ): Promise<void> {
     const lists = {
-      networks: bodies(desired, 'network'),
-      interfaces: bodies(desired, 'interface'),
+      ...{ networks, interfaces, rackNetworks: bodies(desired, 'network') },
       members: bodies(desired, 'member'),
       tunnels: bodies(desired, 'tunnel'),
       names: bodies(desired, 'name'),

@@ -20,11 +20,12 @@ export interface Tenants {
   readonly fabric: string
   readonly publicSide: PublicSide | null
   readonly vpcs: readonly Vpc[]
+  /** Those whose gateway is here. */
   readonly networks: readonly Network[]
   readonly interfaces: readonly Interface[]
   readonly tunnels: readonly Tunnel[]
   readonly stations: readonly Station[]
-  /** Of subnets that are here, by their VLAN tag. */
+  /** Of those networks, by their VLAN tag. */
   readonly own: readonly Routing[]
   /** Of subnets elsewhere that send here. */
   readonly foreign: readonly Routing[]
@@ -46,7 +47,7 @@ export function tenantsOf(
   const routings = bodies(desired, 'routing')
   const nats = bodies(desired, 'nat').filter((one) => isHere(one.host, host))
   const translated = new Set(nats.map(({ publicIp }) => publicIp))
-  const networks = bodies(desired, 'network')
+  const networks = bodies(desired, 'network').filter((one) => isHere(one.gatewayHost, host))
   const tags = new Set(networks.map(({ vlanTag }) => vlanTag))
   const interfaces = bodies(desired, 'interface')
   return {

@@ -2,10 +2,11 @@
 // A unit whose inputs are the same objects as before is the same unit: so a change costs what it
 // changes.
 
-import type { Resource } from '../../proto/gen/mallee/v1/desired_pb.js'
+import type { Network, Resource } from '../../proto/gen/mallee/v1/desired_pb.js'
 import type { Acl, Group, Member } from '../../proto/gen/mallee/v1/tenants_pb.js'
 import { bodies, bodyAt, type Desired } from '../../proto/resources.ts'
 import { type Cidr, formatCidr, parseAddress, single } from '../../topology/cidr.ts'
+import { anyGatewayMac, gatewayMac } from '../../topology/plan.ts'
 import { addDigests, flowsDigest } from '../host/ovs.ts'
 import { aclFlows } from './acl-flows.ts'
 import { type GroupTables, INCOMING, OUTGOING, staticFlows } from './flow-tables.ts'
@@ -82,7 +83,10 @@ export class FlowPlanner {
       if (!here.has(tag)) continue
       const of = <P extends { tag: number }>(ports: readonly P[]) =>
         ports.find((port) => port.tag === tag) ?? null
-      const at: NetworkPorts = { gateway: of(gateways), vxlan: of(vxlans)?.ofport ?? null, trunk }
+      const at: NetworkPorts = {
+        ...{ gateway: of(gateways), vxlan: of(vxlans)?.ofport ?? null, trunk },
+        edge: edgeOf(desired, network),
+      }
       // An ACL that is not known lets nothing cross.
       const acl = aclId === '' ? null : bodyAt(desired, `acl/${aclId}`, 'acl')
       const number = aclId === '' ? null : this.#number(`acl ${aclId}`)
@@ -182,6 +186,16 @@ export class FlowPlanner {
     this.#numbers.set(key, number)
     return number
   }
+}
+
+/** Null where nobody says who the gateway is: an older parent, or a rack without a CC. */
+function edgeOf(desired: Desired, { vlanTag, gatewayHost }: Network): NetworkPorts['edge'] {
+  const rack = bodyAt(desired, 'rack', 'rack')
+  const member = rack?.members.find(({ host }) => host === gatewayHost)
+  if (rack === null || member === undefined) return null
+  const { rackIndex } = rack
+  const mac = gatewayMac(rackIndex, member.index, vlanTag)
+  return { mac, any: anyGatewayMac(rackIndex, vlanTag) }
 }
 
 function addPeers(

@@ -20,6 +20,8 @@ export interface NetworkPorts {
   readonly gateway: { readonly ofport: number; readonly mac: string } | null
   readonly vxlan: number | null
   readonly trunk: number | null
+  /** The gateway's MAC, and all that it may ever have had; null when that is not known. */
+  readonly edge: { readonly mac: string; readonly any: string } | null
 }
 
 /** What is flooded within a rack; all else that has many receivers ends here. */
@@ -90,6 +92,7 @@ export function networkFlows(
   return [
     ...flows,
     ...elsewhere(tag, ports),
+    ...moved(tag, ports),
     ...toGateway(network),
     ...(aclNumber === null ? [] : borderFlows(network, aclNumber)),
   ]
@@ -97,14 +100,28 @@ export function networkFlows(
 
 /** A station that is not here: behind the trunk, or the tunnel, which drops who it misses. */
 function elsewhere(tag: number, { trunk, vxlan }: NetworkPorts): string[] {
-  const actions: string[] = []
   // Before the tag is pushed.
-  if (vxlan !== null) actions.push(`output:${vxlan}`)
-  if (trunk !== null) {
-    actions.push('push_vlan:0x8100', `set_field:${0x1000 | tag}->vlan_vid`, `output:${trunk}`)
-  }
+  const actions = [...(vxlan === null ? [] : [`output:${vxlan}`]), ...byTrunk(tag, trunk)]
   if (actions.length === 0) return []
   return [`table=${DELIVER},priority=20,metadata=${tag},actions=${actions.join(',')}`]
+}
+
+function byTrunk(tag: number, trunk: number | null): string[] {
+  if (trunk === null) return []
+  return ['push_vlan:0x8100', `set_field:${0x1000 | tag}->vlan_vid`, `output:${trunk}`]
+}
+
+/**
+ * When another CC becomes the gateway, guests need not hear of it: what they send to any gateway
+ * that the network ever had here goes to the present one.
+ */
+function moved(tag: number, { edge, gateway, trunk }: NetworkPorts): string[] {
+  if (edge === null) return []
+  const isHere = gateway?.mac === edge.mac
+  const out = isHere ? [`output:${gateway.ofport}`] : byTrunk(tag, trunk)
+  if (out.length === 0) return []
+  const actions = [`set_field:${edge.mac}->eth_dst`, ...out].join(',')
+  return [`table=${DELIVER},priority=30,metadata=${tag},dl_dst=${edge.any},actions=${actions}`]
 }
 
 /** As in EC2, no group is asked about the subnet's router. */

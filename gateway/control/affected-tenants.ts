@@ -14,7 +14,7 @@ import type { View } from '../store/state.ts'
 import { tunnelsIn } from '../vpn/tunnels.ts'
 import { guardKeys } from './desired.ts'
 import { nameKeys } from './desired-balancers.ts'
-import { isIn, peersOf } from './presence.ts'
+import { isIn, peersOf, subnetsIn } from './presence.ts'
 import {
   type Batch,
   differs,
@@ -232,19 +232,20 @@ export function touchedByAddress(batch: Batch, change: Seen<Records['address']>)
   ]
 }
 
-/** What hangs on which CCs a rack has: where its addresses are, and how others reach it. */
+/** What hangs on which CCs a rack has: whose edge is where, and how others reach it. */
 export function touchedByEdge(view: View, rack: string): Touched[] {
   const nats = view.by('nat-gateway', 'rack', rack)
   const cards = view.interfacesOf('rack', rack)
   const elastic = cards.flatMap((one) => view.by('address', 'interface', one.id))
   const stations = cards.filter((one) => isStretched(view, one))
-  const held = tunnelsIn(view, rack).map(({ connection }) => connection.vpnGateway)
-  const targets = new Set([...[...nats, ...cards].map((one) => one.id), ...held])
-  const tables = view
-    .all('route-table')
-    .filter((table) => targetsOf(table).some((target) => targets.has(target)))
-  const subnets = tables.flatMap((table) => subnetsOf(view, table))
+  const here = subnetsIn(view, rack)
+  const held = tunnelsIn(view, rack).map(
+    ({ connection }) => view.get('vpn-gateway', connection.vpnGateway)?.vpc ?? '',
+  )
+  const vpcs = new Set([...[...here, ...nats, ...cards].map(({ vpc }) => vpc), ...held])
+  const subnets = [...vpcs].flatMap((vpc) => view.subnetsOf('vpc', vpc))
   return [
+    ...inRacks([rack], ...here.map(({ id }) => `network/${id}`)),
     ...inRacks([rack], ...nats.map(({ id }) => `nat/${id}`)),
     ...inRacks([rack], ...elastic.map(({ id }) => `elastic/${id}`)),
     ...inRacks(null, ...stations.map(({ id }) => `station/${id}`)),

@@ -25,7 +25,7 @@ import type { View } from '../store/state.ts'
 import { dhcpOption, domainOf, type MetadataSecrets, metadataOf } from './desired-metadata.ts'
 import { remotePeersOf } from './desired-peers.ts'
 import { hasPort } from './desired-routes.ts'
-import { fabricOf } from './desired-tunnels.ts'
+import { ccFor, fabricOf } from './desired-tunnels.ts'
 import { attachmentsOf } from './desired-volumes.ts'
 import { isIn, knowsVpc, peersOf, tagIn } from './presence.ts'
 
@@ -102,6 +102,7 @@ export function networkAt(view: View, rack: string, id: string): Resource | null
     netbiosNodeType: Number(dhcpOption(view, subnet.vpc, 'netbios-node-type')[0] ?? 0),
     dns: vpc?.enableDnsSupport ?? true,
     aclId: subnet.acl === '' ? (vpc?.defaultAcl ?? '') : subnet.acl,
+    gatewayHost: ccFor(view, rack, subnet.vpc) ?? '',
   })
   return resource(`network/${id}`, { case: 'network', value })
 }

@@ -21,25 +21,27 @@ import type {
 import type { View } from '../store/state.ts'
 import { farPrefixes } from '../vpn/active.ts'
 import { isAttached, propagatedRoutes } from '../vpn/propagation.ts'
-import { ccAddress, exactCcAddress } from './desired-tunnels.ts'
+import type { AgentName } from './desired.ts'
+import { ccAddress, exactCcAddress, isEdge } from './desired-tunnels.ts'
 import { isIn, knowsVpc, tagIn } from './presence.ts'
 
 /** A route as plain data; the message's type name is the schema's business. */
 type PlainRoute = Pick<TenantRoute, 'destination' | 'kind' | 'nextHop' | 'natId' | 'vpnNumber'>
 
-/** Of a subnet elsewhere only the routes that end in this rack; null when there are none. */
-export function routingAt(view: View, rack: string, id: string): Resource | null {
+/** At a CC that is not the subnet's edge only the routes that end there; null without any. */
+export function routingAt(view: View, agent: AgentName, id: string): Resource | null {
   const subnet = view.get('subnet', id)
-  if (subnet === null || !knowsVpc(view, rack, subnet.vpc)) return null
+  if (subnet === null || !knowsVpc(view, agent.rack, subnet.vpc)) return null
+  const isOwn = isIn(subnet, agent.rack) && isEdge(view, agent, subnet.vpc)
   const all = routesOf(view, subnet)
-  const routes = isIn(subnet, rack) ? all : all.filter(({ to }) => endsIn(to, rack))
+  const routes = isOwn ? all : all.filter(({ to }) => endsAt(view, to, agent, subnet.vpc))
   if (routes.length === 0) return null
   const value = create(RoutingSchema, {
     subnetId: id,
     ipv4Cidr: subnet.ipv4Cidr,
     ipv6Cidr: subnet.ipv6Cidr,
-    vlanTag: tagIn(subnet, rack),
-    routes: routes.map((route) => routeIn(view, rack, route)),
+    vlanTag: isOwn ? tagIn(subnet, agent.rack) : 0,
+    routes: routes.map((route) => routeAt(view, agent, subnet.vpc, route)),
   })
   return resource(`routing/${id}`, { case: 'routing', value })
 }
@@ -77,8 +79,11 @@ function isList({ destination }: RouteRecord): boolean {
   return !destination.includes('/')
 }
 
-function endsIn(to: Hop, rack: string): boolean {
-  return (to.kind === 'nat' || to.kind === 'interface' || to.kind === 'vpn') && to.rack === rack
+/** Is that at the agent? NAT gateways and interfaces are at their VPC's edge. */
+function endsAt(view: View, to: Hop, agent: AgentName, vpc: string): boolean {
+  if (to.kind === 'vpn') return to.rack === agent.rack && to.host === agent.host
+  if (to.kind !== 'nat' && to.kind !== 'interface') return false
+  return to.rack === agent.rack && isEdge(view, agent, vpc)
 }
 
 /** Where a route of a table of the VPC leads now. */
@@ -141,7 +146,13 @@ export function hasPort({ instance, type, host }: InterfaceRecord): boolean {
   return instance !== '' && type === 'interface'
 }
 
-function routeIn(view: View, rack: string, { destination, to }: ResolvedRoute): PlainRoute {
+function routeAt(
+  view: View,
+  agent: AgentName,
+  vpc: string,
+  { destination, to }: ResolvedRoute,
+): PlainRoute {
+  const isHere = endsAt(view, to, agent, vpc)
   const route = { destination, nextHop: '', natId: '', vpnNumber: 0 }
   const blackhole = { ...route, kind: RouteKind.BLACKHOLE }
   const over = (nextHop: string | null): PlainRoute =>
@@ -154,17 +165,17 @@ function routeIn(view: View, rack: string, { destination, to }: ResolvedRoute): 
     case 'egress-only':
       return { ...route, kind: RouteKind.EGRESS_ONLY }
     case 'nat':
-      if (to.rack !== rack) return over(ccAddress(view, to.rack, to.id))
+      if (!isHere) return over(ccAddress(view, to.rack, vpc))
       return { ...route, kind: RouteKind.NAT, natId: to.id }
     case 'interface':
-      if (to.rack !== rack) return over(ccAddress(view, to.rack, to.id))
+      if (!isHere) return over(ccAddress(view, to.rack, vpc))
       return {
         ...route,
         kind: RouteKind.INTERFACE,
         nextHop: destination.includes(':') ? to.ipv6 : to.ipv4,
       }
     case 'vpn':
-      if (to.rack !== rack) return over(exactCcAddress(view, to.rack, to.host))
+      if (!isHere) return over(exactCcAddress(view, to.rack, to.host))
       return { ...route, kind: RouteKind.VPN, vpnNumber: to.number }
     case 'blackhole':
       return blackhole

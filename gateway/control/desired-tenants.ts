@@ -78,7 +78,7 @@ export function elasticAt(view: View, rack: string, id: string): Resource | null
   const address = view.get('address', id)
   const one = address === null ? null : view.get('interface', address.interface)
   if (address === null || one === null || one.rack !== rack || !hasPort(one)) return null
-  const host = ccFor(view, rack, id)
+  const host = ccFor(view, rack, one.vpc)
   if (host === null) return null
   const { publicIp, privateIp } = address
   const value = create(ElasticSchema, { id, publicIp, privateIp, interfaceId: one.id, host })
@@ -88,7 +88,7 @@ export function elasticAt(view: View, rack: string, id: string): Resource | null
 export function natAt(view: View, rack: string, id: string): Resource | null {
   const nat = view.get('nat-gateway', id)
   if (nat === null || nat.rack !== rack || !isAlive(nat)) return null
-  const host = ccFor(view, rack, id)
+  const host = ccFor(view, rack, nat.vpc)
   const privateIp = view.get('interface', nat.interface)?.ipv4 ?? ''
   const publicIp = nat.allocation === '' ? '' : view.get('address', nat.allocation)?.publicIp
   // Without its address it would translate to another one.
@@ -102,7 +102,7 @@ export function stationAt(view: View, rack: string, id: string): Resource | null
   if (one === null || !hasPort(one) || one.rack === rack) return null
   const subnet = view.get('subnet', one.subnet)
   if (subnet?.rack !== EVERY_RACK || !isIn(subnet, rack)) return null
-  const fabricAddress = ccAddress(view, one.rack, id)
+  const fabricAddress = ccAddress(view, one.rack, one.vpc)
   if (fabricAddress === null) return null
   const value = create(StationSchema, {
     networkId: one.subnet,

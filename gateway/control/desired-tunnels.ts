@@ -1,4 +1,4 @@
-// Tunnels to the other racks, and which CC of a rack does what.
+// Tunnels to the other CCs, and which CC of a rack is the edge of a VPC.
 
 import { create } from '@bufbuild/protobuf'
 import { type Resource, TunnelSchema } from '../../proto/gen/mallee/v1/desired_pb.js'
@@ -8,6 +8,7 @@ import {
   gatewayFor,
   type OverlayGateway,
   type OverlayRack,
+  type OverlayVpc,
   pairName,
   planTunnels,
 } from '../../topology/overlay.ts'
@@ -28,13 +29,11 @@ export function tunnelAt(
   host: string,
   openKey: OpenKey,
 ): Resource | null {
-  if (rack === agent.rack) return null
-  const here = overlayRack(view, agent.rack)
   const there = overlayRack(view, rack)
   const pair = pairName(agent.rack, rack)
   const sealed = view.get('preshared-key', pair)
-  if (here === null || there === null || sealed === null) return null
-  const tunnel = planTunnels([here, there], agent).find((one) => one.host === host)
+  if (there === null || sealed === null) return null
+  const tunnel = planTunnels([there], agent).find((one) => one.host === host)
   if (tunnel === undefined) return null
   const value = create(TunnelSchema, {
     rack,
@@ -48,14 +47,27 @@ export function tunnelAt(
   return resource(`tunnel/${rack}/${host}`, { case: 'tunnel', value })
 }
 
-/** The CC of a rack that does one thing, null while the rack has none. */
-export function ccFor(view: View, rack: string, thing: string): string | null {
-  return gatewayFor(rack, thing, gatewaysOf(view, rack))?.host ?? null
+/**
+ * The CC of a rack that is the edge of a VPC there: it has its networks' gateways, and all that is
+ * translated for it. Null while the rack has none.
+ */
+export function ccFor(view: View, rack: string, vpc: string): string | null {
+  return gatewayFor(rack, vpc, gatewaysOf(view, rack))?.host ?? null
 }
 
-/** The fabric address of that CC. */
-export function ccAddress(view: View, rack: string, thing: string): string | null {
-  return fabricAddress(view, rack, gatewayFor(rack, thing, gatewaysOf(view, rack)))
+/** Is the agent the edge of a VPC in its rack? One that has not reported its key may be alone. */
+export function isEdge(
+  view: View,
+  agent: { readonly rack: string; readonly host: string },
+  vpc: string,
+): boolean {
+  const host = ccFor(view, agent.rack, vpc)
+  return host === null || host === agent.host
+}
+
+/** The fabric address of a VPC's edge in a rack. */
+export function ccAddress(view: View, rack: string, vpc: string): string | null {
+  return fabricAddress(view, rack, gatewayFor(rack, vpc, gatewaysOf(view, rack)))
 }
 
 /** The fabric address of exactly this CC, null while it has no key. */
@@ -101,7 +113,7 @@ function overlayRack(view: View, name: string): OverlayRack | null {
     name,
     index: rack.index,
     fabric: fabricOf(cloud.fabricPrefix, rack.index),
-    prefixes: prefixesOf(view, name),
+    vpcs: vpcsOf(view, name),
     gateways: gatewaysOf(view, name).map((one) => ({
       ...one,
       beyond: beyond(view, name, one.host),
@@ -110,18 +122,25 @@ function overlayRack(view: View, name: string): OverlayRack | null {
 }
 
 /** Its subnets, and of stretched ones the addresses that are here. */
-function prefixesOf(view: View, rack: string): string[] {
-  const own = view
-    .subnetsOf('rack', rack)
-    .flatMap((subnet) => [subnet.ipv4Cidr, subnet.ipv6Cidr])
-    .filter((cidr) => cidr !== '')
-  const stretched = view
-    .subnetsOf('rack', EVERY_RACK)
-    .flatMap((subnet) => view.interfacesOf('subnet', subnet.id))
-    .filter((one) => one.rack === rack)
-    .flatMap(addressesOf)
-    .map((address) => formatCidr(single(mustAddress(address))))
-  return [...own, ...stretched]
+function vpcsOf(view: View, rack: string): OverlayVpc[] {
+  const found = new Map<string, string[]>()
+  const add = (vpc: string, prefixes: readonly string[]): void => {
+    found.set(vpc, [...(found.get(vpc) ?? []), ...prefixes])
+  }
+  for (const { vpc, ipv4Cidr, ipv6Cidr } of view.subnetsOf('rack', rack)) {
+    add(
+      vpc,
+      [ipv4Cidr, ipv6Cidr].filter((cidr) => cidr !== ''),
+    )
+  }
+  for (const subnet of view.subnetsOf('rack', EVERY_RACK)) {
+    for (const one of view.interfacesOf('subnet', subnet.id)) {
+      if (one.rack !== rack) continue
+      const addresses = addressesOf(one).map((each) => formatCidr(single(mustAddress(each))))
+      add(subnet.vpc, addresses)
+    }
+  }
+  return [...found].map(([id, prefixes]) => ({ id, prefixes }))
 }
 
 function gatewayOf(host: HostRecord): OverlayGateway {

@@ -44,7 +44,7 @@ export interface Secrets extends VolumeSecrets {
 /** Everything of one agent, by key. */
 export function rackDesired(view: View, agent: AgentName, secrets: Secrets): Map<string, Resource> {
   const found = new Map<string, Resource>()
-  for (const key of keysOf(view, agent.rack)) {
+  for (const key of keysOf(view, agent)) {
     const one = resourceAt(view, agent, key, secrets)
     if (one !== null) found.set(key, one)
   }
@@ -77,7 +77,7 @@ export function resourceAt(
     case 'tunnel':
       return tunnelAt(view, agent, id, more, openKey)
     case 'routing':
-      return routingAt(view, rack, id)
+      return routingAt(view, agent, id)
     case 'group':
       return groupAt(view, rack, id)
     case 'member':
@@ -111,8 +111,8 @@ export function resourceAt(
   }
 }
 
-/** Every key that the rack may have something under. */
-function keysOf(view: View, rack: string): Set<string> {
+/** Every key that the agent may have something under. */
+function keysOf(view: View, { rack, host: own }: AgentName): Set<string> {
   const keys = new Set(['rack'])
   const subnets = subnetsIn(view, rack)
   const vpcs = new Set(subnets.map((subnet) => subnet.vpc))
@@ -144,7 +144,7 @@ function keysOf(view: View, rack: string): Set<string> {
     for (const key of farGuestKeys(view, peer.uid, id)) keys.add(key)
   }
   for (const host of view.all('host')) {
-    if (host.rack !== rack && host.roles.includes('cc')) {
+    if (host.roles.includes('cc') && (host.rack !== rack || host.host !== own)) {
       keys.add(`tunnel/${host.rack}/${host.host}`)
     }
   }

@@ -117,7 +117,9 @@ function missingPairs(view: View): string[] {
   const racks = view.all('rack').map((rack) => rack.name)
   const missing: string[] = []
   for (const [i, a] of racks.entries()) {
-    for (const b of racks.slice(i + 1)) {
+    const others = racks.slice(i + 1)
+    const ccs = view.withPrefix('host', `${a}/`).filter(({ roles }) => roles.includes('cc'))
+    for (const b of ccs.length > 1 ? [a, ...others] : others) {
       const pair = pairName(a, b)
       if (view.get('preshared-key', pair) === null) missing.push(pair)
     }

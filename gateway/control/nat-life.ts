@@ -103,8 +103,8 @@ async function heldNats({ state, sessions }: NatParts): Promise<ReadonlySet<stri
 /** Those that can be told to a CC, by the CC that shall translate. */
 function pendingByCc(view: View, rack: string): Map<string, string[]> {
   const found = new Map<string, string[]>()
-  for (const { id, state } of view.by('nat-gateway', 'rack', rack)) {
-    const host = state === 'pending' && natAt(view, rack, id) !== null && ccFor(view, rack, id)
+  for (const { id, state, vpc } of view.by('nat-gateway', 'rack', rack)) {
+    const host = state === 'pending' && natAt(view, rack, id) !== null && ccFor(view, rack, vpc)
     if (host) found.set(host, [...(found.get(host) ?? []), id])
   }
   return found

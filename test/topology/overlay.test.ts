@@ -1,4 +1,4 @@
-// The mesh of racks: every prefix at exactly one peer, the same seen from everywhere.
+// The mesh of gateways: every prefix at exactly one peer, the same seen from everywhere.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -7,6 +7,7 @@ import { covers, formatCidr, mustCidr, nthBlock, overlaps } from '../../topology
 import {
   type OverlayGateway,
   type OverlayRack,
+  type OverlayVpc,
   pairName,
   planTunnels,
 } from '../../topology/overlay.ts'
@@ -20,9 +21,19 @@ function gateway(index: number, more: Partial<OverlayGateway> = {}): OverlayGate
   return { host, index, publicKey: `key-${index}`, ...usual, ...more }
 }
 
+/** Each prefix is of a VPC of its own. */
 function rack(index: number, prefixes: readonly string[], gateways: readonly OverlayGateway[]) {
+  const vpcs = prefixes.map((prefix) => ({ id: `vpc-${prefix}`, prefixes: [prefix] }))
+  return rackOf(index, vpcs, gateways)
+}
+
+function rackOf(index: number, vpcs: readonly OverlayVpc[], gateways: readonly OverlayGateway[]) {
   const fabric = formatCidr(rackFabric(FABRIC, index))
-  return { name: `r${index}`, index, fabric, prefixes, gateways }
+  return { name: `r${index}`, index, fabric, vpcs, gateways }
+}
+
+function prefixesOf({ vpcs }: OverlayRack): string[] {
+  return vpcs.flatMap(({ prefixes }) => prefixes)
 }
 
 const someGateways = fc
@@ -52,7 +63,7 @@ function everyone(racks: readonly OverlayRack[]) {
   return racks.flatMap((one) => one.gateways.map(({ host }) => ({ rack: one.name, host })))
 }
 
-test('planTunnels gives each prefix and fabric of another rack to exactly one of its peers', () => {
+test('planTunnels gives each prefix to exactly one peer, and of a rack to exactly one of its own', () => {
   fc.assert(
     fc.property(someRacks, (racks) => {
       for (const from of everyone(racks)) {
@@ -62,11 +73,16 @@ test('planTunnels gives each prefix and fabric of another rack to exactly one of
         for (const other of racks) {
           const peers = plan.filter((peer) => peer.rack === other.name)
           const keyed = other.gateways.filter((one) => one.publicKey !== '')
-          const inside = other.name === from.rack
-          assert.equal(peers.length, inside ? 0 : keyed.length)
-          for (const prefix of [other.fabric, ...other.prefixes]) {
+          const isInside = other.name === from.rack
+          const others = keyed.filter(({ host }) => !isInside || host !== from.host)
+          assert.equal(peers.length, others.length)
+          const counted = isInside ? prefixesOf(other) : [other.fabric, ...prefixesOf(other)]
+          for (const prefix of counted) {
             const speakers = peers.filter((peer) => peer.allowedIps.includes(prefix))
-            assert.equal(speakers.length, peers.length === 0 ? 0 : 1, prefix)
+            // What no other one of the own rack speaks for is its own part.
+            const most = peers.length === 0 ? 0 : 1
+            assert.ok(speakers.length <= most, prefix)
+            if (!isInside) assert.equal(speakers.length, most, prefix)
           }
         }
       }
@@ -121,14 +137,14 @@ test('planTunnels tells everybody the same about a rack, in whatever order thing
     fc.property(someRacks, (racks) => {
       const turned = racks.map((one) => ({
         ...one,
-        prefixes: [...one.prefixes].reverse(),
+        vpcs: [...one.vpcs].reverse(),
         gateways: [...one.gateways].reverse(),
       }))
       const seen = new Map<string, string>()
       for (const from of everyone(racks)) {
         assert.deepEqual(planTunnels(turned.reverse(), from), planTunnels(racks, from))
         for (const peer of planTunnels(racks, from)) {
-          const name = `${peer.rack}/${peer.host}`
+          const name = `${peer.rack}/${peer.host} ${peer.rack === from.rack}`
           const said = seen.get(name) ?? JSON.stringify(peer)
           assert.equal(JSON.stringify(peer), said)
           seen.set(name, said)
@@ -165,6 +181,30 @@ test('planTunnels removes nothing when all of a rack fall silent', () => {
   assert.deepEqual(shares(silent), shares([gateway(1), gateway(2), gateway(3)]))
 })
 
+test('planTunnels gives a VPC of a rack to one gateway, seen from inside and from elsewhere', () => {
+  const gateways = [1, 2, 3].map((index) => gateway(index))
+  const vpcs = Array.from({ length: 24 }, (_, n) => ({
+    id: `vpc-${n}`,
+    prefixes: [`10.0.${n}.0/24`, `fd00:0:100:${n}::/64`, `10.1.0.${n}/32`],
+  }))
+  const racks = [rackOf(1, vpcs, gateways), rack(2, [], [gateway(1)])]
+  const seen = planTunnels(racks, FROM)
+  for (const { prefixes } of vpcs) {
+    const speakers = seen.filter(({ allowedIps }) => allowedIps.includes(prefixes[0] ?? ''))
+    assert.equal(speakers.length, 1)
+    assert.ok(prefixes.every((one) => speakers[0]?.allowedIps.includes(one)))
+  }
+  for (const { host } of gateways) {
+    const inside = planTunnels(racks, { rack: 'r1', host }).filter(({ rack: of }) => of === 'r1')
+    assert.deepEqual(
+      inside.map(({ host: peer, allowedIps }) => [peer, allowedIps]),
+      seen
+        .filter((one) => one.rack === 'r1' && one.host !== host)
+        .map((one) => [one.host, one.allowedIps.filter((ip) => ip !== 'fd00:0:1:1::/64')]),
+    )
+  }
+})
+
 test('planTunnels has no peer for a gateway without a key', () => {
   assert.deepEqual([...shares([gateway(1, { publicKey: '' })])], [])
 })
@@ -187,6 +227,7 @@ test('planTunnels of two racks with one gateway each is what one expects', () =>
 test('pairName is the same from both sides and another for another pair', () => {
   assert.equal(pairName('b', 'a'), 'a|b')
   assert.equal(pairName('a', 'b'), 'a|b')
+  assert.equal(pairName('a', 'a'), 'a|a')
   assert.notEqual(pairName('a-b', 'c'), pairName('a', 'b-c'))
 })
 

@@ -42,8 +42,9 @@ function filesOf(change: {
 }) {
   const network = create(NetworkSchema, { ...NETWORK, ...change.network })
   const one = create(InterfaceSchema, { ...INTERFACE, ...change.one })
-  const lists = { networks: [network], interfaces: [one], members: [], tunnels: [], names: [] }
-  return dhcpFiles(DEFAULT_PATHS, { rack: RACK, ...lists })
+  const networks = [network]
+  const lists = { interfaces: [one], members: [], tunnels: [], names: [] }
+  return dhcpFiles(DEFAULT_PATHS, { rack: RACK, networks, rackNetworks: networks, ...lists })
 }
 
 const FILES = filesOf({})
@@ -158,11 +159,24 @@ test('planDhcp tells a daemon of which nobody knows what it was told', () => {
   )
 })
 
-test('planDhcp stops the daemon when no network is left', () => {
-  const lists = { networks: [], interfaces: [INTERFACE], members: [], tunnels: [], names: [] }
-  const none = dhcpFiles(DEFAULT_PATHS, { rack: RACK, ...lists })
+test('planDhcp stops the daemon when no network has its gateway here', () => {
+  const lists = { interfaces: [INTERFACE], members: [], tunnels: [], names: [] }
+  const rackNetworks = [NETWORK]
+  const none = dhcpFiles(DEFAULT_PATHS, { rack: RACK, networks: [], rackNetworks, ...lists })
   const steps = planDhcp(none, { running: RUNNING, told: null })
   assert.deepEqual(steps, [{ kind: 'stop', daemon: RUNNING }])
+})
+
+test('dhcpFiles tells the names of the whole rack, and leases to those whose gateway is here', () => {
+  const there = create(NetworkSchema, { ...NETWORK, id: 'subnet-2', vlanTag: 8 })
+  const far = { id: 'eni-2', networkId: 'subnet-2', mac: NEXT_MAC, ipv4: '10.0.2.10', ipv6: '' }
+  const files = dhcpFiles(DEFAULT_PATHS, {
+    ...{ rack: RACK, networks: [NETWORK], rackNetworks: [NETWORK, there] },
+    interfaces: [INTERFACE, create(InterfaceSchema, { ...far, hostname: 'ip-10-0-2-10' })],
+    ...{ members: [], tunnels: [], names: [] },
+  })
+  assert.match(files.names, /^10\.0\.2\.10 ip-10-0-2-10\.mallee-1-a\.internal$/m)
+  assert.deepEqual(Object.keys(files.owners), ['10.0.1.10', 'fd01::10'])
 })
 
 test('namesFile knows members in other racks by the prefixes that their racks speak for', () => {

@@ -119,6 +119,7 @@ describe('dhcpReconciler with the real dnsmasq', { skip }, () => {
     const reconciler = dhcpReconciler(host, {
       rack: { region: 'mallee-1', rack: 'a', mtu: 1420 },
       networks: [...networks.values()],
+      rackNetworks: [...networks.values()],
       interfaces: [...interfaces.values()],
       members: [],
       tunnels: [],

@@ -15,6 +15,7 @@ import { silentLog } from '../../../common/log.ts'
 import { reconcileOnce } from '../../../common/reconcile.ts'
 import type { Desired } from '../../../proto/resources.ts'
 import { until } from '../../../sandbox/until.ts'
+import { gatewayMac } from '../../../topology/plan.ts'
 import { joinHosts, type SimulatedHost, startHost } from '../../support/netns.ts'
 import { TALK } from './talk.ts'
 
@@ -80,7 +81,8 @@ async function startSwitch(host: SimulatedHost): Promise<Host> {
 async function serveGateways({ exec, sw }: Host): Promise<void> {
   await exec(['sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'])
   for (const net of [1, 2]) {
-    const [name, tag, mac] = [`gw${net}00`, net * 100, `0a:00:00:00:00:0${net}`]
+    const [name, tag] = [`gw${net}00`, net * 100]
+    const mac = gatewayMac(1, 1, tag)
     const externalIds = { mallee: 'gateway' }
     await addPorts(exec, sw, [{ name, tag, mac, mtu: 1_400, internal: true, externalIds }])
     await exec(['ip', 'link', 'set', 'dev', name, 'addrgenmode', 'none', 'up'])

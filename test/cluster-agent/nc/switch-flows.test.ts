@@ -10,6 +10,7 @@ import { FlowTable } from '../../../cluster-agent/nc/flow-table.ts'
 import type { NicWanted } from '../../../cluster-agent/nc/wanted.ts'
 import type { Desired } from '../../../proto/resources.ts'
 import { until } from '../../../sandbox/until.ts'
+import { gatewayMac } from '../../../topology/plan.ts'
 import { whyNoHosts } from '../../support/netns.ts'
 import {
   applyFlows,
@@ -21,7 +22,7 @@ import {
   station,
 } from './stations.ts'
 import { TALK } from './talk.ts'
-import { type Tenancy, tenancy, withMember } from './tenancy.ts'
+import { type Tenancy, tenancy, withMember, withTwoCcs } from './tenancy.ts'
 
 describe('flows with real packets', { skip: whyNoHosts() ?? false }, () => {
   const dir = mkdtempSync(join(tmpdir(), 'mallee-flows-'))
@@ -81,6 +82,23 @@ describe('flows with real packets', { skip: whyNoHosts() ?? false }, () => {
     assert.ok(await pings(three, '10.1.1.1'))
     assert.ok(await talks(three, 'tcp', far.ipv4, 80))
     assert.equal(await applyThe(OPEN), 0)
+  })
+
+  test('what guests send to the gateway that was goes to the one that is, on any host', async () => {
+    await applyThe(OPEN)
+    // That of another CC, as neighbours remember it.
+    const former = gatewayMac(1, 2, 100)
+    const remember =
+      (verb: string, ...how: string[]) =>
+      async (who: Station) => {
+        const argv = ['ip', 'neigh', verb, '10.1.1.1', 'dev', 'eth0', ...how]
+        assert.ok(await ask(who, argv))
+      }
+    for (const who of [one, three]) await remember('replace', 'lladdr', former)(who)
+    assert.ok(await noPing(one, '10.1.1.1'))
+    await apply(withTwoCcs(tenancy(OPEN)))
+    for (const who of [one, three]) assert.ok(await pings(who, far.ipv4))
+    for (const who of [one, three]) await remember('del')(who)
   })
 
   test('groups without rules let nothing in or out; one that is missing neither', async () => {

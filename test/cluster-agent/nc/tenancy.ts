@@ -1,7 +1,11 @@
 // Desired state of two networks with groups and ACLs, written short, for tests of flows.
 
 import { create } from '@bufbuild/protobuf'
-import { NetworkSchema, type Resource } from '../../../proto/gen/mallee/v1/desired_pb.js'
+import {
+  NetworkSchema,
+  RackConfigSchema,
+  type Resource,
+} from '../../../proto/gen/mallee/v1/desired_pb.js'
 import {
   AclEntrySchema,
   AclSchema,
@@ -9,7 +13,7 @@ import {
   GroupSchema,
   MemberSchema,
 } from '../../../proto/gen/mallee/v1/tenants_pb.js'
-import { type Desired, resource } from '../../../proto/resources.ts'
+import { bodies, type Desired, resource } from '../../../proto/resources.ts'
 
 const PROTOCOLS = new Map([
   ['all', -1],
@@ -52,6 +56,17 @@ export function tenancy({ groups = {}, members = {}, acls = {}, aclOf = {} }: Te
 export function withMember(desired: Desired, groupId: string, address: string): Desired {
   const member = memberOf(groupId, address)
   return new Map([...desired, [member.key, member]])
+}
+
+/** The same in a rack with two CCs, h1 and h2, the first of which has the gateways. */
+export function withTwoCcs(desired: Desired): Desired {
+  const members = [1, 2].map((index) => ({ host: `h${index}`, index }))
+  const rack = create(RackConfigSchema, { rackIndex: 1, members })
+  const networks = bodies(desired, 'network').map((one) =>
+    resource(`network/${one.id}`, { case: 'network', value: { ...one, gatewayHost: 'h1' } }),
+  )
+  const all = [resource('rack', { case: 'rack', value: rack }), ...networks]
+  return new Map([...desired, ...all.map((one) => [one.key, one] as const)])
 }
 
 function memberOf(groupId: string, address: string): Resource {

@@ -24,7 +24,8 @@ import {
 import { someVolume } from './volume-changes.ts'
 import { CONNECTED, someVpn, vpnLink } from './vpn-changes.ts'
 
-const AGENTS = ['a', 'b', 'c'].map((rack) => ({ rack, host: `${rack}1` }))
+/** Two CCs of rack a: each is the edge of other VPCs. */
+const AGENTS = ['a1', 'a2', 'b1', 'c1'].map((host) => ({ rack: host.slice(0, 1), host }))
 
 function plain(desired: ReadonlyMap<string, Resource>): object {
   const entries = [...desired].map(([key, one]) => [key, toJson(ResourceSchema, one)] as const)
@@ -46,7 +47,7 @@ function reaches(start: readonly Write[], steps: readonly (readonly Write[])[]):
       assert.deepEqual(
         plain(held[which] ?? new Map()),
         plain(rackDesired(view, agent, SECRETS)),
-        `${agent.rack} after ${JSON.stringify(step)}`,
+        `${agent.host} after ${JSON.stringify(step)}`,
       )
     }
   }

@@ -269,7 +269,7 @@ const someRest: fc.Arbitrary<Write> = fc.oneof(
     .constantFrom('b', 'c')
     .chain((r) => record(`rack/${r}`, fc.constant(rack(r, r === 'b' ? 2 : 3)))),
   fc
-    .constantFrom('a|b', 'a|c', 'b|c')
+    .constantFrom('a|a', 'a|b', 'a|c', 'b|c')
     .chain((pair) => record(`preshared-key/${pair}`, fc.constant({ pair, sealedKey: 'y' }))),
   each(['i-1', 'i-2'], (id) =>
     record(

@@ -108,7 +108,8 @@ test('the acknowledgement of another CC of the rack does not count', async (t) =
   })
   await setHost(state, 'a', 'a1', { wireguardPublicKey: 'a1' })
   const id = await create()
-  const own = ccFor(state.view(), 'a', id) ?? ''
+  const vpc = state.view().get('nat-gateway', id)?.vpc ?? ''
+  const own = ccFor(state.view(), 'a', vpc) ?? ''
   const other = own === 'a0' ? 'a1' : 'a0'
   const [ownCc, otherCc] = [own, other].map((host) => dial(parts, { rack: 'a', host }))
   assert.ok(ownCc && otherCc)
@@ -119,7 +120,7 @@ test('the acknowledgement of another CC of the rack does not count', async (t) =
   await ownCc.take()
   ownCc.acknowledge()
   await setHost(state, 'a', own, { connected: false })
-  assert.equal(ccFor(state.view(), 'a', id), other)
+  assert.equal(ccFor(state.view(), 'a', vpc), other)
   await tendNatGateways(parts, START_MS)
   assert.equal(await stateOf(id), 'pending', 'it does not know yet that the work is its own now')
   assert.ok((await otherCc.take()).includes(`nat/${id}`))

@@ -431,6 +431,13 @@ export declare type Network = Message<"mallee.v1.Network"> & {
    * @generated from field: uint32 netbios_node_type = 17;
    */
   netbiosNodeType: number;
+
+  /**
+   * The CC whose port is the network's gateway; empty is every one.
+   *
+   * @generated from field: string gateway_host = 18;
+   */
+  gatewayHost: string;
 };
 
 /**
@@ -723,7 +730,7 @@ export declare type EphemeralDisk = Message<"mallee.v1.EphemeralDisk"> & {
 export declare const EphemeralDiskSchema: GenMessage<EphemeralDisk>;
 
 /**
- * One remote CC as a WireGuard peer.
+ * Another CC as a WireGuard peer, also one of the same rack.
  *
  * @generated from message mallee.v1.Tunnel
  */

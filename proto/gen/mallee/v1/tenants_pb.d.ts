@@ -13,8 +13,8 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_mallee_v1_tenants: GenFile;
 
 /**
- * The routes of a subnet that a rack must know: of its own subnets all, of others those whose
- * target is in this rack. Every choice is made: the longest prefix wins, what fits none is
+ * The routes of a subnet that a CC must know: of those whose gateway it is all, of others those
+ * whose target is here. Every choice is made: the longest prefix wins, what fits none is
  * unreachable.
  *
  * @generated from message mallee.v1.Routing
@@ -38,7 +38,7 @@ export declare type Routing = Message<"mallee.v1.Routing"> & {
   ipv6Cidr: string;
 
   /**
-   * The VLAN tag of a subnet that is in this rack; 0 for one that is elsewhere.
+   * The VLAN tag of a subnet whose gateway is here; 0 for one that is elsewhere.
    *
    * @generated from field: uint32 vlan_tag = 4;
    */
@@ -778,21 +778,21 @@ export enum RouteKind {
   EGRESS_ONLY = 3,
 
   /**
-   * Out through the NAT gateway `nat_id`, which is in this rack.
+   * Out through the NAT gateway `nat_id`, which is here.
    *
    * @generated from enum value: ROUTE_KIND_NAT = 4;
    */
   NAT = 4,
 
   /**
-   * To the interface at `next_hop`, which is in this rack.
+   * To the interface at `next_hop`, which is here.
    *
    * @generated from enum value: ROUTE_KIND_INTERFACE = 5;
    */
   INTERFACE = 5,
 
   /**
-   * To the CC at the fabric address `next_hop` of another rack, which has the target.
+   * To the CC at the fabric address `next_hop`, which has the target: in this rack or another.
    *
    * @generated from enum value: ROUTE_KIND_RACK = 6;
    */
