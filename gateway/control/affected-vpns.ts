@@ -4,7 +4,7 @@
 import type { Records } from '../store/records.ts'
 import type { View } from '../store/state.ts'
 import type { VpnConnectionRecord } from '../store/vpn-records.ts'
-import { connectionsOf, tunnelOf, tunnelsTo } from '../vpn/tunnels.ts'
+import { connectionsOf, tunnelOf, tunnelsIn, tunnelsTo } from '../vpn/tunnels.ts'
 import { touchedByTarget } from './affected-tenants.ts'
 import { type Batch, differs, inRacks, type Seen, type Touched, versions } from './touched.ts'
 
@@ -45,15 +45,26 @@ export function touchedByConnection(
 /** What a CC reports of a tunnel: another one may carry the packets now. */
 export function touchedByVpnLink(batch: Batch, change: Seen<Records['vpn-link']>): Touched[] {
   if (!differs(change, ['up', 'rack', 'host'])) return []
+  const found = tunnelOf(batch.view, Number(change.id))
+  return found === null ? [] : routesTo(batch, found.connection.vpnGateway)
+}
+
+/** A CC that comes or goes away: its tunnels carry packets again, or others do for them. */
+export function touchedByHolder(batch: Batch, rack: string, host: string): Touched[] {
   const { view } = batch
-  const id = tunnelOf(view, Number(change.id))?.connection.vpnGateway ?? ''
-  const gateway = view.get('vpn-gateway', id)
-  return gateway === null ? [] : touchedByTarget(batch, { id, before: null, after: gateway })
+  const held = tunnelsIn(view, rack).filter(({ tunnel }) => tunnel.host === host)
+  const ids = new Set(held.map(({ connection }) => connection.vpnGateway))
+  return [...ids].flatMap((id) => routesTo(batch, id))
 }
 
 /** A VPC's blocks are what may talk through the tunnels to it. */
 export function touchedByVpnBlocks(view: View, vpc: string): Touched[] {
   return tunnelKeys(tunnelsTo(view, vpc).map(({ connection }) => connection))
+}
+
+function routesTo(batch: Batch, id: string): Touched[] {
+  const gateway = batch.view.get('vpn-gateway', id)
+  return gateway === null ? [] : touchedByTarget(batch, { id, before: null, after: gateway })
 }
 
 function tunnelKeys(connections: readonly VpnConnectionRecord[]): Touched[] {

@@ -73,7 +73,7 @@ function touchedByOne(batch: Batch, change: AppliedChange): Touched[] {
     case 'rack':
       return touchedByRack(view, id, seen(view, change, 'rack', id))
     case 'host':
-      return touchedByHost(view, [id, more], seen(view, change, 'host', id, more))
+      return touchedByHost(batch, [id, more], seen(view, change, 'host', id, more))
     case 'volume': {
       const volume = seen(view, change, 'volume', id)
       return [...volumes.touchedByVolume(volume), ...snapshots.touchedByVolumeOf(view, volume)]
@@ -228,10 +228,11 @@ function touchedByRack(view: View, rack: string, change: Seen<Records['rack']>):
 }
 
 function touchedByHost(
-  view: View,
+  batch: Batch,
   [rack, host]: readonly [string, string],
   change: Seen<Records['host']>,
 ): Touched[] {
+  const { view } = batch
   const portal = volumes.touchedByPortal(view, change)
   // Hosts say every moment how much room they have, and what else concerns nobody but the gateway.
   if (change.before && change.after && isSameToOthers(change.before, change.after)) return portal
@@ -244,6 +245,10 @@ function touchedByHost(
   ]
   if (differs(change, ['roles'])) {
     own.push(...peers.touchedByBorder(view, rack, host))
+  }
+  const isHere = (one: Records['host'] | null): boolean => one?.status?.connected === true
+  if (change.before === undefined || isHere(change.before) !== isHere(change.after)) {
+    own.push(...vpns.touchedByHolder(batch, rack, host))
   }
   const isAlone = gatewaysOf(view, rack).every((one) => one.host === host)
   const edge = (one: Records['host'] | null | undefined): string =>

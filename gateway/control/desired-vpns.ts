@@ -20,7 +20,7 @@ import type {
 } from '../store/vpn-records.ts'
 import { type OpenVpnKey, wireguardKeyOf } from '../vpn/keys.ts'
 import { espProposals, ikeProposals } from '../vpn/proposals.ts'
-import { tunnelOf, tunnelsIn } from '../vpn/tunnels.ts'
+import { isHeldBy, tunnelOf, tunnelsIn } from '../vpn/tunnels.ts'
 import type { AgentName } from './desired.ts'
 
 /** At the CC that holds the tunnel, from when the connection is asked for until it is deleted. */
@@ -65,10 +65,6 @@ export function vpnKeys(view: View, rack: string): string[] {
       ...view.subnetsOf('vpc', vpc).map(({ id }) => `routing/${id}`),
     ]
   })
-}
-
-function isHeldBy({ rack, host }: VpnTunnelRecord, agent: AgentName): boolean {
-  return host !== '' && rack === agent.rack && host === agent.host
 }
 
 /**

@@ -25,6 +25,7 @@ import { finishAllLost } from './lost.ts'
 import { hasPendingNat } from './nat-life.ts'
 import { tendNetworks } from './network-housekeeping.ts'
 import { renewRoleCredentials } from './role-credentials.ts'
+import { tendVpns } from './vpn-life.ts'
 
 const EVERY_MS = 15_000
 const PRESHARED_KEY_BYTES = 32
@@ -61,7 +62,9 @@ export function startHousekeeping(parts: HousekeepingParts): { stop: () => Promi
   })
   const wake = (changes: readonly AppliedChange[]): void => {
     const isDue = ({ key }: AppliedChange) => WAKES.test(key) || wakesImaging(state.view(), key)
-    if (changes.some((change) => isDue(change) || movesNodes(change))) loop.wake()
+    if (changes.some((change) => isDue(change) || movesNodes(change) || isDeparture(change))) {
+      loop.wake()
+    }
   }
   const offChange = state.onChange(wake)
   const offSession = sessions.onChange(() => loop.wake())
@@ -79,6 +82,11 @@ export function startHousekeeping(parts: HousekeepingParts): { stop: () => Promi
   }
 }
 
+/** What a host that left held is somebody else's. */
+function isDeparture({ key, value }: AppliedChange): boolean {
+  return key.startsWith('host/') && value === null
+}
+
 /** One pass; running it twice changes nothing more. */
 export async function housekeepingPass(parts: HousekeepingParts): Promise<void> {
   const { state, clock, randomHex } = parts
@@ -89,6 +97,7 @@ export async function housekeepingPass(parts: HousekeepingParts): Promise<void> 
   await endLeases(parts)
   await purgeTerminated(state, clock.nowMs())
   await tendNetworks(parts, clock.nowMs())
+  await tendVpns(parts)
   await tendBalancers(parts, clock.nowMs())
   await renewRoleCredentials(parts, clock.nowMs())
   await actOnDrains(parts)

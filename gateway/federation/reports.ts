@@ -1,6 +1,6 @@
 // What racks report, into the store: one transaction a report, and none when nothing is new. What
 // they say of load balancers is in balancer-reports.ts, of volumes in volume-reports.ts, of tunnels
-// to peer clouds in peer-reports.ts.
+// to peer clouds in peer-reports.ts, of those to customers' devices in vpn-reports.ts.
 
 import type { Clock } from '../../common/clock.ts'
 import type { Log } from '../../common/log.ts'
@@ -21,6 +21,7 @@ import type { State, Transaction, View } from '../store/state.ts'
 import { isBalancerNews, recordBalancers } from './balancer-reports.ts'
 import { isLinkNews, recordLinks } from './peer-reports.ts'
 import { isVolumeNews, recordVolumes } from './volume-reports.ts'
+import { isVpnNews, recordVpns } from './vpn-reports.ts'
 
 const MAX_DISKS = 64
 const MAX_DIR_CHARS = 256
@@ -36,8 +37,11 @@ const MAX_PORTAL_CHARS = 64
 const MAX_MONITORS = 16
 const MAX_NAME_CHARS = 128
 
+/** Who records a status; the others are about hosts and instances. */
 const BALANCING: ReadonlySet<string> = new Set(['balancer', 'target'])
 const LINKS = 'peerLink'
+const VPNS = 'vpnLink'
+const ELSEWHERE: ReadonlySet<string> = new Set([...BALANCING, LINKS, VPNS])
 
 interface Parts {
   readonly state: State
@@ -52,14 +56,12 @@ export async function recordReport(
   statuses: readonly Status[],
 ): Promise<void> {
   const news = statuses.filter((status) => isNews(state.view(), agent, status))
+  const of = (kind: string): Status[] => news.filter(({ body }) => body.case === kind)
   const balancing = news.filter(({ body }) => BALANCING.has(body.case ?? ''))
   await recordBalancers(state, agent.rack, balancing)
-  await recordLinks(
-    state,
-    agent,
-    news.filter(({ body }) => body.case === LINKS),
-  )
-  const own = news.filter(({ body }) => !BALANCING.has(body.case ?? '') && body.case !== LINKS)
+  await recordLinks(state, agent, of(LINKS))
+  await recordVpns(state, agent, of(VPNS))
+  const own = news.filter(({ body }) => !ELSEWHERE.has(body.case ?? ''))
   if (own.length > 0) await recordOwn({ state, clock, log }, agent, own)
   // After that: what an instance is now says whether a guest may have its volumes.
   const view = state.view()
@@ -90,6 +92,7 @@ function isNews(view: View, agent: AgentName, status: Status): boolean {
     return known === null || !sameReport(known.status, hostReport(body.value, known.status))
   }
   if (body.case === LINKS) return isLinkNews(view, agent, status)
+  if (body.case === VPNS) return isVpnNews(view, agent, status)
   if (body.case !== 'instance') return isBalancerNews(view, agent.rack, status)
   const known = view.get('instance', body.value.id)
   return known === null || nextInstance(known, body.value, 0) !== known

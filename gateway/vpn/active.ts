@@ -11,8 +11,10 @@ export function linkOf(view: View, { number, rack, host }: VpnTunnelRecord): Vpn
   return link?.rack === rack && link.host === host ? link : null
 }
 
+/** Is it heard, and the CC that says so? One that is away may say nothing any more. */
 export function isUp(view: View, tunnel: VpnTunnelRecord): boolean {
-  return linkOf(view, tunnel)?.up === true
+  const isThere = view.get('host', tunnel.rack, tunnel.host)?.status?.connected === true
+  return isThere && linkOf(view, tunnel)?.up === true
 }
 
 /** The first that is up, else the first that a CC holds; null while none does. */

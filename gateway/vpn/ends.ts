@@ -15,12 +15,13 @@ export interface VpnCcs {
   readonly open: readonly TunnelEnd[]
 }
 
-/** The CCs that have a key: the others have not reported yet. */
+/** Those without a key have not reported yet: they get nothing, and keep what they held before. */
 export function vpnCcs(view: View): VpnCcs {
-  const gateways = view.all('host').filter(isGateway)
+  const ccs = view.all('host').filter(({ roles }) => roles.includes('cc'))
+  const gateways = ccs.filter(isGateway)
   const open = gateways.filter(isOpen)
   return {
-    present: gateways.map(endOf),
+    present: ccs.filter(({ lostAtMs }) => lostAtMs === undefined).map(endOf),
     open: (open.length > 0 ? open : gateways).map(endOf),
   }
 }

@@ -39,6 +39,13 @@ export function tunnelsTo(view: View, vpc: string): ConnectionTunnel[] {
     .flatMap((connection) => connection.tunnels.map((tunnel) => ({ connection, tunnel })))
 }
 
+export function isHeldBy(
+  { rack, host }: VpnTunnelRecord,
+  cc: { readonly rack: string; readonly host: string },
+): boolean {
+  return host !== '' && rack === cc.rack && host === cc.host
+}
+
 /** Does a CC of the rack hold a tunnel to the VPC? */
 export function holdsTunnelTo(view: View, rack: string, vpc: string): boolean {
   return tunnelsTo(view, vpc).some(({ tunnel }) => tunnel.rack === rack)

@@ -16,6 +16,7 @@ import {
   host,
   instance,
   networkInterface,
+  rack,
   SECRETS,
   startView,
   subnet,
@@ -104,6 +105,15 @@ test('touchedBy names what VPN connections have, and what leads to them', () => 
   const start = fc.array(change, { maxLength: 20 }).map((more) => [...CONNECTED, ...more])
   const steps = fc.array(fc.array(change, { minLength: 1, maxLength: 3 }), { maxLength: 8 })
   fc.assert(fc.property(start, steps, reaches), { numRuns: 200 })
+})
+
+test('touchedBy leads packets to another tunnel when the CC of the first is away', () => {
+  const third: Write[] = [
+    ['rack/c', rack('c', 3)],
+    ['host/c/c1', host('c', 'c1', 1, 'C')],
+  ]
+  const away: Write = ['host/a/a1', host('a', 'a1', 1, 'A', false)]
+  reaches([...CONNECTED, ...third], [[away], [['host/a/a1', host('a', 'a1', 1, 'A')]]])
 })
 
 test('touchedBy takes an address from its rack also when its interface goes with it', () => {

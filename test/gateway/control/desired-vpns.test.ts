@@ -164,6 +164,18 @@ test('what a CC said of a tunnel that another one holds by now does not count', 
   assert.deepEqual(routesAt('a/a1', 'subnet-1', stale), [`${FAR} VPN 1`])
 })
 
+test('a CC that is away carries nothing while another one does', () => {
+  const up: Write[] = [
+    ['vpn-link/1', vpnLink(1, 'a/a1')],
+    ['vpn-link/2', vpnLink(2, 'c/c2')],
+  ]
+  const away: Write = ['host/a/a1', host('a', 'a1', 1, 'A', false)]
+  assert.deepEqual(routesAt('c/c2', 'subnet-1', ...up), [])
+  assert.deepEqual(routesAt('c/c2', 'subnet-1', ...up, away), [`${FAR} VPN 2`])
+  const both: Write = ['host/c/c2', host('c', 'c2', 2, 'C2', false)]
+  assert.deepEqual(routesAt('a/a1', 'subnet-1', ...up, away, both), [`${FAR} VPN 1`])
+})
+
 test('a connection that no CC holds leads nowhere', () => {
   const none: Write = ['vpn-connection/vpn-1', vpnConnection(1, ['', ''])]
   assert.deepEqual(routesAt('a/a1', 'subnet-1', none), [`${FAR} BLACKHOLE`])

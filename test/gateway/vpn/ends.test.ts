@@ -53,7 +53,7 @@ test('settle keeps what a CC holds that takes nothing more', () => {
   assert.deepEqual(endsOf(settle('vpn-1', held, ccs)), [end('a', 'a1'), end('c', 'c1')])
 })
 
-test('vpnCcs has those that have a key, and gives more to none that is being taken out', () => {
+test('vpnCcs gives more to those that have a key, and to none that is being taken out', () => {
   const seen = (...hosts: readonly HostRecord[]) => {
     const view = new MemoryView()
     view.apply(
@@ -68,9 +68,11 @@ test('vpnCcs has those that have a key, and gives more to none that is being tak
   const a = host('a', 'a1', 1, 'key')
   const b = host('b', 'b1', 1, 'key', false)
   const silent = host('b', 'b2', 2, '')
-  assert.deepEqual(seen(a, b, silent), all([end('a', 'a1'), end('b', 'b1')]))
+  const present = [end('a', 'a1'), end('b', 'b1'), end('b', 'b2')]
+  assert.deepEqual(seen(a, b, silent), { present, open: present.slice(0, 2) })
   const leaving = { ...b, cordoned: true as const }
-  const ccs = seen(a, leaving, silent)
-  assert.deepEqual(ccs, { present: [end('a', 'a1'), end('b', 'b1')], open: [end('a', 'a1')] })
+  assert.deepEqual(seen(a, leaving, silent), { present, open: [end('a', 'a1')] })
+  const lost = { ...b, lostAtMs: 1 }
+  assert.deepEqual(seen(a, lost), all([end('a', 'a1')]))
   assert.deepEqual(seen(leaving), all([end('b', 'b1')]))
 })
