@@ -9,6 +9,7 @@ import { IMAGE_ROWS, LAUNCH_ROWS } from './ec2-launches.ts'
 import { DEFAULT_ROWS, NETWORK_ROWS } from './ec2-networks.ts'
 import { NETWORK_END_ROWS, ROUTE_ROWS } from './ec2-routes.ts'
 import { VOLUME_ROWS } from './ec2-volumes.ts'
+import { VPN_ROWS } from './ec2-vpns.ts'
 import { type Row, steps } from './row.ts'
 
 const CLOUD_ROWS: readonly Row[] = [
@@ -68,7 +69,7 @@ const LEFT_ROWS: readonly Row[] = [
 export const EC2_STEPS = {
   made: steps('ec2', CLOUD_ROWS, NOTHING_ROWS, DEFAULT_ROWS, NETWORK_ROWS, ROUTE_ROWS).concat(
     steps('ec2', FIREWALL_ROWS, IMAGE_ROWS, LAUNCH_ROWS, CHANGE_ROWS, VOLUME_ROWS, BOOT_ROWS),
-    steps('ec2', ADDRESS_ROWS),
+    steps('ec2', VPN_ROWS, ADDRESS_ROWS),
   ),
   extra: steps('ec2', EXTRA_ROWS),
   ended: steps(

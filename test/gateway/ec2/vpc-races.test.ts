@@ -11,9 +11,10 @@ import { openRaceCloud, type RaceCloud } from './race-support.ts'
 import { ACCOUNT, type Call, OTHER_ACCOUNT, registerImage, START_MS } from './support.ts'
 
 interface Ground extends RaceCloud {
-  /** An empty VPC of the account, and a gateway that is attached to nothing. */
+  /** An empty VPC of the account, and gateways that are attached to nothing. */
   readonly VpcId: string
   readonly InternetGatewayId: string
+  readonly VpnGatewayId: string
   /** Other ones, to be peered with it. */
   readonly otherVpc: string
   readonly foreignVpc: string
@@ -25,8 +26,10 @@ async function openGround(t: TestContext): Promise<Ground> {
   const vpc = async (CidrBlock: string, account = ACCOUNT): Promise<string> =>
     (await call('CreateVpc', { CidrBlock }, { account })).Vpc?.VpcId ?? ''
   const { InternetGateway } = await call('CreateInternetGateway', {})
+  const { VpnGateway } = await call('CreateVpnGateway', { Type: 'ipsec.1' })
   return {
     ...race,
+    VpnGatewayId: VpnGateway?.VpnGatewayId ?? '',
     VpcId: await vpc('172.16.0.0/16'),
     otherVpc: await vpc('172.17.0.0/16'),
     foreignVpc: await vpc('172.18.0.0/16', OTHER_ACCOUNT),
@@ -46,6 +49,8 @@ const ADDITIONS: Readonly<Record<string, (call: Call, ground: Ground) => Promise
     call('CreateSecurityGroup', { VpcId, GroupName: 'web', Description: 'web' }),
   AttachInternetGateway: (call, { VpcId, InternetGatewayId }) =>
     call('AttachInternetGateway', { VpcId, InternetGatewayId }),
+  AttachVpnGateway: (call, { VpcId, VpnGatewayId }) =>
+    call('AttachVpnGateway', { VpcId, VpnGatewayId }),
   CreateEgressOnlyInternetGateway: (call, { VpcId }) =>
     call('CreateEgressOnlyInternetGateway', { VpcId }),
   'CreateVpcPeeringConnection from it': (call, { VpcId, otherVpc }) =>
@@ -274,6 +279,7 @@ function orphans(view: View): string[] {
     ...view.all('nat-gateway'),
     ...view.all('interface'),
     ...view.all('internet-gateway').filter((one) => one.vpc !== ''),
+    ...view.all('vpn-gateway').filter((one) => one.vpc !== ''),
   ].filter((one) => view.get('vpc', one.vpc) === null)
   const ofSubnet = [...view.all('nat-gateway'), ...view.all('interface')].filter(
     (one) => view.get('subnet', one.subnet) === null,
