@@ -3,8 +3,7 @@
 
 import type { PeerLink } from '../../proto/gen/mallee/v1/border_pb.js'
 import { mustCidr } from '../../topology/cidr.ts'
-import { ascending } from '../../topology/order.ts'
-import type { EdgeSet } from './edge-sets.ts'
+import { type EdgeSet, edgeSet } from './edge-sets.ts'
 import { peerDevice } from './names.ts'
 import { bare } from './prefixes.ts'
 
@@ -27,30 +26,26 @@ export function borderSets(links: readonly PeerLink[]): EdgeSet[] {
     const set = `type ifname . ${address} . ${address}\n    flags interval`
     const map = `type ifname . ${address} : interval ${address}\n    flags interval`
     return [
-      named(
+      edgeSet(
         `border${family}`,
         set,
         pairs.map(({ device, own, theirs }) => `${device} . ${theirs} . ${own}`),
       ),
-      named(
+      edgeSet(
         `wire${family}`,
         set,
         pairs.map(({ device, seenAs, theirs }) => `${device} . ${theirs} . ${seenAs}`),
       ),
-      named(
+      edgeSet(
         `seen_as${family}`,
         map,
         moved.map(({ device, own, seenAs }) => `${device} . ${own} : ${seenAs}`),
       ),
-      named(
+      edgeSet(
         `meant${family}`,
         map,
         moved.map(({ device, own, seenAs }) => `${device} . ${seenAs} : ${own}`),
       ),
     ]
   })
-}
-
-function named(name: string, head: string, elements: readonly string[]): EdgeSet {
-  return { name, head, elements: [...new Set(elements)].sort(ascending) }
 }

@@ -22,6 +22,7 @@ import {
   VXLAN_PORT,
 } from './names.ts'
 import { AROUND_MARK } from './routing.ts'
+import { VPN_CHAINS, VPN_FORWARD, VPN_INPUT } from './vpn-chains.ts'
 
 const PING = 'limit rate 1000/second burst 1000 packets accept'
 const FROM_TENANTS = `iifname { "gw*", "${TRANSIT_DEVICE}" }`
@@ -55,6 +56,7 @@ export function edgeChains(options: ChainsOptions): string {
     services(),
     answers(options.hopLimits),
     borderChains(options.limits),
+    VPN_CHAINS,
     toOutside === null ? '' : leaks(toOutside),
   ].join('\n')
 }
@@ -117,6 +119,7 @@ function forward(publicDevice: string | null, toOutside: string | null): string 
     type filter hook forward priority filter; policy drop;
     iifname "gw*" iifname . ether saddr != @free jump own_address
 ${BORDER_FORWARD}
+${VPN_FORWARD}
     ct state established jump associated
     ct state established jump permitted
     ct state established,related accept
@@ -198,6 +201,7 @@ function input(fabric: string): string {
     iifname "gw*" goto from_tenant
     iifname "${TUNNEL_DEVICE}" goto from_tunnel
 ${BORDER_INPUT}
+${VPN_INPUT}
     iifname "${TRANSIT_DEVICE}" drop
     udp dport ${VXLAN_PORT} drop
     ip daddr @announced drop

@@ -23,6 +23,7 @@ export interface EdgeSet {
 }
 
 export function edgeSets(tenants: Tenants): EdgeSet[] {
+  const [set, map] = [edgeSet, edgeSet]
   const { vpcs, networks, elastics, nats } = tenants
   const pair = 'flags interval'
   // Once for all sets that are made of it: it is most of the work.
@@ -96,11 +97,10 @@ export function markText(mark: number): string {
   return `0x${mark.toString(16).padStart(8, '0')}`
 }
 
-function set(name: string, head: string, elements: readonly string[]): EdgeSet {
+/** Of elements in any order, also more than once. */
+export function edgeSet(name: string, head: string, elements: readonly string[]): EdgeSet {
   return { name, head, elements: [...new Set(elements)].sort(ascending) }
 }
-
-const map = set
 
 function pairsOf(vpcs: readonly Vpc[], family: 4 | 6): string[] {
   return vpcs.flatMap((vpc) => {
@@ -193,6 +193,8 @@ function wayMark(tenants: Tenants, route: Parameters<typeof natOf>[1]): number |
   if (route.kind === RouteKind.EGRESS_ONLY) return WAY.egressOnly
   if (route.kind === RouteKind.INTERFACE) return WAY.interface
   if (route.kind === RouteKind.RACK) return WAY.rack
+  // The connection's other tunnel may be in another rack: what is known goes on when it takes over.
+  if (route.kind === RouteKind.VPN) return WAY.rack
   if (route.kind !== RouteKind.NAT) return null
   const nat = natOf(tenants, route)
   return nat === null ? null : natMark(nat)

@@ -11,6 +11,7 @@ import { edgeChains } from './edge-chains.ts'
 import { type EdgeSet, edgeSets } from './edge-sets.ts'
 import { EDGE_TABLE } from './names.ts'
 import type { Tenants } from './tenants.ts'
+import { vpnSets } from './vpn-sets.ts'
 
 export interface EdgeSeen {
   /** The digest of the chains; null without a table. */
@@ -78,6 +79,7 @@ export function edgeRules(tenants: Tenants): {
   const sets = [
     ...edgeSets(tenants),
     ...borderSets(tenants.peerLinks),
+    ...vpnSets(tenants),
     ...hopLimits.flatMap((limit) => hopSets(tenants, limit)),
   ]
   const chains = edgeChains({

@@ -56,8 +56,8 @@ export function remember(peer: WgPeer, last: Try | null, nowMs: number): Try {
   }
 }
 
-// Names may resolve to either family.
-function isReachable(endpoint: string, { ipv4, ipv6 }: Reachable): boolean {
+/** Names may resolve to either family. */
+export function isReachable(endpoint: string, { ipv4, ipv6 }: Reachable): boolean {
   const host = endpoint.slice(0, endpoint.lastIndexOf(':')).replace(/^\[|\]$/g, '')
   switch (isIP(host)) {
     case 4:

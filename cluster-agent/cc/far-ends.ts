@@ -1,12 +1,28 @@
 // The other CCs as the ends of VXLAN devices: their addresses in the fabric, and the MACs of those
 // devices, known without asking.
 
-import type { Tunnel } from '../../proto/gen/mallee/v1/desired_pb.js'
-import { covers, formatAddress, mustAddress, mustCidr } from '../../topology/cidr.ts'
-import { linkLocalOf } from '../../topology/plan.ts'
+import type { RackConfig, Tunnel } from '../../proto/gen/mallee/v1/desired_pb.js'
+import {
+  covers,
+  formatAddress,
+  formatCidr,
+  mustAddress,
+  mustCidr,
+  single,
+} from '../../topology/cidr.ts'
+import { hostFabric, linkLocalOf } from '../../topology/plan.ts'
+import { TRANSIT_DEVICE } from './names.ts'
 
 /** Below every network's own (RFC 7348: 24 bits). */
 export const TRANSIT_VNI = 1
+
+/** A CC here, with length. */
+export function fabricAddress(
+  { cloudFabric, rackIndex }: Pick<RackConfig, 'cloudFabric' | 'rackIndex'>,
+  hostIndex: number,
+): string {
+  return formatCidr(single(hostFabric(mustCidr(cloudFabric), rackIndex, hostIndex)))
+}
 
 /** A CC elsewhere by what its tunnel may carry: its own address in the fabric. */
 export function fabricOf(fabric: string, tunnel: Tunnel): string | null {
@@ -31,4 +47,10 @@ export function vxlanMac(fabricAddress: string, vni: number): string {
  */
 export function transitHop(fabricAddress: string): string {
   return linkLocalOf(vxlanMac(fabricAddress, TRANSIT_VNI))
+}
+
+/** The end of a route to such a CC. */
+export function overTransit(family: 4 | 6, fabricAddress: string): string {
+  const hop = transitHop(fabricAddress)
+  return `via ${family === 4 ? 'inet6 ' : ''}${hop} dev ${TRANSIT_DEVICE} onlink`
 }

@@ -11,6 +11,29 @@ export function peerDevice(number: number): string {
   return `${PEER_DEVICES}${number}`
 }
 
+/** The number of such a device; null of others. */
+export function peerNumber(device: string): number | null {
+  return numberAfter(PEER_DEVICES, device)
+}
+
+/** The devices to customers' own begin so, WireGuard's and IPsec's. */
+export const VPN_DEVICES = 'mallee-v'
+
+/** The device of the tunnel of a VPN connection with a number. */
+export function vpnDevice(number: number): string {
+  return `${VPN_DEVICES}${number}`
+}
+
+/** The number of such a device; null of others. */
+export function vpnNumber(device: string): number | null {
+  return numberAfter(VPN_DEVICES, device)
+}
+
+function numberAfter(start: string, device: string): number | null {
+  const number = device.startsWith(start) ? device.slice(start.length) : ''
+  return /^\d+$/.test(number) ? Number(number) : null
+}
+
 /** The nft table of a CC, family inet. */
 export const EDGE_TABLE = 'mallee'
 
@@ -44,6 +67,19 @@ export const VXLAN_PORT = 4789
 
 /** Of every route and rule that a CC makes outside of the main table: they are its to remove. */
 export const ROUTE_PROTOCOL = 77
+
+/** The table that leads to subnets of other racks by the transit device. */
+export const TRANSIT_TABLE = 9_999
+
+/** Rules are asked in this order; the kernel's own main table is number 32766. */
+export const PRIORITY = {
+  around: 9_000,
+  ownErrors: 9_050,
+  fromVpns: 9_060,
+  inside: 9_100,
+  transit: 9_200,
+  subnet: 10_000,
+} as const
 
 /** The device that has the addresses of the services for instances. */
 export const SERVICE_DEVICE = 'lo'

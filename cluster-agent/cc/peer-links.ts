@@ -2,46 +2,36 @@
 // device and key of that name: what nobody desires is gone at once. One that cannot be made does
 // not keep the others, nor the rack's own network, from what they do.
 
-import { readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import type { Clock } from '../../common/clock.ts'
 import { messageOf } from '../../common/errors.ts'
 import type { Exec } from '../../common/exec.ts'
 import { linkAddressOf } from '../../common/link-address.ts'
-import type { Log } from '../../common/log.ts'
 import { reconcileOnce } from '../../common/reconcile.ts'
 import type { PeerBorder, PeerLink } from '../../proto/gen/mallee/v1/border_pb.js'
 import type { Status } from '../../proto/gen/mallee/v1/observed_pb.js'
 import { TUNNEL_KEEPALIVE_S } from '../../topology/ranges.ts'
 import { listLinks } from '../host/ip.ts'
 import { echoes } from '../host/ping.ts'
-import { ensureKey, readDevice, readDevices, type WgDevice } from '../host/wg.ts'
-import { PEER_DEVICES, peerDevice } from './names.ts'
+import { ensureKey, readDevice } from '../host/wg.ts'
+import { peerDevice, peerNumber } from './names.ts'
 import { measurePathMtu } from './path-mtu.ts'
 import { type BorderSeen, isDue, nextSeen, pathMtuOf } from './peer-border.ts'
 import { conflictsOf, hostNetworks } from './peer-conflicts.ts'
 import { peerLinkStatus } from './statuses.ts'
-import { endpointsAt, readUnderlay, type Underlay } from './underlay.ts'
-import { planWgLink, WgLink, type WgLinkOptions, type WgLinkPeer } from './wg-link.ts'
+import {
+  ownEndpoints,
+  readWgHost,
+  removeUnwantedDevices,
+  type WgDevicesOptions,
+  type WgHost,
+  wgKeyFile,
+} from './wg-devices.ts'
+import { planWgLink, WgLink, type WgLinkPeer } from './wg-link.ts'
 
-export interface PeerLinksOptions extends WgLinkOptions {
-  readonly exec: Exec
-  readonly clock: Clock
-  readonly log: Log
-  readonly config: {
-    readonly host: string
-    /** Where others reach us, `host:port`; empty to find out. */
-    readonly endpoints: readonly string[]
-  }
-}
+const KIND = { letter: 'p', what: 'link to a peer cloud', numberOf: peerNumber } as const
 
-const KEY_FILE = /^wireguard-p(\d+)\.key$/
-
-/** Of the host, once for all links. */
-interface HostSeen {
-  readonly underlay: Underlay
+/** Once for all links. */
+interface HostSeen extends WgHost {
   readonly hosts: ReturnType<typeof hostNetworks>
-  readonly devices: ReadonlyMap<string, WgDevice>
 }
 
 interface Held {
@@ -55,46 +45,30 @@ interface Held {
 }
 
 export class PeerLinks {
-  readonly #options: PeerLinksOptions
+  readonly #options: WgDevicesOptions
   readonly #held = new Map<number, Held>()
   readonly #listeners = new Set<() => void>()
   #isMeasuring = false
   #isClosed = false
 
-  constructor(options: PeerLinksOptions) {
+  constructor(options: WgDevicesOptions) {
     this.#options = options
   }
 
   /** First in a pass: what is not agreed any more ends now. */
   async removeUnwanted(exec: Exec, links: readonly PeerLink[]): Promise<void> {
-    const { paths, log } = this.#options
     const numbers = new Set(links.map(({ number }) => number))
-    const devices = new Set(links.map(({ number }) => peerDevice(number)))
     for (const number of this.#held.keys()) if (!numbers.has(number)) this.#held.delete(number)
-    for (const { name } of await listLinks(exec)) {
-      if (!isPeerDevice(name) || devices.has(name)) continue
-      // Its process ends with it, where it has one.
-      await exec(['ip', 'link', 'delete', 'dev', name], { okCodes: [0, 1] })
-      log.info('link to a peer cloud removed', { device: name })
-    }
-    for (const file of await readdir(paths.stateDir)) {
-      const number = KEY_FILE.exec(file)?.[1]
-      if (number !== undefined && !numbers.has(Number(number))) {
-        await rm(join(paths.stateDir, file), { force: true })
-      }
-    }
+    await removeUnwantedDevices(exec, this.#options, KIND, numbers)
   }
 
   /** Makes the devices; what fails is said in the statuses. */
   async pass(exec: Exec, links: readonly PeerLink[]): Promise<void> {
     if (links.length === 0) return
-    const underlay = await readUnderlay(exec)
-    const hosts = hostNetworks(await listLinks(exec))
-    // Where that says nothing each is asked alone.
-    const devices = await readDevices(exec).catch(() => new Map<string, WgDevice>())
+    const seen = { ...(await readWgHost(exec)), hosts: hostNetworks(await listLinks(exec)) }
     for (const desired of links) {
       try {
-        await this.#passOne(exec, desired, { underlay, hosts, devices })
+        await this.#passOne(exec, desired, seen)
       } catch (error) {
         const { log } = this.#options
         log.warn('link to a peer cloud', { device: peerDevice(desired.number), error })
@@ -158,7 +132,7 @@ export class PeerLinks {
   ): Promise<void> {
     const { paths, config, log } = this.#options
     const { number, listenPort } = desired
-    const file = join(paths.stateDir, `wireguard-p${number}.key`)
+    const file = wgKeyFile(paths, KIND, number)
     const held = this.#held.get(number) ?? {
       ...{ link: new WgLink(this.#options, peerDevice(number), file), desired },
       ...{ publicKey: '', endpoints: [], borders: new Map(), trouble: '' },
@@ -166,10 +140,7 @@ export class PeerLinks {
     this.#held.set(number, held)
     held.desired = desired
     held.publicKey = await ensureKey(file)
-    held.endpoints =
-      config.endpoints.length > 0
-        ? config.endpoints.map((one) => one.replace(/:\d+$/, `:${listenPort}`))
-        : endpointsAt(underlay.addresses, listenPort)
+    held.endpoints = ownEndpoints(config, underlay, listenPort)
     const inTheWay = conflictsOf(desired, hosts)
     const wanted = {
       device: peerDevice(number),
@@ -235,10 +206,6 @@ export class PeerLinks {
     log.info('way to a peer cloud measured', { device: peerDevice(number), path })
     for (const listener of this.#listeners) listener()
   }
-}
-
-function isPeerDevice(name: string): boolean {
-  return name.startsWith(PEER_DEVICES) && /^\d+$/.test(name.slice(PEER_DEVICES.length))
 }
 
 function smallPaths({ desired, borders }: Held): string[] {

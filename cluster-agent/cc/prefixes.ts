@@ -23,7 +23,8 @@ export function bare(cidr: Cidr): string {
   return formatCidr(cidr).replace(cidr.family === 4 ? /\/32$/ : /\/128$/, '')
 }
 
-function without(cidr: Cidr, holes: readonly Cidr[]): Cidr[] {
+/** The parts of a prefix that are in no hole. */
+export function without(cidr: Cidr, holes: readonly Cidr[]): Cidr[] {
   const inside = holes.filter((hole) => overlaps(cidr, hole))
   if (inside.length === 0) return [cidr]
   if (inside.some((hole) => covers(hole, cidr))) return []

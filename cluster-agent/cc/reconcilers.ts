@@ -11,8 +11,6 @@ import { type Reconciler, reconcileOnce } from '../../common/reconcile.ts'
 import type { RackConfig } from '../../proto/gen/mallee/v1/desired_pb.js'
 import type { Status } from '../../proto/gen/mallee/v1/observed_pb.js'
 import { bodies, bodyAt, type Desired } from '../../proto/resources.ts'
-import { formatCidr, mustCidr, single } from '../../topology/cidr.ts'
-import { hostFabric } from '../../topology/plan.ts'
 import { guardReconciler, removeGuard } from '../host/guard.ts'
 import { listLinks } from '../host/ip.ts'
 import { deleteTable } from '../host/nft.ts'
@@ -26,7 +24,8 @@ import type { Paths } from '../paths.ts'
 import type { RoleDriver } from '../role.ts'
 import { announceReconciler, removeAnnounced } from './announce.ts'
 import { dhcpReconciler, removeDhcp } from './dhcp.ts'
-import { edgeReconciler } from './edge.ts'
+import { fabricAddress } from './far-ends.ts'
+import { filterPass } from './filter-pass.ts'
 import { keepMetadata, metadataKeyFile } from './metadata/keep.ts'
 import type { MetadataService } from './metadata/service.ts'
 import { EDGE_TABLE, TUNNEL_DEVICE } from './names.ts'
@@ -35,10 +34,12 @@ import { PeerLinks } from './peer-links.ts'
 import { reversePathReconciler, reversePathsOf } from './reverse-path.ts'
 import { removeRouting, routingReconciler } from './routing.ts'
 import { newsOf, tunnelStatuses } from './statuses.ts'
-import { type Tenants, tenantsOf } from './tenants.ts'
+import { type Tenants, tenantsOf, vpnLinksOf } from './tenants.ts'
 import { keyFile, Tunnels } from './tunnels.ts'
 import { endpointsAt, type PublicSide, readUnderlay } from './underlay.ts'
+import { VpnLinks } from './vpn-links.ts'
 import { removeVxlans, vxlanDesired, vxlanReconciler } from './vxlan.ts'
+import { WgVpns } from './wg-vpns.ts'
 
 export interface CcOptions {
   readonly exec: Exec
@@ -88,6 +89,7 @@ export class Cc implements RoleDriver {
   readonly #publicKey: string
   readonly #tunnels: Tunnels
   readonly #peers: PeerLinks
+  readonly #vpns: VpnLinks
   readonly #metadata: MetadataService
   readonly #listeners = new Set<() => void>()
   #endpoints: readonly string[] = []
@@ -99,6 +101,7 @@ export class Cc implements RoleDriver {
     this.#publicKey = publicKey
     this.#tunnels = new Tunnels(options)
     this.#peers = new PeerLinks(options)
+    this.#vpns = new VpnLinks(options, new Map([['wireguard', new WgVpns(options)]]))
     this.#metadata = metadata
   }
 
@@ -111,7 +114,7 @@ export class Cc implements RoleDriver {
   }
 
   statuses(): readonly Status[] {
-    return [...this.#statuses, ...this.#peers.statuses()]
+    return [...this.#statuses, ...this.#peers.statuses(), ...this.#vpns.statuses()]
   }
 
   onStatus(listener: () => void): () => void {
@@ -132,6 +135,7 @@ export class Cc implements RoleDriver {
     const exec = sharedReads(this.#options.exec)
     const links = bodies(desired, 'peerLink')
     await this.#peers.removeUnwanted(exec, links)
+    await this.#vpns.removeUnwanted(exec, vpnLinksOf(desired, config.host))
     const sw = await ensureSwitch({ ...this.#options, exec })
     await this.#switchPass(exec, sw)
     const tenants = await this.#edgePass(exec, sw, rack, desired)
@@ -164,6 +168,7 @@ export class Cc implements RoleDriver {
       await exec(['ip', 'link', 'delete', 'dev', TUNNEL_DEVICE])
     }
     await this.#peers.removeAll(exec)
+    await this.#vpns.removeAll(exec)
     await removeDhcp(exec, paths)
     await removeAnnounced(exec)
     await removeRouting(exec)
@@ -183,6 +188,7 @@ export class Cc implements RoleDriver {
   async close(): Promise<void> {
     this.#looking.abort()
     this.#peers.close()
+    await this.#vpns.close()
     await this.#metadata.close()
   }
 
@@ -209,10 +215,11 @@ export class Cc implements RoleDriver {
   async #edgePass(exec: Exec, sw: Switch, rack: RackConfig, desired: Desired): Promise<Tenants> {
     const { paths, config, log } = this.#options
     const publicSide = await this.#publicSide(exec)
-    const tenants = tenantsOf(desired, config.host, { fabric: rack.cloudFabric, publicSide })
-    const { networks } = tenants
+    const around = { fabric: rack.cloudFabric, publicSide }
+    const before = tenantsOf(desired, config.host, { ...around, vpnDevices: this.#vpns.devices() })
+    const { networks } = before
     const host = { rackIndex: rack.rackIndex, hostIndex: config.hostIndex }
-    await this.#once(edgeReconciler(exec, tenants))
+    const tenants = await filterPass({ exec, log, vpns: this.#vpns }, before)
     const ports = networks.map((network) => gatewayOf(network, host))
     await this.#once(networksReconciler({ exec, sw }, ports))
     const [local = ''] = fabricAddress(rack, config.hostIndex).split('/')
@@ -269,6 +276,7 @@ export class Cc implements RoleDriver {
     const before = newsOf(this.statuses())
     this.#statuses = tunnelStatuses(bodies(desired, 'tunnel'), device?.peers ?? [])
     await this.#peers.look(exec)
+    await this.#vpns.look(exec)
     if (newsOf(this.statuses()) === before) return
     for (const listener of this.#listeners) listener()
   }
@@ -277,11 +285,6 @@ export class Cc implements RoleDriver {
     const isUnheard = this.#statuses.some(
       ({ body }) => body.case === 'tunnel' && body.value.receivedBytes === 0n,
     )
-    return isUnheard || this.#peers.isAwaiting()
+    return isUnheard || this.#peers.isAwaiting() || this.#vpns.isAwaiting()
   }
-}
-
-function fabricAddress(rack: RackConfig, hostIndex: number): string {
-  const address = hostFabric(mustCidr(rack.cloudFabric), rack.rackIndex, hostIndex)
-  return formatCidr(single(address))
 }

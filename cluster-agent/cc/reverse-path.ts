@@ -54,13 +54,14 @@ export function reversePathReconciler(
 }
 
 export function reversePathsOf(
-  { networks, peerLinks }: Pick<Tenants, 'networks' | 'peerLinks'>,
+  { networks, peerLinks, vpnDevices }: Pick<Tenants, 'networks' | 'peerLinks' | 'vpnDevices'>,
   publicDevice: string | null,
 ): ReversePaths {
   const own = [
     ...networks.map(({ vlanTag }) => gatewayPort(vlanTag)),
     ...networks.filter((one) => one.stretched).map(({ vlanTag }) => stretchDevice(vlanTag)),
     ...peerLinks.map(({ number }) => peerDevice(number)),
+    ...vpnDevices.values(),
     ...[TRANSIT_DEVICE, TUNNEL_DEVICE],
   ]
   return { own, publicDevice }

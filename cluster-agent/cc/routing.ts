@@ -9,20 +9,17 @@ import { contains, covers, formatCidr, mustAddress, mustCidr } from '../../topol
 import { ascending } from '../../topology/order.ts'
 import { ipBatch } from '../host/ip.ts'
 import { type KernelRoutes, listRules, listTables } from '../host/ip-tables.ts'
-import { fabricOf, transitHop } from './far-ends.ts'
-import { gatewayPort, ROUTE_PROTOCOL, TRANSIT_DEVICE } from './names.ts'
+import { fabricOf, overTransit } from './far-ends.ts'
+import { gatewayPort, PRIORITY, ROUTE_PROTOCOL, TRANSIT_DEVICE, TRANSIT_TABLE } from './names.ts'
 import { natOf, networkWith, numberOf, routesOf, type Tenants } from './tenants.ts'
+import { vpnRoutes } from './vpn-routes.ts'
 
 /** On packets whose destination was translated here: their sender's routes do not know it. */
 export const AROUND_MARK = '0x6d6c'
 
-/** Of the table that leads to foreign subnets by the transit device. */
-const TRANSIT_TABLE = 9_999
 const OWN_TABLES = 10_000
 /** And 28 bits of the subnet's id. */
 const FOREIGN_TABLES = 0x4000_0000
-/** Rules are asked in this order; the kernel's own main table is number 32766. */
-const PRIORITY = { around: 9_000, inside: 9_100, transit: 9_200, subnet: 10_000 } as const
 
 export interface FamilyRoutes {
   readonly rules: readonly string[]
@@ -115,10 +112,14 @@ export function desiredRoutes(tenants: Tenants, family: 4 | 6): FamilyRoutes {
     routes.push(...tableOf(tenants, routing, family, table))
     const back = backTo(tenants, cidr)
     if (back === null) continue
-    routes.push(`${cidr} ${via(family, back)} table ${TRANSIT_TABLE}`)
+    routes.push(`${cidr} ${overTransit(family, back)} table ${TRANSIT_TABLE}`)
     rules.push(...backRules(tenants, cidr))
   }
-  return { rules: unique(rules), routes: unique(routes) }
+  const ofVpns = vpnRoutes(tenants, family)
+  return {
+    rules: unique([...rules, ...ofVpns.rules]),
+    routes: unique([...routes, ...ofVpns.routes]),
+  }
 }
 
 // What comes back from elsewhere must take the transit as well: WireGuard takes from a CC only what
@@ -186,8 +187,12 @@ function lineOf(
     }
     case RouteKind.RACK:
       return isPeer(tenants, route.nextHop)
-        ? `${to} ${via(family, route.nextHop)}`
+        ? `${to} ${overTransit(family, route.nextHop)}`
         : `unreachable ${to}`
+    case RouteKind.VPN: {
+      const device = tenants.vpnDevices.get(route.vpnNumber)
+      return device === undefined ? `unreachable ${to}` : `${to} dev ${device}`
+    }
     case RouteKind.BLACKHOLE:
       return `blackhole ${to}`
     default:
@@ -199,11 +204,6 @@ function outsideOf({ publicSide }: Tenants, family: 4 | 6): string | null {
   const hop = family === 4 ? publicSide?.ipv4NextHop : publicSide?.ipv6NextHop
   if (publicSide === null || hop === null || hop === undefined) return null
   return `via ${hop} dev ${publicSide.device} onlink`
-}
-
-function via(family: 4 | 6, fabricAddress: string): string {
-  const hop = transitHop(fabricAddress)
-  return `via ${family === 4 ? 'inet6 ' : ''}${hop} dev ${TRANSIT_DEVICE} onlink`
 }
 
 function isPeer({ fabric, tunnels }: Tenants, address: string): boolean {

@@ -70,6 +70,7 @@ export function newsOf(statuses: readonly Status[]): string {
       if (body.case === 'peerLink') {
         return `${key} ${body.value.borders.map((one) => one.handshakeAtMs > 0n).join()}`
       }
+      if (body.case === 'vpnLink') return `${key} ${body.value.up}`
       if (body.case !== 'tunnel') return key
       const { latestHandshakeMs, receivedBytes, endpoint } = body.value
       return `${key} ${latestHandshakeMs > 0n} ${receivedBytes > 0n} ${endpoint}`

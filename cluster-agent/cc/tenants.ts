@@ -2,7 +2,7 @@
 // that the packet filter, the route tables and the announcements have in common.
 
 import { createHash } from 'node:crypto'
-import type { PeerLink } from '../../proto/gen/mallee/v1/border_pb.js'
+import type { PeerLink, VpnLink } from '../../proto/gen/mallee/v1/border_pb.js'
 import type { Interface, Network, Tunnel, Vpc } from '../../proto/gen/mallee/v1/desired_pb.js'
 import type {
   Elastic,
@@ -34,6 +34,10 @@ export interface Tenants {
   readonly nats: readonly Nat[]
   /** To peer clouds. */
   readonly peerLinks: readonly PeerLink[]
+  /** To customers' own devices, those that this CC holds. */
+  readonly vpnLinks: readonly VpnLink[]
+  /** By their numbers the devices that are there. */
+  readonly vpnDevices: ReadonlyMap<number, string>
   /** IP TTL of the metadata service's answers by instance address. */
   readonly hopLimits: ReadonlyMap<string, number>
 }
@@ -42,7 +46,11 @@ export interface Tenants {
 export function tenantsOf(
   desired: Desired,
   host: string,
-  { fabric, publicSide }: Pick<Tenants, 'fabric' | 'publicSide'>,
+  {
+    fabric,
+    publicSide,
+    vpnDevices = new Map(),
+  }: Pick<Tenants, 'fabric' | 'publicSide'> & Partial<Pick<Tenants, 'vpnDevices'>>,
 ): Tenants {
   const routings = bodies(desired, 'routing')
   const nats = bodies(desired, 'nat').filter((one) => isHere(one.host, host))
@@ -65,8 +73,15 @@ export function tenantsOf(
     ),
     nats,
     peerLinks: bodies(desired, 'peerLink'),
+    vpnLinks: vpnLinksOf(desired, host),
+    vpnDevices,
     hopLimits: hopLimitsOf(desired, interfaces),
   }
+}
+
+/** The tunnels to customers' own devices that a CC holds: nobody else of its rack does. */
+export function vpnLinksOf(desired: Desired, host: string): VpnLink[] {
+  return bodies(desired, 'vpnLink').filter((link) => link.host === host)
 }
 
 /** The routes of one family. */

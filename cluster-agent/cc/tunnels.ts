@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import type { Exec } from '../../common/exec.ts'
 import type { Reconciler } from '../../common/reconcile.ts'
 import type { Tunnel } from '../../proto/gen/mallee/v1/desired_pb.js'
-import { readSysctls, writeSysctls } from '../host/ip.ts'
-import { noteOriginals } from '../host/originals.ts'
+import { readSysctls } from '../host/ip.ts'
+import { keepSysctls } from '../host/originals.ts'
 import type { Paths } from '../paths.ts'
 import { TUNNEL_DEVICE } from './names.ts'
 import { forwardingSysctls, readUnderlay } from './underlay.ts'
@@ -56,9 +56,7 @@ export class Tunnels {
 
   async #apply(exec: Exec, step: TunnelStep): Promise<void> {
     if (step.kind !== 'sysctls') return this.#link.apply(exec, step)
-    const were = await readSysctls(exec, [...step.values.keys()])
-    await noteOriginals(this.#options.paths, { sysctls: Object.fromEntries(were) })
-    return writeSysctls(exec, step.values)
+    return keepSysctls(exec, this.#options.paths, step.values)
   }
 }
 

@@ -3,6 +3,9 @@
 import type { Exec } from '../../common/exec.ts'
 import type { VpnLink } from '../../proto/gen/mallee/v1/border_pb.js'
 
+/** Of which kind a tunnel is. */
+export type VpnKindName = 'wireguard' | 'ipsec'
+
 export interface VpnSeen {
   /** Heard without a silence. */
   readonly up: boolean

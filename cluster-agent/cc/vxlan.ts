@@ -199,8 +199,9 @@ function sameTunnel(a: VxlanLink, b: VxlanLink): boolean {
   return a.vni === b.vni && a.local === b.local && a.port === b.port
 }
 
-function needsTransit({ own, foreign }: Tenants): boolean {
-  if (foreign.length > 0) return true
+// What comes in by a tunnel of a VPN connection may be for subnets that send theirs by the other.
+function needsTransit({ own, foreign, vpnLinks, tunnels }: Tenants): boolean {
+  if (foreign.length > 0 || (vpnLinks.length > 0 && tunnels.length > 0)) return true
   return own.some(({ routes }) => routes.some(({ kind }) => kind === RouteKind.RACK))
 }
 

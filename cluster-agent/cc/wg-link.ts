@@ -34,6 +34,8 @@ export interface WgLinkDesired {
   readonly listenPort: number
   readonly publicKey: string
   readonly peers: readonly WgLinkPeer[]
+  /** False: the main table leads to no allowed IP. */
+  readonly hasRoutes?: boolean
 }
 
 export interface WgLinkSeen {
@@ -182,7 +184,9 @@ function linkLines({ device, address, mtu }: WgLinkDesired, link: Link | null): 
   if (!link?.up) lines.push(`link set dev ${device} up`)
   const have = link?.addresses ?? []
   if (!have.some(({ cidr }) => cidr === address)) {
-    lines.push(`address add ${address} dev ${device} nodad`)
+    // Not for what else the host sends: it would be the first address that is found.
+    const how = address.includes(':') ? 'nodad' : 'scope link'
+    lines.push(`address add ${address} dev ${device} ${how}`)
   }
   for (const { cidr } of have) {
     if (cidr !== address) lines.push(`address del ${cidr} dev ${device}`)
@@ -210,9 +214,13 @@ function peerStep(wanted: WgLinkPeer, peer: wg.WgPeer | null, seen: WgLinkSeen):
   return endpoint === null ? null : { kind: 'endpoint', publicKey, endpoint }
 }
 
-function routeLines({ device, peers }: WgLinkDesired, routes: readonly string[]): string[] {
+function routeLines(
+  { device, peers, hasRoutes = true }: WgLinkDesired,
+  routes: readonly string[],
+): string[] {
+  const leading = hasRoutes ? peers : []
   const wanted = new Map(
-    peers.flatMap((peer) => prefixesOf(peer).map((cidr) => [cidr, peer.routeMtu ?? 0] as const)),
+    leading.flatMap((peer) => prefixesOf(peer).map((cidr) => [cidr, peer.routeMtu ?? 0] as const)),
   )
   const have = new Set(routes)
   const gone = routes.map((text) => text.split(' ')[0] ?? '').filter((cidr) => !wanted.has(cidr))

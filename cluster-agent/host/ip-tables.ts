@@ -19,6 +19,7 @@ interface RuleRow {
   readonly dstlen?: number
   readonly iif?: string
   readonly fwmark?: string
+  readonly fwmask?: string
   readonly table?: string
   readonly protocol?: string
 }
@@ -44,13 +45,13 @@ export async function listRules(exec: Exec, family: 4 | 6, protocol: number): Pr
 export function parseRules(stdout: string, family: 4 | 6, protocol: number): string[] {
   return rows<RuleRow>(stdout)
     .filter((row) => row.protocol === String(protocol))
-    .map(({ priority, src, srclen, dst, dstlen, iif, fwmark, table }) =>
+    .map(({ priority, src, srclen, dst, dstlen, iif, fwmark, fwmask, table }) =>
       [
         `pref ${priority}`,
         src === 'all' ? '' : `from ${src}/${srclen ?? whole(family)}`,
         dst === undefined ? '' : `to ${dst}/${dstlen ?? whole(family)}`,
         iif === undefined ? '' : `iif ${iif}`,
-        fwmark === undefined ? '' : `fwmark ${fwmark}`,
+        fwmark === undefined ? '' : `fwmark ${fwmark}${fwmask === undefined ? '' : `/${fwmask}`}`,
         `lookup ${table ?? ''}`,
       ]
         .filter((word) => word !== '')

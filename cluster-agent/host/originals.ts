@@ -28,6 +28,18 @@ export async function noteOriginals(paths: Paths, seen: Partial<Originals>): Pro
   }
 }
 
+/** Makes kernel settings what they shall be, and writes down what they were. */
+export async function keepSysctls(
+  exec: Exec,
+  paths: Paths,
+  values: ReadonlyMap<string, string>,
+): Promise<void> {
+  const were = await readSysctls(exec, [...values.keys()])
+  if ([...values].every(([key, value]) => were.get(key) === value)) return
+  await noteOriginals(paths, { sysctls: Object.fromEntries(were) })
+  await writeSysctls(exec, values)
+}
+
 /** Puts back what still can be: a link that is gone has no settings. */
 export async function restoreOriginals(exec: Exec, paths: Paths): Promise<void> {
   const { sysctls, offloads } = await readOriginals(paths)

@@ -23,3 +23,9 @@ export async function echoes(
   })
   return code === 0
 }
+
+/** Sends one echo and hardly waits: for who counts what comes back, in whatever form. */
+export async function knock(exec: Exec, device: string, address: string): Promise<void> {
+  const argv = ['ping', '-n', '-q', '-c', '1', '-W', '0.1', '-I', device, address]
+  await exec(argv, { okCodes: [0, 1, 2], timeoutMs: 5_000 })
+}

@@ -35,7 +35,7 @@ export const PUBLIC: PublicSide = {
   ipv6NextHop: '2001:db8:ffff::1',
 }
 
-const { INTERNET, LOCAL, NAT, RACK } = tenants.RouteKind
+const { INTERNET, LOCAL, NAT, RACK, VPN } = tenants.RouteKind
 
 /** Cables `pub0` of both racks and the router into one LAN; the router itself is the world. */
 async function joinPublicLan({ racks, inet }: TwoRacks): Promise<void> {
@@ -137,11 +137,12 @@ export function withPublic(index: 1 | 2, peerKey: string, wishes: Wishes): Desir
       vlanTag: wishes.foreign?.includes(subnetId) ? 0 : tag,
       routes: [
         ...local.map((destination) => ({ destination, kind: LOCAL })),
-        ...routes.map(([destination, kind, target = '']) =>
-          kind === NAT
-            ? { destination, kind, natId: target }
-            : { destination, kind, nextHop: target },
-        ),
+        ...routes.map(([destination, kind, target = '']) => ({
+          ...{ destination, kind },
+          ...(kind === NAT ? { natId: target } : {}),
+          ...(kind === VPN ? { vpnNumber: Number(target) } : {}),
+          ...(kind === NAT || kind === VPN ? {} : { nextHop: target }),
+        })),
       ],
     })
     put(resource(`routing/${subnetId}`, { case: 'routing', value }))
