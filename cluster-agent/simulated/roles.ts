@@ -12,7 +12,6 @@ import {
   Reachability,
   type Status,
   StatusSchema,
-  TunnelStatusSchema,
 } from '../../proto/gen/mallee/v1/observed_pb.js'
 import { bodies, type Desired } from '../../proto/resources.ts'
 import type { Capacity } from '../config.ts'
@@ -21,7 +20,9 @@ import { encodeJpeg } from '../jpeg/encode.ts'
 import { SimulatedBalancers } from './balancers.ts'
 import { SimulatedPeers } from './peers.ts'
 import { SimulatedSnapshots, type SimulatedSnapshotsOptions } from './snapshots.ts'
+import { SimulatedTunnels } from './tunnels.ts'
 import { SimulatedVolumes } from './volumes.ts'
+import { SimulatedVpns } from './vpns.ts'
 
 export interface SimulatedOptions extends Pick<SimulatedSnapshotsOptions, 'putRoot'> {
   readonly host: string
@@ -75,8 +76,9 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
   const { host, roles, clock, bootMs, publicKey } = options
   const isCc = roles.includes('cc')
   const machines = new Map<string, Machine>()
-  const tunnels = new Map<string, { rack: string; host: string; atMs: number }>()
+  const tunnels = new SimulatedTunnels(clock)
   const peers = new SimulatedPeers({ host, clock, publicKey })
+  const vpns = new SimulatedVpns({ host, clock, publicKey })
   const listeners = new Set<() => void>()
   const balancers = new SimulatedBalancers({ host, clock, answers })
   const isSc = roles.includes('sc')
@@ -86,8 +88,9 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
   return {
     passes: [{ name: 'simulated', run: pass }],
     statuses: () => [
-      ...tunnelStatuses(),
+      ...tunnels.statuses(),
       ...peers.statuses(),
+      ...vpns.statuses(),
       ...[...machines].map(instanceStatus),
       ...balancers.statuses(),
       ...volumes.statuses(),
@@ -106,8 +109,9 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     close: () => Promise.resolve(),
     removeAll: async () => {
       machines.clear()
-      tunnels.clear()
+      tunnels.follow(new Map())
       peers.follow(new Map())
+      vpns.follow(new Map())
       balancers.follow(new Map())
       volumes.clear()
       snapshots.clear()
@@ -133,8 +137,9 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     for (const instance of mine) follow(instance)
     for (const id of machines.keys()) if (!wanted.has(id)) machines.delete(id)
     if (isCc) {
-      followTunnels(desired)
+      tunnels.follow(desired)
       peers.follow(desired)
+      vpns.follow(desired)
     }
     balancers.follow(desired)
     volumes.follow(desired)
@@ -202,16 +207,6 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     machine.reasonMessage = reasonMessage
   }
 
-  function followTunnels(desired: Desired): void {
-    const wanted = bodies(desired, 'tunnel')
-    const keys = new Set(wanted.map((one) => `tunnel/${one.rack}/${one.host}`))
-    for (const { rack, host: peer } of wanted) {
-      const key = `tunnel/${rack}/${peer}`
-      if (!tunnels.has(key)) tunnels.set(key, { rack, host: peer, atMs: clock.nowMs() })
-    }
-    for (const key of tunnels.keys()) if (!keys.has(key)) tunnels.delete(key)
-  }
-
   function instanceStatus([id, machine]: [string, Machine]): Status {
     const { state, reasonCode, reasonMessage, rebootCount, startCount, deafAtMs } = machine
     const sinceMs = BigInt(machine.sinceMs)
@@ -236,15 +231,6 @@ export function simulatedRoles(options: SimulatedOptions): SimulatedRoles {
     }
     const value = create(InstanceStatusSchema, fields)
     return create(StatusSchema, { key: `instance/${id}`, body: { case: 'instance', value } })
-  }
-
-  function tunnelStatuses(): Status[] {
-    return [...tunnels].map(([key, { rack, host: peer, atMs }]) => {
-      const latestHandshakeMs = BigInt(atMs)
-      const fields = { rack, host: peer, latestHandshakeMs, receivedBytes: 1n, sentBytes: 1n }
-      const value = create(TunnelStatusSchema, fields)
-      return create(StatusSchema, { key, body: { case: 'tunnel', value } })
-    })
   }
 
   async function consoleOutput(id: string, maxBytes: number): Promise<Uint8Array> {

@@ -12,7 +12,12 @@ import {
   TargetSchema,
   TargetState,
 } from '../../proto/gen/mallee/v1/balancers_pb.js'
-import { PeerLinkSchema } from '../../proto/gen/mallee/v1/border_pb.js'
+import {
+  IpsecVpnSchema,
+  PeerLinkSchema,
+  VpnLinkSchema,
+  WireguardVpnSchema,
+} from '../../proto/gen/mallee/v1/border_pb.js'
 import {
   InstanceSchema,
   InterfaceSchema,
@@ -168,6 +173,35 @@ test('simulatedRoles has a key for each peer cloud, and hears its borders', asyn
   }
   assert.notEqual(await keyOf(1), await keyOf(2))
   assert.equal(await keyOf(1), await keyOf(1))
+  await pass(model, new Map())
+  assert.deepEqual(model.statuses(), [])
+})
+
+test('simulatedRoles holds its own tunnels to devices of customers, and each is up', async () => {
+  const now = { ms: 120_000, wake: () => undefined }
+  const model = roles(now)
+  const linkOf = (number: number, host: string, isIpsec: boolean) => {
+    const listenPort = 44_000 + number
+    const kind = isIpsec
+      ? { case: 'ipsec' as const, value: create(IpsecVpnSchema, {}) }
+      : { case: 'wireguard' as const, value: create(WireguardVpnSchema, { listenPort }) }
+    const value = create(VpnLinkSchema, { number, host, kind })
+    return resource(`vpn/${number}`, { case: 'vpnLink', value })
+  }
+  const links = [linkOf(1, 'n1', false), linkOf(2, 'n1', true), linkOf(3, 'n2', true)]
+  await pass(model, new Map(links.map((one) => [one.key, one])))
+  now.ms += 1
+  await pass(model, new Map(links.map((one) => [one.key, one])))
+  const seen = model.statuses().map(({ key, body }) => {
+    assert.ok(body.case === 'vpnLink')
+    const { host, publicKey, endpoints, up, changedAtMs } = body.value
+    const [, port = ''] = endpoints[0]?.split(':') ?? []
+    return [key, host, linkAddressOf(publicKey) !== null, port, up, changedAtMs]
+  })
+  assert.deepEqual(seen, [
+    ['vpn/1', 'n1', true, '44001', true, 120_000n],
+    ['vpn/2', 'n1', false, '', true, 120_000n],
+  ])
   await pass(model, new Map())
   assert.deepEqual(model.statuses(), [])
 })
