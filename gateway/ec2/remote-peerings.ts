@@ -2,8 +2,8 @@
 // it is called here. What comes of it is gateway/peering's.
 
 import { ApiError } from '../aws/api-error.ts'
-import { isOpen, ownSide } from '../peering/agreed.ts'
-import { EXPIRES_MS, hasRoom, isAllowed } from '../peering/asked.ts'
+import { isAllowed, isOpen, ownSide } from '../peering/agreed.ts'
+import { EXPIRES_MS, hasRoom } from '../peering/asked.ts'
 import { hasEnded, isRemote, type RemoteRecord } from '../peering/negotiation.ts'
 import { offersOf } from '../peering/offers.ts'
 import { vpcBlocks } from '../peering/seen-as.ts'

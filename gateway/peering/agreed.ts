@@ -34,7 +34,7 @@ export function agreedOn(view: View, peering: PeeringRecord): Agreed | null {
   const { remote, state, id } = peering
   if (remote === undefined || state !== 'active' || remote.terms === '') return null
   const peer = view.get('peer', remote.uid)
-  if (peer === null || !isOpen(peer)) return null
+  if (peer === null || !isOpen(peer) || !isAllowed(peer, ownSide(peering).account)) return null
   const theirs = connectionOf(view, remote.uid, id)
   if (theirs?.state !== ConnectionState.ACTIVE || theirs.terms !== remote.terms) return null
   return { peering, remote, theirs }
@@ -43,6 +43,11 @@ export function agreedOn(view: View, peering: PeeringRecord): Agreed | null {
 /** The VPC here of a peering with another cloud, and who has it. */
 export function ownSide({ requester, accepter, remote }: PeeringRecord): PeeringSide {
   return remote?.side === 'accepter' ? accepter : requester
+}
+
+/** May the account have peerings with that cloud? */
+export function isAllowed({ terms }: Pick<PeerRecord, 'terms'>, account: string): boolean {
+  return terms.accounts === null || terms.accounts.includes(account)
 }
 
 /** Neither side has stopped it. */

@@ -5,7 +5,7 @@ import type { Connection } from '../../proto/gen/mallee/v1/peering_pb.js'
 import type { PeerRecord } from '../store/peer-records.ts'
 import type { VpcRecord } from '../store/records.ts'
 import type { View } from '../store/state.ts'
-import { isOpen } from './agreed.ts'
+import { isAllowed, isOpen } from './agreed.ts'
 import { checkConnection } from './connection-form.ts'
 import { hasEnded, isRemote, pendingMessage, type RemoteRecord } from './negotiation.ts'
 
@@ -48,11 +48,6 @@ export function asked(
       ...(isFine ? {} : { refused: accepter }),
     },
   }
-}
-
-/** May the account have peerings with that cloud? */
-export function isAllowed({ terms }: Pick<PeerRecord, 'terms'>, account: string): boolean {
-  return terms.accounts === null || terms.accounts.includes(account)
 }
 
 /** Is one more peering with that cloud within both sides' limits? */

@@ -15,9 +15,10 @@ const UID = '0123456789abcdef0123456789abcdef'
 const EPOCH = '7'.repeat(32)
 const TERMS = 'a'.repeat(64)
 
-function peer(fields: { state?: string; suspended?: boolean } = {}): Write {
-  const { state = 'active', suspended = false } = fields
-  return [`peer/${UID}`, { uid: UID, state, card: { suspended }, heard: { epoch: EPOCH } }]
+function peer(fields: { state?: string; suspended?: boolean; accounts?: string[] } = {}): Write {
+  const { state = 'active', suspended = false, accounts = null } = fields
+  const said = { card: { suspended }, heard: { epoch: EPOCH } }
+  return [`peer/${UID}`, { uid: UID, state, terms: { accounts }, ...said }]
 }
 
 function ours(fields: { state?: string; uid?: string; terms?: string } = {}): Write {
@@ -67,6 +68,11 @@ test('what came with a chain that has ended opens nothing', () => {
 test('either operator stops all of it', () => {
   assert.deepEqual(agreed(peer({ state: 'suspended' }), ours(), theirs()), [])
   assert.deepEqual(agreed(peer({ suspended: true }), ours(), theirs()), [])
+})
+
+test('an account that may have none any more has none', () => {
+  assert.deepEqual(agreed(peer({ accounts: ['1'] }), ours(), theirs()), ['pcx-1'])
+  assert.deepEqual(agreed(peer({ accounts: ['2'] }), ours(), theirs()), [])
 })
 
 test('a peering with another cloud is not of this one', () => {
