@@ -4,7 +4,7 @@ import { equals } from '@bufbuild/protobuf'
 import { type Status, StatusSchema } from '../proto/gen/mallee/v1/observed_pb.js'
 
 /** Of resources whose statuses have the same key. */
-const WANTED_KINDS = new Set(['instance', 'tunnel', 'balancer', 'volume', 'snapshot'])
+const WANTED_KINDS = new Set(['instance', 'tunnel', 'balancer', 'volume', 'snapshot', 'vpn'])
 
 /** The resources that a status speaks of: without one of them nobody wants to hear it. */
 export function subjectsOf(key: string): string[] {

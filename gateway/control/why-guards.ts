@@ -11,7 +11,7 @@ import { peersOf } from './presence.ts'
 /** One thing that a packet meets. The first that does not let it pass ends its way. */
 export interface Step {
   readonly direction: 'forward' | 'reply'
-  /** The id of what decides: sg-…, acl-…, rtb-…, eni-…, nat-…, pcx-…, igw-…, or a rack's name. */
+  /** The id of what decides: sg-…, acl-…, rtb-…, eni-…, vpn-… and so on, or a rack's name. */
   readonly at: string
   readonly passes: boolean
   /** '' when it passes; else as AWS's Reachability Analyzer calls it. */

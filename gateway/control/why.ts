@@ -22,6 +22,7 @@ import {
   type Step,
 } from './why-guards.ts'
 import { fromPeerCloud, toPeerCloud } from './why-peers.ts'
+import { fromDevice, toDevice } from './why-vpns.ts'
 
 export interface Question {
   readonly from: string
@@ -87,8 +88,7 @@ function* walk(view: View, from: End, to: End, packet: Packet): Generator<Step> 
     seenAs = sent.seenAs
     arrival.push(...sent.steps)
   } else {
-    const comes = to.card === null ? null : fromPeerCloud(view, to.card, packet)
-    const steps = comes ?? [...enter(view, to, packet)]
+    const steps = to.card === null ? [] : arrive(view, to, to.card, packet)
     yield* steps
     if (steps.some((step) => !step.passes)) return
   }
@@ -188,13 +188,23 @@ function byRoute(
       return done(...throughInternetGateway(view, sender, packet, hop.id))
     case 'egress-only':
       return done(packet.from, local(hop.id, 'out, and only answers come in'))
-    case 'interface':
     case 'vpn':
+      return done(packet.from, ...toDevice(view, here.rack, hop, to))
+    case 'interface':
     case 'blackhole':
       return done(null)
     default:
       return never(hop)
   }
+}
+
+/** From outside: of a peer cloud, from a customer's device, or from anybody. */
+function arrive(view: View, to: End, card: InterfaceRecord, packet: Packet): readonly Step[] {
+  const comes = fromPeerCloud(view, card, packet)
+  if (comes !== null) return comes
+  // Who knows the public address comes by that.
+  const device = to.publicIp === '' ? fromDevice(view, card, packet) : null
+  return device ?? [...enter(view, to, packet)]
 }
 
 function* receive(view: View, from: End, to: End, packet: Packet): Generator<Step> {

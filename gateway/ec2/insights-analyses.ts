@@ -209,6 +209,10 @@ function detail(id: string, component: PathComponent['Component']): Explanation 
       return { Subnet: component }
     case 'vpc':
       return { Vpc: component }
+    case 'vpn-connection':
+      return { VpnConnection: component }
+    case 'vpn-gateway':
+      return { VpnGateway: component }
     default:
       return {}
   }

@@ -142,6 +142,7 @@ test('subjectsOf names what a status is about', () => {
     'target/tg/10.0.0.5/80',
   ])
   assert.deepEqual(subjectsOf('balancer/eni-1'), ['balancer/eni-1'])
+  assert.deepEqual(subjectsOf('vpn/7'), ['vpn/7'])
   assert.deepEqual(subjectsOf('host/n1'), [])
 })
 
