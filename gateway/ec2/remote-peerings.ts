@@ -6,7 +6,6 @@ import { isAllowed, isOpen, ownSide } from '../peering/agreed.ts'
 import { EXPIRES_MS, hasRoom } from '../peering/asked.ts'
 import { hasEnded, isRemote, type RemoteRecord } from '../peering/negotiation.ts'
 import { offersOf } from '../peering/offers.ts'
-import { vpcBlocks } from '../peering/seen-as.ts'
 import type { PeeringRecord } from '../store/network-records.ts'
 import type { PeerRecord } from '../store/peer-records.ts'
 import type { VpcRecord } from '../store/records.ts'
@@ -70,7 +69,7 @@ export function requestOf(
     accepterDnsResolution: false,
     remote: {
       ...{ uid: peer.uid, side: 'requester', account: peerOwnerId, vpc: peerVpcId },
-      ...{ own: vpcBlocks(vpc), offers: offersOf(view, peer, vpc) },
+      ...offersOf(view, peer, vpc),
       ...{ seenAs: [], theirs: [], terms: '' },
     },
   }
@@ -89,7 +88,7 @@ export async function acceptRemote(
     throw new ApiError('OperationNotPermitted', text)
   }
   checkMayPeer(view, peer, vpc.account, record.id)
-  const remote = { ...record.remote, own: vpcBlocks(vpc), offers: offersOf(view, peer, vpc) }
+  const remote = { ...record.remote, ...offersOf(view, peer, vpc) }
   return { ...record, state: 'provisioning', message: 'Provisioning', remote }
 }
 

@@ -8,18 +8,29 @@ import {
   type Statement,
   StatementSchema,
 } from '../../proto/gen/mallee/v1/peering_pb.js'
-import type { PeeringRecord, PeeringSide, RemotePeering } from '../store/network-records.ts'
+import type {
+  FormerTerms,
+  PeeringRecord,
+  PeeringSide,
+  RemotePeering,
+} from '../store/network-records.ts'
 import type { PeerRecord, PeerStatementRecord } from '../store/peer-records.ts'
 import type { View } from '../store/state.ts'
 
 export interface Agreed {
   readonly peering: PeeringRecord
+  /** Its prefixes are those of the newest terms that both state. */
   readonly remote: RemotePeering
   readonly theirs: Connection
 }
 
 /** A record stays the same object until it changes: each is read once. */
 const read = new WeakMap<PeerStatementRecord, Statement>()
+/** The same object while the peering's record is the same. */
+const formerly = new WeakMap<
+  FormerTerms,
+  { readonly of: RemotePeering; readonly remote: RemotePeering }
+>()
 
 /** The VPC peerings with a peer cloud through which packets may pass, by id. */
 export function agreedWith(view: View, uid: string): Agreed[] {
@@ -32,12 +43,46 @@ export function agreedWith(view: View, uid: string): Agreed[] {
 /** One of them; null when nothing passes there. */
 export function agreedOn(view: View, peering: PeeringRecord): Agreed | null {
   const { remote, state, id } = peering
-  if (remote === undefined || state !== 'active' || remote.terms === '') return null
+  if (remote === undefined || state !== 'active') return null
   const peer = view.get('peer', remote.uid)
   if (peer === null || !isOpen(peer) || !isAllowed(peer, ownSide(peering).account)) return null
   const theirs = connectionOf(view, remote.uid, id)
-  if (theirs?.state !== ConnectionState.ACTIVE || theirs.terms !== remote.terms) return null
-  return { peering, remote, theirs }
+  const inForce = theirs === null ? null : inForceOf(remote, theirs)
+  return theirs === null || inForce === null ? null : { peering, remote: inForce, theirs }
+}
+
+/** Does the other side state that it agrees to these terms? */
+export function states(theirs: Connection, terms: string): boolean {
+  const all = [theirs.terms, ...theirs.formerTerms]
+  return theirs.state === ConnectionState.ACTIVE && terms !== '' && all.includes(terms)
+}
+
+/**
+ * The peering as the newest terms that both state have it; null when there are none. Of former ones
+ * only what is still meant: a block that has gone, or is seen as something else by now, is out.
+ */
+export function inForceOf(remote: RemotePeering, theirs: Connection): RemotePeering | null {
+  if (states(theirs, remote.terms)) return remote
+  const former = remote.former?.find(({ terms }) => states(theirs, terms))
+  if (former === undefined) return null
+  const known = formerly.get(former)
+  if (known?.of === remote) return known.remote
+  const kept = former.own.flatMap((own, i) => {
+    const at = remote.own.indexOf(own)
+    const seenAs = former.seenAs[i]
+    if (at < 0 || seenAs === undefined || remote.seenAs[at] !== seenAs) return []
+    return [{ own, seenAs, offers: remote.offers[at] ?? [] }]
+  })
+  const then: RemotePeering = {
+    ...remote,
+    own: kept.map(({ own }) => own),
+    offers: kept.map(({ offers }) => offers),
+    seenAs: kept.map(({ seenAs }) => seenAs),
+    theirs: former.theirs.filter((cidr) => remote.theirs.includes(cidr)),
+    terms: former.terms,
+  }
+  formerly.set(former, { of: remote, remote: then })
+  return then
 }
 
 /** The VPC here of a peering with another cloud, and who has it. */

@@ -9,11 +9,12 @@ import { VPC_LENGTHS } from '../ec2/ipam-pools.ts'
 import { isPrivate } from './limits.ts'
 
 /** As many blocks as a VPC may have, of both families (AWS, "VPC quotas"). */
-const MAX_OFFERS = 10
+export const MAX_OFFERS = 10
+const MAX_TERMS = 16
 
 /** Says what is wrong with it, for people. */
 export function checkConnection(said: Connection): Result<null, string> {
-  const { id, account, vpcId, otherAccount, otherVpcId, offers, chosen, terms } = said
+  const { id, account, vpcId, otherAccount, otherVpcId, offers, chosen } = said
   if (!/^pcx-[0-9a-f]{17}$/.test(id)) return no('its id is no pcx- and 17 hex digits')
   for (const one of [account, otherAccount]) {
     if (!/^\d{12}$/.test(one)) return no('an account is not 12 digits')
@@ -21,7 +22,11 @@ export function checkConnection(said: Connection): Result<null, string> {
   for (const one of [vpcId, otherVpcId]) {
     if (!/^vpc-(?:[0-9a-f]{8}|[0-9a-f]{17})$/.test(one)) return no('a VPC has no id of one')
   }
-  if (!/^(?:[0-9a-f]{64})?$/.test(terms)) return no('its terms are no SHA-256')
+  const terms = [said.terms, ...said.formerTerms]
+  if (!terms.every((one) => /^(?:[0-9a-f]{64})?$/.test(one))) {
+    return no('its terms are no SHA-256')
+  }
+  if (terms.length > MAX_TERMS) return no(`it has more than ${MAX_TERMS} terms`)
   if (offers.length > MAX_OFFERS || chosen.length > MAX_OFFERS) {
     return no(`it has more than ${MAX_OFFERS} blocks`)
   }

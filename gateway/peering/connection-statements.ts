@@ -67,6 +67,7 @@ export function stated(record: RemoteRecord): Connection {
     ),
     chosen: [...remote.theirs],
     terms: remote.terms,
+    formerTerms: (remote.former ?? []).map(({ terms }) => terms),
     dns: isRequester ? record.requesterDnsResolution : record.accepterDnsResolution,
     expiresAtMs: BigInt(expiresAtMs),
     message: record.state === 'failed' ? message : '',

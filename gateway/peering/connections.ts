@@ -14,8 +14,10 @@ import type { PeerRecord } from '../store/peer-records.ts'
 import type { AppliedChange, State, Transaction, View } from '../store/state.ts'
 import { connectionOf, connectionsOf, ownSide } from './agreed.ts'
 import { asked, mayAsk, remotesOf } from './asked.ts'
-import { advance, end, isRemote, type RemoteRecord, type Step } from './negotiation.ts'
-import { mayBeSeenAs } from './seen-as.ts'
+import { MAX_OFFERS } from './connection-form.ts'
+import { advance, end, isRemote, type RemoteRecord, renewed, type Step } from './negotiation.ts'
+import { besides, offersOf } from './offers.ts'
+import { mayBeSeenAs, vpcBlocks } from './seen-as.ts'
 
 export interface ConnectionParts {
   readonly state: State
@@ -25,9 +27,11 @@ export interface ConnectionParts {
 }
 
 const EVERY_MS = 60_000
-const WAKES = /^(peer|peer-statement|peering)\//
+const WAKES = /^(peer|peer-statement|peering|vpc)\//
 /** Of one peering in one pass: what a peer states cannot keep it turning. */
 const MAX_STEPS = 64
+/** Prefixes that a message names. */
+const MAX_NAMED = 3
 
 /** Starts the loop. */
 export function startConnections(parts: ConnectionParts): { stop: () => Promise<void> } {
@@ -91,23 +95,50 @@ async function goOn(parts: ConnectionParts, { id, remote }: RemoteRecord): Promi
       if (record === null || !isRemote(record)) return true
       const peer = await tx.get('peer', uid)
       const view = await state.fresh()
-      const step = stepOf(view, record, peer, clock.nowMs())
-      if (step.kind === 'none') return true
-      await apply(tx, { state, view, record, peer, nowMs: clock.nowMs() }, step)
-      return false
+      const theirs = peer === null ? null : connectionOf(view, uid, id)
+      const place = { state, view, record, peer, theirs, nowMs: clock.nowMs() }
+      const step = stepOf(place)
+      return step.kind === 'none' ? true : await apply(tx, place, step)
     })
     if (done) return
   }
   log.warn('a peering does not settle', { peering: id, peer: uid })
 }
 
-function stepOf(view: View, record: RemoteRecord, peer: PeerRecord | null, nowMs: number): Step {
+function stepOf({ view, record, peer, theirs, nowMs }: Place): Step {
   const ownUid = view.get('cloud', 'self')?.uid ?? ''
-  const theirs = peer === null ? null : connectionOf(view, peer.uid, record.id)
   const isThere = peer !== null && peer.state !== 'removing' && peer.card.ended !== true
-  if (isThere) return advance(record, theirs, { name: peer.terms.name, ownUid }, nowMs)
+  if (isThere) {
+    const moved = movedBlocks(view, record, peer, theirs)
+    return moved ?? advance(record, theirs, { name: peer.terms.name, ownUid }, nowMs)
+  }
   if (record.endedAtMs !== null) return advance(record, null, { name: '', ownUid }, nowMs)
   return end(record, 'deleted', 'The agreement with the peer cloud has ended', nowMs)
+}
+
+/** The VPC has got another block since, or has one no more; null when it is as it was. */
+function movedBlocks(
+  view: View,
+  record: RemoteRecord,
+  peer: PeerRecord,
+  theirs: Connection | null,
+): Step | null {
+  const { remote, endedAtMs, state } = record
+  // An accepter that has not agreed yet has offered nothing.
+  const isOffered = remote.side === 'requester' || state !== 'pending-acceptance'
+  const vpc = view.get('vpc', ownSide(record).vpc)
+  if (endedAtMs !== null || !isOffered || vpc === null) return null
+  const blocks = vpcBlocks(vpc)
+  const isKept = remote.own.every((one) => blocks.includes(one))
+  if (isKept && remote.own.length === Math.min(blocks.length, MAX_OFFERS)) return null
+  const next = offersOf(view, peer, vpc, remote)
+  if (next.own.join() === remote.own.join()) return null
+  const kept = remote.seenAs.filter((_, i) => blocks.includes(remote.own[i] ?? ''))
+  const cidrs = remote.seenAs.filter((cidr, i) => {
+    const own = remote.own[i] ?? ''
+    return cidr !== own && !blocks.includes(own)
+  })
+  return { kind: 'release', cidrs, record: renewed(record, theirs, { ...next, seenAs: kept }) }
 }
 
 interface Place {
@@ -115,21 +146,23 @@ interface Place {
   readonly view: View
   readonly record: RemoteRecord
   readonly peer: PeerRecord | null
+  /** What the other states of it now. */
+  readonly theirs: Connection | null
   readonly nowMs: number
 }
 
+/** True when there is nothing more to do for now. */
 async function apply(
   tx: Transaction,
   place: Place,
   step: Exclude<Step, { kind: 'none' }>,
-): Promise<void> {
-  const { record } = place
+): Promise<boolean> {
   switch (step.kind) {
     case 'put':
-      return await tx.put('peering', [record.id], step.record)
+      return await put(tx, step.record)
     case 'release':
       for (const cidr of step.cidrs) await give(tx, place, cidr)
-      return await tx.put('peering', [record.id], step.record)
+      return await put(tx, step.record)
     case 'choose':
       return await choose(tx, place, step)
     case 'hold':
@@ -137,23 +170,40 @@ async function apply(
   }
 }
 
+async function put(tx: Transaction, record: RemoteRecord): Promise<boolean> {
+  await tx.put('peering', [record.id], record)
+  return false
+}
+
+/** What is in force goes on as it is, and the rest is tried again later; else it has failed. */
+async function without(tx: Transaction, { record, nowMs }: Place, why: string): Promise<boolean> {
+  if (record.state === 'active') {
+    const message = `Active. ${why}`
+    if (record.message !== message) await put(tx, { ...record, message })
+    return true
+  }
+  const step = end(record, 'failed', why, nowMs)
+  return step.kind === 'put' ? await put(tx, step.record) : true
+}
+
 async function choose(
   tx: Transaction,
   place: Place,
   { index, candidates, former }: Extract<Step, { kind: 'choose' }>,
-): Promise<void> {
-  const { view, record, peer, nowMs } = place
+): Promise<boolean> {
+  const { view, record, peer, theirs: said } = place
   const { remote } = record
   for (const cidr of candidates) {
     if (peer === null || !mayBeSeenAs(view, peer, record, cidr)) continue
     if (!(await take(tx, place, cidr))) continue
     if (former !== '') await give(tx, place, former)
     const theirs = placed(remote.theirs, index, cidr)
-    return await tx.put('peering', [record.id], reopened(record, { theirs }))
+    return await put(tx, renewed(record, said, { theirs }))
   }
-  const why = `None of the prefixes ${candidates.join(', ')} of ${remote.vpc} is free here`
-  const step = end(record, 'failed', why, nowMs)
-  if (step.kind === 'put') await tx.put('peering', [record.id], step.record)
+  const more = candidates.length - MAX_NAMED
+  const named = candidates.slice(0, MAX_NAMED).join(', ') + (more > 0 ? ` and ${more} more` : '')
+  const why = `None of the prefixes ${named} of ${remote.vpc} is free here`
+  return await without(tx, place, why)
 }
 
 /** What cannot be held is offered no more: the other chooses again. */
@@ -161,24 +211,19 @@ async function hold(
   tx: Transaction,
   place: Place,
   { index, cidr, former }: Extract<Step, { kind: 'hold' }>,
-): Promise<void> {
-  const { record, nowMs } = place
+): Promise<boolean> {
+  const { record, theirs } = place
   const { remote } = record
   if (cidr === remote.own[index] || (await take(tx, place, cidr))) {
     if (former !== '' && former !== remote.own[index]) await give(tx, place, former)
     const seenAs = placed(remote.seenAs, index, cidr)
-    return await tx.put('peering', [record.id], reopened(record, { seenAs }))
+    return await put(tx, renewed(record, theirs, { seenAs }))
   }
-  const left = (remote.offers[index] ?? []).filter((one) => one !== cidr)
+  const best = remote.offers.flatMap((one, i) => (i === index ? [] : one.slice(0, 1)))
+  const left = besides(remote.offers[index] ?? [], best).filter((one) => one !== cidr)
   const offers = remote.offers.with(index, left)
-  const why = `No prefix is left by which ${remote.own[index]} could be seen`
-  const step = end(record, 'failed', why, nowMs)
-  if (left.length > 0) await tx.put('peering', [record.id], reopened(record, { offers }))
-  else if (step.kind === 'put') await tx.put('peering', [record.id], step.record)
-}
-
-function reopened(record: RemoteRecord, fields: Partial<RemoteRecord['remote']>): RemoteRecord {
-  return { ...record, state: 'provisioning', remote: { ...record.remote, ...fields, terms: '' } }
+  if (left.length > 0) return await put(tx, renewed(record, theirs, { offers }))
+  return await without(tx, place, `No prefix is left by which ${remote.own[index]} could be seen`)
 }
 
 /** Peerings of one VPC with the same other one have its prefixes in common. */

@@ -4,7 +4,8 @@
 
 import { type Connection, ConnectionState } from '../../proto/gen/mallee/v1/peering_pb.js'
 import { never } from '../../topology/result.ts'
-import type { PeeringRecord, RemotePeering } from '../store/network-records.ts'
+import type { FormerTerms, PeeringRecord, RemotePeering } from '../store/network-records.ts'
+import { states } from './agreed.ts'
 import { checkConnection } from './connection-form.ts'
 import { termsOf } from './terms.ts'
 
@@ -32,6 +33,8 @@ export type Step =
 
 const NONE: Step = { kind: 'none' }
 const MAX_MESSAGE_CHARS = 200
+/** Terms of before that are kept at a time. */
+const MAX_FORMER = 4
 
 /** One step; `theirs` is what the other states of it now, null when nothing. */
 export function advance(
@@ -80,8 +83,43 @@ export function end(
   nowMs: number,
 ): Step {
   const told = record.state === 'active' ? 'deleted' : state
-  const remote = { ...record.remote, terms: '' }
+  const remote = { ...withFormer(record.remote, []), terms: '' }
   return put(record, { state: told, message, endedAtMs: nowMs, remote })
+}
+
+/**
+ * With other prefixes. What both state stays in force until both state what comes of these, as far
+ * as it is still meant (agreed.ts): no packet has to wait for the new ones.
+ */
+export function renewed(
+  record: RemoteRecord,
+  theirs: Connection | null,
+  fields: Partial<RemotePeering>,
+): RemoteRecord {
+  const { remote, state } = record
+  const { own, seenAs, theirs: chosen, terms } = remote
+  const newest = terms === '' ? [] : [{ own, seenAs, theirs: chosen, terms }]
+  const former = stillStated([...newest, ...(remote.former ?? [])], theirs)
+  const next = { ...withFormer({ ...remote, ...fields }, former), terms: '' }
+  if (!isUnderWay(record) || former.length > 0) return { ...record, remote: next }
+  const isOpen = state === 'active'
+  return {
+    ...{ ...record, state: 'provisioning', remote: next },
+    message: isOpen ? 'Provisioning' : record.message,
+  }
+}
+
+/** Down to the newest that the other states as well: it may yet come to those before that. */
+function stillStated(all: readonly FormerTerms[], theirs: Connection | null): FormerTerms[] {
+  const last = theirs === null ? -1 : all.findIndex(({ terms }) => states(theirs, terms))
+  const [inForce] = all.slice(last)
+  if (last < 0 || inForce === undefined) return []
+  return [...all.slice(0, Math.min(last, MAX_FORMER - 1)), inForce]
+}
+
+function withFormer(remote: RemotePeering, former: readonly FormerTerms[]): RemotePeering {
+  const { former: _, ...rest } = remote
+  return former.length === 0 ? rest : { ...rest, former }
 }
 
 export function hasEnded({ endedAtMs }: Pick<PeeringRecord, 'endedAtMs'>): boolean {
@@ -150,17 +188,37 @@ function agree(record: RemoteRecord, theirs: Connection, ownUid: string, nowMs: 
 }
 
 /** A block of the other's that is not seen as anything yet, or as what it offers no more. */
-function nextChoice(record: RemoteRecord, { offers }: Connection): Step | null {
+function nextChoice(record: RemoteRecord, said: Connection): Step | null {
+  const { offers } = said
   const { theirs: chosen } = record.remote
-  if (chosen.length > offers.length) {
-    const remote = { ...record.remote, theirs: chosen.slice(0, offers.length), terms: '' }
-    const fewer = { ...record, state: 'provisioning', remote } as const
-    return { kind: 'release', cidrs: chosen.slice(offers.length), record: fewer }
+  const theirs = inOrderOf(chosen, offers)
+  if (theirs.join() !== chosen.join()) {
+    const cidrs = chosen.filter((cidr) => !theirs.includes(cidr))
+    return { kind: 'release', cidrs, record: renewed(record, said, { theirs }) }
   }
   const index = offers.findIndex(({ candidates }, n) => !candidates.includes(chosen[n] ?? ''))
   if (index < 0) return null
   const candidates = offers[index]?.candidates ?? []
   return { kind: 'choose', index, candidates, former: chosen[index] ?? '' }
+}
+
+/**
+ * What was chosen, each where a block is offered under it: blocks that go move those behind them.
+ * Where none is, one that is offered no more stays for now, and the first gap is the end.
+ */
+function inOrderOf(chosen: readonly string[], offers: Connection['offers']): string[] {
+  const left = new Set(chosen)
+  const found = offers.map(({ candidates }, n) => {
+    const at = chosen[n] ?? ''
+    const fits = (cidr: string): boolean => left.has(cidr) && candidates.includes(cidr)
+    const cidr = fits(at) ? at : chosen.find(fits)
+    if (cidr !== undefined) left.delete(cidr)
+    return cidr
+  })
+  const rest = [...left]
+  const dense = found.map((cidr) => cidr ?? rest.shift())
+  const gap = dense.indexOf(undefined)
+  return (gap < 0 ? dense : dense.slice(0, gap)).flatMap((cidr) => cidr ?? [])
 }
 
 /** What the other has chosen of what is offered to it, and is not held here yet. */
@@ -180,14 +238,16 @@ function settle(record: RemoteRecord, theirs: Connection, ownUid: string): Step 
     remote.seenAs.length === remote.own.length &&
     theirs.chosen.length === remote.own.length &&
     remote.seenAs.every((cidr, index) => cidr === theirs.chosen[index])
-  const terms = isWhole ? termsOf(record, ownUid) : ''
-  const agreed = terms !== '' && (remote.side === 'requester' || isSaid(theirs, terms))
-  const next = agreed ? 'active' : 'provisioning'
-  if (remote.terms === terms && state === next) return NONE
-  const message = agreed ? 'Active' : 'Provisioning'
-  return put(record, { state: next, message, remote: { ...remote, terms } })
-}
-
-function isSaid({ state, terms }: Connection, own: string): boolean {
-  return state === ConnectionState.ACTIVE && terms === own
+  // What holds goes on holding while the other speaks of blocks that have gone here since.
+  const held = states(theirs, remote.terms) ? remote.terms : ''
+  const terms = isWhole ? termsOf(record, ownUid) : held
+  const isSaid = states(theirs, terms)
+  const former = isSaid ? [] : stillStated(remote.former ?? [], theirs)
+  const isFirst = terms !== '' && remote.side === 'requester'
+  const next = isSaid || isFirst || former.length > 0 ? 'active' : 'provisioning'
+  const message = next === 'active' ? 'Active' : 'Provisioning'
+  const isSame = former.length === (remote.former ?? []).length && record.message === message
+  if (remote.terms === terms && state === next && isSame) return NONE
+  const agreed = { ...withFormer(remote, former), terms }
+  return put(record, { state: next, message, remote: agreed })
 }

@@ -103,7 +103,7 @@ const made = new WeakMap<PeeringRecord, { readonly of: readonly unknown[]; passe
 
 function passingOf(view: View, cloud: CloudRecord, peer: PeerRecord, one: Agreed): Passes[] {
   const vpc = view.get('vpc', ownSide(one.peering).vpc)
-  const of = [cloud, peer, vpc]
+  const of = [cloud, peer, vpc, one.remote]
   const last = made.get(one.peering)
   if (last?.of.every((each, i) => each === of[i]) === true) return last.passes
   const passes = vpc === null ? [] : [passesOf(cloud, peer, vpc, one)]

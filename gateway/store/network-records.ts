@@ -250,9 +250,14 @@ export interface RemotePeering {
   readonly theirs: readonly string[]
   /** Lower-case hex SHA-256 of what both have agreed to; '' until then. */
   readonly terms: string
+  /** What still holds of before, the newest first; absent while `terms` is all there is. */
+  readonly former?: readonly FormerTerms[]
   /** What was asked for and is not to be had: told to who asked, and a side of nobody here. */
   readonly refused?: PeeringSide
 }
+
+/** What was agreed to, or would have been: lists as those of the peering were. */
+export interface FormerTerms extends Pick<RemotePeering, 'own' | 'seenAs' | 'theirs' | 'terms'> {}
 
 export interface KeyPairRecord {
   readonly id: string

@@ -6,9 +6,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import fc from 'fast-check'
+import { inForceOf } from '../../../gateway/peering/agreed.ts'
 import { checkConnection } from '../../../gateway/peering/connection-form.ts'
 import { stated } from '../../../gateway/peering/connection-statements.ts'
-import { advance, hasEnded, type RemoteRecord } from '../../../gateway/peering/negotiation.ts'
+import {
+  advance,
+  hasEnded,
+  type RemoteRecord,
+  renewed,
+} from '../../../gateway/peering/negotiation.ts'
+import type { FormerTerms, RemotePeering } from '../../../gateway/store/network-records.ts'
 import {
   type Connection,
   ConnectionSchema,
@@ -67,16 +74,15 @@ function act(side: Side): void {
     const step = advance(record, heard, peer, 5)
     if (step.kind === 'none') return
     const { remote } = record
-    const open = { ...record, state: 'provisioning' } as const
     if (step.kind === 'put' || step.kind === 'release') side.record = step.record
     else if (step.kind === 'choose') {
       const theirs = [...remote.theirs]
       theirs[step.index] = step.candidates[0] ?? ''
-      side.record = { ...open, remote: { ...remote, theirs, terms: '' } }
+      side.record = renewed(record, heard, { theirs })
     } else {
       const seenAs = [...remote.seenAs]
       seenAs[step.index] = step.cidr
-      side.record = { ...open, remote: { ...remote, seenAs, terms: '' } }
+      side.record = renewed(record, heard, { seenAs })
     }
   }
   assert.equal(side.record, null, 'it does not settle')
@@ -87,13 +93,40 @@ function state({ record }: Side): Connection | null {
 }
 
 /** As agreedOn says it, of one side. */
-function isOpen({ record, heard }: Side): boolean {
-  return (
-    record?.state === 'active' &&
-    record.remote.terms !== '' &&
-    heard?.state === ConnectionState.ACTIVE &&
-    heard.terms === record.remote.terms
-  )
+function isOpen(side: Side): boolean {
+  return inForce(side) !== null
+}
+
+function inForce({ record, heard }: Side): RemotePeering | null {
+  return record?.state !== 'active' || heard === null ? null : inForceOf(record.remote, heard)
+}
+
+/** The lists as they were when the terms were made. */
+function listsOf({ record }: Side, terms: string): FormerTerms | undefined {
+  const remote = record?.remote
+  return remote?.terms === terms ? remote : remote?.former?.find((one) => one.terms === terms)
+}
+
+/** What the reconciler does when the VPC has other blocks than are offered. */
+function haveBlocks(side: Side, blocks: readonly string[]): void {
+  const { record, heard, name } = side
+  if (record === null || hasEnded(record) || record.remote.own.length === 0) return
+  const { own, offers, seenAs } = record.remote
+  const kept = own.filter((one) => blocks.includes(one))
+  const added = blocks.filter((one) => !own.includes(one))
+  side.record = renewed(record, heard, {
+    own: [...kept, ...added],
+    offers: [...kept.map((one) => offers[own.indexOf(one)] ?? []), ...added.map(offersFor(name))],
+    seenAs: seenAs.filter((_, i) => blocks.includes(own[i] ?? '')),
+  })
+}
+
+function offersFor(name: Name): (block: string) => string[] {
+  return (block) => {
+    const n = Number(block.split('.')[1])
+    const ten = name === 'a' ? 10 : 20
+    return [`100.${64 + ten}.${n * 16}.0/20`, `100.${65 + ten}.${n * 16}.0/20`]
+  }
 }
 
 function accept(side: Side): void {
@@ -124,11 +157,22 @@ function run(moves: readonly string[]): { a: Side; b: Side } {
     act(b)
     // Both that are open mean the same, at every moment.
     if (isOpen(a) && isOpen(b)) {
-      assert.deepEqual(a.record?.remote.theirs, b.record?.remote.seenAs)
-      assert.deepEqual(b.record?.remote.theirs, a.record?.remote.seenAs)
+      sameMeaning(a, b)
+      sameMeaning(b, a)
     }
   }
   return { a, b }
+}
+
+/** What one lets pass the other has agreed to in these very words. */
+function sameMeaning(one: Side, other: Side): void {
+  const terms = inForce(one)?.terms ?? ''
+  const [mine, theirs] = [listsOf(one, terms), listsOf(other, terms)]
+  assert.ok(mine)
+  // The other may have left terms that it stated; then this side has not heard of it yet.
+  if (theirs === undefined) return
+  assert.deepEqual(mine.theirs, theirs.seenAs)
+  assert.deepEqual(mine.seenAs, theirs.theirs)
 }
 
 test('whatever comes in between, both come to the same end', () => {
@@ -152,6 +196,61 @@ test('accepted and left alone it becomes active with what was offered', () => {
   assert.deepEqual([isOpen(a), isOpen(b)], [true, true])
   assert.deepEqual(a.record?.remote.seenAs, ['100.64.0.0/20', 'fd00:a::/56'])
   assert.deepEqual(a.record?.remote.theirs, ['100.65.0.0/20', 'fd00:b::/56'])
+})
+
+const SETTLE = Array.from({ length: 6 }, () => ['to-a', 'to-b']).flat()
+const someBlocks = fc.subarray(['10.1.0.0/20', '10.2.0.0/20', '10.3.0.0/20', '10.4.0.0/20'])
+const someStep = fc.oneof(
+  ...(['a', 'b'] as const).map((name) => someBlocks.map((more) => ({ name, more }))),
+  ...[fc.constant('to-a'), fc.constant('to-b')],
+)
+
+/** What passes at both sides, by the prefixes that are seen. */
+function passing(a: Side, b: Side): Set<string> {
+  const both = (one: Side, other: Side): string[] => {
+    const { seenAs = [] } = inForce(one) ?? {}
+    return seenAs.filter((cidr) => inForce(other)?.theirs.includes(cidr))
+  }
+  return new Set([...both(a, b), ...both(b, a)])
+}
+
+test('blocks that come and go later stop nothing but themselves, and are seen in the end', () => {
+  fc.assert(
+    fc.property(fc.array(someStep, { maxLength: 20 }), (steps) => {
+      const { a, b } = run(['to-b', 'accept', ...SETTLE])
+      const have = { a: [...OWN.a], b: [...OWN.b] }
+      for (const step of [...steps, ...SETTLE]) {
+        const before = passing(a, b)
+        if (step === 'to-a') a.heard = state(b)
+        else if (step === 'to-b') b.heard = state(a)
+        else if (typeof step === 'object') {
+          have[step.name] = [...OWN[step.name], ...step.more]
+          haveBlocks(step.name === 'a' ? a : b, have[step.name])
+        }
+        act(a)
+        act(b)
+        sameMeaning(a, b)
+        sameMeaning(b, a)
+        const now = passing(a, b)
+        for (const side of [a, b]) {
+          const { own = [], seenAs = [] } = side.record?.remote ?? {}
+          for (const [i, cidr] of seenAs.entries()) {
+            if (before.has(cidr) && own[i] !== undefined) assert.ok(now.has(cidr), cidr)
+          }
+        }
+        assert.deepEqual([a.record?.state, b.record?.state], ['active', 'active'])
+      }
+      for (const [side, other, name] of [
+        [a, b, 'a'],
+        [b, a, 'b'],
+      ] as const) {
+        assert.deepEqual([...(inForce(side)?.own ?? [])].sort(), have[name].sort())
+        assert.deepEqual(inForce(other)?.theirs, inForce(side)?.seenAs)
+        assert.equal(side.record?.remote.former, undefined)
+      }
+    }),
+    { numRuns: 1_000 },
+  )
 })
 
 test('what a peer states settles in few steps, and opens nothing that was not accepted here', () => {

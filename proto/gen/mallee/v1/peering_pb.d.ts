@@ -428,7 +428,8 @@ export declare type Border = Message<"mallee.v1.Border"> & {
 export declare const BorderSchema: GenMessage<Border>;
 
 /**
- * A VPC peering as one side states it. Traffic flows while both state ACTIVE with equal terms.
+ * A VPC peering as one side states it. Traffic flows while both state ACTIVE with equal terms, or
+ * former ones: the newest that both have.
  *
  * @generated from message mallee.v1.Connection
  */
@@ -510,6 +511,13 @@ export declare type Connection = Message<"mallee.v1.Connection"> & {
    * @generated from field: string message = 13;
    */
   message: string;
+
+  /**
+   * Terms of before, the newest first, which hold as well until the other states newer ones.
+   *
+   * @generated from field: repeated string former_terms = 14;
+   */
+  formerTerms: string[];
 };
 
 /**
