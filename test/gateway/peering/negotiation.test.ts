@@ -249,7 +249,7 @@ test('blocks that come and go later stop nothing but themselves, and are seen in
         assert.equal(side.record?.remote.former, undefined)
       }
     }),
-    { numRuns: 1_000 },
+    { numRuns: 150 },
   )
 })
 
