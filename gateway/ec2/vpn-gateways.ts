@@ -142,7 +142,8 @@ function checkedAsn(input: Ec2Inputs['CreateVpnGateway']): number {
 
 /** It is in all zones, as EC2 may have it; one that is none is a mistake all the same. */
 function checkZone(view: View, region: string, zone: string | undefined): void {
-  if (zone === undefined) return
+  // Terraform says '' for nothing.
+  if (zone === undefined || zone === '') return
   if (view.all('rack').some(({ name }) => zoneName(region, name) === zone)) return
   throw badValue('AvailabilityZone', zone, 'There is no such zone.')
 }

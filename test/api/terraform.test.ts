@@ -14,7 +14,7 @@ const MAIN = join(import.meta.dirname, 'terraform/main.py')
 const LIFE_MS = 110_000
 const LIVES = [
   ...['aws_vpc', 'aws_security_group', 'aws_eip', 'aws_instance', 'packer', 'aws_iam_role'],
-  'aws_ebs_volume',
+  ...['aws_ebs_volume', 'aws_vpn_gateway'],
   ...['aws_lb', 'aws_autoscaling_group', 'aws_s3_bucket', 'aws_s3_object'],
   // Subnets, gateways, route tables, key pairs.
   'ways',

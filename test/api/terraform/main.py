@@ -10,6 +10,7 @@ import network
 import objects
 import role
 import volumes
+import vpn
 import ways
 
 LIVES = {
@@ -20,6 +21,7 @@ LIVES = {
     'aws_instance': machine.aws_instance,
     'packer': machine.packer,
     'aws_ebs_volume': volumes.aws_ebs_volume,
+    'aws_vpn_gateway': vpn.gateways,
     'aws_iam_role': role.iam_role,
     'aws_lb': balancer.network_lb,
     'aws_autoscaling_group': balancer.autoscaling_group,
