@@ -38,8 +38,8 @@ export class VpnLinks {
   readonly #options: VpnLinksOptions
   readonly #kinds: ReadonlyMap<VpnKindName, VpnKind>
   readonly #held = new Map<number, Held>()
-  /** By kind, where all of one fails. */
-  readonly #troubles = new Map<VpnKindName, string>()
+  /** By kind, where all of one fails; of the host, where errors do not get back. */
+  readonly #troubles = new Map<VpnKindName | 'host', string>()
   #isFresh = true
 
   /** `kinds` are those that this host can do. */
@@ -53,7 +53,7 @@ export class VpnLinks {
     const numbers = new Set(links.map(({ number }) => number))
     for (const number of this.#held.keys()) if (!numbers.has(number)) this.#held.delete(number)
     this.#troubles.clear()
-    await this.#each(links, (kind, own) => kind.removeUnwanted(exec, own))
+    await this.#each((kind, name) => kind.removeUnwanted(exec, ofKind(links, name)))
   }
 
   /** Whether it has not looked yet which devices are there. */
@@ -69,15 +69,17 @@ export class VpnLinks {
       const fresh = { kind: kind.case, sinceMs: nowMs, isUp: false, changedAtMs: nowMs }
       this.#held.set(number, fresh)
     }
-    if (links.length > 0) await keepSysctls(exec, this.#options.paths, SYSCTLS)
-    await this.#each(links, (kind, own) => kind.pass(exec, own))
+    if (links.length > 0) {
+      await this.#safely('host', () => keepSysctls(exec, this.#options.paths, SYSCTLS))
+    }
+    await this.#each((kind, name) => kind.pass(exec, ofKind(links, name)))
     this.#isFresh = false
     this.#note()
   }
 
   /** Looks again at those that are not up. */
   async look(exec: Exec): Promise<void> {
-    for (const kind of this.#kinds.values()) await kind.look(exec)
+    await this.#each((kind) => kind.look(exec))
     this.#note()
   }
 
@@ -124,18 +126,16 @@ export class VpnLinks {
     this.#held.clear()
   }
 
-  async #each(
-    links: readonly VpnLink[],
-    act: (kind: VpnKind, own: readonly VpnLink[]) => Promise<void>,
-  ): Promise<void> {
-    for (const [name, kind] of this.#kinds) {
-      const own = links.filter((link) => link.kind.case === name)
-      try {
-        await act(kind, own)
-      } catch (error) {
-        this.#options.log.warn('tunnels to devices of customers', { kind: name, error })
-        this.#troubles.set(name, messageOf(error))
-      }
+  async #each(act: (kind: VpnKind, name: VpnKindName) => Promise<void>): Promise<void> {
+    for (const [name, kind] of this.#kinds) await this.#safely(name, () => act(kind, name))
+  }
+
+  async #safely(of: VpnKindName | 'host', act: () => Promise<void>): Promise<void> {
+    try {
+      await act()
+    } catch (error) {
+      this.#options.log.warn('tunnels to devices of customers', { of, error })
+      this.#troubles.set(of, messageOf(error))
     }
   }
 
@@ -154,7 +154,13 @@ export class VpnLinks {
   }
 
   #troubleOf(name: VpnKindName | undefined): string {
-    if (this.#kindOf(name) === null) return `this host has no tunnels of the kind ${name ?? 'none'}`
-    return name === undefined ? '' : (this.#troubles.get(name) ?? '')
+    if (name === undefined || !this.#kinds.has(name)) {
+      return `this host has no tunnels of the kind ${name ?? 'none'}`
+    }
+    return this.#troubles.get(name) ?? this.#troubles.get('host') ?? ''
   }
+}
+
+function ofKind(links: readonly VpnLink[], name: VpnKindName): readonly VpnLink[] {
+  return links.filter(({ kind }) => kind.case === name)
 }
