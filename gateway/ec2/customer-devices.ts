@@ -40,6 +40,10 @@ export function deviceOf(input: DeviceInput, fabricPrefix: string): CustomerDevi
     const start = `${deviceName.slice(0, MAX_DEVICE_NAME)}…`
     throw badValue('DeviceName', start, `At most ${MAX_DEVICE_NAME} characters are allowed.`)
   }
+  if (/\p{Cc}/u.test(deviceName)) {
+    // It is written into files for devices.
+    throw badValue('DeviceName', JSON.stringify(deviceName), 'It has control characters.')
+  }
   const publicKey = publicKeyIn(deviceName)
   const ipAddress = addressIn(input, fabricPrefix)
   // A WireGuard device may be anywhere and dial; IPsec's keys are kept by addresses.

@@ -53,6 +53,7 @@ export const VPNS: readonly Row[] = [
   device('too long an ASN', { BgpAsnExtended: 4_294_967_296 }),
   device('two ASNs', { BgpAsn: 1, BgpAsnExtended: 4_200_000_000 }, 'InvalidParameterCombination'),
   device('a long name', { DeviceName: 'x'.repeat(256) }),
+  device('a line break in its name', { DeviceName: 'router\nroot' }),
   device('a WireGuard device without a key', { DeviceName: 'wireguard:' }),
   device('a key of 31 bytes', { DeviceName: `wireguard:${Buffer.alloc(31).toString('base64')}` }),
   device('a key that is not canonical', { DeviceName: `wireguard:${KEY.replace('c=', 'd=')}` }),

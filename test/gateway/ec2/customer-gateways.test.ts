@@ -62,6 +62,9 @@ test('a WireGuard device needs no address, and its key tells it from others', as
     call('CreateCustomerGateway', { Type, DeviceName: `wireguard:${KEY.slice(1)}` }),
   )
   assert.match(message, /44 characters of base64/)
+  // In the test cloud's fabric, where the hosts of racks are.
+  const fabric = { Type, IpAddress: 'fd12:3456:789a:1::1', DeviceName: `wireguard:${KEY}` } as const
+  assert.equal(await refusal(call('CreateCustomerGateway', fabric)), 'InvalidParameterValue')
 })
 
 test('the same device again is the customer gateway that there is, until it is deleted', async (t) => {
