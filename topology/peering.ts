@@ -122,6 +122,8 @@ export interface BorderEnd {
   readonly rack: string
   readonly host: string
   readonly up: boolean
+  /** `<rack>/<host>` of the other's that it hears; an empty list with `up` is all of them. */
+  readonly heard: readonly string[]
 }
 
 /** The borders of one cloud. */
@@ -131,8 +133,9 @@ export interface BorderSide<T extends BorderEnd> {
 }
 
 /**
- * The one pair of borders that carries a component, null when a side has none. Rendezvous hashing
- * over all pairs: when a border comes or goes, only what it gets or had moves.
+ * The one pair of borders that carries a component, null when a side has none: of those that hear
+ * each other, where there are any. Rendezvous hashing over the pairs: when one comes or goes, only
+ * what it gets or had moves.
  */
 export function pairFor<A extends BorderEnd, B extends BorderEnd>(
   component: string,
@@ -141,17 +144,32 @@ export function pairFor<A extends BorderEnd, B extends BorderEnd>(
 ): { readonly own: A; readonly theirs: B } | null {
   const ownFirst = own.uid < theirs.uid
   let best: { own: A; theirs: B; weight: number; name: string } | null = null
-  for (const a of candidatesOf(own.borders)) {
-    for (const b of candidatesOf(theirs.borders)) {
-      const names = [`${a.rack}/${a.host}`, `${b.rack}/${b.host}`]
-      const name = (ownFirst ? names : names.reverse()).join(' ')
-      const weight = hash32(`${component} ${name}`)
-      const wins =
-        best === null || weight > best.weight || (weight === best.weight && name < best.name)
-      if (wins) best = { own: a, theirs: b, weight, name }
-    }
+  for (const [a, b] of pairsOf(own.borders, theirs.borders)) {
+    const names = [nameOf(a), nameOf(b)]
+    const name = (ownFirst ? names : names.reverse()).join(' ')
+    const weight = hash32(`${component} ${name}`)
+    const wins =
+      best === null || weight > best.weight || (weight === best.weight && name < best.name)
+    if (wins) best = { own: a, theirs: b, weight, name }
   }
   return best === null ? null : { own: best.own, theirs: best.theirs }
+}
+
+function pairsOf<A extends BorderEnd, B extends BorderEnd>(
+  own: readonly A[],
+  theirs: readonly B[],
+): (readonly [A, B])[] {
+  const all = candidatesOf(own).flatMap((a) => candidatesOf(theirs).map((b) => [a, b] as const))
+  const mutual = all.filter(([a, b]) => hears(a, b) && hears(b, a))
+  return mutual.length > 0 ? mutual : all
+}
+
+function hears({ up, heard }: BorderEnd, other: BorderEnd): boolean {
+  return up && (heard.length === 0 || heard.includes(nameOf(other)))
+}
+
+function nameOf({ rack, host }: BorderEnd): string {
+  return `${rack}/${host}`
 }
 
 /** Silence of all of them moves nothing: they may well go on without us. */

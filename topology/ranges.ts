@@ -83,8 +83,10 @@ export const TUNNEL_KEEPALIVE_S = 25
 export const PEER_PORT = 52_000
 /** UDP has no more ports. */
 export const LAST_PEER_NUMBER: number = 65_535 - PEER_PORT
+/** Often: another pair of borders takes over when one end hears nothing. Some 25 bytes a second. */
+export const PEER_KEEPALIVE_S = 5
 /** Two and a half keepalives: an end of a tunnel that said nothing for so long is away. */
-export const PEER_SILENCE_MS: number = 2.5 * TUNNEL_KEEPALIVE_S * 1000
+export const PEER_SILENCE_MS: number = 2.5 * PEER_KEEPALIVE_S * 1000
 
 // VPN connections
 

@@ -8,13 +8,13 @@ import { linkAddressOf } from '../../common/link-address.ts'
 import { reconcileOnce } from '../../common/reconcile.ts'
 import type { PeerBorder, PeerLink } from '../../proto/gen/mallee/v1/border_pb.js'
 import type { Status } from '../../proto/gen/mallee/v1/observed_pb.js'
-import { TUNNEL_KEEPALIVE_S } from '../../topology/ranges.ts'
+import { PEER_KEEPALIVE_S } from '../../topology/ranges.ts'
 import { listLinks } from '../host/ip.ts'
 import { echoes } from '../host/ping.ts'
-import { ensureKey, readDevice } from '../host/wg.ts'
+import { ensureKey, readDevices, type WgDevice } from '../host/wg.ts'
 import { peerDevice, peerNumber } from './names.ts'
 import { measurePathMtu } from './path-mtu.ts'
-import { type BorderSeen, isDue, nextSeen, pathMtuOf } from './peer-border.ts'
+import { type BorderSeen, isAwaited, isDue, nextSeen, pathMtuOf } from './peer-border.ts'
 import { conflictsOf, hostNetworks } from './peer-conflicts.ts'
 import { peerLinkStatus } from './statuses.ts'
 import {
@@ -91,28 +91,26 @@ export class PeerLinks {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Whether one that shall carry something was never heard: somebody waits for it. */
+  /** Whether one was never heard: somebody waits for it. */
   isAwaiting(): boolean {
-    return [...this.#held.values()].some(({ desired, borders }) =>
-      desired.borders.some(
-        ({ publicKey, allowedIps }) =>
-          allowedIps.length > 0 && (borders.get(publicKey)?.upSinceMs ?? 0) === 0,
-      ),
-    )
+    const nowMs = this.#options.clock.nowMs()
+    return this.#seen().some((one) => isAwaited(one, nowMs))
   }
 
-  /** Looks again at those that were silent. */
+  /** Whether there is one that may fall silent. */
+  isWatching(): boolean {
+    return this.#seen().length > 0
+  }
+
+  /** Looks again who is heard: between passes, cheaply. */
   async look(exec: Exec): Promise<void> {
+    if (!this.isWatching()) return
+    const devices = await readDevices(exec)
     const nowMs = this.#options.clock.nowMs()
     for (const held of this.#held.values()) {
-      if ([...held.borders.values()].every(({ upSinceMs }) => upSinceMs > 0)) continue
-      const device = await readDevice(exec, peerDevice(held.desired.number))
-      const peers = new Map((device?.peers ?? []).map((peer) => [peer.publicKey, peer]))
-      this.#note(held, (key) => {
-        const last = held.borders.get(key) ?? null
-        const isUp = last !== null && last.upSinceMs > 0
-        return isUp ? last : nextSeen(last, peers.get(key) ?? null, null, nowMs)
-      })
+      // What does not answer for once says nothing.
+      const device = devices.get(peerDevice(held.desired.number))
+      if (device !== undefined) this.#note(held, device, nowMs)
     }
   }
 
@@ -155,15 +153,7 @@ export class PeerLinks {
         name: wanted.device,
         observe: async () => {
           const seen = await held.link.observe(exec, underlay, devices)
-          const peers = new Map((seen.device?.peers ?? []).map((one) => [one.publicKey, one]))
-          this.#note(held, (key) =>
-            nextSeen(
-              held.borders.get(key) ?? null,
-              peers.get(key) ?? null,
-              seen.tries.get(key) ?? null,
-              seen.nowMs,
-            ),
-          )
+          this.#note(held, seen.device, seen.nowMs)
           return seen
         },
         plan: (seen) => planWgLink(wanted, seen),
@@ -174,10 +164,18 @@ export class PeerLinks {
     held.trouble = [...inTheWay.values(), ...smallPaths(held)].join('; ')
   }
 
-  #note(held: Held, of: (publicKey: string) => BorderSeen): void {
+  #note(held: Held, device: WgDevice | null, nowMs: number): void {
+    const peers = new Map((device?.peers ?? []).map((one) => [one.publicKey, one]))
     held.borders = new Map(
-      held.desired.borders.map(({ publicKey }) => [publicKey, of(publicKey)] as const),
+      held.desired.borders.map(({ publicKey: key }) => {
+        const last = held.borders.get(key) ?? null
+        return [key, nextSeen(last, peers.get(key) ?? null, nowMs)] as const
+      }),
     )
+  }
+
+  #seen(): BorderSeen[] {
+    return [...this.#held.values()].flatMap(({ borders }) => [...borders.values()])
   }
 
   /** One after the other: nobody waits for it, and a probe that is lost takes a second. */
@@ -227,7 +225,7 @@ function wgPeerOf(held: Held, border: PeerBorder, without: ReadonlySet<string>):
       `${linkAddress}/128`,
       ...border.allowedIps.filter((prefix) => !without.has(prefix)),
     ],
-    keepaliveS: TUNNEL_KEEPALIVE_S,
+    keepaliveS: PEER_KEEPALIVE_S,
     routeMtu: mtu === 0 || mtu >= held.desired.mtu ? null : mtu,
   }
 }

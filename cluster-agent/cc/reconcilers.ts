@@ -67,6 +67,9 @@ export interface CcConfig {
 /** After a pass, how often a tunnel that was never heard is looked at before the next pass. */
 const LOOKS = 8
 const LOOK_EVERY_MS = 500
+/** How often it is looked who of a peer cloud is heard, until passes ought to have come. */
+const WATCHES = 10
+const WATCH_EVERY_MS = 2_000
 
 const BASE_FLOWS = ['table=0,priority=0,actions=NORMAL']
 
@@ -263,9 +266,12 @@ export class Cc implements RoleDriver {
   }
 
   // A first handshake comes a moment after the pass that set the peer, and somebody waits for it.
+  // After that, a peer cloud's border that falls silent is soon to be replaced.
   async #lookOn(desired: Desired, signal: AbortSignal): Promise<void> {
-    for (let look = 0; look < LOOKS && this.#silent(); look += 1) {
-      await this.#options.clock.sleep(LOOK_EVERY_MS, signal)
+    for (let look = 0; look < LOOKS + WATCHES; look += 1) {
+      const isAwaited = look < LOOKS && this.#silent()
+      if (!isAwaited && !this.#peers.isWatching()) return
+      await this.#options.clock.sleep(isAwaited ? LOOK_EVERY_MS : WATCH_EVERY_MS, signal)
       if (signal.aborted) return
       await this.#look(this.#options.exec, desired).catch(() => undefined)
     }

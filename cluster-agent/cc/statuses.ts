@@ -39,7 +39,7 @@ export function peerLinkStatus(
     readonly desired: PeerLink
     readonly publicKey: string
     readonly endpoints: readonly string[]
-    readonly borders: ReadonlyMap<string, BorderSeen>
+    readonly borders: ReadonlyMap<string, Pick<BorderSeen, 'upSinceMs' | 'path'>>
     readonly trouble: string
   },
 ): Status {

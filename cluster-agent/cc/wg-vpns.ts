@@ -12,7 +12,7 @@ import { knock } from '../host/ping.ts'
 import { ensureKey, readDevices } from '../host/wg.ts'
 import { isReachable } from './endpoints.ts'
 import { vpnDevice, vpnNumber } from './names.ts'
-import { type BorderSeen, nextSeen } from './peer-border.ts'
+import { type BorderSeen, nextSeen, OF_CUSTOMERS } from './peer-border.ts'
 import type { VpnKind, VpnSeen } from './vpn-kind.ts'
 import { hostOf } from './vpn-sets.ts'
 import {
@@ -39,7 +39,6 @@ interface Held {
   endpoints: readonly string[]
   isMade: boolean
   seen: BorderSeen | null
-  heardMs: number
   trouble: string
 }
 
@@ -90,8 +89,7 @@ export class WgVpns implements VpnKind {
     const nowMs = this.#options.clock.nowMs()
     for (const held of silent) {
       const peers = devices.get(vpnDevice(held.desired.number))?.peers ?? []
-      held.seen = nextSeen(held.seen, peers[0] ?? null, null, nowMs)
-      held.heardMs = peers[0]?.latestHandshakeMs ?? 0
+      held.seen = nextSeen(held.seen, peers[0] ?? null, nowMs, OF_CUSTOMERS)
     }
   }
 
@@ -119,7 +117,7 @@ export class WgVpns implements VpnKind {
     const file = wgKeyFile(this.#options.paths, KIND, number)
     const held = this.#held.get(number) ?? {
       ...{ link: new WgLink(this.#options, vpnDevice(number), file), desired, isMade: false },
-      ...{ publicKey: '', endpoints: [], seen: null, heardMs: 0, trouble: '' },
+      ...{ publicKey: '', endpoints: [], seen: null, trouble: '' },
     }
     this.#held.set(number, held)
     held.desired = desired
@@ -143,10 +141,8 @@ export class WgVpns implements VpnKind {
         observe: async () => {
           const seen = await held.link.observe(exec, underlay, devices)
           held.isMade = seen.link !== null
-          const tried = seen.tries.get(peer.publicKey) ?? null
           const there = seen.device?.peers.find((one) => one.publicKey === peer.publicKey) ?? null
-          held.seen = nextSeen(held.seen, there, tried, seen.nowMs)
-          held.heardMs = Math.max(there?.latestHandshakeMs ?? 0, tried?.heardMs ?? 0)
+          held.seen = nextSeen(held.seen, there, seen.nowMs, OF_CUSTOMERS)
           return seen
         },
         plan: (seen) => planWgLink(wanted, seen),
@@ -165,8 +161,9 @@ export class WgVpns implements VpnKind {
     if (this.#isKnocking) return
     this.#isKnocking = true
     const { exec, clock } = this.#options
-    for (const { desired, seen, heardMs } of [...this.#held.values()]) {
-      if (this.#isClosed || !isUp(seen) || clock.nowMs() - heardMs < QUIET_MS) continue
+    for (const { desired, seen } of [...this.#held.values()]) {
+      if (this.#isClosed || !isUp(seen)) continue
+      if (clock.nowMs() - (seen?.heardMs ?? 0) < QUIET_MS) continue
       const address = hostOf(desired.farInsideAddress)
       await knock(exec, vpnDevice(desired.number), address).catch(() => undefined)
     }

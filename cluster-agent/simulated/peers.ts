@@ -45,8 +45,7 @@ export class SimulatedPeers {
       const borders = new Map(
         [...this.#heardSinceMs].map(([key, upSinceMs]) => {
           const path = { kind: 'mtu', bytes: mtu } as const
-          const known = { knownSinceMs: upSinceMs, measuredAtMs: upSinceMs, endpoint: '' }
-          return [key, { ...known, upSinceMs, path }] as const
+          return [key, { upSinceMs, path }] as const
         }),
       )
       return peerLinkStatus(this.#options.host, {

@@ -45,8 +45,12 @@ export function ownBorders(view: View, peer: PeerRecord): BorderOf[] {
     const linkAddress = linkAddressOf(link.publicKey)
     if (linkAddress === null) return []
     const { rack, publicKey, endpoints } = link
-    const up = link.borders.some(({ handshakeAtMs }) => handshakeAtMs > 0)
-    return [{ rack, host: link.host, publicKey, endpoints, linkAddress, up }]
+    const heard = link.borders
+      .filter(({ handshakeAtMs }) => handshakeAtMs > 0)
+      .map((one) => `${one.rack}/${one.host}`)
+      .slice(0, MAX_BORDERS)
+    const up = heard.length > 0
+    return [{ rack, host: link.host, publicKey, endpoints, linkAddress, up, heard }]
   })
   return all.slice(0, MAX_BORDERS)
 }
@@ -71,12 +75,13 @@ export function theirBorders(view: View, uid: string): BorderOf[] {
   const found = new Map<string, BorderOf>()
   for (const { key, body } of statementsOf(view, uid, 'border/')) {
     if (body?.case !== 'border' || found.size >= MAX_BORDERS) continue
-    const { rack, host, publicKey, endpoints, up } = body.value
+    const { rack, host, publicKey, endpoints, up, heard } = body.value
     const linkAddress = linkAddressOf(publicKey)
     const isWhole = NAME.test(rack) && NAME.test(host) && key === `border/${rack}/${host}`
     if (!isWhole || linkAddress === null || found.has(publicKey)) continue
     const usable = endpoints.filter(isEndpoint).slice(0, MAX_ENDPOINTS)
-    found.set(publicKey, { rack, host, publicKey, endpoints: usable, linkAddress, up })
+    const all = { rack, host, publicKey, endpoints: usable, linkAddress, up }
+    found.set(publicKey, { ...all, heard: heard.slice(0, MAX_BORDERS) })
   }
   return [...found.values()]
 }

@@ -24,6 +24,7 @@ export const MOST_OF_KIND: Readonly<Record<string, number>> = {
 }
 
 const MAX_ENDPOINTS = 16
+const MAX_HEARD = 64
 const MAX_ADDRESSES = 64
 const MAX_MESSAGE_CHARS = 255
 const KEY = /^[a-z]{1,16}(?:\/[A-Za-z0-9.-]{1,80}){0,3}$/
@@ -60,7 +61,7 @@ export function checkStatement({ key, body }: Statement): void {
 }
 
 function checkBorder(key: string, border: Border): void {
-  const { rack, host, publicKey, endpoints, linkAddress } = border
+  const { rack, host, publicKey, endpoints, linkAddress, heard } = border
   if (!isName(rack) || !isName(host) || key !== `border/${rack}/${host}`) throw otherKey(key)
   // 32 bytes in base64, as wg(8) writes them.
   if (!/^[A-Za-z0-9+/]{43}=$/.test(publicKey)) throw bad(key, 'its public key is none')
@@ -69,6 +70,9 @@ function checkBorder(key: string, border: Border): void {
   }
   if (!LINK_ADDRESS.test(linkAddress) || !parseAddress(linkAddress).ok) {
     throw bad(key, 'its link address is not in fe80::/64')
+  }
+  if (heard.length > MAX_HEARD || !heard.every((one) => one.split('/').every(isName))) {
+    throw bad(key, 'what it hears is malformed')
   }
 }
 

@@ -51,8 +51,9 @@ function statedCloud(view: View, { terms, state }: PeerRecord): Statement {
 
 /** Exactly those that this side chooses from for what they carry: the other chooses alike. */
 function statedBorders(view: View, peer: PeerRecord): Statement[] {
-  return ownBorders(view, peer).map(({ rack, host, endpoints, ...rest }) => {
-    const value = create(BorderSchema, { rack, host, endpoints: [...endpoints], ...rest })
+  return ownBorders(view, peer).map(({ rack, host, endpoints, heard, ...rest }) => {
+    const lists = { endpoints: [...endpoints], heard: [...heard] }
+    const value = create(BorderSchema, { rack, host, ...lists, ...rest })
     return create(StatementSchema, {
       key: `border/${rack}/${host}`,
       body: { case: 'border', value },

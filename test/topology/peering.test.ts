@@ -105,6 +105,7 @@ const someBorders: fc.Arbitrary<BorderEnd[]> = fc.uniqueArray(
     rack: fc.constantFrom('a', 'b', 'c'),
     host: fc.constantFrom('1', '2'),
     up: fc.boolean(),
+    heard: fc.subarray(['a', 'b', 'c'].flatMap((rack) => [`${rack}/1`, `${rack}/2`])),
   }),
   { selector: ({ rack, host }) => `${rack}/${host}` },
 )
@@ -130,6 +131,47 @@ test('pairFor is the same from both sides, and of those that are up', () => {
   fc.assert(property)
 })
 
+test('pairFor takes a pair of which both hear each other, when there is one', () => {
+  const property = fc.property(component, someBorders, someBorders, (id, here, there) => {
+    const pair = pairFor(id, { uid: UIDS[0], borders: here }, { uid: UIDS[1], borders: there })
+    const hears = (a: BorderEnd, b: BorderEnd): boolean =>
+      a.up && (a.heard.length === 0 || a.heard.includes(`${b.rack}/${b.host}`))
+    const isMutual = (a: BorderEnd, b: BorderEnd): boolean => hears(a, b) && hears(b, a)
+    const isAny = here.some((a) => there.some((b) => isMutual(a, b)))
+    assert.equal(pair !== null && isMutual(pair.own, pair.theirs), isAny)
+  })
+  fc.assert(property)
+})
+
+test('pairFor leaves a pair of which only one end is silent to the other', () => {
+  const names = ['a/1', 'b/1']
+  const end = (name: string, heard: readonly string[]): BorderEnd => {
+    const [rack = '', host = ''] = name.split('/')
+    return { rack, host, up: heard.length > 0, heard }
+  }
+  const all = names.map((name) => end(name, names))
+  for (let n = 0; n < 20; n += 1) {
+    const of = (here: BorderEnd[], there: BorderEnd[]) =>
+      pairFor(`pcx-${n}`, { uid: UIDS[0], borders: here }, { uid: UIDS[1], borders: there })
+    const before = of(all, all)
+    assert.ok(before !== null)
+    // The far end still believes to hear it; its own other tunnel is well.
+    const here = all.map((one) =>
+      one === before.own
+        ? end(
+            `${one.rack}/${one.host}`,
+            names.filter((name) => name !== `${before.theirs.rack}/1`),
+          )
+        : one,
+    )
+    const after = of(here, all)
+    assert.notDeepEqual(
+      [after?.own.rack, after?.theirs.rack],
+      [before.own.rack, before.theirs.rack],
+    )
+  }
+})
+
 test('pairFor moves only what a border gets that comes, or had that goes', () => {
   const property = fc.property(component, someBorders, someBorders, (id, here, there) => {
     const all = here.map((one) => ({ ...one, up: true }))
@@ -144,7 +186,7 @@ test('pairFor moves only what a border gets that comes, or had that goes', () =>
 })
 
 test('pairFor spreads components over all pairs', () => {
-  const borders = ['a', 'b'].map((rack) => ({ rack, host: '1', up: true }))
+  const borders = ['a', 'b'].map((rack) => ({ rack, host: '1', up: true, heard: [] }))
   const pairs = Array.from({ length: 200 }, (_, n) => {
     const pair = pairFor(`pcx-${n}`, { uid: UIDS[0], borders }, { uid: UIDS[1], borders })
     return `${pair?.own.rack}${pair?.theirs.rack}`

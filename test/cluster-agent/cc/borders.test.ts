@@ -7,7 +7,7 @@ import { create } from '@bufbuild/protobuf'
 import { borderSets } from '../../../cluster-agent/cc/border-sets.ts'
 import { edgeRules } from '../../../cluster-agent/cc/edge.ts'
 import { measurePathMtu } from '../../../cluster-agent/cc/path-mtu.ts'
-import { isDue, nextSeen } from '../../../cluster-agent/cc/peer-border.ts'
+import { isAwaited, isDue, nextSeen } from '../../../cluster-agent/cc/peer-border.ts'
 import { conflictsOf, hostNetworks } from '../../../cluster-agent/cc/peer-conflicts.ts'
 import { tenantsOf } from '../../../cluster-agent/cc/tenants.ts'
 import type { WgPeer } from '../../../cluster-agent/host/wg.ts'
@@ -37,31 +37,63 @@ for (const [gets, found, probes] of [
 const START_MS = 1_000_000_000
 const SECOND_MS = 1000
 
-function peer(latestHandshakeMs: number, endpoint = '192.0.2.1:52001'): WgPeer {
+function peer(latestHandshakeMs: number, more: Partial<WgPeer> = {}): WgPeer {
   const bytes = { receivedBytes: 1, sentBytes: 1 }
-  const rest = { publicKey: 'k', presharedKey: '', allowedIps: [], keepaliveS: 25 }
-  return { ...rest, ...bytes, endpoint, latestHandshakeMs }
+  const rest = { publicKey: 'k', presharedKey: '', allowedIps: [], keepaliveS: 5 }
+  return { ...rest, ...bytes, endpoint: '192.0.2.1:52001', latestHandshakeMs, ...more }
 }
 
-function heard(heardMs: number) {
-  return { endpoint: '', sinceMs: 0, receivedBytes: 1, heardMs }
+/** Looks every two seconds, from 100 s after the handshake: whether it is up at each of them. */
+function watched(heardAt: (second: number) => boolean, untilS: number): Map<number, boolean> {
+  const beganMs = START_MS - 100 * SECOND_MS
+  let seen = nextSeen(null, peer(beganMs), beganMs)
+  let receivedBytes = 1
+  const up = new Map<number, boolean>()
+  for (let second = 0; second <= untilS; second += 2) {
+    if (heardAt(second)) receivedBytes += 32
+    seen = nextSeen(seen, peer(beganMs, { receivedBytes }), START_MS + second * SECOND_MS)
+    up.set(second, seen.upSinceMs > 0)
+  }
+  return up
 }
 
-test('a border is heard until a minute of silence, and since the same time all the while', () => {
-  const first = nextSeen(null, peer(START_MS - 170 * SECOND_MS), null, START_MS)
-  const sinceMs = Math.floor((START_MS - 170 * SECOND_MS) / 60_000) * 60_000
+test('a border is heard until a quarter of a minute of silence, and since the same time', () => {
+  const handshakeMs = START_MS - 170 * SECOND_MS
+  const first = nextSeen(null, peer(handshakeMs), START_MS)
+  const sinceMs = Math.floor(handshakeMs / 60_000) * 60_000
   assert.equal(first.upSinceMs, sinceMs, 'one that was just started believes the handshake')
-  const laterMs = START_MS + 100 * SECOND_MS
-  const later = nextSeen(first, peer(START_MS), heard(laterMs - 20 * SECOND_MS), laterMs)
+  const laterMs = START_MS + 10 * SECOND_MS
+  const later = nextSeen(first, peer(handshakeMs, { receivedBytes: 33 }), laterMs)
   assert.equal(later.upSinceMs, sinceMs)
-  const silentMs = laterMs + 60 * SECOND_MS
-  assert.equal(nextSeen(later, peer(START_MS), heard(laterMs - 20_000), silentMs).upSinceMs, 0)
-  assert.equal(nextSeen(null, peer(0), null, START_MS).upSinceMs, 0)
-  assert.equal(nextSeen(null, null, null, START_MS).upSinceMs, 0)
+  const silent = peer(handshakeMs, { receivedBytes: 33 })
+  assert.equal(nextSeen(later, silent, laterMs + 12 * SECOND_MS).upSinceMs, sinceMs)
+  assert.equal(nextSeen(later, silent, laterMs + 13 * SECOND_MS).upSinceMs, 0)
+  assert.equal(nextSeen(null, peer(0), START_MS).upSinceMs, 0)
+  assert.equal(nextSeen(null, null, START_MS).upSinceMs, 0)
+})
+
+test('a border that fell silent counts again when it was heard for a while, longer each time', () => {
+  // Silent for 20 s at the start of every minute.
+  const up = watched((second) => second < 60 || second % 60 >= 20, 400)
+  assert.deepEqual([up.get(58), up.get(70), up.get(72)], [true, true, false])
+  // Heard again from 80 on: up after 15 s, then after 30 s, and then no minute is long enough.
+  assert.deepEqual([up.get(94), up.get(96)], [false, true])
+  assert.deepEqual([up.get(168), up.get(170)], [false, true])
+  for (let second = 200; second <= 400; second += 2)
+    assert.equal(up.get(second), false, `${second}`)
+  const steady = watched((second) => second < 60 || second >= 80, 1_000)
+  assert.deepEqual([steady.get(72), steady.get(94), steady.get(96)], [false, false, true])
+})
+
+test('a border is awaited for its first minute, while it was never heard', () => {
+  const silent = nextSeen(null, peer(0, { receivedBytes: 0 }), START_MS)
+  assert.ok(isAwaited(silent, START_MS + 59 * SECOND_MS))
+  assert.equal(isAwaited(silent, START_MS + 60 * SECOND_MS), false)
+  assert.equal(isAwaited(nextSeen(silent, peer(START_MS), START_MS), START_MS), false)
 })
 
 test('a way is measured when it is heard first, goes another way, and every ten minutes', () => {
-  const up = nextSeen(null, peer(START_MS), null, START_MS)
+  const up = nextSeen(null, peer(START_MS), START_MS)
   assert.ok(isDue(up, START_MS))
   const path = { kind: 'mtu', bytes: 1420 } as const
   const measured = { ...up, path, measuredAtMs: START_MS }
@@ -69,7 +101,8 @@ test('a way is measured when it is heard first, goes another way, and every ten 
   assert.ok(isDue(measured, START_MS + 600 * SECOND_MS))
   const silent = { ...up, path: { kind: 'silent' } as const, measuredAtMs: START_MS }
   assert.ok(isDue(silent, START_MS + 60 * SECOND_MS))
-  const moved = nextSeen(measured, peer(START_MS, '192.0.2.2:52001'), null, START_MS + SECOND_MS)
+  const elsewhere = peer(START_MS, { endpoint: '192.0.2.2:52001' })
+  const moved = nextSeen(measured, elsewhere, START_MS + SECOND_MS)
   assert.ok(isDue(moved, START_MS + SECOND_MS))
   assert.equal(isDue({ ...moved, upSinceMs: 0 }, START_MS + SECOND_MS), false)
 })

@@ -68,6 +68,7 @@ describe('two clouds whose borders are joined', { skip }, () => {
     await until('the tunnel is up', () => pings(here, HERE.vm, THERE_SEEN))
   })
   after(async () => {
+    await Promise.all((ccs ?? []).map((cc) => cc.close()))
     await stop?.()
   })
 

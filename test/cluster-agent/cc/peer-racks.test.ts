@@ -74,6 +74,7 @@ describe('a peer cloud behind the border of another rack', { skip }, () => {
     await until('the tunnels are up', () => pings(other, BLUE_B, FAR4))
   })
   after(async () => {
+    await Promise.all((ccs ?? []).map((cc) => cc.close()))
     await stop?.()
   })
 
@@ -104,6 +105,7 @@ describe('a peer cloud behind the border of another rack', { skip }, () => {
     })
     // An agent that was just started knows of no way how large it is.
     const again = await border.open(silentLog)
+    await ccs[0].close()
     ccs = [again, ccs[1]]
     const mtu = (): number => {
       const body = again.statuses().find((one) => one.body.case === 'peerLink')?.body

@@ -236,8 +236,8 @@ export declare type PeerBorderStatus = Message<"mallee.v1.PeerBorderStatus"> & {
   host: string;
 
   /**
-   * Since when it is heard, without a silence of a minute; rounded to minutes, as every change is a
-   * report. 0 while it is silent.
+   * Since when it is heard, without a silence; rounded to minutes, as every change is a report. 0
+   * while it is silent, and for a while after.
    *
    * @generated from field: int64 handshake_at_ms = 3;
    */

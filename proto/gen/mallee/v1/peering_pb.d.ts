@@ -414,11 +414,18 @@ export declare type Border = Message<"mallee.v1.Border"> & {
   linkAddress: string;
 
   /**
-   * It holds a tunnel with a handshake in the last minutes to so many of the other's borders.
+   * It hears one of the other's borders.
    *
    * @generated from field: bool up = 6;
    */
   up: boolean;
+
+  /**
+   * Which of them: <rack>/<host> as the other states them. A pair carries only what both hear.
+   *
+   * @generated from field: repeated string heard = 7;
+   */
+  heard: string[];
 };
 
 /**
