@@ -100,8 +100,9 @@ async function asked(parts: InvitingParts, text: string) {
   const own = ownCard(await state.fresh())
   const place = await answering(at)
   const answer = await inspectInvitation({ ...at, ...place, clock }, own)
-  checkPeerClock(answer.clockMs, clock.nowMs())
   const other = checkedCard(answer.cloud)
+  const theirs = { name: other.name, clockMs: answer.clockMs }
+  checkPeerClock(theirs, { name: own.name, nowMs: clock.nowMs() })
   // What it says of its CAs counts only with the one that the invitation names.
   if (
     other.name !== at.cloud ||

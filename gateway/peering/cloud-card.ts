@@ -47,7 +47,8 @@ export async function ensureOwnCloud(
     if (cloud === null) throw new MalleeError('BadConfig', 'there is no cloud in the store')
     const before = cloud.caBundle?.certificates ?? []
     const kept = before.filter((pem) => !cas.includes(pem) && notAfterMs(pem) > nowMs)
-    const certificates = [...cas, ...kept].slice(0, MAX_CAS)
+    // The next one stays beside the present one when it has become that.
+    const certificates = [...new Set([...cas, ...kept])].slice(0, MAX_CAS)
     const isSame = [...certificates].sort().join() === [...before].sort().join()
     const sequence = (cloud.caBundle?.sequence ?? 0) + (isSame ? 0 : 1)
     const caBundle = isSame && cloud.caBundle ? cloud.caBundle : { sequence, certificates }

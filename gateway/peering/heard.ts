@@ -3,6 +3,7 @@
 // this cloud is ever touched by what a peer says.
 
 import { create, fromJson, type JsonValue, toJson } from '@bufbuild/protobuf'
+import { isIssuedBy } from '../../common/ca-bundle.ts'
 import { type Clock, MAX_JOIN_SKEW_MS } from '../../common/clock.ts'
 import { MalleeError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
@@ -52,23 +53,25 @@ export async function heard(
   uid: string,
   { batch: bytes, clockMs }: DeliverRequest,
 ): Promise<DeliverResponse> {
-  checkPeerClock(clockMs, clock.nowMs())
+  const { name = '', uid: own = '', caBundle } = state.view().get('cloud', 'self') ?? {}
+  const caller = state.view().get('peer', uid)?.card.name ?? uid
+  checkPeerClock({ name: caller, clockMs }, { name, nowMs: clock.nowMs() })
   if (bytes.length > MAX_BATCH_BYTES) {
     throw new MalleeError('BadMessage', `a batch of ${bytes.length} bytes, 1 MiB is the most`)
   }
   const batch = parsed(BatchSchema, bytes)
   const hash = hashOf(bytes)
-  const own = state.view().get('cloud', 'self')?.uid ?? ''
   checkBatch(batch, { from: uid, to: own, nowMs: clock.nowMs() })
   const receipt = await state.update(async (tx) => {
     const peer = await tx.get('peer', uid)
     if (peer === null || peer.state === 'removing') throw noAgreement()
     const place = placeOf(peer.heard, batch, hash)
-    if (place === 'again') return await receiptAgain(tx, uid)
-    if (place === 'stale') throw stale(peer, batch)
     const nowMs = clock.nowMs()
     const head = { epoch: toHex(batch.epoch), sequence: Number(batch.sequence), hash }
-    const given = signReceipt(identity(), { from: uid, to: own }, head, nowMs)
+    const sign = () => signReceipt(identity(), { from: uid, to: own }, head, nowMs)
+    if (place === 'again') return await receiptAgain(tx, uid, caBundle?.certificates ?? [], sign)
+    if (place === 'stale') throw stale(peer, batch)
+    const given = sign()
     const view = await state.fresh()
     await putStatements(tx, view, peer, batch)
     await tx.put('peer', [uid], await nextPeer(tx, view, peer, { batch, head, given, nowMs }))
@@ -195,9 +198,19 @@ function checkCounts(keys: ReadonlySet<string>): void {
   }
 }
 
-async function receiptAgain(tx: Transaction, uid: string): Promise<Receipt> {
+/** The same, unless it is of a CA that has ended: then it counts nowhere any more. */
+async function receiptAgain(
+  tx: Transaction,
+  uid: string,
+  cas: readonly string[],
+  sign: () => Receipt,
+): Promise<Receipt> {
   const chain = await tx.get('peer-chain', uid)
-  return fromJson(ReceiptSchema, (chain?.receipt ?? {}) as JsonValue)
+  const kept = fromJson(ReceiptSchema, (chain?.receipt ?? {}) as JsonValue)
+  if (chain === null || cas.some((ca) => isIssuedBy(kept.certificatePem, ca))) return kept
+  const given = sign()
+  await tx.put('peer-chain', [uid], { ...chain, receipt: toJson(ReceiptSchema, given) })
+  return given
 }
 
 function stale({ heard: { sequence } }: PeerRecord, batch: Batch): MalleeError {

@@ -126,14 +126,17 @@ export async function forgetEnded(state: State, uid: string): Promise<void> {
   if (known?.card.ended === true || known?.state === 'removing') await forgetPeer(state, uid)
 }
 
-/** Throws ClockSkew when the two clocks are more than five minutes apart. */
-export function checkPeerClock(theirsMs: bigint, nowMs: number): void {
-  const skewMs = Number(theirsMs) - nowMs
+/** Throws ClockSkew when the two clocks are more than five minutes apart; both sides read it. */
+export function checkPeerClock(
+  theirs: { readonly name: string; readonly clockMs: bigint },
+  own: { readonly name: string; readonly nowMs: number },
+): void {
+  const skewMs = Number(theirs.clockMs) - own.nowMs
   if (Math.abs(skewMs) <= MAX_JOIN_SKEW_MS) return
   const side = skewMs > 0 ? 'ahead of' : 'behind'
   const seconds = Math.round(Math.abs(skewMs) / 1000)
-  const sentence = `the clock of the other cloud's gateway is ${seconds} s ${side} this one's; more than 300 s is too much`
-  throw new MalleeError('ClockSkew', sentence)
+  const clocks = `the clock of cloud ${theirs.name} is ${seconds} s ${side} that of cloud ${own.name}`
+  throw new MalleeError('ClockSkew', `${clocks}; more than 300 s is too much`)
 }
 
 type Shown = Pick<InspectRequest, 'invitationId' | 'invitationSecret'>
@@ -144,8 +147,9 @@ async function admitted(
   request: Shown & Pick<InspectRequest, 'from' | 'clockMs'>,
 ): Promise<PeerInvitationRecord & { readonly other: OtherCloud }> {
   const nowMs = clock.nowMs()
-  checkPeerClock(request.clockMs, nowMs)
   const other = checkedCard(request.from)
+  const name = state.view().get('cloud', 'self')?.name ?? ''
+  checkPeerClock({ name: other.name, clockMs: request.clockMs }, { name, nowMs })
   const found = (await state.fresh()).get('peer-invitation', request.invitationId)
   const invitation = checkInvitation(found, other, request, nowMs)
   await ensureOwnCloud(state, { cas, nowMs, randomHex })

@@ -22,12 +22,14 @@ import { openState } from '../../../gateway/store/mirror.ts'
 import type { PeerRecord, PeerTerms } from '../../../gateway/store/peer-records.ts'
 import { openSqlite } from '../../../gateway/store/sqlite.ts'
 import type { State } from '../../../gateway/store/state.ts'
+import type { Store } from '../../../gateway/store/store.ts'
 import { type RpcServer, startRpcServer } from '../../../proto/server.ts'
 import type { TlsIdentity } from '../../../proto/tls.ts'
 import { until } from '../../../sandbox/until.ts'
 import type { Ending } from '../../support/cloud.ts'
 import { MovedClock } from '../../support/moved-clock.ts'
 import { freePorts } from '../../support/ports.ts'
+import { peerOf } from './links.ts'
 
 export const OPEN_TERMS = { accounts: null, borders: null, limits: DEFAULT_LIMITS } as const
 const HOUR_MS = 3_600_000
@@ -36,6 +38,20 @@ export interface CloudOptions {
   readonly region?: string
   /** Others may have the same; a right one of its own when not given. */
   readonly clock?: MovedClock
+  /** For each of its gateways; one of SQLite in its folder when not given. */
+  readonly openStore?: () => Promise<Store>
+  /** What the store is to its first gateway. */
+  readonly hold?: Hold
+  readonly ca?: CertificateAuthority
+}
+
+export type Hold = (store: Store) => Store
+
+/** A gateway of a cloud, with its own sight of the store. */
+export interface Gateway {
+  readonly state: State
+  readonly peering: Peering
+  readonly stop: () => Promise<void>
 }
 
 /** A cloud of another owner. */
@@ -43,17 +59,19 @@ export class PeerCloud {
   readonly name: string
   readonly region: string
   readonly dir: string
-  readonly ca: CertificateAuthority
+  ca: CertificateAuthority
   readonly clock: MovedClock
   identity: TlsIdentity
-  readonly #ports: readonly number[]
-  readonly #others: Peering[] = []
-  #running: { state: State; peering: Peering; join: RpcServer; close: () => Promise<void> } | null =
-    null
+  readonly #openStore: CloudOptions['openStore']
+  readonly #hold: Hold
+  #ports: readonly number[]
+  readonly #others: Gateway[] = []
+  #running: (Gateway & { store: Store; join: RpcServer }) | null = null
 
   constructor(
     made: Pick<PeerCloud, 'name' | 'region' | 'dir' | 'ca' | 'clock' | 'identity'>,
     ports: readonly number[],
+    { openStore, hold = asItIs }: Pick<CloudOptions, 'openStore' | 'hold'>,
   ) {
     this.name = made.name
     this.region = made.region
@@ -62,6 +80,8 @@ export class PeerCloud {
     this.clock = made.clock
     this.identity = made.identity
     this.#ports = ports
+    this.#openStore = openStore
+    this.#hold = hold
   }
 
   get state(): State {
@@ -76,11 +96,17 @@ export class PeerCloud {
     return this.#ports[1] ?? 0
   }
 
+  /** While it is stopped. */
+  async moveElsewhere(): Promise<void> {
+    this.#ports = await freePorts(2)
+  }
+
   async start(): Promise<void> {
-    const { clock, name, region } = this
+    const { name, region } = this
     const [joinPort = 0, peeringPort = 0] = this.#ports
-    const store = await openSqlite({ file: join(this.dir, 'store.db'), log: silentLog })
-    const state = await openState({ store, clock, log: silentLog })
+    const open = () => openSqlite({ file: join(this.dir, 'store.db'), log: silentLog })
+    const store = await (this.#openStore ?? open)()
+    const state = await this.#stateOf(this.#hold(store))
     if (state.view().get('cloud', 'self') === null) {
       const pools = { fabricPrefix: 'fd12:3456:789a::/48', ipv6Pool: 'fd77:7777:7700::/40' }
       const cloud = { name, region, ...pools, ipv4Pools: ['10.0.0.0/8'], createdAtMs: 1 }
@@ -92,20 +118,32 @@ export class PeerCloud {
       ...{ sessionServices: [], joinServices: [peering.joinService] },
       ...{ identity: this.identity, log: silentLog },
     })
-    const close = async () => {
+    const stop = async () => {
       await peering.stop()
       await rpc.close()
       await state.close()
       await store.close()
     }
-    this.#running = { state, peering, join: rpc, close }
+    this.#running = { state, peering, store, join: rpc, stop }
   }
 
-  /** The peering part of another gateway of this cloud. */
-  async second(): Promise<Peering> {
-    const peering = await this.#open(this.state, 0)
-    this.#others.push(peering)
-    return peering
+  /** Another gateway of this cloud, at another port; `hold` is what its store is to it. */
+  async another(hold = asItIs): Promise<Gateway> {
+    const store = await (this.#openStore?.() ?? Promise.resolve(this.#live.store))
+    const state = await this.#stateOf(hold(store))
+    const peering = await this.#open(state, 0)
+    const stop = async () => {
+      await peering.stop()
+      await state.close()
+      if (store !== this.#running?.store) await store.close()
+    }
+    const gateway = { state, peering, stop }
+    this.#others.push(gateway)
+    return gateway
+  }
+
+  #stateOf(store: Store): Promise<State> {
+    return openState({ store, clock: this.clock, log: silentLog })
   }
 
   #open(state: State, peeringPort: number): Promise<Peering> {
@@ -125,7 +163,7 @@ export class PeerCloud {
 
   async stop(): Promise<void> {
     for (const other of this.#others.splice(0)) await other.stop()
-    await this.#running?.close()
+    await this.#running?.stop()
     this.#running = null
   }
 
@@ -154,9 +192,7 @@ export class PeerCloud {
 
   /** Its only peer. */
   peer(): PeerRecord {
-    const [first, ...others] = this.state.view().all('peer')
-    if (first === undefined || others.length > 0) throw new Error('not one peer')
-    return first
+    return peerOf(this)
   }
 
   get #live() {
@@ -168,18 +204,23 @@ export class PeerCloud {
 export async function startPeerCloud(
   t: Ending,
   name: string,
-  { region = `au-${name}-1`, clock = new MovedClock() }: CloudOptions = {},
+  { region = `au-${name}-1`, clock = new MovedClock(), ...options }: CloudOptions = {},
 ): Promise<PeerCloud> {
   const dir = await mkdtemp(join(tmpdir(), 'mallee-peer-'))
-  const ca = await createCa({ cloud: name, nowMs: systemClock.nowMs() })
+  const ca = options.ca ?? (await createCa({ cloud: name, nowMs: systemClock.nowMs() }))
   const identity = await gatewayIdentity(ca, name)
-  const cloud = new PeerCloud({ name, region, dir, ca, clock, identity }, await freePorts(2))
+  const made = { name, region, dir, ca, clock, identity }
+  const cloud = new PeerCloud(made, await freePorts(2), options)
   t.after(async () => {
     await cloud.stop()
     await rm(dir, { recursive: true, force: true })
   })
   await cloud.start()
   return cloud
+}
+
+function asItIs(store: Store): Store {
+  return store
 }
 
 /** Both know what the other states. */
@@ -205,11 +246,12 @@ export async function hostilePair(t: Ending): Promise<[east: PeerCloud, west: Pe
 export async function gatewayIdentity(
   ca: CertificateAuthority,
   name: string,
+  days = 1,
 ): Promise<TlsIdentity> {
   const { keyPem } = await newKey()
   const { certificatePem } = await signRequest(ca, await certificateRequest(keyPem), {
     ...{ identity: { kind: 'gateway', cloud: name }, nowMs: systemClock.nowMs() },
-    ...{ days: 1, server: true },
+    ...{ days, server: true },
   })
   return { certificatePem, keyPem, caPem: ca.certificatePem }
 }

@@ -14,10 +14,8 @@ import {
   tendPeers,
 } from '../../../gateway/peering/acts.ts'
 import { isOpen } from '../../../gateway/peering/agreed.ts'
-import type { PeerLinkRecord } from '../../../gateway/store/peer-records.ts'
 import { until as conditionMet } from '../../../sandbox/until.ts'
 import { MovedClock } from '../../support/moved-clock.ts'
-import { host } from '../control/records.ts'
 import {
   acquainted,
   gatewayIdentity,
@@ -25,6 +23,7 @@ import {
   type PeerCloud,
   startPeerCloud,
 } from './clouds.ts'
+import { putLink, told } from './links.ts'
 
 /** Also on a busy machine it is still to come when it is looked at. */
 const SOON_MS = 60_000
@@ -54,28 +53,6 @@ async function agreedPair(t: TestContext): Promise<Pair> {
   await west.accept(await east.invite({ name: 'west' }))
   await acquainted(east, west)
   return all
-}
-
-function link(name: string): PeerLinkRecord {
-  return {
-    ...{ number: 1, rack: 'a', host: name, publicKey: `${'A'.repeat(43)}=`, trouble: '' },
-    ...{ endpoints: ['203.0.113.9:52001'], linkAddress: 'fe80::1234', borders: [] },
-  }
-}
-
-/** Of a CC that there is: what others report is nobody's. */
-function putLink(cloud: PeerCloud, name: string): Promise<void> {
-  return cloud.state.update(async (tx) => {
-    await tx.put('host', ['a', name], host('a', name, 1, 'K'))
-    await tx.put('peer-link', ['1', 'a', name], link(name))
-  })
-}
-
-/** Keys of what the other states, as `cloud` holds it. */
-function told(cloud: PeerCloud): string[] {
-  const { uid, heard } = cloud.peer()
-  const all = cloud.state.view().withPrefix('peer-statement', `${uid}/`)
-  return all.filter(({ epoch }) => epoch === heard.epoch).map(({ key }) => key)
 }
 
 describe('an exchange', { concurrency: 4 }, () => {
@@ -266,7 +243,7 @@ describe('an exchange', { concurrency: 4 }, () => {
   test('of two gateways of one cloud is one chain, whoever sends', async (t) => {
     const [east, west, until] = await agreedPair(t)
     const { epoch } = west.peer().heard
-    const second = await east.second()
+    const { peering: second } = await east.another()
     for (let i = 0; i < 15; i++) await putLink(east, `cc-${i}`)
     await until('west knows all', () => told(west).length === 16)
     await until('nothing is under way', () => {

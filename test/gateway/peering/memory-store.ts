@@ -128,8 +128,12 @@ export class Killed extends Error {
 /** What becomes of a commit; after either kill nothing of this gateway goes on. */
 export type Fate = 'done' | 'killed before' | 'killed after'
 
-/** `store` for one life of a gateway. */
-export function mortal(store: Store, fateOf: () => Fate, died: () => void): Store {
+/** `store` for one life of a gateway; commits that write nothing cannot end it. */
+export function mortal(
+  store: Store,
+  fateOf: (then: readonly Op[]) => Fate,
+  died: () => void,
+): Store {
   let isDead = false
   const alive = <A extends unknown[], T>(act: (...args: A) => Promise<T>) => {
     return async (...args: A): Promise<T> => {
@@ -148,7 +152,7 @@ export function mortal(store: Store, fateOf: () => Fate, died: () => void): Stor
     revision: alive(() => store.revision()),
     epoch: alive(() => store.epoch()),
     txn: alive(async (when, then) => {
-      const fate = then.length === 0 ? 'done' : fateOf()
+      const fate = then.length === 0 ? 'done' : fateOf(then)
       if (fate === 'killed before') return die()
       const result = await store.txn(when, then)
       return fate === 'killed after' ? die() : result
