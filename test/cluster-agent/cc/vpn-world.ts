@@ -62,6 +62,8 @@ export interface VpnWorld {
   readonly desired: (wishes?: VpnWishes) => Desired
   /** That rack's pass. */
   readonly pass: (wishes?: VpnWishes) => Promise<void>
+  /** The other rack's, with more routes: of subnet blue-1 those that lead there. */
+  readonly passSecond: (routes?: Wishes['routes']) => Promise<void>
   readonly stop: () => Promise<void>
 }
 
@@ -91,7 +93,9 @@ export async function startVpnWorld(): Promise<VpnWorld> {
     const ccs = [await a.open(silentLog), await b.open(silentLog)] as const
     const desired = desiredOfFirst(ccs[1], tunnels)
     const pass = (wishes?: VpnWishes) => ccs[0].pass(desired(wishes))
-    await Promise.all([pass(), ccs[1].pass(desiredOfSecond(ccs[0], tunnels))])
+    const passSecond = (routes: Wishes['routes'] = {}) =>
+      ccs[1].pass(desiredOfSecond(ccs[0], tunnels, routes))
+    await Promise.all([pass(), passSecond()])
     await plugAll(a, b)
     // The last one decides by which its packets to the VPC go.
     for (const one of tunnels.toReversed()) {
@@ -101,7 +105,7 @@ export async function startVpnWorld(): Promise<VpnWorld> {
       const all = [pings(a, BLUE_A, FAR4), pings(b, BLUE_B, FAR4), pings(a, RED_A, FAR4)]
       return (await Promise.all(all)).every((one) => one)
     })
-    return { a, b, inet, ccs, blues, reds, tunnels, desired, pass, stop }
+    return { a, b, inet, ccs, blues, reds, tunnels, desired, pass, passSecond, stop }
   } catch (error) {
     await stop()
     throw error
@@ -123,9 +127,18 @@ function desiredOfFirst(other: Cc, [blue, red]: VpnWorld['tunnels']): VpnWorld['
   }
 }
 
-function desiredOfSecond(first: Cc, [, , second]: VpnWorld['tunnels']): Desired {
-  const routes = { 'blue-2': FAR.map((one) => [one, RouteKind.RACK, FIRST_RACK] as const) }
-  return withLinks(withPublic(2, first.wireguardPublicKey(), { routes }), [linkOf(second)])
+function desiredOfSecond(
+  first: Cc,
+  [, , second]: VpnWorld['tunnels'],
+  more: Wishes['routes'],
+): Desired {
+  const wishes = { routes: { 'blue-2': byRack(FIRST_RACK), ...more }, foreign: ['blue-1'] }
+  return withLinks(withPublic(2, first.wireguardPublicKey(), wishes), [linkOf(second)])
+}
+
+/** Routes to what is behind a device of another rack. */
+export function byRack(fabricAddress: string) {
+  return FAR.map((one) => [one, RouteKind.RACK, fabricAddress] as const)
 }
 
 async function plugAll(a: Rack, b: Rack): Promise<void> {

@@ -8,10 +8,20 @@ import { hostOf } from '../../../cluster-agent/cc/vpn-sets.ts'
 import type { VpnLinkStatus } from '../../../proto/gen/mallee/v1/border_pb.js'
 import { until } from '../../../sandbox/until.ts'
 import { whyNoHosts } from '../../support/netns.ts'
-import { type Customer, configureDevice, FAR, FAR4, FAR6, keyFor, linkOf } from './customers.ts'
+import {
+  byTunnel,
+  type Customer,
+  configureDevice,
+  FAR,
+  FAR4,
+  FAR6,
+  keyFor,
+  linkOf,
+} from './customers.ts'
 import { BLUE_A, BLUE_B, inVm, listening, pings, type Rack, RED_A } from './two-racks.ts'
 import {
   asksFrom,
+  byRack,
   forget,
   get,
   pingIn,
@@ -71,6 +81,20 @@ describe("customers' own devices and the VPCs of two racks", { skip }, () => {
     assert.equal(await get(a, BLUE_A, FAR4), 'blues')
     assert.equal(await get(b, BLUE_B, FAR4), 'blues')
     await way('wg1')
+  })
+
+  test('what is known goes on when the other tunnel takes over', async () => {
+    const asked = async (): Promise<boolean[]> => [
+      await pings(a, BLUE_A, FAR4, '-e', '901'),
+      await pings(a, BLUE_A, FAR6, '-e', '902'),
+    ]
+    assert.deepEqual(await asked(), [true, true])
+    await world.passSecond({ 'blue-1': byTunnel(3) })
+    await pass({ routes: { 'blue-1': byRack('fd00:fab:0:2::1') } })
+    assert.deepEqual(await asked(), [true, true])
+    await pass()
+    await world.passSecond()
+    assert.deepEqual(await asked(), [true, true])
   })
 
   test('a CC says its key, where it is reached, and that the device is heard', async () => {
