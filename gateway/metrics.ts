@@ -13,6 +13,7 @@ import type { ObjectMetrics } from './s3/keeping/keeper.ts'
 import { objectMetrics } from './s3/keeping/metrics.ts'
 import type { LoggingMetrics } from './s3/logging/delivery.ts'
 import { loggingMetrics } from './s3/logging/metrics.ts'
+import { type VpnMetrics, vpnMetrics } from './vpn/metrics.ts'
 
 export interface ApiCallMetric {
   readonly service: string
@@ -46,7 +47,8 @@ export interface Metrics
     BucketMetrics,
     SnapshotMetrics,
     VolumeMetrics,
-    PeeringMetrics {
+    PeeringMetrics,
+    VpnMetrics {
   readonly apiCall: (call: ApiCallMetric) => void
   /** A call that was refused because its account calls too often; the action is the model's. */
   readonly apiThrottled: (service: string, action: string) => void
@@ -205,6 +207,7 @@ export function createMetrics(mostBuckets = MOST_BUCKETS): Metrics {
     ...bucketMetrics(registers, mostBuckets),
     ...volumeMetrics(registers),
     ...peeringMetrics(registers),
+    ...vpnMetrics(registers),
     ...snapshotMetrics(registers),
     apiCall({ service, action, code, seconds: took }) {
       if (codes.size < MAX_CODES) codes.add(code)

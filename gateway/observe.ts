@@ -67,6 +67,7 @@ export function watchGauges({
     watchBalancers(view, metrics)
     metrics.setVolumes(view)
     metrics.setPeers(view, clock.nowMs())
+    metrics.setVpnTunnels(view)
     metrics.setImages(imagesOn(sessions))
     metrics.setCertificates(certificateEnds())
   }

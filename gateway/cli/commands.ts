@@ -23,6 +23,7 @@ import { snapshotRoutes } from './snapshot.ts'
 import { tokenRoutes } from './token.ts'
 import { typeRoutes } from './type.ts'
 import { volumeRoutes } from './volume.ts'
+import { vpnRoutes } from './vpn.ts'
 import { identityCertificateCommand, whyCommand } from './why.ts'
 
 export const root = buildRouteMap({
@@ -44,6 +45,7 @@ export const root = buildRouteMap({
     eventTarget: eventTargetRoutes,
     cloud: cloudRoutes,
     peer: peerRoutes,
+    vpn: vpnRoutes,
     pool: poolRoutes,
     type: typeRoutes,
     why: whyCommand,

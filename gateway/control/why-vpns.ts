@@ -5,7 +5,7 @@ import { contains, covers, mustAddress, mustCidr } from '../../topology/cidr.ts'
 import type { Hop } from '../../topology/routes.ts'
 import type { InterfaceRecord } from '../store/network-records.ts'
 import type { View } from '../store/state.ts'
-import { farPrefixes, isUp, linkOf } from '../vpn/active.ts'
+import { farPrefixes, whyDown } from '../vpn/active.ts'
 import { isAttached } from '../vpn/propagation.ts'
 import { type ConnectionTunnel, tunnelOf } from '../vpn/tunnels.ts'
 import { between } from './why-border.ts'
@@ -53,15 +53,7 @@ function tunnelStep(view: View, { connection, tunnel }: ConnectionTunnel, how: s
   const { number, rack, host } = tunnel
   const { customerGateway, id } = connection
   const where = `tunnel ${number} of ${id} at ${rack}/${host}`
-  if (isUp(view, tunnel)) return local(id, `${how} ${customerGateway} by ${where}, which is up`)
-  return refused(id, 'BAD_STATE_VPN', `${where} is down: ${troubleOf(view, tunnel)}`)
-}
-
-function troubleOf(view: View, tunnel: ConnectionTunnel['tunnel']): string {
-  if (view.get('host', tunnel.rack, tunnel.host)?.status?.connected !== true) {
-    return 'this CC is away'
-  }
-  const link = linkOf(view, tunnel)
-  if (link === null) return 'this CC has not made it yet'
-  return link.trouble === '' ? 'the device is not heard' : link.trouble
+  const trouble = whyDown(view, tunnel)
+  if (trouble === null) return local(id, `${how} ${customerGateway} by ${where}, which is up`)
+  return refused(id, 'BAD_STATE_VPN', `${where} is down: ${trouble}`)
 }

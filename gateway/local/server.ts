@@ -30,6 +30,7 @@ import { addStatusRoute, type StatusParts } from './status.ts'
 import { addTokenRoutes, type TokenParts } from './tokens.ts'
 import { addTypeRoutes } from './types.ts'
 import { addVolumeRoutes } from './volumes.ts'
+import { addVpnRoutes } from './vpns.ts'
 import { addWhyRoutes } from './why.ts'
 
 export interface LocalParts
@@ -103,6 +104,7 @@ export function createLocalServer(parts: LocalParts): FastifyInstance {
   addPeerRoutes(app, parts)
   addPoolRoutes(app, parts)
   addTypeRoutes(app, parts)
+  addVpnRoutes(app, parts)
   addWhyRoutes(app, parts)
   return app
 }

@@ -17,6 +17,17 @@ export function isUp(view: View, tunnel: VpnTunnelRecord): boolean {
   return isThere && linkOf(view, tunnel)?.up === true
 }
 
+/** Why packets do not pass through it, for people; null while it is up. */
+export function whyDown(view: View, tunnel: VpnTunnelRecord): string | null {
+  if (isUp(view, tunnel)) return null
+  const { rack, host } = tunnel
+  if (host === '') return 'no CC is left for it'
+  if (view.get('host', rack, host)?.status?.connected !== true) return 'its CC is away'
+  const link = linkOf(view, tunnel)
+  if (link === null) return 'its CC has not made it yet'
+  return link.trouble === '' ? 'the device is not heard' : link.trouble
+}
+
 /** The first that is up, else the first that a CC holds; null while none does. */
 export function activeTunnel(
   view: View,

@@ -26,6 +26,12 @@ export function tunnelsIn(view: View, rack: string): readonly ConnectionTunnel[]
   return tunnelsOf(view).byRack.get(rack) ?? []
 }
 
+/** All of connections that are not deleted, by number. */
+export function allTunnels(view: View): ConnectionTunnel[] {
+  const all = [...tunnelsOf(view).byNumber.values()]
+  return all.sort((a, b) => a.tunnel.number - b.tunnel.number)
+}
+
 /** The connections of a VPN gateway that are not deleted, by id. */
 export function connectionsOf(view: View, gateway: string): readonly VpnConnectionRecord[] {
   return view.by('vpn-connection', 'vpnGateway', gateway).filter(isLive)

@@ -79,6 +79,7 @@ const LINES: readonly Line[] = [
   ['rack remove', ['nobody', '--lost', '--yes'], REFUSED],
   ['host list', []],
   ['balancer list', []],
+  ['vpn list', []],
   ['volume list', []],
   ['volume show', ['vol-0123456789abcdef0'], REFUSED],
   ['host show', ['a', 'a-all']],

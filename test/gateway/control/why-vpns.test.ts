@@ -90,7 +90,7 @@ for (const [what, more, text] of [
       ['vpn-link/1', null],
       ['vpn-link/2', null],
     ],
-    SILENT.replace(/: .*/, ': this CC has not made it yet'),
+    SILENT.replace(/: .*/, ': its CC has not made it yet'),
   ],
   [
     'its CC is away',
@@ -98,7 +98,7 @@ for (const [what, more, text] of [
       ['host/a/a1', host('a', 'a1', 1, 'A', false)],
       ['vpn-link/2', null],
     ],
-    SILENT.replace(/: .*/, ': this CC is away'),
+    SILENT.replace(/: .*/, ': its CC is away'),
   ],
 ] as const) {
   test(`why says that the tunnel is down as ${what}, in both directions`, () => {
