@@ -15,7 +15,8 @@ readonly BACKPORTS=/etc/apt/sources.list.d/mallee-backports.sources
 # of Debian 12's own.
 readonly FAST_WIREGUARD_GO=0.0.20231211
 # A service, or the package with it and the service where their names differ.
-readonly SERVICES=(openvswitch-switch redis-server vtun haproxy tgt ceph-base:ceph-crash)
+readonly SERVICES=(openvswitch-switch redis-server vtun haproxy tgt ceph-base:ceph-crash
+  charon-systemd:strongswan)
 
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 

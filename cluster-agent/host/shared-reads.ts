@@ -40,6 +40,7 @@ function isListing([program, ...args]: readonly string[]): boolean {
 export function onlyLooks([program, ...args]: readonly string[]): boolean {
   switch (program) {
     case 'cat':
+    case 'grep':
     case 'ping':
     case 'ps':
     case 'ss':

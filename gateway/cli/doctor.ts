@@ -14,7 +14,7 @@ import { helped, jsonFlag, type LocalFlags, socketFlag } from './flags.ts'
 
 export const doctorCommand = buildCommand<LocalFlags>({
   docs: helped(
-    'What this machine has: WireGuard, Open vSwitch, KVM, iSCSI, and what stand-ins cost',
+    'What this machine has: WireGuard, IPsec, Open vSwitch, KVM, iSCSI, and what stand-ins cost',
     'mallee doctor --json',
   ),
   parameters: { flags: { socket: socketFlag, json: jsonFlag } },
@@ -27,6 +27,7 @@ export const doctorCommand = buildCommand<LocalFlags>({
       const text = [
         `WireGuard     ${machine.wireguard}`,
         `Open vSwitch  ${machine.ovs}`,
+        `IPsec         ${machine.ipsec}`,
         `Accelerator   ${accelerator.kind}`,
         `Volumes       ${volumesLine(volumes)}`,
         `Thin pools    ${poolsLine(volumes)}`,

@@ -12,6 +12,7 @@ import { hookedDevices, tableComment } from '../../../cluster-agent/host/nft.ts'
 import { parsePorts } from '../../../cluster-agent/host/ovs.ts'
 import { planTrunk } from '../../../cluster-agent/host/trunk.ts'
 import { ensureKey, parseDump, parseDumps, publicKeyOf } from '../../../cluster-agent/host/wg.ts'
+import type { Exec } from '../../../common/exec.ts'
 import { exec } from '../../../common/exec.ts'
 import { probeMachine } from '../../../common/machine.ts'
 
@@ -196,10 +197,19 @@ test('probeMachine says what is missing, and what that costs', async () => {
   const nothing = await probeMachine(() => Promise.reject(new Error('not installed')))
   assert.equal(nothing.wireguard, 'missing')
   assert.equal(nothing.ovs, 'missing')
-  assert.equal(nothing.details.notes.length, 4)
+  assert.equal(nothing.ipsec, 'missing')
+  assert.equal(nothing.details.notes.length, 5)
   const kernel = await probeMachine(() =>
     Promise.resolve({ stdout: 'v1.2.3', stderr: '', code: 0 }),
   )
-  assert.deepEqual([kernel.wireguard, kernel.ovs, kernel.details.notes], ['kernel', 'kernel', []])
+  assert.deepEqual([kernel.wireguard, kernel.ovs, kernel.ipsec], ['kernel', 'kernel', 'kernel'])
+  assert.deepEqual(kernel.details.notes, [])
+  const none: Exec = (argv) =>
+    argv.includes('xfrm')
+      ? Promise.reject(new Error('Unknown device type'))
+      : Promise.resolve({ stdout: 'v1.2.3', stderr: '', code: 0 })
+  const standIn = await probeMachine(none)
+  assert.equal(standIn.ipsec, 'userspace')
+  assert.match(standIn.details.notes.join(), /the kernel has no IPsec/)
   assert.equal(kernel.details.versions['wg'], '1.2.3')
 })
