@@ -1,5 +1,5 @@
 // The packet filter's chains as nft reads them. They change only with the public device, the
-// fabric, and the hop limits in use; tenants are in the sets (edge-sets.ts).
+// fabric, the hop limits in use, and the first IPsec tunnel; tenants are in the sets (edge-sets.ts).
 
 import { ascending } from '../../topology/order.ts'
 import {
@@ -22,7 +22,7 @@ import {
   VXLAN_PORT,
 } from './names.ts'
 import { AROUND_MARK } from './routing.ts'
-import { VPN_CHAINS, VPN_FORWARD, VPN_INPUT } from './vpn-chains.ts'
+import { vpnChains, vpnForward, vpnInput } from './vpn-chains.ts'
 
 const PING = 'limit rate 1000/second burst 1000 packets accept'
 const FROM_TENANTS = `iifname { "gw*", "${TRANSIT_DEVICE}" }`
@@ -39,6 +39,8 @@ export interface ChainsOptions {
   readonly hopLimits: readonly number[]
   /** Of peer clouds. */
   readonly limits: readonly BorderLimit[]
+  /** The devices of tunnels to customers' own, as nft has them. */
+  readonly vpns: string
 }
 
 export function edgeChains(options: ChainsOptions): string {
@@ -47,16 +49,16 @@ export function edgeChains(options: ChainsOptions): string {
   return [
     steer(),
     translate(publicDevice),
-    forward(publicDevice, toOutside),
+    forward(options, toOutside),
     OWN_ADDRESS,
     ASSOCIATED,
     PERMITTED,
     outward(toOutside),
-    input(options.fabric),
+    input(options),
     services(),
     answers(options.hopLimits),
     borderChains(options.limits),
-    VPN_CHAINS,
+    vpnChains(options.vpns),
     toOutside === null ? '' : leaks(toOutside),
   ].join('\n')
 }
@@ -108,7 +110,10 @@ ${BORDER_LEAVE}
 // allowed-ips say. By the transit device comes what an interface of another rack sends for others:
 // it may where answers would go there. Both directions must be ours: without the way out, a packet
 // whose tunnel is not there yet would leave by the default route, in clear.
-function forward(publicDevice: string | null, toOutside: string | null): string {
+function forward(
+  { publicDevice, vpns }: Pick<ChainsOptions, 'publicDevice' | 'vpns'>,
+  toOutside: string | null,
+): string {
   const outside =
     publicDevice === null || toOutside === null
       ? ''
@@ -119,7 +124,7 @@ function forward(publicDevice: string | null, toOutside: string | null): string 
     type filter hook forward priority filter; policy drop;
     iifname "gw*" iifname . ether saddr != @free jump own_address
 ${BORDER_FORWARD}
-${VPN_FORWARD}
+${vpnForward(vpns)}
     ct state established jump associated
     ct state established jump permitted
     ct state established,related accept
@@ -195,13 +200,13 @@ function outward(toOutside: string | null): string {
 
 // The limits of pings are for all senders together. The services' addresses are on the host, and a
 // host answers for all of its addresses on every link: on the underlay they are nobody's.
-function input(fabric: string): string {
+function input({ fabric, vpns }: Pick<ChainsOptions, 'fabric' | 'vpns'>): string {
   return `  chain input {
     type filter hook input priority filter; policy accept;
     iifname "gw*" goto from_tenant
     iifname "${TUNNEL_DEVICE}" goto from_tunnel
 ${BORDER_INPUT}
-${VPN_INPUT}
+${vpnInput(vpns)}
     iifname "${TRANSIT_DEVICE}" drop
     udp dport ${VXLAN_PORT} drop
     ip daddr @announced drop

@@ -11,6 +11,7 @@ import { edgeChains } from './edge-chains.ts'
 import { type EdgeSet, edgeSets } from './edge-sets.ts'
 import { EDGE_TABLE } from './names.ts'
 import type { Tenants } from './tenants.ts'
+import { vpnNames } from './vpn-chains.ts'
 import { vpnSets } from './vpn-sets.ts'
 
 export interface EdgeSeen {
@@ -92,6 +93,7 @@ export function edgeRules(tenants: Tenants): {
         number,
         bytesPerS: Math.max(1, Number(bandwidthBitsPerS / 8n)),
       })),
+    vpns: vpnNames(tenants.vpnLinks),
   })
   const heads = sets.map(({ name, head }) => `${name} ${head}`)
   const digest = createHash('sha256')

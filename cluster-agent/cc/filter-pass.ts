@@ -9,6 +9,7 @@ import { readTable } from '../host/nft.ts'
 import { edgeReconciler } from './edge.ts'
 import { EDGE_TABLE } from './names.ts'
 import type { Tenants } from './tenants.ts'
+import { knowsNames } from './vpn-chains.ts'
 import type { VpnLinks } from './vpn-links.ts'
 
 /** `before` with the devices that are there now. */
@@ -21,7 +22,8 @@ export async function filterPass(
   }
   // An agent that was just started knows no device yet, and must not cut what passes. A filter that
   // stands lets nothing of a new one through.
-  const isLater = vpns.isFresh() && (await readTable(exec, 'inet', EDGE_TABLE)) !== null
+  const stands = vpns.isFresh() ? await readTable(exec, 'inet', EDGE_TABLE) : null
+  const isLater = stands !== null && knowsNames(stands, before.vpnLinks)
   if (!isLater) await filter(before)
   await vpns.pass(exec, before.vpnLinks)
   const tenants = { ...before, vpnDevices: vpns.devices() }

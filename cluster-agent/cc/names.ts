@@ -19,6 +19,9 @@ export function peerNumber(device: string): number | null {
 /** The devices to customers' own begin so, WireGuard's and IPsec's. */
 export const VPN_DEVICES = 'mallee-v'
 
+/** strongSwan's own begin so, where the kernel has no IPsec: one for all of its tunnels. */
+export const CHARON_DEVICES = 'ipsec'
+
 /** The device of the tunnel of a VPN connection with a number. */
 export function vpnDevice(number: number): string {
   return `${VPN_DEVICES}${number}`

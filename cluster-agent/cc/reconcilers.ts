@@ -26,6 +26,7 @@ import { announceReconciler, removeAnnounced } from './announce.ts'
 import { dhcpReconciler, removeDhcp } from './dhcp.ts'
 import { fabricAddress } from './far-ends.ts'
 import { filterPass } from './filter-pass.ts'
+import { IpsecVpns } from './ipsec-vpns.ts'
 import { keepMetadata, metadataKeyFile } from './metadata/keep.ts'
 import type { MetadataService } from './metadata/service.ts'
 import { EDGE_TABLE, TUNNEL_DEVICE } from './names.ts'
@@ -37,6 +38,7 @@ import { newsOf, tunnelStatuses } from './statuses.ts'
 import { type Tenants, tenantsOf, vpnLinksOf } from './tenants.ts'
 import { keyFile, Tunnels } from './tunnels.ts'
 import { endpointsAt, type PublicSide, readUnderlay } from './underlay.ts'
+import type { VpnKind, VpnKindName } from './vpn-kind.ts'
 import { VpnLinks } from './vpn-links.ts'
 import { removeVxlans, vxlanDesired, vxlanReconciler } from './vxlan.ts'
 import { WgVpns } from './wg-vpns.ts'
@@ -44,7 +46,7 @@ import { WgVpns } from './wg-vpns.ts'
 export interface CcOptions {
   readonly exec: Exec
   readonly paths: Paths
-  readonly machine: Pick<Machine, 'wireguard' | 'ovs'>
+  readonly machine: Pick<Machine, 'wireguard' | 'ovs' | 'ipsec'>
   readonly clock: Clock
   readonly log: Log
   readonly config: CcConfig
@@ -104,7 +106,7 @@ export class Cc implements RoleDriver {
     this.#publicKey = publicKey
     this.#tunnels = new Tunnels(options)
     this.#peers = new PeerLinks(options)
-    this.#vpns = new VpnLinks(options, new Map([['wireguard', new WgVpns(options)]]))
+    this.#vpns = new VpnLinks(options, vpnKinds(options))
     this.#metadata = metadata
   }
 
@@ -293,4 +295,11 @@ export class Cc implements RoleDriver {
     )
     return isUnheard || this.#peers.isAwaiting() || this.#vpns.isAwaiting()
   }
+}
+
+function vpnKinds(options: CcOptions): ReadonlyMap<VpnKindName, VpnKind> {
+  return new Map<VpnKindName, VpnKind>([
+    ['wireguard', new WgVpns(options)],
+    ['ipsec', new IpsecVpns(options)],
+  ])
 }

@@ -3,12 +3,10 @@
 // Nothing here asks connection tracking but errors: a connection may come by one tunnel and go by
 // the other, at another CC.
 
-import { TRANSIT_DEVICE, VPN_DEVICES } from './names.ts'
+import type { VpnLink } from '../../proto/gen/mallee/v1/border_pb.js'
+import { CHARON_DEVICES, TRANSIT_DEVICE, VPN_DEVICES } from './names.ts'
 import { VPN_MARK, VPN_MARK_MASK } from './vpn-sets.ts'
 
-const VPNS = `"${VPN_DEVICES}*"`
-const TO_VPNS = `oifname ${VPNS}`
-const FROM_VPNS = `iifname ${VPNS}`
 /** Subnets of this rack and, as their route tables say, of others. */
 const INSIDE = `{ "gw*", "${TRANSIT_DEVICE}" }`
 const ERRORS4 = 'icmp type { destination-unreachable, time-exceeded }'
@@ -20,19 +18,41 @@ const OUT4 = 'oifname . ip daddr . ip saddr'
 const OUT6 = 'oifname . ip6 daddr . ip6 saddr'
 const MARKED = `meta mark & ${hex(VPN_MARK_MASK)} == ${hex(VPN_MARK)}`
 
+/**
+ * The devices, as nft has them. strongSwan's own TUN device has a name by the kernel's choice, and
+ * must not be there a moment without this filter: with IPsec tunnels all of such names are meant.
+ */
+export function vpnNames(links: readonly VpnLink[]): string {
+  const own = `"${VPN_DEVICES}*"`
+  return links.some(({ kind }) => kind.case === 'ipsec') ? `{ ${own}, "${CHARON_DEVICES}*" }` : own
+}
+
+/** Whether a filter that stands, as nft shows it, is for all names that the devices may have. */
+export function knowsNames(table: string, links: readonly VpnLink[]): boolean {
+  const names = vpnNames(links).match(/"[^"]+"/g) ?? []
+  return names.every((name) => table.includes(name))
+}
+
 /** Of the chain `forward`, before what it does with known connections. */
-export const VPN_FORWARD = `    ${FROM_VPNS} goto from_vpn
-    ${TO_VPNS} goto to_vpn`
+export function vpnForward(names: string): string {
+  return `    iifname ${names} goto from_vpn
+    oifname ${names} goto to_vpn`
+}
+
 /** Of the chain `input`. */
-export const VPN_INPUT = `    ${FROM_VPNS} goto at_vpn`
+export function vpnInput(names: string): string {
+  return `    iifname ${names} goto at_vpn`
+}
 
 /**
  * A device sends errors from its address inside of the tunnel. Subnets of this rack are reached
  * from where their own route tables lead, as those of other racks are there.
  */
-export const VPN_CHAINS = `  chain vpn_arrive {
+export function vpnChains(names: string): string {
+  const [fromVpns, toVpns] = [`iifname ${names}`, `oifname ${names}`]
+  return `  chain vpn_arrive {
     type filter hook prerouting priority raw; policy accept;
-    ${FROM_VPNS} goto off_vpn
+    ${fromVpns} goto off_vpn
   }
 
   chain off_vpn {
@@ -46,7 +66,7 @@ export const VPN_CHAINS = `  chain vpn_arrive {
 
   chain vpn_leave {
     type filter hook postrouting priority srcnat + 10; policy accept;
-    ${TO_VPNS} goto on_vpn
+    ${toVpns} goto on_vpn
   }
 
   chain on_vpn {
@@ -84,7 +104,7 @@ export const VPN_CHAINS = `  chain vpn_arrive {
   # An error comes from whom the packet was sent to, and leaves by where that came in.
   chain vpn_output {
     type filter hook output priority filter; policy accept;
-    ${TO_VPNS} goto to_device
+    ${toVpns} goto to_device
     ${MARKED} drop
     oifname "${TRANSIT_DEVICE}" ${ERRORS4} ip saddr set @th,192,32
     oifname "${TRANSIT_DEVICE}" ${ERRORS6} ip6 saddr set @th,256,128
@@ -99,6 +119,7 @@ export const VPN_CHAINS = `  chain vpn_arrive {
     drop
   }
 `
+}
 
 function hex(mark: number): string {
   return `0x${mark.toString(16)}`

@@ -48,6 +48,13 @@ export async function listLinks(exec: Exec): Promise<Link[]> {
   return parseLinks((await exec(argv, { maxBytes: MAX_BYTES })).stdout)
 }
 
+/** The names of the XFRM interfaces; none where the kernel knows no such. */
+export async function listXfrmLinks(exec: Exec): Promise<string[]> {
+  const argv = ['ip', '-json', 'link', 'show', 'type', 'xfrm']
+  const { stdout } = await exec(argv, { maxBytes: MAX_BYTES, okCodes: [0, 1, 2] })
+  return rows(stdout).map((row) => text(row['ifname']))
+}
+
 export function parseLinks(stdout: string): Link[] {
   return rows(stdout).map((row) => ({
     name: text(row['ifname']),

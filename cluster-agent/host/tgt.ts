@@ -1,9 +1,9 @@
 // tgtd(8), the iSCSI target in user space, as a daemon that outlives us: one of our own with its
 // own management socket and address. It keeps nothing over a restart: what it shows is all.
 
-import { rm, stat, truncate } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import type { Clock } from '../../common/clock.ts'
-import { isThere, readIfThere } from '../../common/durable-file.ts'
+import { readIfThere } from '../../common/durable-file.ts'
 import { codeOf, MalleeError } from '../../common/errors.ts'
 import type { Exec } from '../../common/exec.ts'
 import { askTgtd } from './tgt-request.ts'
@@ -25,7 +25,6 @@ export interface NewLun {
 const START_MS = 10_000
 const STOP_MS = 10_000
 const POLL_MS = 20
-const MAX_LOG_BYTES = 1 << 20
 /** struct sockaddr_un has 108 bytes with the end; the name of a lock file is longer by five. */
 const MAX_SOCKET_CHARS = 107 - '.0'.length
 const SERIAL = /^[A-Za-z0-9-]{1,36}$/
@@ -141,13 +140,6 @@ export async function stopTgtd(
     }
     await clock.sleep(POLL_MS)
   }
-}
-
-/** Empties its log when that is long: it has it open for its whole life, and appends. */
-export async function trimTgtdLog({ log }: Pick<TgtdFiles, 'log'>): Promise<void> {
-  if (!(await isThere(log))) return
-  const { size } = await stat(log)
-  if (size > MAX_LOG_BYTES) await truncate(log)
 }
 
 /** Who listens on its socket; null when nobody does. */

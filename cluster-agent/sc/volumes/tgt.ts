@@ -3,6 +3,7 @@
 import type { Clock } from '../../../common/clock.ts'
 import { type Code, codeOf, MalleeError, messageOf } from '../../../common/errors.ts'
 import type { Exec } from '../../../common/exec.ts'
+import { emptyLongLog } from '../../host/daemon-log.ts'
 import * as tgt from '../../host/tgt.ts'
 import { resumeTgtd, whileTgtdPauses } from '../../host/tgt-pause.ts'
 import { bytesOfMegabytes, type TgtTarget } from '../../host/tgt-targets.ts'
@@ -61,7 +62,7 @@ async function look(
   idleSinceMs: Map<number, number>,
 ): Promise<Served | null> {
   if (!(await tgt.tgtdRuns(files))) return null
-  await tgt.trimTgtdLog(files)
+  await emptyLongLog(files.log)
   const [targets, accounts] = [await tgt.listTargets(files), await tgt.listAccounts(files)]
   const bound = new Set(targets.flatMap((target) => target.accounts))
   const nowMs = clock.nowMs()
