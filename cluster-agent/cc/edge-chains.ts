@@ -110,10 +110,7 @@ ${BORDER_LEAVE}
 // allowed-ips say. By the transit device comes what an interface of another rack sends for others:
 // it may where answers would go there. Both directions must be ours: without the way out, a packet
 // whose tunnel is not there yet would leave by the default route, in clear.
-function forward(
-  { publicDevice, vpns }: Pick<ChainsOptions, 'publicDevice' | 'vpns'>,
-  toOutside: string | null,
-): string {
+function forward({ publicDevice, vpns }: ChainsOptions, toOutside: string | null): string {
   const outside =
     publicDevice === null || toOutside === null
       ? ''
@@ -200,7 +197,7 @@ function outward(toOutside: string | null): string {
 
 // The limits of pings are for all senders together. The services' addresses are on the host, and a
 // host answers for all of its addresses on every link: on the underlay they are nobody's.
-function input({ fabric, vpns }: Pick<ChainsOptions, 'fabric' | 'vpns'>): string {
+function input({ fabric, vpns }: ChainsOptions): string {
   return `  chain input {
     type filter hook input priority filter; policy accept;
     iifname "gw*" goto from_tenant
