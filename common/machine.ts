@@ -30,8 +30,8 @@ const PROBE_SPI = '0x6d6c0001'
 
 /**
  * Tries what the overlay needs. Makes and removes a WireGuard link, an XFRM interface and an SA
- * from the host to itself, and may load the kernel's modules for them and `openvswitch`. Needs root; without it everything reads `missing` or
- * `userspace`.
+ * from the host to itself, and may load the kernel's modules for them and `openvswitch`. Needs
+ * root; without it everything reads `missing` or `userspace`.
  */
 export async function probeMachine(exec: Exec): Promise<Machine> {
   const versions: Record<string, string> = {}

@@ -1,5 +1,5 @@
 // The packet filter's chains as nft reads them. They change only with the public device, the
-// fabric, the hop limits in use, and the first IPsec tunnel; tenants are in the sets (edge-sets.ts).
+// fabric, hop limits in use, and the first IPsec tunnel; tenants are in the sets (edge-sets.ts).
 
 import { ascending } from '../../topology/order.ts'
 import {

@@ -1,6 +1,6 @@
-// A VPN link as strongSwan's connection and secret (swanctl.conf(5), over VICI). A connection's name
-// has a digest of all that it says but its prefixes, a child's one of those: what strongSwan holds
-// is right when it has the right name.
+// A VPN link as strongSwan's connection and secret (swanctl.conf(5), over VICI). A connection's
+// name has a digest of all that it says but its prefixes, a child's one of those: what strongSwan
+// holds is right when it has the right name.
 
 import { createHmac } from 'node:crypto'
 import { isIP } from 'node:net'

@@ -1,6 +1,6 @@
 // The IPsec tunnels to customers' own devices: one strongSwan for all of them, told over its socket
-// what to hold. Keys are in its memory and nowhere on this host. One tunnel that cannot be made does
-// not keep the others from what they do.
+// what to hold. Keys are in its memory and in no file of this host. One tunnel that cannot be made
+// does not keep the others from what they do.
 
 import type { Clock } from '../../common/clock.ts'
 import { isThere, readIfThere } from '../../common/durable-file.ts'

@@ -53,9 +53,10 @@ export function charonFiles({ runDir }: Pick<Paths, 'runDir'>): CharonFiles {
  */
 export function charonConfig(files: CharonFiles, ipsec: Exclude<Backend, 'missing'>): string {
   const isKernel = ipsec === 'kernel'
+  const kernels = isKernel ? 'kernel-netlink' : 'kernel-libipsec kernel-netlink'
   return `# Made by Mallee; changes are overwritten.
 ${PROGRAM} {
-  load = random nonce openssl kdf ${isKernel ? '' : 'kernel-libipsec '}kernel-netlink socket-default vici
+  load = random nonce openssl kdf ${kernels} socket-default vici
   install_routes = no
   install_virtual_ip = no
   routing_table = ${isKernel ? 0 : ROUTES.table}
