@@ -26,7 +26,6 @@ import { announceReconciler, removeAnnounced } from './announce.ts'
 import { dhcpReconciler, removeDhcp } from './dhcp.ts'
 import { fabricAddress } from './far-ends.ts'
 import { filterPass } from './filter-pass.ts'
-import { IpsecVpns } from './ipsec-vpns.ts'
 import { keepMetadata, metadataKeyFile } from './metadata/keep.ts'
 import type { MetadataService } from './metadata/service.ts'
 import { EDGE_TABLE, TUNNEL_DEVICE } from './names.ts'
@@ -38,10 +37,9 @@ import { newsOf, tunnelStatuses } from './statuses.ts'
 import { type Tenants, tenantsOf, vpnLinksOf } from './tenants.ts'
 import { keyFile, Tunnels } from './tunnels.ts'
 import { endpointsAt, type PublicSide, readUnderlay } from './underlay.ts'
-import type { VpnKind, VpnKindName } from './vpn-kind.ts'
+import { vpnKinds } from './vpn-kinds.ts'
 import { VpnLinks } from './vpn-links.ts'
 import { removeVxlans, vxlanDesired, vxlanReconciler } from './vxlan.ts'
-import { WgVpns } from './wg-vpns.ts'
 
 export interface CcOptions {
   readonly exec: Exec
@@ -295,11 +293,4 @@ export class Cc implements RoleDriver {
     )
     return isUnheard || this.#peers.isAwaiting() || this.#vpns.isAwaiting()
   }
-}
-
-function vpnKinds(options: CcOptions): ReadonlyMap<VpnKindName, VpnKind> {
-  return new Map<VpnKindName, VpnKind>([
-    ['wireguard', new WgVpns(options)],
-    ['ipsec', new IpsecVpns(options)],
-  ])
 }
