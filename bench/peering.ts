@@ -1,15 +1,7 @@
 // Two clouds of different owners: from the agreement to the first packet, from the end of a peering
 // to the last one, and what a guest there costs against one in another rack of the same cloud.
 
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import {
-  AcceptVpcPeeringConnectionCommand,
-  CreateRouteCommand,
-  CreateVpcPeeringConnectionCommand,
-  DeleteVpcPeeringConnectionCommand,
-  type EC2Client,
-} from '@aws-sdk/client-ec2'
+import { DeleteVpcPeeringConnectionCommand } from '@aws-sdk/client-ec2'
 import { silentLog } from '../common/log.ts'
 import type { GuestShell } from '../sandbox/guest.ts'
 import { type OtherCloud, startOtherCloud } from '../sandbox/other-cloud.ts'
@@ -17,10 +9,10 @@ import type { OtherPlan } from '../sandbox/plan.ts'
 import { until } from '../sandbox/until.ts'
 import type { World } from '../sandbox/world.ts'
 import { formatAddress, mustAddress, mustCidr, nthAddress } from '../topology/cidr.ts'
-import { LAST_PEER_NUMBER, PEER_PORT } from '../topology/ranges.ts'
 import { type Emit, median, percentile } from './harness.ts'
 import { clientOf } from './instances.ts'
-import { allowAll, defaultVpc, peering, runGuest, type Vpc } from './peering-users.ts'
+import { agree, answers, connect, cut, download, dropRoutes } from './peering-acts.ts'
+import { allowAll, defaultVpc, runGuest } from './peering-users.ts'
 import { planOf, say, withWorld } from './worlds.ts'
 
 const BENCH = 'peering'
@@ -47,16 +39,28 @@ const PINGS = 50
 const BOOT_MS = 300_000
 /** The issue's: seconds until the first packet, and milliseconds until the last one. */
 const GOALS = { firstS: 5, lastMs: 1_000 }
-/** A ping of 56 bytes within WireGuard: IPv4 and ICMP headers, padded, and 32 bytes more. */
-const PING_LENGTH = 128
-/** Nothing is sent for so long after the last ping that got through. */
-const SILENCE_MS = 2_000
+/** Guests that are translated reach 25 Mbit/s, and 4 on a machine that is busy. */
+const LIMIT_MBPS = 2
+const LIMITED_MIB = 6
+const LIMITED_ROUNDS = 2
+const MBIT_PER_MIB = ((1 << 20) * 8) / 1e6
 
 export function run(emit: Emit): Promise<void> {
+  return inWorld((world, west, signal) => measure(emit, world, west, signal, true))
+}
+
+/** Limits and ends only: nothing is compared with guests here. */
+export function runLimits(emit: Emit): Promise<void> {
+  return inWorld((world, west, signal) => measure(emit, world, west, signal, false))
+}
+
+function inWorld(
+  body: (world: World, west: OtherCloud, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
   return withWorld(PLAN, async (world, signal) => {
     const west = await startOtherCloud(world, WEST, { log: silentLog, progress: say })
     try {
-      await measure(emit, world, west, signal)
+      await body(world, west, signal)
     } finally {
       await west.stop()
     }
@@ -68,6 +72,7 @@ async function measure(
   world: World,
   west: OtherCloud,
   signal: AbortSignal,
+  isCompared: boolean,
 ): Promise<void> {
   const [own, theirs] = [clientOf(world), clientOf(west)]
   const [here, there] = [await defaultVpc(own), await defaultVpc(theirs)]
@@ -90,8 +95,10 @@ async function measure(
       (await of.consoleLog(id).catch(() => '')).includes('MALLEE-GUEST ready')
     await until(`${id} is up`, isUp, { timeoutMs: BOOT_MS, everyMs: 200, signal })
   }
-  const file = `dd if=/dev/urandom of=/www/file bs=1M count=${FILE_MIB} 2>/dev/null`
+  const random = `dd if=/dev/urandom of=/www/file bs=1M count=${FILE_MIB} 2>/dev/null`
+  const file = `${random} && head -c ${LIMITED_MIB}M /www/file >/www/part`
   for (const [of, { id }] of [
+    [world, near],
     [world, far],
     [west, guest],
   ] as const) {
@@ -101,75 +108,53 @@ async function measure(
   }
   const shell = await world.shell(near.id)
   try {
-    const { pcx, seenAs, firstS } = await agree(world, west, { own, theirs, here, there }, (at) =>
-      answers(shell, sameOffset(guest.ipv4, there.cidr, at)),
-    )
+    const sides = { own, theirs, here, there }
+    const addressAt = (seenAs: string): string => sameOffset(guest.ipv4, there.cidr, seenAs)
+    const answered = (seenAs: string): Promise<boolean> => answers(shell, addressAt(seenAs))
+    const beginMs = performance.now()
+    await agree(world, west)
+    const { pcx, seenAs } = await connect(west, sides, answered)
+    const firstS = (performance.now() - beginMs) / 1_000
     emit({
       ...{ bench: BENCH, case: 'from the invitation to the first packet', unit: 's' },
       ...{ value: firstS, goal: GOALS.firstS, higher_is_better: false },
     })
-    const four = sameOffset(guest.ipv4, there.cidr, seenAs)
-    await compare(emit, shell, [
+    const four = addressAt(seenAs)
+    const ways = [
       { name: 'IPv4, translated', to: four, peer: far.ipv4 },
       { name: 'IPv6', to: guest.ipv6, peer: far.ipv6 },
-    ])
-    const lastMs = await cut(world, shell, four, () =>
+    ]
+    if (isCompared) await compare(emit, shell, ways)
+    const back = await west.shell(guest.id)
+    try {
+      await limited(emit, world, [
+        { name: 'from there, IPv4', shell, from: four },
+        { name: 'to there, IPv6', shell: back, from: near.ipv6 },
+      ])
+    } finally {
+      back.close()
+    }
+    const last = async (what: string, to: string, end: () => Promise<unknown>): Promise<void> => {
+      emit({
+        ...{ bench: BENCH, case: `from ${what} to the last packet`, unit: 'ms' },
+        ...{ value: await cut(world, shell, to, end), goal: GOALS.lastMs },
+        higher_is_better: false,
+      })
+    }
+    const operator = (...words: readonly string[]) => world.gateway.mallee(['peer', ...words])
+    await last('mallee peer suspend', four, () => operator('suspend', 'west'))
+    await operator('resume', 'west')
+    await until('packets pass again', () => answers(shell, four))
+    await last('DeleteVpcPeeringConnection', four, () =>
       own.send(new DeleteVpcPeeringConnectionCommand({ VpcPeeringConnectionId: pcx })),
     )
-    emit({
-      ...{ bench: BENCH, case: 'from DeleteVpcPeeringConnection to the last packet', unit: 'ms' },
-      ...{ value: lastMs, goal: GOALS.lastMs, higher_is_better: false },
-    })
+    await dropRoutes(sides)
+    const anew = await connect(west, sides, answered)
+    const again = addressAt(anew.seenAs)
+    await last('mallee peer remove', again, () => operator('remove', 'west', '--yes'))
   } finally {
     shell.close()
   }
-}
-
-interface Sides {
-  readonly own: EC2Client
-  readonly theirs: EC2Client
-  readonly here: Vpc
-  readonly there: Vpc
-}
-
-/** Operators and users of both sides, without a pause; `answered` is asked with the prefix. */
-async function agree(
-  world: World,
-  west: OtherCloud,
-  { own, theirs, here, there }: Sides,
-  answered: (seenAs: string) => Promise<boolean>,
-): Promise<{ pcx: string; seenAs: string; firstS: number }> {
-  const beginMs = performance.now()
-  const invited = (await world.gateway.mallee(['peer', 'invite', 'west'])) as { invitation: string }
-  await west.gateway.mallee(['peer', 'accept', invited.invitation, '--yes'])
-  const { VpcPeeringConnection: made } = await own.send(
-    new CreateVpcPeeringConnectionCommand({
-      ...{ VpcId: here.id, PeerVpcId: there.id, PeerRegion: WEST.region },
-      PeerOwnerId: west.gateway.credentials.account,
-    }),
-  )
-  const pcx = made?.VpcPeeringConnectionId ?? ''
-  const stateIs = async (client: EC2Client, state: string): Promise<boolean> =>
-    (await peering(client, pcx))?.Status?.Code === state
-  const fast = { everyMs: 10 }
-  await until('it is known there', () => stateIs(theirs, 'pending-acceptance'), fast)
-  await theirs.send(new AcceptVpcPeeringConnectionCommand({ VpcPeeringConnectionId: pcx }))
-  await until('it is active here', () => stateIs(own, 'active'), fast)
-  await until('it is active there', () => stateIs(theirs, 'active'), fast)
-  const seenHere = (await peering(own, pcx))?.AccepterVpcInfo
-  const seenThere = (await peering(theirs, pcx))?.RequesterVpcInfo
-  for (const [client, { table }, info] of [
-    [own, here, seenHere],
-    [theirs, there, seenThere],
-  ] as const) {
-    const route = { RouteTableId: table, VpcPeeringConnectionId: pcx }
-    const six = info?.Ipv6CidrBlockSet?.[0]?.Ipv6CidrBlock
-    await client.send(new CreateRouteCommand({ ...route, DestinationCidrBlock: info?.CidrBlock }))
-    await client.send(new CreateRouteCommand({ ...route, DestinationIpv6CidrBlock: six }))
-  }
-  const seenAs = seenHere?.CidrBlock ?? ''
-  await until('the first packet comes back', () => answered(seenAs), { everyMs: 10 })
-  return { pcx, seenAs, firstS: (performance.now() - beginMs) / 1_000 }
 }
 
 async function compare(
@@ -185,7 +170,7 @@ async function compare(
     for (let round = 0; round < ROUNDS; round++) {
       for (const index of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
         const at = index === 0 ? to : other
-        rates[index].push(await download(shell, at))
+        rates[index].push(await download(shell, at, FILE_MIB))
         pings[index].push(...(await pingTimes(shell, at)))
       }
       say(`${name}, round ${round + 1} of ${ROUNDS}: ${rates[0].at(-1)}, ${rates[1].at(-1)} MiB/s`)
@@ -202,56 +187,43 @@ async function compare(
   }
 }
 
-/** ms from the call to the last ping on the wire; pings go out 50 times a second. */
-async function cut(
+/** One stream in each direction, with a limit that is well below what guests here can do. */
+async function limited(
+  emit: Emit,
   world: World,
-  shell: GuestShell,
-  to: string,
-  end: () => Promise<unknown>,
-): Promise<number> {
-  const internet = world.host('internet')
-  const logFile = join(internet.dir, 'cut.log')
-  const filter = ['udp', 'and', 'portrange', `${PEER_PORT}-${PEER_PORT + LAST_PEER_NUMBER}`]
-  const argv = ['tcpdump', '-ttlnni', 'any', '-Q', 'in', ...filter]
-  const capture = await internet.start(argv, { logFile })
-  const text = (): Promise<string> => readFile(logFile, 'utf8').catch(() => '')
-  const times = async (): Promise<number[]> =>
-    [...(await text()).matchAll(/^(\d+\.\d+) .*length (\d+)$/gm)]
-      .filter(([, , length]) => Number(length) === PING_LENGTH)
-      .map(([, time]) => Number(time) * 1_000)
-  await until('tcpdump listens', async () => (await text()).includes('listening on'))
-  await shell.run(`ping -i 0.02 ${to} >/dev/null 2>&1 & echo $! >/tmp/ping`)
-  await until('pings are on the wire', async () => (await times()).length > 20)
-  const beginMs = Date.now()
-  await end()
-  const isOver = async (): Promise<boolean> =>
-    Date.now() - Math.max(beginMs, (await times()).at(-1) ?? 0) > SILENCE_MS
-  await until('the last ping is over', isOver, { timeoutMs: 60_000 })
-  await shell.run('kill $(cat /tmp/ping)')
-  await capture.stop('SIGINT')
-  return Math.max(0, ((await times()).at(-1) ?? 0) - beginMs)
+  ways: readonly { readonly name: string; readonly shell: GuestShell; readonly from: string }[],
+): Promise<void> {
+  await world.gateway.mallee(['peer', 'set', 'west', '--bandwidth', String(LIMIT_MBPS)])
+  const limit = (): Promise<boolean> => hasLimit(world)
+  await until('the borders have the limit', limit)
+  for (const { name, shell, from } of ways) {
+    const rates: number[] = []
+    for (let round = 0; round < LIMITED_ROUNDS; round++) {
+      rates.push((await download(shell, from, LIMITED_MIB, 'part')) * MBIT_PER_MIB)
+      say(`${name}: ${rates.at(-1)?.toFixed(2)} of ${LIMIT_MBPS} Mbit/s`)
+    }
+    emit({
+      ...{ bench: BENCH, case: `${name}, with a limit`, unit: 'Mbit/s', value: median(rates) },
+      ...{ peer: 'the limit that is set', peer_value: LIMIT_MBPS, higher_is_better: true },
+    })
+  }
+  await world.gateway.mallee(['peer', 'set', 'west', '--bandwidth', '0'])
 }
 
-async function answers(shell: GuestShell, to: string): Promise<boolean> {
-  const ping = to.includes(':') ? 'ping6' : 'ping'
-  return (await shell.run(`${ping} -c 1 -W 1 ${to} >/dev/null`)).code === 0
+/** Both racks are borders: either may carry it. */
+async function hasLimit(world: World): Promise<boolean> {
+  const rate = `limit rate over ${(LIMIT_MBPS * 1_000_000) / 8} bytes/second`
+  for (const name of ['a1', 'b1']) {
+    const { stdout } = await world.host(name).exec(['nft', 'list', 'ruleset'])
+    if (!stdout.includes(rate)) return false
+  }
+  return true
 }
 
 async function pingTimes(shell: GuestShell, to: string): Promise<number[]> {
   const ping = to.includes(':') ? 'ping6' : 'ping'
   const { output } = await shell.run(`${ping} -c ${PINGS} -i 0.02 ${to}`, 60_000)
   return [...output.matchAll(/time=([\d.]+) ms/g)].map(([, time]) => Number(time))
-}
-
-async function download(shell: GuestShell, from: string): Promise<number> {
-  const host = from.includes(':') ? `[${from}]` : from
-  const get = `wget -qO /dev/null http://${host}/file`
-  const { output } = await shell.run(
-    `b=$(cut -d' ' -f1 /proc/uptime); ${get} && echo $b $(cut -d' ' -f1 /proc/uptime)`,
-    120_000,
-  )
-  const [begin = Number.NaN, end = Number.NaN] = output.trim().split(' ').map(Number)
-  return FILE_MIB / (end - begin)
 }
 
 function sameOffset(address: string, block: string, seenAs: string): string {

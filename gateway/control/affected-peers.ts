@@ -2,6 +2,7 @@
 // over it, and the VPCs and routes of the peering itself. No other peer's, no other VPC's.
 
 import { ownSide } from '../peering/agreed.ts'
+import { remotesOfVpc } from '../peering/asked.ts'
 import { farGuestKeys, guestKey } from '../peering/far-guests.ts'
 import type { PeeringRecord } from '../store/network-records.ts'
 import type { Records } from '../store/records.ts'
@@ -23,7 +24,7 @@ function saidBy({ number, terms, region, state, card, heard }: Records['peer']):
 function allOf(batch: Batch, change: Seen<Records['peer']>): Touched[] {
   const { view } = batch
   const numbers = versions(change).map(({ number }) => number)
-  const peerings = view.all('peering').filter(({ remote }) => remote?.uid === change.id)
+  const peerings = view.by('peering', 'remote.uid', change.id)
   return [
     ...numbers.flatMap((number) => linksOf(view, number)),
     ...peerings.flatMap((one) => touchedVpc(batch, one)),
@@ -70,9 +71,7 @@ export function touchedByBorder(view: View, rack: string, host: string): Touched
 
 /** A VPC's blocks are those of its peerings. */
 export function touchedByBlocks(view: View, vpc: string): Touched[] {
-  const peerings = view
-    .all('peering')
-    .filter((one) => one.remote !== undefined && ownSide(one).vpc === vpc)
+  const peerings = remotesOfVpc(view, vpc)
   const uids = new Set(peerings.map(({ remote }) => remote?.uid ?? ''))
   return [
     ...[...uids].flatMap((uid) => touchedLinks(view, uid)),
@@ -89,7 +88,7 @@ function touchedLinks(view: View, uid: string): Touched[] {
 
 /** The peer's devices, and the tunnels by which other racks reach them. */
 function linksOf(view: View, number: number): Touched[] {
-  const links = view.withPrefix('peer-link', `${number}/`)
+  const links = view.under('peer-link', String(number))
   return inRacks(
     null,
     `peer-link/${number}`,

@@ -8,18 +8,25 @@ import { mustCidr } from '../../topology/cidr.ts'
 import { ascending } from '../../topology/order.ts'
 import { PEER_PORT, TENANT_MTU } from '../../topology/ranges.ts'
 import { isBorder, theirBorders } from '../peering/borders.ts'
-import { type Passing, trafficOf } from '../peering/traffic.ts'
+import { Kept } from '../peering/kept.ts'
+import type { Passing } from '../peering/passing.ts'
+import { trafficOf } from '../peering/traffic.ts'
 import type { PeerRecord } from '../store/peer-records.ts'
 import type { View } from '../store/state.ts'
 import type { AgentName } from './desired.ts'
+
+/** Every tunnel that leads to the border has them all. */
+const sortedOnce = new Kept<readonly Passing[], string[]>()
 
 /** There from when the peer is active: the CC's key is what the other side needs first. */
 export function peerLinkAt(view: View, agent: AgentName, number: string): Resource | null {
   const peer = view.all('peer').find((one) => String(one.number) === number)
   const host = view.get('host', agent.rack, agent.host)
   if (peer === undefined || host === null || !isBorder(peer, host)) return null
-  const over = trafficOf(view).byBorder.get(`${agent.rack}/${agent.host}`) ?? []
-  const here = over.filter((one) => one.peer.number === peer.number)
+  const all = trafficOf(view).byPeer.get(peer.number) ?? []
+  const here = all.filter(({ pair }) => {
+    return pair?.own.rack === agent.rack && pair.own.host === agent.host
+  })
   const own = view.get('peer-link', number, agent.rack, agent.host)?.publicKey
   const value = create(PeerLinkSchema, {
     number: peer.number,
@@ -62,7 +69,7 @@ export function remotePeersOf(
 export function beyond(view: View, rack: string, host: string): string[] {
   if (view.all('peer').length === 0) return []
   const here = trafficOf(view).byBorder.get(`${rack}/${host}`) ?? []
-  return sorted(here.flatMap(({ theirs }) => theirs))
+  return sortedOnce.get(here, [], () => sorted(here.flatMap(({ theirs }) => theirs)))
 }
 
 function translationsOf(passing: readonly Passing[]): { own: string; seenAs: string }[] {

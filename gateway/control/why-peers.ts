@@ -2,7 +2,8 @@
 // crosses.
 
 import { contains, formatAddress, mustAddress, mustCidr, nthAddress } from '../../topology/cidr.ts'
-import { type Passing, trafficOf } from '../peering/traffic.ts'
+import type { Passing } from '../peering/passing.ts'
+import { trafficOf } from '../peering/traffic.ts'
 import type { InterfaceRecord } from '../store/network-records.ts'
 import type { View } from '../store/state.ts'
 import { between } from './why-border.ts'

@@ -79,7 +79,7 @@ export async function takeNamedBlock(
   const since = restedSince(tx)
   const inTheWay = records.filter((one) => {
     const isOwn = one.freedAtMs !== null && one.account === taker.account
-    return !isOwn && !isRested(knownOf(one), since) && overlaps(mustCidr(one.cidr), cidr)
+    return !isOwn && !isRested(knownOf(one), since) && overlaps(knownOf(one).cidr, cidr)
   })
   if (inTheWay.length + conflicts(cidr, reserved(view)).length > 0) return false
   await take(tx, taker, cidr, records)
@@ -121,13 +121,13 @@ export function freeExample(
   { pools, reserved }: Ground,
   length: number,
 ): string | null {
-  const known = blocksOf(view, space).map((one) => mustCidr(one.cidr))
+  const known = blocksOf(view, space).map((one) => knownOf(one).cidr)
   const free = freeBlock(pools, [...reserved, ...known], length)
   return free === null ? null : formatCidr(free)
 }
 
 export function blocksOf(view: View, space: string): readonly BlockRecord[] {
-  return view.withPrefix('block', `${space}/`)
+  return view.under('block', space)
 }
 
 export function blockKey(space: string, cidr: string): [string, string] {
@@ -147,7 +147,7 @@ async function take(
   records: readonly BlockRecord[],
 ): Promise<void> {
   for (const one of records) {
-    const old = mustCidr(one.cidr)
+    const old = knownOf(one).cidr
     if (!overlaps(old, cidr)) continue
     await tx.delete('block', ...blockKey(space, one.cidr))
     // The other parts of a block at rest rest on.
@@ -177,8 +177,16 @@ async function forgetRested(
   }
 }
 
-function knownOf({ cidr, freedAtMs }: BlockRecord): KnownBlock {
-  return { cidr: mustCidr(cidr), freedAtMs }
+/** A record stays the same object until it changes: each is read once. */
+const read = new WeakMap<BlockRecord, KnownBlock>()
+
+function knownOf(record: BlockRecord): KnownBlock {
+  const known = read.get(record) ?? {
+    cidr: mustCidr(record.cidr),
+    freedAtMs: record.freedAtMs,
+  }
+  read.set(record, known)
+  return known
 }
 
 function restedSince(tx: Transaction): number {

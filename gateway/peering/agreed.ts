@@ -34,10 +34,7 @@ const formerly = new WeakMap<
 
 /** The VPC peerings with a peer cloud through which packets may pass, by id. */
 export function agreedWith(view: View, uid: string): Agreed[] {
-  return view.all('peering').flatMap((peering) => {
-    if (peering.remote?.uid !== uid) return []
-    return agreedOn(view, peering) ?? []
-  })
+  return view.by('peering', 'remote.uid', uid).flatMap((one) => agreedOn(view, one) ?? [])
 }
 
 /** One of them; null when nothing passes there. */
@@ -111,7 +108,7 @@ export function connectionOf(view: View, uid: string, id: string): Connection | 
 
 /** What the other side states of all peerings. */
 export function connectionsOf(view: View, uid: string): Connection[] {
-  return statementsOf(view, uid, 'connection/').flatMap(({ body }) =>
+  return statementsOf(view, uid, 'connection').flatMap(({ body }) =>
     body.case === 'connection' ? body.value : [],
   )
 }
@@ -123,11 +120,11 @@ export function statementAt(view: View, uid: string, key: string): Statement | n
   return holds ? statementOf(record) : null
 }
 
-/** All that the other side states under keys that begin so, as far as it holds. */
-export function statementsOf(view: View, uid: string, prefix: string): Statement[] {
+/** All of a kind that the other side states, as far as it holds. */
+export function statementsOf(view: View, uid: string, kind: 'border' | 'connection'): Statement[] {
   const epoch = view.get('peer', uid)?.heard.epoch
   return view
-    .withPrefix('peer-statement', `${uid}/${prefix}`)
+    .under('peer-statement', uid, kind)
     .filter((record) => record.epoch === epoch)
     .map(statementOf)
 }

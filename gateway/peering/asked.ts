@@ -57,9 +57,12 @@ export function hasRoom(view: View, { uid, terms, card }: PeerRecord): boolean {
 }
 
 /** All peerings with that cloud, also those that have ended and are still to be seen. */
-export function remotesOf(view: View, uid: string): RemoteRecord[] {
-  return view
-    .all('peering')
-    .filter(isRemote)
-    .filter(({ remote }) => remote.uid === uid)
+export function remotesOf(view: View, uid: string): readonly RemoteRecord[] {
+  return view.by('peering', 'remote.uid', uid) as readonly RemoteRecord[]
+}
+
+/** Those with any other cloud whose side here is the VPC, likewise. */
+export function remotesOfVpc(view: View, vpc: string): RemoteRecord[] {
+  const ours = ['requester.vpc', 'accepter.vpc'] as const
+  return ours.flatMap((side) => view.by('peering', side, vpc).filter(isRemote))
 }

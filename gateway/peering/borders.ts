@@ -39,7 +39,7 @@ export function isBorder(
  * hears one of the other's.
  */
 export function ownBorders(view: View, peer: PeerRecord): BorderOf[] {
-  const all = view.withPrefix('peer-link', `${peer.number}/`).flatMap((link): BorderOf[] => {
+  const all = view.under('peer-link', String(peer.number)).flatMap((link): BorderOf[] => {
     const host = view.get('host', link.rack, link.host)
     if (host === null || !isBorder(peer, host)) return []
     const linkAddress = linkAddressOf(link.publicKey)
@@ -61,7 +61,7 @@ export function linkTroubles(view: View, peer: PeerRecord): string[] {
   if (!view.all('host').some((host) => isBorder(peer, host))) {
     return ['no CC of this cloud holds tunnels to it']
   }
-  const links = view.withPrefix('peer-link', `${peer.number}/`)
+  const links = view.under('peer-link', String(peer.number))
   const said = links.filter(({ trouble }) => trouble !== '')
   const isUp = ownBorders(view, peer).some(({ up }) => up)
   return [
@@ -73,7 +73,7 @@ export function linkTroubles(view: View, peer: PeerRecord): string[] {
 /** The other's: of what it states only what is well-formed, and no key twice. */
 export function theirBorders(view: View, uid: string): BorderOf[] {
   const found = new Map<string, BorderOf>()
-  for (const { key, body } of statementsOf(view, uid, 'border/')) {
+  for (const { key, body } of statementsOf(view, uid, 'border')) {
     if (body?.case !== 'border' || found.size >= MAX_BORDERS) continue
     const { rack, host, publicKey, endpoints, up, heard } = body.value
     const linkAddress = linkAddressOf(publicKey)

@@ -105,8 +105,13 @@ export function hashOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
+/** Whoever states something else makes another object (stated.ts). */
+const digests = new WeakMap<Statement, string>()
+
 export function statementDigest(statement: Statement): string {
-  return hashOf(toBinary(StatementSchema, statement))
+  const digest = digests.get(statement) ?? hashOf(toBinary(StatementSchema, statement))
+  digests.set(statement, digest)
+  return digest
 }
 
 export function toHex(bytes: Uint8Array): string {

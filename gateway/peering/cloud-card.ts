@@ -16,6 +16,7 @@ import { isRegion } from '../region.ts'
 import type { CaBundleRecord, PeerCardRecord } from '../store/peer-records.ts'
 import type { CloudRecord } from '../store/records.ts'
 import type { State, View } from '../store/state.ts'
+import { Kept } from './kept.ts'
 
 const PROTOCOL = { min: 1, max: 1 }
 const MAX_ENDPOINTS = 16
@@ -58,12 +59,20 @@ export async function ensureOwnCloud(
   })
 }
 
+const cards = new Kept<CloudRecord, CloudCard>()
+
 /** Throws Conflict before `ensureOwnCloud`. */
 export function ownCard(view: View): CloudCard {
   const cloud = view.get('cloud', 'self')
   if (cloud?.uid === undefined || cloud.caBundle === undefined) {
     throw new MalleeError('Conflict', 'this cloud has no identity for peers yet')
   }
+  const { uid, caBundle } = cloud
+  const lists = [view.all('peering-endpoint'), view.all('vpc'), view.all('host')]
+  return cards.get(cloud, lists, () => cardNow(view, { ...cloud, uid, caBundle }))
+}
+
+function cardNow(view: View, cloud: OwnCloud): CloudCard {
   const { certificates, sequence } = cloud.caBundle
   const refreshBeforeMs = BigInt(Math.min(...certificates.map(notAfterMs)))
   return create(CloudCardSchema, {

@@ -20,6 +20,7 @@ import type { InterfaceRecord } from '../store/network-records.ts'
 import type { View } from '../store/state.ts'
 import { ownSide } from './agreed.ts'
 import { remotesOf } from './asked.ts'
+import { Kept } from './kept.ts'
 import type { RemoteRecord } from './negotiation.ts'
 import { translated } from './seen-as.ts'
 
@@ -40,14 +41,24 @@ const STATES = {
 export function connectionStatements(view: View, uid: string): Statement[] {
   const all = remotesOf(view, uid)
   const active = all.filter((one) => one.state === 'active')
-  const cards = active.map((one) => ({ one, cards: cardsOf(view, one) }))
   return [
-    ...all.map((one) => statement(`connection/${one.id}`, 'connection', stated(one))),
+    ...all.map((one) =>
+      connections.get(one, [], () => statement(`connection/${one.id}`, 'connection', stated(one))),
+    ),
     ...active.flatMap((one) => groups(view, one)).slice(0, MAX_GROUPS),
-    ...cards.flatMap((each) => members(each.one, each.cards)).slice(0, MAX_MEMBERS),
-    ...cards.flatMap((each) => names(view, each.one, each.cards)).slice(0, MAX_NAMES),
+    ...active.flatMap((one) => members(view, one)).slice(0, MAX_MEMBERS),
+    ...active.flatMap((one) => names(view, one)).slice(0, MAX_NAMES),
   ]
 }
+
+/** Statements that were made for a peering, and of it for each interface. */
+type OfCards = WeakMap<InterfaceRecord, Statement[]>
+const connections = new Kept<RemoteRecord, Statement>()
+const groupsOf = new Kept<RemoteRecord, Statement[]>()
+const membersOf = new Kept<RemoteRecord, Statement[]>()
+const namesOf = new Kept<RemoteRecord, Statement[]>()
+const memberOf = new Kept<RemoteRecord, OfCards>()
+const nameOf = new Kept<RemoteRecord, OfCards>()
 
 /** How it stands, in the words of the protocol. */
 export function stated(record: RemoteRecord): Connection {
@@ -85,46 +96,74 @@ function stateOf({ state, remote }: RemoteRecord): ConnectionState {
   return STATES[state]
 }
 
-function cardsOf(view: View, record: RemoteRecord): InterfaceRecord[] {
-  return view.by('interface', 'vpc', ownSide(record).vpc).filter(hasPort)
-}
-
 function groups(view: View, record: RemoteRecord): Statement[] {
-  return view.by('security-group', 'vpc', ownSide(record).vpc).map(({ id }) => {
-    const fields = { connectionId: record.id, groupId: id }
-    return statement(`group/${record.id}/${id}`, 'group', create(SharedGroupSchema, fields))
+  const all = view.by('security-group', 'vpc', ownSide(record).vpc)
+  return groupsOf.get(
+    record,
+    all.map(({ id }) => id),
+    () =>
+      all.map(({ id }) => {
+        const fields = { connectionId: record.id, groupId: id }
+        return statement(`group/${record.id}/${id}`, 'group', create(SharedGroupSchema, fields))
+      }),
+  )
+}
+
+function members(view: View, record: RemoteRecord): Statement[] {
+  const cards = view.by('interface', 'vpc', ownSide(record).vpc)
+  const made = memberOf.get(record, [], () => new WeakMap())
+  return membersOf.get(record, [cards], () =>
+    cards.filter(hasPort).flatMap((one) => once(made, one, () => membersFor(record, one))),
+  )
+}
+
+function membersFor(record: RemoteRecord, one: InterfaceRecord): Statement[] {
+  const addresses = seen(record, one)
+  if (addresses.length === 0) return []
+  return one.securityGroups.map((groupId) => {
+    const fields = { connectionId: record.id, groupId, interfaceId: one.id, addresses }
+    const key = `member/${record.id}/${groupId}/${one.id}`
+    return statement(key, 'member', create(GroupMemberSchema, fields))
   })
 }
 
-function members(record: RemoteRecord, cards: readonly InterfaceRecord[]): Statement[] {
-  return cards.flatMap((one) => {
-    const addresses = seen(record, one)
-    if (addresses.length === 0) return []
-    return one.securityGroups.map((groupId) => {
-      const fields = { connectionId: record.id, groupId, interfaceId: one.id, addresses }
-      const key = `member/${record.id}/${groupId}/${one.id}`
-      return statement(key, 'member', create(GroupMemberSchema, fields))
-    })
-  })
+function once(made: OfCards, card: InterfaceRecord, make: () => Statement[]): Statement[] {
+  const all = made.get(card) ?? make()
+  made.set(card, all)
+  return all
 }
 
 /** Only where the peering's side here lets its names be resolved, and the VPC has names at all. */
-function names(view: View, record: RemoteRecord, cards: readonly InterfaceRecord[]): Statement[] {
+function names(view: View, record: RemoteRecord): Statement[] {
   const isRequester = record.remote.side === 'requester'
   const dns = isRequester ? record.requesterDnsResolution : record.accepterDnsResolution
   const vpc = view.get('vpc', ownSide(record).vpc)
   if (!dns || vpc?.enableDnsSupport !== true) return []
-  const named = Map.groupBy(cards, (one) =>
-    one.hostname === '' ? '' : `${one.rack}/${one.hostname}`,
-  )
-  return [...named].flatMap(([place, all]) => {
-    const addresses = all.flatMap((one) => seen(record, { ...one, ipv4More: [], ipv6More: [] }))
-    const [zone = '', hostName = ''] = place.split('/')
-    if (hostName === '' || addresses.length === 0) return []
-    const fields = { connectionId: record.id, hostName, addresses, zone }
-    const key = `name/${record.id}/${place}`
-    return [statement(key, 'name', create(PrivateNameSchema, fields))]
+  const cards = view.by('interface', 'vpc', vpc.id)
+  const made = nameOf.get(record, [], () => new WeakMap())
+  return namesOf.get(record, [cards], () => {
+    const named = Map.groupBy(cards.filter(hasPort), (one) =>
+      one.hostname === '' ? '' : `${one.rack}/${one.hostname}`,
+    )
+    return [...named].flatMap(([place, all]) => {
+      const [only] = all
+      const make = (): Statement[] => namesFor(record, place, all)
+      return only !== undefined && all.length === 1 ? once(made, only, make) : make()
+    })
   })
+}
+
+function namesFor(
+  record: RemoteRecord,
+  place: string,
+  all: readonly InterfaceRecord[],
+): Statement[] {
+  const addresses = all.flatMap((one) => seen(record, { ...one, ipv4More: [], ipv6More: [] }))
+  const [zone = '', hostName = ''] = place.split('/')
+  if (hostName === '' || addresses.length === 0) return []
+  const fields = { connectionId: record.id, hostName, addresses, zone }
+  const key = `name/${record.id}/${place}`
+  return [statement(key, 'name', create(PrivateNameSchema, fields))]
 }
 
 function seen({ remote }: RemoteRecord, one: InterfaceRecord): string[] {

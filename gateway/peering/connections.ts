@@ -15,6 +15,7 @@ import type { AppliedChange, State, Transaction, View } from '../store/state.ts'
 import { connectionOf, connectionsOf, ownSide } from './agreed.ts'
 import { asked, mayAsk, remotesOf } from './asked.ts'
 import { MAX_OFFERS } from './connection-form.ts'
+import { Kept } from './kept.ts'
 import { advance, end, isRemote, type RemoteRecord, renewed, type Step } from './negotiation.ts'
 import { besides, offersOf } from './offers.ts'
 import { mayBeSeenAs, vpcBlocks } from './seen-as.ts'
@@ -56,7 +57,7 @@ export async function tendConnections(parts: ConnectionParts): Promise<void> {
   const view = await parts.state.fresh()
   for (const peer of view.all('peer')) await takeRequests(parts, view, peer)
   for (const record of view.all('peering')) {
-    if (isRemote(record)) await goOn(parts, record)
+    if (isRemote(record) && !isSettled(view, record)) await goOn(parts, record)
   }
 }
 
@@ -86,6 +87,23 @@ function isNew(view: View, { id, requester, state }: Connection): boolean {
   return requester && state === ConnectionState.REQUESTED && view.get('peering', id) === null
 }
 
+/** What there was nothing to do about, as long as it hangs on the same. */
+const settled = new Kept<RemoteRecord, boolean>()
+
+function isSettled(view: View, record: RemoteRecord): boolean {
+  const { remote } = record
+  const peer = view.get('peer', remote.uid)
+  const theirs = peer === null ? null : connectionOf(view, peer.uid, record.id)
+  const vpc = view.get('vpc', ownSide(record).vpc)
+  const agreement = [peer?.state === 'removing', peer?.card.ended, peer?.terms.name]
+  // A block that nobody could see until now may be seen later.
+  const blocks = vpc === null ? remote.own.length : vpcBlocks(vpc).length
+  const place = { view, record, peer, theirs, nowMs: 0 }
+  return settled.get(record, [peer === null, ...agreement, theirs, vpc], () => {
+    return blocks === remote.own.length && stepOf(place).kind === 'none'
+  })
+}
+
 async function goOn(parts: ConnectionParts, { id, remote }: RemoteRecord): Promise<void> {
   const { state, clock, log } = parts
   const { uid } = remote
@@ -105,7 +123,7 @@ async function goOn(parts: ConnectionParts, { id, remote }: RemoteRecord): Promi
   log.warn('a peering does not settle', { peering: id, peer: uid })
 }
 
-function stepOf({ view, record, peer, theirs, nowMs }: Place): Step {
+function stepOf({ view, record, peer, theirs, nowMs }: Omit<Place, 'state'>): Step {
   const ownUid = view.get('cloud', 'self')?.uid ?? ''
   const isThere = peer !== null && peer.state !== 'removing' && peer.card.ended !== true
   if (isThere) {

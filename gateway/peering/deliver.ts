@@ -12,7 +12,7 @@ import {
   ReceiptSchema,
 } from '../../proto/gen/mallee/v1/peering_pb.js'
 import type { PeerConnection } from '../../proto/peering-client.ts'
-import type { ChainHead, PeerChainRecord, PeerRecord } from '../store/peer-records.ts'
+import type { ChainHead, PeerChainRecord, PeerRecord, StatedRecord } from '../store/peer-records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import { appendAudit } from './audit.ts'
 import {
@@ -25,6 +25,7 @@ import {
   toHex,
 } from './chain.ts'
 import { auditDetail } from './heard.ts'
+import { Kept } from './kept.ts'
 import { checkReceipt } from './receipt.ts'
 import { stated } from './stated.ts'
 
@@ -37,6 +38,9 @@ export interface DeliveringParts {
   /** Ends what is under way. */
   readonly signal: AbortSignal
 }
+
+/** What the other has given a receipt for. */
+const givenIn = new Kept<readonly StatedRecord[], ReadonlyMap<string, string>>()
 
 type Pending = NonNullable<PeerChainRecord['pending']>
 
@@ -96,8 +100,8 @@ export async function forgetOldChains(state: State, uid: string): Promise<void> 
   const peer = view.get('peer', uid)
   if (peer === null) return
   const { stated: mine, heard } = peer
-  const given = view.withPrefix('stated', `${uid}/`).filter((one) => one.epoch < mine.epoch)
-  const told = view.withPrefix('peer-statement', `${uid}/`).filter((one) => one.epoch < heard.epoch)
+  const given = view.under('stated', uid).filter((one) => one.epoch < mine.epoch)
+  const told = view.under('peer-statement', uid).filter((one) => one.epoch < heard.epoch)
   if (given.length + told.length === 0) return
   await state.update(async (tx) => {
     for (const { key } of given.slice(0, MOST_FORGOTTEN)) {
@@ -120,12 +124,13 @@ export function addressOf({ card, ca }: PeerRecord) {
 function linkFor({ clock, randomHex }: DeliveringParts, view: View, peer: PeerRecord): Link | null {
   const { uid, stated: head } = peer
   if (head.epoch === '') return newChain({ clock, randomHex }, view, peer, '')
-  const given = view
-    .withPrefix('stated', `${uid}/`)
-    .filter(({ epoch }) => epoch === head.epoch)
-    .map(({ key, digest }): [string, string] => [key, digest])
+  const all = view.under('stated', uid)
+  const given = givenIn.get(all, [head.epoch], () => {
+    const held = all.filter(({ epoch }) => epoch === head.epoch)
+    return new Map(held.map(({ key, digest }) => [key, digest]))
+  })
   const now = stated(view, uid)
-  return nextLink({ from: ownUid(view), to: uid, head, given: new Map(given), now }, clock.nowMs())
+  return nextLink({ from: ownUid(view), to: uid, head, given, now }, clock.nowMs())
 }
 
 function newChain(

@@ -8,6 +8,7 @@ import type { Receipt } from '../../proto/gen/mallee/v1/peering_pb.js'
 import { PeerConnection } from '../../proto/peering-client.ts'
 import type { TlsIdentity } from '../../proto/tls.ts'
 import type { AppliedChange, State } from '../store/state.ts'
+import { concerned } from './concerned.ts'
 import {
   addressOf,
   comparePosition,
@@ -39,11 +40,6 @@ const BUSY_MS = 200
 const MAX_STEPS = 100
 /** After a pass: the other side takes a few links a second, and many changes make one. */
 const PAUSE_MS = 250
-/** Kinds of records that statements are made of, but for the peer's own. */
-const STATED_OF = /^(?:cloud|host|peer-link|peering|peering-endpoint)\//
-/** Likewise, while there are VPC peerings with other clouds. */
-const STATED_OF_VPCS = /^(?:vpc|interface|security-group)\//
-
 interface Line {
   readonly loop: Loop
   /** When it was last asked where the chain stands there. */
@@ -120,19 +116,9 @@ export class Exchange {
   #changed(changes: readonly AppliedChange[]): void {
     if (changes.some(({ key }) => /^peer\//.test(key))) this.#follow()
     if (this.#lines.size === 0) return
-    const isForAll =
-      changes.some(({ key }) => STATED_OF.test(key)) ||
-      (changes.some(({ key }) => STATED_OF_VPCS.test(key)) && this.#hasPeerings())
-    for (const [uid, { loop }] of this.#lines) {
-      if (isForAll || changes.some(({ key }) => key === `peer/${uid}`)) loop.wake()
-    }
-  }
-
-  #hasPeerings(): boolean {
-    return this.#parts.state
-      .view()
-      .all('peering')
-      .some(({ remote }) => remote !== undefined)
+    const view = this.#parts.state.view()
+    const uids = new Set(changes.flatMap((change) => concerned(view, change)))
+    for (const uid of uids) this.#lines.get(uid)?.loop.wake()
   }
 
   /** A line for each peer there is. */

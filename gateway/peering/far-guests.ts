@@ -6,7 +6,8 @@ import { isName } from '../../common/identity.ts'
 import { contains, mustCidr, parseAddress } from '../../topology/cidr.ts'
 import type { View } from '../store/state.ts'
 import { statementAt } from './agreed.ts'
-import { type Passing, trafficOf } from './traffic.ts'
+import type { Passing } from './passing.ts'
+import { trafficOf } from './traffic.ts'
 
 const MAX_ADDRESSES = 64
 

@@ -15,6 +15,7 @@ import { ownBorders } from './borders.ts'
 import { checkStatement, MOST_OF_KIND } from './checked.ts'
 import { ownCard } from './cloud-card.ts'
 import { connectionStatements } from './connection-statements.ts'
+import { Kept } from './kept.ts'
 import { limitsMessage } from './limits.ts'
 
 type Part = (view: View, peer: PeerRecord) => readonly Statement[]
@@ -27,26 +28,30 @@ export function stated(view: View, uid: string): ReadonlyMap<string, Statement> 
   if (peer === null) return new Map()
   // Who has ended the agreement states nothing more.
   const parts = peer.state === 'removing' ? [] : PARTS
-  const all = [statedCloud(view, peer), ...parts.flatMap((part) => part(view, peer))]
+  const fits = [statedCloud(view, peer), ...parts.flatMap((part) => part(view, peer))]
   const counts = new Map<string, number>()
-  const fitting = all.filter((one) => {
+  const all = fits.filter((one) => {
     if (!isFitting(one)) return false
     const kind = one.body.case ?? ''
     const count = (counts.get(kind) ?? 0) + 1
     counts.set(kind, count)
     return count <= (MOST_OF_KIND[kind] ?? 0)
   })
-  return new Map(fitting.map((one) => [one.key, one]))
+  return new Map(all.map((one) => [one.key, one]))
 }
 
-function statedCloud(view: View, { terms, state }: PeerRecord): Statement {
-  const value = create(CloudStatementSchema, {
-    card: ownCard(view),
-    limits: limitsMessage(terms.limits),
-    suspended: state !== 'active',
-    ended: state === 'removing',
+const clouds = new Kept<PeerRecord, Statement>()
+
+function statedCloud(view: View, peer: PeerRecord): Statement {
+  const { terms, state } = peer
+  const card = ownCard(view)
+  return clouds.get(peer, [card], () => {
+    const value = create(CloudStatementSchema, {
+      ...{ card, limits: limitsMessage(terms.limits) },
+      ...{ suspended: state !== 'active', ended: state === 'removing' },
+    })
+    return create(StatementSchema, { key: 'cloud', body: { case: 'cloud', value } })
   })
-  return create(StatementSchema, { key: 'cloud', body: { case: 'cloud', value } })
 }
 
 /** Exactly those that this side chooses from for what they carry: the other chooses alike. */
@@ -61,7 +66,16 @@ function statedBorders(view: View, peer: PeerRecord): Statement[] {
   })
 }
 
+/** Most are the same objects the next time. */
+const fitting = new WeakMap<Statement, boolean>()
+
 function isFitting(statement: Statement): boolean {
+  const known = fitting.get(statement) ?? isAccepted(statement)
+  fitting.set(statement, known)
+  return known
+}
+
+function isAccepted(statement: Statement): boolean {
   try {
     checkStatement(statement)
     return true

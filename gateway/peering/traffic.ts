@@ -1,207 +1,163 @@
-// What of the agreed peerings passes, between which prefixes, and over which pair of borders. The
-// last gate before the racks: whatever was recorded, no prefix gets through here that the terms do
-// not cover, and none at two places.
+// What passes between this cloud and all of its peer clouds: no prefix at two places, whoever says
+// so. The last gate before the racks. A change costs the peers that it is about.
 
-import { type Cidr, mustCidr, overlaps, parseCidr } from '../../topology/cidr.ts'
-import { ascending } from '../../topology/order.ts'
-import { componentsOf, pairFor } from '../../topology/peering.ts'
-import type { PeeringRecord } from '../store/network-records.ts'
 import type { PeerRecord } from '../store/peer-records.ts'
-import type { CloudRecord, VpcRecord } from '../store/records.ts'
 import type { View } from '../store/state.ts'
-import { type Agreed, agreedOn, ownSide } from './agreed.ts'
-import { type BorderOf, ownBorders, theirBorders } from './borders.ts'
-import { isAccepted } from './limits.ts'
-import { vpcBlocks } from './seen-as.ts'
-
-/** An own block, and by what the other cloud sees it. */
-export interface OwnBlock {
-  readonly own: string
-  readonly seenAs: string
-}
-
-/** A peering through which packets pass. */
-export interface Passing {
-  readonly id: string
-  readonly peer: PeerRecord
-  readonly vpc: string
-  readonly theirVpc: string
-  readonly blocks: readonly OwnBlock[]
-  /** The other's, as seen here. */
-  readonly theirs: readonly string[]
-  /** Those of `theirs` and what the blocks are seen as, read: there may be many thousands. */
-  readonly read: ReadonlyMap<string, Cidr>
-  /** Null while one side has no border. */
-  readonly pair: { readonly own: BorderOf; readonly theirs: BorderOf } | null
-}
-
-type Passes = Omit<Passing, 'pair'>
+import { apart, type Claim } from './apart.ts'
+import { isSame } from './kept.ts'
+import { cidrOf, type Passing, passingHangsOn, passingWith } from './passing.ts'
 
 interface Traffic {
   readonly byPeering: ReadonlyMap<string, Passing>
   readonly byVpc: ReadonlyMap<string, readonly Passing[]>
+  /** By the peer's number. */
+  readonly byPeer: ReadonlyMap<number, readonly Passing[]>
   /** By the CC here that carries it, `<rack>/<host>`. */
   readonly byBorder: ReadonlyMap<string, readonly Passing[]>
 }
 
-/** For a list of peerings what came of it, with the other lists that it came of. */
-const known = new WeakMap<object, { readonly of: readonly unknown[]; readonly traffic: Traffic }>()
+/** What one peer has by itself, and what of that no other one has before it. */
+interface Part {
+  readonly of: readonly unknown[]
+  readonly number: number
+  readonly passing: readonly Passing[]
+  /** By the piece of the address space that they are in. */
+  readonly claims: ReadonlyMap<string, readonly Claim[]>
+  result: readonly Passing[]
+}
+
+interface Known {
+  revision: number
+  traffic: Traffic
+  readonly parts: Map<string, Part>
+  /** In each piece of the address space who claims something, and which claims count. */
+  readonly pieces: Map<string, { readonly parts: Set<Part>; kept: ReadonlySet<string> }>
+}
+
+/** Blocks of VPCs are not larger (ipam-pools.ts): none is in two pieces. */
+const PIECE_BITS = { 4: 32n - 16n, 6: 128n - 44n } as const
+/** Peerings of one peer are ranked below that. */
+const RANKS = 2 ** 20
+
+const known = new WeakMap<View, Known>()
 
 /** Of each peering; the same object until something that it hangs on changes. */
 export function trafficOf(view: View): Traffic {
-  const peerings = view.all('peering')
-  const of = [
-    ...(['peer', 'peer-statement', 'peer-link', 'host', 'vpc'] as const).map((k) => view.all(k)),
-    view.get('cloud', 'self'),
-  ]
-  const last = known.get(peerings)
-  if (last?.of.every((one, i) => isSame(one, of[i])) === true) return last.traffic
-  const traffic = compute(view)
-  known.set(peerings, { of, traffic })
-  return traffic
+  const last = known.get(view)
+  if (last?.revision === view.revision) return last.traffic
+  const now = last ?? fresh(view)
+  const isOther = follow(view, now)
+  if (isOther) now.traffic = indexed(now.parts.values())
+  now.revision = view.revision
+  return now.traffic
 }
 
-/** Of a kind that has no records each list is another one. */
-function isSame(one: unknown, other: unknown): boolean {
-  const isEmpty = (list: unknown): boolean => Array.isArray(list) && list.length === 0
-  return one === other || (isEmpty(one) && isEmpty(other))
+function fresh(view: View): Known {
+  const { revision } = view
+  const made = { revision, parts: new Map(), pieces: new Map(), traffic: indexed([]) }
+  known.set(view, made)
+  return made
 }
 
-function compute(view: View): Traffic {
+/** False when nothing changed. */
+function follow(view: View, now: Known): boolean {
   const cloud = view.get('cloud', 'self')
-  const passing = cloud?.uid === undefined ? [] : withoutTwice(everything(view, cloud, cloud.uid))
+  const peers = cloud?.uid === undefined ? [] : view.all('peer')
+  const touched = new Set<string>()
+  const there = new Map(peers.map((peer) => [peer.uid, peer]))
+  for (const [uid, part] of now.parts) if (!there.has(uid)) leave(now, uid, part, touched)
+  for (const [uid, peer] of there) {
+    if (cloud === null) continue
+    const of = passingHangsOn(view, cloud, peer)
+    const before = now.parts.get(uid)
+    if (before !== undefined && isSame(before.of, of)) continue
+    if (before !== undefined) leave(now, uid, before, touched)
+    enter(now, uid, partOf(peer, of, passingWith(view, cloud, peer)), touched)
+  }
+  settle(now, touched)
+  return touched.size > 0
+}
+
+function partOf({ number }: PeerRecord, of: readonly unknown[], passing: Passing[]): Part {
+  const all = passing.flatMap((one, i) =>
+    one.theirs.map((text) => {
+      const cidr = cidrOf(one, text)
+      return { cidr, key: keyOf(one, text), rank: number * RANKS + i }
+    }),
+  )
+  const claims = Map.groupBy(all, ({ cidr: { family, base } }) => {
+    return `${family} ${base >> PIECE_BITS[family]}`
+  })
+  return { of, number, passing, claims, result: passing }
+}
+
+function keyOf({ peer, pair }: Passing, cidr: string): string {
+  return `${cidr} ${peer.number} ${pair?.own.publicKey} ${pair?.theirs.publicKey}`
+}
+
+/** Of a peer without prefixes nothing is in any piece: then this stands for it. */
+const NOWHERE = ''
+
+function leave(now: Known, uid: string, part: Part, touched: Set<string>): void {
+  now.parts.delete(uid)
+  touched.add(NOWHERE)
+  for (const piece of part.claims.keys()) {
+    now.pieces.get(piece)?.parts.delete(part)
+    touched.add(piece)
+  }
+}
+
+function enter(now: Known, uid: string, part: Part, touched: Set<string>): void {
+  now.parts.set(uid, part)
+  touched.add(NOWHERE)
+  for (const piece of part.claims.keys()) {
+    const there = now.pieces.get(piece) ?? { parts: new Set<Part>(), kept: new Set<string>() }
+    now.pieces.set(piece, there)
+    there.parts.add(part)
+    touched.add(piece)
+  }
+}
+
+/** What counts in the pieces that were touched, and who has something there. */
+function settle(now: Known, touched: ReadonlySet<string>): void {
+  const concerned = new Set<Part>()
+  for (const piece of touched) {
+    const there = now.pieces.get(piece)
+    if (there === undefined) continue
+    if (there.parts.size === 0) {
+      now.pieces.delete(piece)
+      continue
+    }
+    const parts = inOrder(there.parts)
+    there.kept = apart(parts.flatMap((one) => one.claims.get(piece) ?? []))
+    for (const one of parts) concerned.add(one)
+  }
+  for (const part of concerned) {
+    const counts = new Set(
+      [...part.claims.keys()].flatMap((piece) => [...keptOf(now, part, piece)]),
+    )
+    part.result = part.passing.map((one) => {
+      const theirs = one.theirs.filter((cidr) => counts.has(keyOf(one, cidr)))
+      return theirs.length === one.theirs.length ? one : { ...one, theirs }
+    })
+  }
+}
+
+function keptOf({ pieces }: Known, { claims }: Part, piece: string): string[] {
+  const kept = pieces.get(piece)?.kept
+  return (claims.get(piece) ?? []).flatMap(({ key }) => (kept?.has(key) === true ? key : []))
+}
+
+function indexed(parts: Iterable<Part>): Traffic {
+  const passing = inOrder(parts).flatMap(({ result }) => result)
   return {
     byPeering: new Map(passing.map((one) => [one.id, one])),
     byVpc: Map.groupBy(passing, ({ vpc }) => vpc),
+    byPeer: Map.groupBy(passing, ({ peer }) => peer.number),
     byBorder: Map.groupBy(passing, ({ pair }) => `${pair?.own.rack}/${pair?.own.host}`),
   }
 }
 
-function everything(view: View, cloud: CloudRecord, ownUid: string): Passing[] {
-  const agreed = Map.groupBy(
-    view.all('peering').flatMap((one) => agreedOn(view, one) ?? []),
-    ({ remote }) => remote.uid,
-  )
-  const peers = view.all('peer').toSorted((a, b) => a.number - b.number)
-  return peers.flatMap((peer) => {
-    const found = agreed.get(peer.uid) ?? []
-    const all = withoutDoubles(found.flatMap((one) => passingOf(view, cloud, peer, one)))
-    const components = componentsOf(
-      all.map(({ id, vpc, theirVpc }) => ({ id, own: vpc, theirs: theirVpc })),
-    )
-    const own = { uid: ownUid, borders: ownBorders(view, peer) }
-    const theirs = { uid: peer.uid, borders: theirBorders(view, peer.uid) }
-    return all.map((one) => ({
-      ...one,
-      pair: pairFor(components.get(one.id) ?? one.id, own, theirs),
-    }))
-  })
-}
-
-/** By peering what was made of it, and of which other records: most stay as they are. */
-const made = new WeakMap<PeeringRecord, { readonly of: readonly unknown[]; passes: Passes[] }>()
-
-function passingOf(view: View, cloud: CloudRecord, peer: PeerRecord, one: Agreed): Passes[] {
-  const vpc = view.get('vpc', ownSide(one.peering).vpc)
-  const of = [cloud, peer, vpc, one.remote]
-  const last = made.get(one.peering)
-  if (last?.of.every((each, i) => each === of[i]) === true) return last.passes
-  const passes = vpc === null ? [] : [passesOf(cloud, peer, vpc, one)]
-  made.set(one.peering, { of, passes })
-  return passes
-}
-
-function passesOf(cloud: CloudRecord, peer: PeerRecord, vpc: VpcRecord, one: Agreed): Passes {
-  const { peering, remote } = one
-  const theirs = [...new Set(remote.theirs)].filter((cidr) => isCounted(cloud, peer, cidr))
-  const blocks = blocksOf(vpc, one)
-  const read = new Map(
-    [...theirs, ...blocks.map(({ seenAs }) => seenAs)].map((cidr) => [cidr, mustCidr(cidr)]),
-  )
-  return { id: peering.id, peer, vpc: vpc.id, theirVpc: remote.vpc, blocks, theirs, read }
-}
-
-/** Blocks that the VPC has, under prefixes that were offered for them. */
-function blocksOf(vpc: VpcRecord, { remote }: Agreed): OwnBlock[] {
-  const held = vpcBlocks(vpc)
-  return remote.own.flatMap((own, i) => {
-    const seenAs = remote.seenAs[i]
-    const isOffered = seenAs !== undefined && remote.offers[i]?.includes(seenAs) === true
-    return held.includes(own) && isOffered && isAlike(own, seenAs) ? [{ own, seenAs }] : []
-  })
-}
-
-/** Translation is one to one. */
-function isAlike(own: string, seenAs: string): boolean {
-  const [a, b] = [mustCidr(own), parseCidr(seenAs)]
-  return b.ok && a.family === b.value.family && a.length === b.value.length
-}
-
-function isCounted(cloud: CloudRecord, { terms }: PeerRecord, text: string): boolean {
-  const cidr = parseCidr(text)
-  return cidr.ok && isAccepted(cloud, terms, cidr.value)
-}
-
-interface Claim {
-  readonly cidr: Cidr
-  /** Claims with the same one are one. */
-  readonly key: string
-  /** Of two that overlap the lower one stays. */
-  readonly rank: number
-}
-
-/** A prefix of theirs leads one way, also when two peers have it. */
-function withoutTwice(passing: readonly Passing[]): Passing[] {
-  const keyOf = ({ peer, pair }: Passing, cidr: string): string =>
-    `${cidr} ${peer.number} ${pair?.own.publicKey} ${pair?.theirs.publicKey}`
-  const kept = apart(
-    passing.flatMap((one, rank) =>
-      one.theirs.map((cidr) => ({ cidr: cidrOf(one, cidr), key: keyOf(one, cidr), rank })),
-    ),
-  )
-  return passing.map((one) => ({
-    ...one,
-    theirs: one.theirs.filter((cidr) => kept.has(keyOf(one, cidr))),
-  }))
-}
-
-/** What comes in for a prefix goes to one block. */
-function withoutDoubles(passing: readonly Passes[]): Passes[] {
-  const keyOf = ({ own, seenAs }: OwnBlock): string => `${own} ${seenAs}`
-  const kept = apart(
-    passing.flatMap((one, rank) =>
-      one.blocks.map((block) => ({ cidr: cidrOf(one, block.seenAs), key: keyOf(block), rank })),
-    ),
-  )
-  return passing.map((one) => ({
-    ...one,
-    blocks: one.blocks.filter((block) => kept.has(keyOf(block))),
-  }))
-}
-
-function cidrOf({ read }: Passes, text: string): Cidr {
-  return read.get(text) ?? mustCidr(text)
-}
-
-/** The keys of claims of which no two overlap. */
-function apart(claims: readonly Claim[]): Set<string> {
-  const first = new Map<string, Claim>()
-  for (const one of claims) if (!first.has(one.key)) first.set(one.key, one)
-  const sorted = [...first.values()].sort(
-    (a, b) =>
-      a.cidr.family - b.cidr.family ||
-      ascending(a.cidr.base, b.cidr.base) ||
-      a.cidr.length - b.cidr.length,
-  )
-  const kept = new Set<string>()
-  let holder: Claim | null = null
-  for (const claim of sorted) {
-    if (holder !== null && overlaps(holder.cidr, claim.cidr)) {
-      if (holder.rank <= claim.rank) continue
-      kept.delete(holder.key)
-    }
-    kept.add(claim.key)
-    holder = claim
-  }
-  return kept
+function inOrder(parts: Iterable<Part>): Part[] {
+  return [...parts].sort((a, b) => a.number - b.number)
 }

@@ -1,5 +1,5 @@
 // By which fields the mirror finds records without a walk over all of them. A field of several
-// texts finds its record under each.
+// texts finds its record under each; `a.b` is a field within a field.
 
 import type { Kind } from './records.ts'
 
@@ -16,6 +16,7 @@ export const INDEXED = {
   'dhcp-options': ['account'],
   'security-group': ['account', 'vpc'],
   'prefix-list': ['account'],
+  peering: ['remote.uid', 'requester.vpc', 'accepter.vpc'],
   'network-acl': ['account', 'vpc'],
   address: ['account', 'interface', 'publicIp', 'pool'],
   'key-pair': ['account'],

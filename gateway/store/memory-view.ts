@@ -10,6 +10,8 @@ import type { Change } from './store.ts'
 
 type Index = Map<string, Ordered<unknown>>
 
+/** Always the same one: whoever compares lists sees that nothing came. */
+const NONE: readonly never[] = []
 /** Keys of the number pools are no records: only transactions read them. */
 const POOL_PREFIX = 'pool/'
 
@@ -29,11 +31,17 @@ export class MemoryView implements View {
   }
 
   all<K extends Kind>(kind: K): readonly Records[K][] {
-    return (this.#kinds.get(kind)?.all() as readonly Records[K][] | undefined) ?? []
+    return (this.#kinds.get(kind)?.all() as readonly Records[K][] | undefined) ?? NONE
   }
 
   withPrefix<K extends Kind>(kind: K, prefix: string): readonly Records[K][] {
     return (this.#kinds.get(kind)?.withPrefix(prefix) as readonly Records[K][] | undefined) ?? []
+  }
+
+  under<K extends Kind>(kind: K, ...id: readonly string[]): readonly Records[K][] {
+    const joined = joinId(id)
+    if (joined === null) return NONE
+    return (this.#kinds.get(kind)?.under(`${joined}/`) as readonly Records[K][] | undefined) ?? NONE
   }
 
   instancesOf(by: 'account' | 'rack' | 'host', id: string): readonly Records['instance'][] {
@@ -57,7 +65,7 @@ export class MemoryView implements View {
 
   #indexed<K extends Kind>(kind: K, by: string, id: string): readonly Records[K][] {
     const bucket = this.#indexes.get(`${kind}/${by}`)?.get(id)
-    return (bucket?.all() as readonly Records[K][] | undefined) ?? []
+    return (bucket?.all() as readonly Records[K][] | undefined) ?? NONE
   }
 
   /**
@@ -149,9 +157,11 @@ function fieldsOf(kind: string): readonly string[] {
   return Object.hasOwn(INDEXED, kind) ? INDEXED[kind as IndexedKind] : []
 }
 
-/** A field of texts is indexed under each of them. */
+/** A field of texts is indexed under each of them; `a.b` is the field b of the field a. */
 function valuesOf(record: unknown, name: string): readonly string[] {
-  const value = (record as Record<string, unknown> | null | undefined)?.[name]
+  const value = name
+    .split('.')
+    .reduce((at, part) => (at as Record<string, unknown> | null | undefined)?.[part], record)
   if (typeof value === 'string') return [value]
   return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : []
 }

@@ -4,12 +4,16 @@
 /** A full chunk is split in halves. Small enough that moving it costs nothing. */
 const CHUNK = 512
 
+/** Lists under prefixes that are kept; there are a few for each peer cloud. */
+const MAX_KEPT = 65_536
+
 /** Ids are compared as JavaScript compares strings: for ASCII that is byte order. */
 export class Ordered<T> {
   readonly #records = new Map<string, T>()
   /** Sorted ids in sorted chunks, none of them empty. */
   readonly #chunks: string[][] = []
   #all: readonly T[] | null = null
+  readonly #under = new Map<string, readonly T[]>()
 
   get size(): number {
     return this.#records.size
@@ -22,7 +26,7 @@ export class Ordered<T> {
   set(id: string, record: T): void {
     if (!this.#records.has(id)) this.#insert(id)
     this.#records.set(id, record)
-    this.#all = null
+    this.#changed(id)
   }
 
   delete(id: string): void {
@@ -31,13 +35,23 @@ export class Ordered<T> {
     const chunk = this.#chunks[at]
     chunk?.splice(lowerBound(chunk, id), 1)
     if (chunk?.length === 0) this.#chunks.splice(at, 1)
-    this.#all = null
+    this.#changed(id)
   }
 
   /** All records in order; the same array until something changes. */
   all(): readonly T[] {
     this.#all ??= this.withPrefix('')
     return this.#all
+  }
+
+  /** Those below `prefix`, which ends with a slash; the same array until one of them changes. */
+  under(prefix: string): readonly T[] {
+    const known = this.#under.get(prefix)
+    if (known !== undefined) return known
+    const found = this.withPrefix(prefix)
+    if (this.#under.size >= MAX_KEPT) this.#under.clear()
+    this.#under.set(prefix, found)
+    return found
   }
 
   withPrefix(prefix: string): readonly T[] {
@@ -55,6 +69,14 @@ export class Ordered<T> {
     for (let at = this.#chunkOf(first); at < this.#chunks.length; at++) {
       const chunk = this.#chunks[at] ?? []
       for (let i = lowerBound(chunk, first); i < chunk.length; i++) yield chunk[i] ?? ''
+    }
+  }
+
+  #changed(id: string): void {
+    this.#all = null
+    if (this.#under.size === 0) return
+    for (let at = id.indexOf('/'); at >= 0; at = id.indexOf('/', at + 1)) {
+      this.#under.delete(id.slice(0, at + 1))
     }
   }
 

@@ -21,6 +21,8 @@ export interface View {
   all<K extends Kind>(kind: K): readonly Records[K][]
   /** All of a kind whose id starts with `prefix` (for `host`: 'a/'). */
   withPrefix<K extends Kind>(kind: K, prefix: string): readonly Records[K][]
+  /** All of a kind whose id begins with these parts; the same list until one of them changes. */
+  under<K extends Kind>(kind: K, ...id: readonly string[]): readonly Records[K][]
   /** `by('interface', 'vpc', id)`: through a kept index (indexes.ts), in order of ids. */
   by<K extends IndexedKind>(kind: K, field: IndexField<K>, value: string): readonly Records[K][]
   /** Kept indexes, so that a host's or an account's things cost no walk over everybody's. */

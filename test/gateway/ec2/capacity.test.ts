@@ -24,6 +24,7 @@ function before(view: View): View {
     all: (kind) => view.all(kind),
     by: () => [],
     withPrefix: (kind, prefix) => view.withPrefix(kind, prefix),
+    under: (kind, ...id) => view.under(kind, ...id),
     instancesOf: () => [],
     interfacesOf: () => [],
     subnetsOf: () => [],

@@ -20,6 +20,7 @@ function tampered(
     get: view.get.bind(view),
     all: view.all.bind(view),
     by: view.by.bind(view),
+    under: view.under.bind(view),
     instancesOf: view.instancesOf.bind(view),
     interfacesOf: view.interfacesOf.bind(view),
     subnetsOf: view.subnetsOf.bind(view),

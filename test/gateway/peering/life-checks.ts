@@ -4,13 +4,19 @@
 import assert from 'node:assert/strict'
 import { toJson } from '@bufbuild/protobuf'
 import { resourceAt } from '../../../gateway/control/desired.ts'
-import { statementsOf } from '../../../gateway/peering/agreed.ts'
+import { statementAt } from '../../../gateway/peering/agreed.ts'
 import { statementDigest } from '../../../gateway/peering/chain.ts'
 import { isRemote } from '../../../gateway/peering/negotiation.ts'
+import type { Passing } from '../../../gateway/peering/passing.ts'
 import { stated } from '../../../gateway/peering/stated.ts'
-import { type Passing, trafficOf } from '../../../gateway/peering/traffic.ts'
+import { trafficOf } from '../../../gateway/peering/traffic.ts'
+import type { View } from '../../../gateway/store/state.ts'
 import { ResourceSchema } from '../../../proto/gen/mallee/v1/desired_pb.js'
-import { type Connection, ConnectionState } from '../../../proto/gen/mallee/v1/peering_pb.js'
+import {
+  type Connection,
+  ConnectionState,
+  type Statement,
+} from '../../../proto/gen/mallee/v1/peering_pb.js'
 import { SECRETS } from '../control/records.ts'
 import type { Half } from './half.ts'
 import type { Life } from './life-stages.ts'
@@ -66,10 +72,7 @@ export function assertTold({ world: { east, west } }: Life): void {
     [west, east],
   ] as const) {
     if (half.peer() === null || other.peer() === null) continue
-    const held = statementsOf(half.view, other.uid, '').map((one) => [
-      one.key,
-      statementDigest(one),
-    ])
+    const held = statementsHeld(half.view, other.uid).map((one) => [one.key, statementDigest(one)])
     const now = [...stated(other.view, half.uid).values()].map((one) => [
       one.key,
       statementDigest(one),
@@ -152,4 +155,8 @@ function seenAt(half: Half): object {
       return { vpc, blocks, theirs, own: pair?.own.publicKey, their: pair?.theirs.publicKey }
     }),
   }
+}
+
+function statementsHeld(view: View, uid: string): Statement[] {
+  return view.under('peer-statement', uid).flatMap(({ key }) => statementAt(view, uid, key) ?? [])
 }
