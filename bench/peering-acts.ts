@@ -35,7 +35,7 @@ export async function agree(world: World, west: OtherCloud): Promise<void> {
   await west.gateway.mallee(['peer', 'accept', invited.invitation, '--yes'])
 }
 
-/** Users of both sides, without a pause, until the first packet; `answered` asks with the prefix. */
+/** Users of both sides until the first packet, without a pause; `answered` asks with the prefix. */
 export async function connect(
   west: OtherCloud,
   { own, theirs, here, there }: Sides,
