@@ -99,6 +99,7 @@ export function resolveRoutes(
     const isOwn = (one: Cidr): boolean => own.some((block) => covers(block, one))
     if (isOwn(cidr)) continue
     for (const share of sharesOf(cidr, to)) {
+      if (found.has(formatCidr(share.cidr)) || isOwn(share.cidr)) continue
       // A route between the two in length comes first for what it has of the shared prefix.
       const isTaken = given.some(
         (other) =>
@@ -106,7 +107,7 @@ export function resolveRoutes(
           other.cidr.length <= share.cidr.length &&
           covers(other.cidr, share.cidr),
       )
-      if (!isTaken && !isOwn(share.cidr)) add(share.cidr, share.to)
+      if (!isTaken) add(share.cidr, share.to)
     }
     // What the other does not have goes nowhere; in particular not where the host would send it.
     add(cidr, { kind: 'blackhole', id: to.id, why: REST[to.kind] })

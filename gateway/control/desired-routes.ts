@@ -70,9 +70,19 @@ export function routesOf(view: View, subnet: SubnetRecord): ResolvedRoute[] {
     const entries = view.get('prefix-list', route.destination)?.entries ?? []
     return entries.map(({ cidr }) => ({ destination: cidr, to }))
   })
-  const propagated = table === null ? [] : propagatedRoutes(view, table).map(wantedOf)
-  const all = [...wanted, ...listed, ...propagated]
+  const all = [...wanted, ...listed, ...(table === null ? [] : propagatedTo(view, table))]
   return resolveRoutes([...vpc.ipv4Cidrs, ...vpc.ipv6Cidrs], all)
+}
+
+/** There may be a thousand: each is one of its gateway's prefixes, and leads where that does. */
+function propagatedTo(view: View, table: RouteTableRecord): WantedRoute[] {
+  const byGateway = Map.groupBy(propagatedRoutes(view, table), ({ targetId }) => targetId)
+  return [...byGateway].flatMap(([gateway, routes]) => {
+    const destinations = new Set(routes.map(({ destination }) => destination))
+    return farPrefixes(view, gateway)
+      .filter(({ cidr }) => destinations.has(cidr))
+      .map(({ cidr, to }) => ({ destination: cidr, to }))
+  })
 }
 
 function isList({ destination }: RouteRecord): boolean {

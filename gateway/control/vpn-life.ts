@@ -3,9 +3,9 @@
 
 import type { Clock } from '../../common/clock.ts'
 import type { Log } from '../../common/log.ts'
-import type { State, View } from '../store/state.ts'
+import type { State } from '../store/state.ts'
 import type { VpnConnectionRecord } from '../store/vpn-records.ts'
-import { settle, vpnCcs } from '../vpn/ends.ts'
+import { settle, type VpnCcs, vpnCcs } from '../vpn/ends.ts'
 
 /** EC2 shows what was deleted for about an hour. */
 const ENDED_MS = 3_600_000
@@ -21,17 +21,18 @@ interface Parts {
 export async function tendVpns(parts: Parts): Promise<void> {
   const { state } = parts
   const view = state.view()
+  const ccs = vpnCcs(view)
   for (const connection of view.all('vpn-connection')) {
-    if (settled(view, connection) !== connection) await settleTunnels(parts, connection.id)
+    if (settled(ccs, connection) !== connection) await settleTunnels(parts, connection.id)
   }
   for (const kind of KINDS) await forgetDeleted(parts, kind)
 }
 
 /** The same record when each tunnel may stay where it is. */
-function settled(view: View, connection: VpnConnectionRecord): VpnConnectionRecord {
+function settled(ccs: VpnCcs, connection: VpnConnectionRecord): VpnConnectionRecord {
   if (connection.state === 'deleted') return connection
   const { id, tunnels } = connection
-  const next = settle(id, tunnels, vpnCcs(view))
+  const next = settle(id, tunnels, ccs)
   const isSame = next.every(({ rack, host }, i) => {
     return rack === tunnels[i]?.rack && host === tunnels[i]?.host
   })
@@ -42,7 +43,7 @@ async function settleTunnels({ state, log }: Parts, id: string): Promise<void> {
   const moved = await state.update(async (tx) => {
     const record = await tx.get('vpn-connection', id)
     if (record === null) return []
-    const next = settled(state.view(), record)
+    const next = settled(vpnCcs(state.view()), record)
     if (next === record) return []
     const fresh = next.tunnels.filter((tunnel) => !record.tunnels.includes(tunnel))
     for (const { number, rack, host } of fresh) {
