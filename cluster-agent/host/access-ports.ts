@@ -73,7 +73,7 @@ export function accessPortsReconciler(
       case 'add':
         return addPorts(exec, sw, step.ports.map(newPort))
       case 'quiet':
-        return writeSysctls(exec, new Map(step.names.map((name) => [acceptRa(name), '0'])))
+        return writeSysctls(exec, new Map(step.names.flatMap(settingsOf)))
       case 'ip':
         return ipBatch(exec, step.lines)
       case 'delete':
@@ -126,6 +126,15 @@ function linkLines({ name, addresses }: AccessPort, link: Link | null): string[]
   }
   if (!link?.up) lines.push(`link set dev ${name} up`)
   return lines
+}
+
+/** Besides, neighbours who know the addresses by another host's port hear of this one. */
+function settingsOf(name: string): [string, string][] {
+  return [
+    [acceptRa(name), '0'],
+    [`net.ipv4.conf.${name}.arp_notify`, '1'],
+    [`net.ipv6.conf.${name}.ndisc_notify`, '1'],
+  ]
 }
 
 function acceptRa(name: string): string {
