@@ -18,6 +18,7 @@ import { type Machine, probeMachine } from '../../../common/machine.ts'
 import type { VpnLink } from '../../../proto/gen/mallee/v1/border_pb.js'
 import { until } from '../../../sandbox/until.ts'
 import { type SimulatedHost, whyNoHosts } from '../../support/netns.ts'
+import { espKeysOf, sendEsp } from './esp.ts'
 import {
   type Customer,
   FAR,
@@ -142,6 +143,29 @@ describe('a CC and two devices with strongSwan', { skip }, () => {
     assert.match(stdout, /remote +10\.0\.0\.0\/20 169\.254\.30\.5\/32 fd01::\/56\n/)
     await setUpDevice(blue)
     await until('it is up again', () => pings(blue.host, FAR4, blue.instances[0] ?? ''))
+  })
+
+  test('what a hostile device writes into its packets is dropped but from and to its own', async () => {
+    const echoes = async (): Promise<number> => {
+      const { stdout } = await cc.exec(['nstat', '-az', 'IcmpInEchos'])
+      return Number(/IcmpInEchos\s+(\d+)/.exec(stdout)?.[1])
+    }
+    await redial(blue.host)
+    await until('it is up again', () => pings(blue.host, FAR4, blue.instances[0] ?? ''))
+    const keys = await espKeysOf(blue.host)
+    const before = await echoes()
+    const [own = '', others = ''] = [blue.instances[0], red.instances[0]]
+    await sendEsp(blue.host, keys, blue.cloud, [
+      { from: FAR4, to: others },
+      { from: '198.51.100.1', to: own },
+      { from: others, to: own },
+      { from: FAR4, to: '203.0.113.1' },
+      { from: FAR4, to: own },
+    ])
+    await until('its own has come', async () => (await echoes()) > before)
+    assert.equal(await echoes(), before + 1)
+    await redial(blue.host)
+    await until('it is up again', () => pings(blue.host, FAR4, own))
   })
 
   test('an agent that was restarted finds all as it shall be', async () => {
