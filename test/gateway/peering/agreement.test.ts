@@ -3,8 +3,9 @@
 
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
-import { parsePeerInvitation } from '../../../common/peer-invitation.ts'
+import { formatPeerInvitation, parsePeerInvitation } from '../../../common/peer-invitation.ts'
 import { caDigest } from '../../../common/pki.ts'
+import { newTokenSecret } from '../../../common/token.ts'
 import { previewPeer } from '../../../gateway/peering/accepting.ts'
 import { ownCard } from '../../../gateway/peering/cloud-card.ts'
 import { acceptInvitation } from '../../../proto/invitation-client.ts'
@@ -76,6 +77,13 @@ describe('an agreement', { concurrency: 3 }, () => {
       ),
       'TokenGarbled',
     )
+    // Changed by somebody who knows how the checksum is made.
+    const parts = parsePeerInvitation(text)
+    const forged = (other: Partial<typeof parts>) => formatPeerInvitation({ ...parts, ...other })
+    await refused(west, forged({ secret: newTokenSecret() }), 'TokenUnknown')
+    await refused(west, forged({ id: '0'.repeat(16) }), 'TokenUnknown')
+    await refused(west, forged({ caDigest: 'f'.repeat(64) }), 'CaMismatch')
+    await refused(west, forged({ cloud: 'third' }), 'Unavailable', /not who was meant/)
     // One that another cloud has made, brought to this one.
     const alien = await third.invite()
     const to = text.slice(text.indexOf('@'))

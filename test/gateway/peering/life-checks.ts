@@ -35,10 +35,9 @@ export function faultOf({ world: { east, west } }: Life): string | null {
       const there = passingAt(other).find(({ id }) => id === one.id)
       if (there === undefined) continue
       const theirs = saysOpen(other, one.id)
-      if (theirs?.terms !== own.terms) return `${one.id} passes with different terms`
-      const seen = there.blocks.map(({ seenAs }) => seenAs)
-      const odd = one.theirs.filter((cidr) => !seen.includes(cidr))
-      if (odd.length > 0) return `${half.name} sends to ${odd}, which ${other.name} has not`
+      if (theirs === null) return `${other.name} lets ${one.id} pass and does not state it`
+      const common = termsIn(own).filter((terms) => termsIn(theirs).includes(terms))
+      if (common.length === 0) return `${one.id} passes with different terms`
     }
   }
   return null
@@ -65,8 +64,14 @@ export function outcomeOf({ world: { east, west } }: Life): Outcome {
   return { east: seenAt(east), west: seenAt(west) }
 }
 
-/** Each holds what the other states now, and nothing else of it. */
+/** At rest each holds what the other states, and what one sends to is what the other has. */
 export function assertTold({ world: { east, west } }: Life): void {
+  for (const one of passingAt(east)) {
+    const there = passingAt(west).find(({ id }) => id === one.id)
+    if (there === undefined) continue
+    const seen = (of: Passing): string[] => of.blocks.map(({ seenAs }) => seenAs)
+    assert.deepEqual([one.theirs, there.theirs], [seen(there), seen(one)])
+  }
   for (const [half, other] of [
     [east, west],
     [west, east],
@@ -134,7 +139,11 @@ function saysOpen(half: Half, id: string): Connection | null {
   if (cloud?.case !== 'cloud' || cloud.value.suspended || cloud.value.ended) return null
   const body = now.get(`connection/${id}`)?.body
   if (body?.case !== 'connection' || body.value.state !== ConnectionState.ACTIVE) return null
-  return body.value.terms === '' ? null : body.value
+  return termsIn(body.value).length === 0 ? null : body.value
+}
+
+function termsIn({ terms, formerTerms }: Connection): string[] {
+  return [terms, ...formerTerms].filter((one) => one !== '')
 }
 
 function seenAt(half: Half): object {

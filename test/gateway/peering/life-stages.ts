@@ -52,6 +52,8 @@ export const STAGES: readonly Stage[] = [
   { name: 'a user asks for a peering', act: ask, passes: false },
   { name: 'a user of the other accepts it', act: acceptVpc, passes: true },
   { name: 'both add routes', act: addRoutes, passes: true },
+  { name: 'a VPC gets another block', act: addBlock, passes: true },
+  { name: 'and gives it back', act: removeBlock, passes: true },
   { name: 'one narrows its prefixes', act: limit(['192.168.0.0/16']), passes: false },
   { name: 'and widens them', act: limit([]), passes: true },
   { name: 'one lets other accounts only', act: allow([OTHER_ACCOUNT]), passes: false },
@@ -154,6 +156,21 @@ async function addRoutes({ world, ...life }: Life): Promise<void> {
     }
     await unless('RouteAlreadyExists', half.cloud.call('CreateRoute', route, at(half)))
   }
+}
+
+const LATER = '10.203.0.0/16'
+
+async function addBlock({ world: { west }, west: { vpc } }: Life): Promise<void> {
+  if (west.view.get('vpc', vpc)?.ipv4Cidrs.includes(LATER) === true) return
+  await west.cloud.call('AssociateVpcCidrBlock', { VpcId: vpc, CidrBlock: LATER }, at(west))
+}
+
+async function removeBlock({ world: { west }, west: { vpc } }: Life): Promise<void> {
+  const { Vpcs } = await west.cloud.call('DescribeVpcs', { VpcIds: [vpc] }, at(west))
+  const all = Vpcs?.[0]?.CidrBlockAssociationSet ?? []
+  const AssociationId = all.find(({ CidrBlock }) => CidrBlock === LATER)?.AssociationId
+  if (AssociationId === undefined) return
+  await west.cloud.call('DisassociateVpcCidrBlock', { AssociationId }, at(west))
 }
 
 function limit(acceptedPrefixes: readonly string[]): Stage['act'] {

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import type { Ending } from '../../support/cloud.ts'
+import type { Half } from './half.ts'
 import { assertTold, faultOf, type Outcome, outcomeOf, ownTraffic, passes } from './life-checks.ts'
 import { type Life, prepare, STAGES, type Stage } from './life-stages.ts'
 import { type Moment, type Sent, World } from './lives.ts'
@@ -15,7 +16,8 @@ export interface Chapter {
   readonly sent: readonly Sent[]
   /** Until all was at rest again. */
   readonly messages: number
-  readonly commits: number
+  /** Whose they were. */
+  readonly commits: readonly Half[]
   readonly outcome: Outcome
 }
 
@@ -45,7 +47,8 @@ export async function tellStory(end: Ending): Promise<Story> {
     await world.settle()
     assertRest(life, own, faults, stage.name)
     assert.equal(passes(life), stage.passes, stage.name)
-    const { messages, commits } = world
+    const { messages } = world
+    const commits = [...world.commits]
     const outcome = outcomeOf(life)
     const all = [...sent, ...lately]
     chapters.push({ stage, before, invitation, sent: all, messages, commits, outcome })

@@ -71,7 +71,8 @@ export class World {
   /** Nothing gets through in either direction. */
   isDown = false
   messages = 0
-  commits = 0
+  /** Whose they were, one after the other. */
+  readonly commits: Half[] = []
   /** Since then, too. */
   readonly sent: Sent[] = []
 
@@ -115,7 +116,7 @@ export class World {
     for (const half of this.halves) await this.bringBack(half, moment)
     this.cut = cut
     this.messages = 0
-    this.commits = 0
+    this.commits.length = 0
     this.sent.length = 0
   }
 
@@ -246,9 +247,9 @@ export class World {
     }
   }
 
-  #fate(): Fate {
-    this.commits += 1
-    return this.cut?.at === 'commit' && this.cut.n === this.commits ? this.cut.fate : 'done'
+  #fate(half: Half): Fate {
+    this.commits.push(half)
+    return this.cut?.at === 'commit' && this.cut.n === this.commits.length ? this.cut.fate : 'done'
   }
 
   async #begin(t: Ending, half: Half): Promise<void> {
@@ -259,7 +260,7 @@ export class World {
       half.gateway = `${half.name}-${randomHex(4)}`
       return mortal(
         store,
-        () => this.#fate(),
+        () => this.#fate(half),
         () => {
           half.isDead = true
         },
