@@ -10,6 +10,8 @@ import {
   DescribeRouteTablesCommand,
   type EC2Client,
 } from '@aws-sdk/client-ec2'
+import { callLocal, type LocalCall } from '../gateway/cli/client.ts'
+import { DEFAULT_SOCKET } from '../gateway/files.ts'
 import type { GuestShell } from '../sandbox/guest.ts'
 import type { OtherCloud } from '../sandbox/other-cloud.ts'
 import { until } from '../sandbox/until.ts'
@@ -33,6 +35,11 @@ export interface Sides {
 export async function agree(world: World, west: OtherCloud): Promise<void> {
   const invited = (await world.gateway.mallee(['peer', 'invite', 'west'])) as { invitation: string }
   await west.gateway.mallee(['peer', 'accept', invited.invitation, '--yes'])
+}
+
+/** What a `mallee` command asks of the gateway, without the start of a program before it. */
+export function asked({ gateway }: World, call: LocalCall): Promise<unknown> {
+  return callLocal(`/proc/${gateway.host.pid}/root${DEFAULT_SOCKET}`, call)
 }
 
 /** Users of both sides until the first packet, without a pause; `answered` asks with the prefix. */

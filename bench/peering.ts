@@ -11,7 +11,7 @@ import type { World } from '../sandbox/world.ts'
 import { formatAddress, mustAddress, mustCidr, nthAddress } from '../topology/cidr.ts'
 import { type Emit, median, percentile } from './harness.ts'
 import { clientOf } from './instances.ts'
-import { agree, answers, connect, cut, download, dropRoutes } from './peering-acts.ts'
+import { agree, answers, asked, connect, cut, download, dropRoutes } from './peering-acts.ts'
 import { allowAll, defaultVpc, runGuest } from './peering-users.ts'
 import { planOf, say, withWorld } from './worlds.ts'
 
@@ -96,7 +96,7 @@ async function measure(
     await until(`${id} is up`, isUp, { timeoutMs: BOOT_MS, everyMs: 200, signal })
   }
   const random = `dd if=/dev/urandom of=/www/file bs=1M count=${FILE_MIB} 2>/dev/null`
-  const file = `${random} && head -c ${LIMITED_MIB}M /www/file >/www/part`
+  const file = `${random}; dd if=/www/file of=/www/part bs=1M count=${LIMITED_MIB} 2>/dev/null`
   for (const [of, { id }] of [
     [world, near],
     [world, far],
@@ -141,9 +141,10 @@ async function measure(
         higher_is_better: false,
       })
     }
-    const operator = (...words: readonly string[]) => world.gateway.mallee(['peer', ...words])
-    await last('mallee peer suspend', four, () => operator('suspend', 'west'))
-    await operator('resume', 'west')
+    await last('mallee peer suspend', four, () =>
+      asked(world, { method: 'POST', path: '/v1/peers/west/suspend' }),
+    )
+    await asked(world, { method: 'POST', path: '/v1/peers/west/resume' })
     await until('packets pass again', () => answers(shell, four))
     await last('DeleteVpcPeeringConnection', four, () =>
       own.send(new DeleteVpcPeeringConnectionCommand({ VpcPeeringConnectionId: pcx })),
@@ -151,7 +152,9 @@ async function measure(
     await dropRoutes(sides)
     const anew = await connect(west, sides, answered)
     const again = addressAt(anew.seenAs)
-    await last('mallee peer remove', again, () => operator('remove', 'west', '--yes'))
+    await last('mallee peer remove', again, () =>
+      asked(world, { method: 'DELETE', path: '/v1/peers/west' }),
+    )
   } finally {
     shell.close()
   }

@@ -67,6 +67,17 @@ export const SANDBOX_PLAN: WorldPlan = {
   ],
 }
 
+/** What `npm start -- --other-cloud` brings up beside it. */
+export const OTHER_PLAN: OtherPlan = {
+  ...{ name: 'west', region: 'west-1', apiPort: 0, site: 100 },
+  racks: [
+    {
+      ...{ name: 'a', joinsOver: 'ipv4' },
+      hosts: [{ name: 'west-a1', roles: ['cc', 'sc', 'nc'] }],
+    },
+  ],
+}
+
 /** The host of its gateway. */
 export function gatewayOf({ name }: Pick<OtherPlan, 'name'>): string {
   return `${name}-gateway`

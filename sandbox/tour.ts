@@ -27,11 +27,16 @@ interface Described {
   }[]
 }
 
+/** A cloud, whoever has it. */
+interface RunPlace {
+  readonly plan: Pick<World['plan'], 'region' | 'racks'>
+}
+
 type Say = (line: string) => void
 
 /** An instance in each rack, up to its console's last line. */
 export async function launchEverywhere(
-  world: World,
+  world: Pick<World, 'aws' | 'imageId' | 'consoleLog'> & RunPlace,
   say: Say,
   signal: AbortSignal,
 ): Promise<TourInstance[]> {
@@ -53,7 +58,10 @@ export async function launchEverywhere(
   return (await describeInstances(world.aws)).filter(({ id }) => ids.includes(id))
 }
 
-async function runInstance({ aws, imageId, plan }: World, rack: string): Promise<string> {
+async function runInstance(
+  { aws, imageId, plan }: Pick<World, 'aws' | 'imageId'> & RunPlace,
+  rack: string,
+): Promise<string> {
   const zone = `AvailabilityZone=${plan.region}-${rack}`
   const what = ['--image-id', imageId, '--instance-type', INSTANCE_TYPE, '--placement', zone]
   const answer = await aws(['ec2', 'run-instances', ...what])
