@@ -9,3 +9,6 @@ export function hostIndexPool(rack: string): string {
 
 /** Of peer clouds. */
 export const PEER_NUMBER_POOL = 'peer-number'
+
+/** Of VPN tunnels; a connection gives its own back when it is deleted. */
+export const VPN_NUMBER_POOL = 'vpn-number'

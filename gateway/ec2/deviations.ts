@@ -21,6 +21,10 @@ export const DEVIATIONS: { readonly [K in keyof Ec2Handlers]: string } = {
   CreateVpc: 'overlaps no other VPC of the cloud; IPv6 from the cloud',
   CreateCustomerGateway:
     'a `DeviceName` of `wireguard:` and a public key is a WireGuard device, which may have no address; `CertificateArn` is refused',
+  CreateVpnConnection:
+    'static routes, IKEv2 or WireGuard; rekey margin and fuzz, replay window, logs and lifecycle control are refused',
+  CreateVpnConnectionRoute: 'of either family; the same again changes nothing',
+  GetVpnConnectionDeviceTypes: 'strongSwan and WireGuard',
   CreateVpnGateway: 'in all zones; `AvailabilityZone` is checked and not shown',
   CreateVolume: 'in a rack; `KmsKeyId` and `VolumeInitializationRate` are refused',
   DeleteLaunchTemplateVersions: 'the default version is in the list of those that stayed',

@@ -81,6 +81,9 @@ import { tagHandlers } from './tags.ts'
 import { vpcAssociationHandlers } from './vpc-associations.ts'
 import { vpcAttributeHandlers } from './vpc-attributes.ts'
 import { vpcHandlers } from './vpcs.ts'
+import { vpnConnectionRouteHandlers } from './vpn-connection-routes.ts'
+import { vpnConnectionHandlers } from './vpn-connections.ts'
+import { vpnDeviceHandlers } from './vpn-devices.ts'
 import { vpnGatewayHandlers } from './vpn-gateways.ts'
 import { zoneHandlers } from './zones.ts'
 
@@ -199,6 +202,9 @@ export function ec2Handlers({
     ...describeNatGatewayHandlers({ state }),
     ...peeringHandlers({ state, randomHex, region }),
     ...describePeeringHandlers({ state, region }),
+    ...vpnConnectionHandlers({ state, randomHex, sealer, region }),
+    ...vpnConnectionRouteHandlers({ state }),
+    ...vpnDeviceHandlers({ state, sealer }),
     ...publicPoolHandlers({ state, region }),
     ...addressHandlers({ state, randomHex, region }),
     ...associationHandlers({ state, randomHex, region }),

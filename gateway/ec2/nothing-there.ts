@@ -201,16 +201,6 @@ export const NOTHING_THERE = {
     ],
     tagged: true,
   },
-  DescribeVpnConnections: {
-    list: 'VpnConnections',
-    ids: ['VpnConnectionIds', 'InvalidVpnConnectionID.NotFound'],
-    filters: [
-      ...['bgp-asn', 'customer-gateway-configuration', 'customer-gateway-id'],
-      ...['option.static-routes-only', 'route.destination-cidr-block', 'state'],
-      ...['transit-gateway-id', 'type', 'vpn-connection-id', 'vpn-gateway-id'],
-    ],
-    tagged: true,
-  },
 } as const satisfies { readonly [K in keyof Ec2Handlers]: Nothing }
 
 type NothingHandlers = Required<Pick<Ec2Handlers, keyof typeof NOTHING_THERE>>

@@ -151,6 +151,21 @@ export const TABLE = {
       view.all('peering').filter((one) => one.requester.account === account && isWaiting(one))
         .length,
   },
+  'vpn-connections': {
+    name: 'Site-to-Site VPN connections per Region',
+    value: 50,
+    code: 'VpnConnectionLimitExceeded',
+    things: 'VPN connections',
+    used: (view, account) => view.by('vpn-connection', 'account', account).filter(isLive).length,
+  },
+  'vpn-connections-per-gateway': {
+    name: 'Site-to-Site VPN connections per virtual private gateway',
+    value: 10,
+    code: 'VpnConnectionLimitExceeded',
+    things: 'VPN connections',
+    used: null,
+    per: 'VPN gateway',
+  },
   'peerings-per-vpc': {
     name: 'Active VPC peering connections per VPC',
     value: 50,

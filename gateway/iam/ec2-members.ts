@@ -18,6 +18,8 @@ const PATHS: Readonly<Record<string, readonly string[]>> = {
   'internet-gateway': ['InternetGatewayId'],
   'egress-only-internet-gateway': ['EgressOnlyInternetGatewayId'],
   'customer-gateway': ['CustomerGatewayId', 'CustomerGatewayIds'],
+  'vpn-connection': ['VpnConnectionId', 'VpnConnectionIds'],
+  'vpn-connection-device-type': ['VpnConnectionDeviceTypeId'],
   'vpn-gateway': ['VpnGatewayId', 'VpnGatewayIds', 'GatewayId'],
   natgateway: ['NatGatewayId', 'NatGatewayIds'],
   'elastic-ip': ['AllocationId', 'AllocationIds'],

@@ -15,6 +15,10 @@ export interface ResourceUse {
 const TABLE = `
   customer-gateway*:
     CreateCustomerGateway DeleteCustomerGateway
+  customer-gateway vpn-connection* vpn-gateway:
+    ModifyVpnConnection
+  customer-gateway* vpn-connection* vpn-gateway:
+    CreateVpnConnection
   dhcp-options*:
     CreateDhcpOptions DeleteDhcpOptions
   dhcp-options* vpc*:
@@ -210,6 +214,11 @@ const TABLE = `
     CreateVpnGateway DeleteVpnGateway
   vpc-peering-connection*:
     DeleteVpcPeeringConnection ModifyVpcPeeringConnectionOptions RejectVpcPeeringConnection
+  vpn-connection*:
+    CreateVpnConnectionRoute DeleteVpnConnection DeleteVpnConnectionRoute
+    GetActiveVpnTunnelStatus ModifyVpnConnectionOptions ModifyVpnTunnelOptions
+  vpn-connection* vpn-connection-device-type*:
+    GetVpnConnectionDeviceSampleConfiguration
   -:
     AssociateTrunkInterface BundleInstance CancelBundleTask CancelConversionTask
     CancelReservedInstancesListing ConfirmProductInstance CreateDefaultSubnet
@@ -227,7 +236,7 @@ const TABLE = `
     GetImageBlockPublicAccessState GetInstanceMetadataDefaults
     GetInstanceTypesFromInstanceRequirements GetManagedResourceVisibility
     GetSerialConsoleAccessStatus GetSnapshotBlockPublicAccessState GetSpotPlacementScores
-    GetSubnetCidrReservations ListImagesInRecycleBin ListSnapshotsInRecycleBin
+    GetSubnetCidrReservations GetVpnConnectionDeviceTypes ListImagesInRecycleBin ListSnapshotsInRecycleBin
     ListVolumesInRecycleBin ModifyAvailabilityZoneGroup ModifyDefaultCreditSpecification
     ModifyEbsDefaultKmsKeyId ModifyIdFormat ModifyIdentityIdFormat
     ModifyInstanceMetadataDefaults ModifyManagedResourceVisibility

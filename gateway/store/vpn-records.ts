@@ -59,6 +59,8 @@ export interface VpnTunnelRecord {
 
 /** As EC2 names them; empty lists are what EC2 takes by default. */
 export interface VpnTunnelOptions {
+  /** As the request says; absent: it says nothing. Version 2 is what is spoken. */
+  readonly ikeVersions?: readonly string[]
   readonly phase1EncryptionAlgorithms: readonly string[]
   readonly phase1IntegrityAlgorithms: readonly string[]
   readonly phase1DhGroupNumbers: readonly number[]

@@ -45,7 +45,9 @@ const PHASE_1_GROUPS = new Map([
 ])
 const PHASE_2_GROUPS = new Map([...PHASE_1_GROUPS, [5, 'modp1536']])
 
-export const ENCRYPTION_ALGORITHMS: readonly string[] = [...CIPHERS.keys(), ...AEADS.keys()]
+const ENCRYPTION = new Map([...AEADS, ...CIPHERS])
+
+export const ENCRYPTION_ALGORITHMS: readonly string[] = [...ENCRYPTION.keys()]
 export const INTEGRITY_ALGORITHMS: readonly string[] = [...HASHES.keys()]
 export const PHASE_1_DH_GROUPS: readonly number[] = [...PHASE_1_GROUPS.keys()]
 export const PHASE_2_DH_GROUPS: readonly number[] = [...PHASE_2_GROUPS.keys()]
@@ -83,20 +85,20 @@ export function espProposals(options: Names): string[] {
   ].flat()
 }
 
-/** One algorithm of each kind: what a device is to ask for, and is given. */
-export function bestProposals(options: Names): { readonly ike: string; readonly esp: string } {
-  const first = <T>(list: readonly T[], all: ReadonlyMap<T, string>): T[] =>
-    [...all.keys()].filter((name) => list.length === 0 || list.includes(name)).slice(0, 1)
-  const encryption = new Map([...AEADS, ...CIPHERS])
-  const one = {
-    phase1EncryptionAlgorithms: first(options.phase1EncryptionAlgorithms, encryption),
+/** One algorithm of each kind, in EC2's names: what a device is to ask for, and is given. */
+export function bestAlgorithms(options: Names): Names {
+  return {
+    phase1EncryptionAlgorithms: first(options.phase1EncryptionAlgorithms, ENCRYPTION),
     phase1IntegrityAlgorithms: first(options.phase1IntegrityAlgorithms, HASHES),
     phase1DhGroupNumbers: first(options.phase1DhGroupNumbers, PHASE_1_GROUPS),
-    phase2EncryptionAlgorithms: first(options.phase2EncryptionAlgorithms, encryption),
+    phase2EncryptionAlgorithms: first(options.phase2EncryptionAlgorithms, ENCRYPTION),
     phase2IntegrityAlgorithms: first(options.phase2IntegrityAlgorithms, HASHES),
     phase2DhGroupNumbers: first(options.phase2DhGroupNumbers, PHASE_2_GROUPS),
   }
-  return { ike: ikeProposals(one)[0] ?? '', esp: espProposals(one)[0] ?? '' }
+}
+
+function first<T>(list: readonly T[], all: ReadonlyMap<T, string>): T[] {
+  return [...all.keys()].filter((name) => list.length === 0 || list.includes(name)).slice(0, 1)
 }
 
 /** In the order of `all`. */

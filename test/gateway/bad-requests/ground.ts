@@ -79,6 +79,11 @@ async function layNetwork(ec2: EC2, n: number) {
     id((await ec2.createVpnGateway({ Type: 'ipsec.1' })).VpnGateway?.VpnGatewayId)
   const vpnGateway = await vpnGatewayOf()
   await ec2.attachVpnGateway({ VpnGatewayId: vpnGateway, VpcId: vpc })
+  const customerGateway = id(customer.CustomerGateway?.CustomerGatewayId)
+  const vpn = await ec2.createVpnConnection({
+    ...{ Type: 'ipsec.1', CustomerGatewayId: customerGateway, VpnGatewayId: vpnGateway },
+    Options: { StaticRoutesOnly: true },
+  })
   const dhcp = await ec2.createDhcpOptions({
     DhcpConfigurations: [{ Key: 'domain-name', Values: ['example.com'] }],
   })
@@ -91,8 +96,8 @@ async function layNetwork(ec2: EC2, n: number) {
     association: id(tied.AssociationId),
     acl: id(acl?.NetworkAclId),
     aclAssociation: id(acl?.Associations?.[0]?.NetworkAclAssociationId),
-    customerGateway: id(customer.CustomerGateway?.CustomerGatewayId),
-    ...{ vpnGateway, freeVpnGateway: await vpnGatewayOf() },
+    ...{ customerGateway, vpnGateway, freeVpnGateway: await vpnGatewayOf() },
+    vpnConnection: id(vpn.VpnConnection?.VpnConnectionId),
     egressOnly: id(egress.EgressOnlyInternetGateway?.EgressOnlyInternetGatewayId),
     ownAcl: id((await ec2.createNetworkAcl({ VpcId: vpc })).NetworkAcl?.NetworkAclId),
     peering: id(peering.VpcPeeringConnection?.VpcPeeringConnectionId),

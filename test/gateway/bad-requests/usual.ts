@@ -92,6 +92,13 @@ export function usualRequests(own: Things): Usual {
     'ReplaceRoute DestinationPrefixListId': { RouteTableId: own.table, ...gateway },
     CreateSubnet: { CidrBlock: '10.80.9.0/24' },
     CreateTags: { Tags: [{ Key: 'a', Value: 'b' }] },
+    CreateVpnConnection: {
+      ...{ Type: 'ipsec.1', Options: { StaticRoutesOnly: true } },
+      ...{ CustomerGatewayId: own.customerGateway, VpnGatewayId: own.freeVpnGateway },
+    },
+    CreateVpnConnectionRoute: { DestinationCidrBlock: '192.0.2.0/24' },
+    DeleteVpnConnectionRoute: { DestinationCidrBlock: '192.0.2.0/24' },
+    GetVpnConnectionDeviceSampleConfiguration: { VpnConnectionDeviceTypeId: 'strongswan' },
     CreateVpcPeeringConnection: { PeerVpcId: own.vpc },
     DescribeImageAttribute: { Attribute: 'description' },
     DescribeInstanceAttribute: { Attribute: 'userData' },

@@ -13,6 +13,16 @@ function device(what: string, more: object, code = 'InvalidParameterValue'): Row
   return [what, 'CreateCustomerGateway', { ...DEVICE, ...more }, code]
 }
 
+const STATIC = { StaticRoutesOnly: true }
+
+/** Between the account's device and the gateway that has no connection. */
+function connection(more: object): Row[2] {
+  return ({ customerGateway, freeVpnGateway }) => ({
+    ...{ Type: 'ipsec.1', CustomerGatewayId: customerGateway, VpnGatewayId: freeVpnGateway },
+    ...{ Options: STATIC, ...more },
+  })
+}
+
 export const VPNS: readonly Row[] = [
   [
     'an unknown id',
@@ -107,6 +117,70 @@ export const VPNS: readonly Row[] = [
     'EnableVgwRoutePropagation',
     ({ freeVpnGateway, table }) => ({ GatewayId: freeVpnGateway, RouteTableId: table }),
     'Gateway.NotAttached',
+  ],
+  [
+    'an unknown id',
+    'DescribeVpnConnections',
+    { VpnConnectionIds: [`vpn-${X}`] },
+    'InvalidVpnConnectionID.NotFound',
+  ],
+  [
+    'no id',
+    'DeleteVpnConnection',
+    { VpnConnectionId: 'office' },
+    'InvalidVpnConnectionId.Malformed',
+  ],
+  ['routes by BGP', 'CreateVpnConnection', connection({ Options: {} }), 'UnsupportedOperation'],
+  ['no type', 'CreateVpnConnection', connection({ Type: undefined }), 'MissingParameter'],
+  [
+    'a bad key',
+    'CreateVpnConnection',
+    connection({ Options: { ...STATIC, TunnelOptions: [{ PreSharedKey: '0-0-0-0-0' }] } }),
+    'InvalidParameterValue',
+  ],
+  [
+    'a transit gateway',
+    'CreateVpnConnection',
+    connection({ TransitGatewayId: `tgw-${X}` }),
+    'UnsupportedOperation',
+  ],
+  [
+    'no such VPN gateway',
+    'CreateVpnConnection',
+    connection({ VpnGatewayId: `vgw-${X}` }),
+    'InvalidVpnGatewayID.NotFound',
+  ],
+  [
+    'a link-local destination',
+    'CreateVpnConnectionRoute',
+    ({ vpnConnection }) => ({
+      ...{ VpnConnectionId: vpnConnection, DestinationCidrBlock: '169.254.0.0/24' },
+    }),
+    'InvalidParameterValue',
+  ],
+  [
+    'a route that is not there',
+    'DeleteVpnConnectionRoute',
+    ({ vpnConnection }) => ({
+      ...{ VpnConnectionId: vpnConnection, DestinationCidrBlock: '192.0.2.0/24' },
+    }),
+    'InvalidRoute.NotFound',
+  ],
+  [
+    'a connection that no host has yet',
+    'GetVpnConnectionDeviceSampleConfiguration',
+    ({ vpnConnection }) => ({
+      ...{ VpnConnectionId: vpnConnection, VpnConnectionDeviceTypeId: 'strongswan' },
+    }),
+    'IncorrectState',
+  ],
+  [
+    'a device of another kind',
+    'GetVpnConnectionDeviceSampleConfiguration',
+    ({ vpnConnection }) => ({
+      ...{ VpnConnectionId: vpnConnection, VpnConnectionDeviceTypeId: 'wireguard' },
+    }),
+    'InvalidParameterValue',
   ],
   [
     'an internet gateway',

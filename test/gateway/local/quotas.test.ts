@@ -70,6 +70,20 @@ test('each quota ends with the code of AWS, and is of one account', async (t) =>
   const PrefixList = { AddressFamily: 'IPv4', MaxEntries: 1 }
   const LaunchTemplateData = { InstanceType: 't3.nano' } as const
   const peer = { PeerOwnerId: OTHER_ACCOUNT, PeerVpcId: Vpc?.VpcId ?? '' }
+  const vpnTo = async () => {
+    const { VpnGateway } = await cloud.call('CreateVpnGateway', { Type: 'ipsec.1' })
+    return async (n: number) => {
+      const device = { Type: 'ipsec.1', IpAddress: `192.0.2.${n + 1}` } as const
+      const { CustomerGateway } = await cloud.call('CreateCustomerGateway', device)
+      await cloud.call('CreateVpnConnection', {
+        ...{ Type: 'ipsec.1', VpnGatewayId: VpnGateway?.VpnGatewayId },
+        CustomerGatewayId: CustomerGateway?.CustomerGatewayId,
+        Options: { StaticRoutesOnly: true },
+      })
+    }
+  }
+  const [vpn, busyVpn] = [await vpnTo(), await vpnTo()]
+  await busyVpn(2)
   const makers: Partial<Record<QuotaId, (n: number) => Promise<unknown>>> = {
     vpcs: (n) => cloud.call('CreateVpc', { CidrBlock: `10.${100 + n}.0.0/16` }),
     'key-pairs': (n) => cloud.call('CreateKeyPair', { KeyName: `k${n}`, KeyType: 'ed25519' }),
@@ -79,6 +93,8 @@ test('each quota ends with the code of AWS, and is of one account', async (t) =>
     'customer-gateways': (n) =>
       cloud.call('CreateCustomerGateway', { Type: 'ipsec.1', IpAddress: `192.0.2.${n + 1}` }),
     'vpn-gateways': () => cloud.call('CreateVpnGateway', { Type: 'ipsec.1' }),
+    'vpn-connections-per-gateway': busyVpn,
+    'vpn-connections': vpn,
     interfaces: () => cloud.call('CreateNetworkInterface', { SubnetId }),
     'prefix-lists': (n) =>
       cloud.call('CreateManagedPrefixList', { ...PrefixList, PrefixListName: `p${n}` }),
