@@ -57,6 +57,7 @@ import { launchTemplateVersionHandlers } from './launch-template-versions.ts'
 import { launchTemplateHandlers } from './launch-templates.ts'
 import { metadataHandlers } from './metadata-options.ts'
 import { modifyInstanceHandlers } from './modify-instance-attribute.ts'
+import { modifyVpnHandlers } from './modify-vpn-connections.ts'
 import { natGatewayHandlers } from './nat-gateways.ts'
 import { networkAclHandlers } from './network-acls.ts'
 import { nothingThereHandlers } from './nothing-there.ts'
@@ -203,6 +204,7 @@ export function ec2Handlers({
     ...peeringHandlers({ state, randomHex, region }),
     ...describePeeringHandlers({ state, region }),
     ...vpnConnectionHandlers({ state, randomHex, sealer, region }),
+    ...modifyVpnHandlers({ state, randomHex, sealer, region }),
     ...vpnConnectionRouteHandlers({ state }),
     ...vpnDeviceHandlers({ state, sealer }),
     ...publicPoolHandlers({ state, region }),

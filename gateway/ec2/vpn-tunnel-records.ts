@@ -52,17 +52,25 @@ export async function endTunnel(
 }
 
 /** The block that is wished for, or one that nobody has. Throws InvalidParameterValue. */
-export async function takeInside(
-  tx: Transaction,
-  number: number,
-  wished: string | null,
-): Promise<string> {
+async function takeInside(tx: Transaction, number: number, wished: string | null): Promise<string> {
   if (wished !== null && !(await isFree(tx, wished))) {
     throw badValue('TunnelInsideCidr', wished, 'Another tunnel of this cloud has it.')
   }
   const block = wished ?? (await freeInside(tx, number))
   const name = insideName(block)
   await tx.put('name', name, { name: name[1], holder: String(number) })
+  return block
+}
+
+/** The tunnel's block from now on: the one that is wished for, or the one that it has. */
+export async function moveInside(
+  tx: Transaction,
+  { number, insideCidr: old }: VpnTunnelRecord,
+  wished: string | null,
+): Promise<string> {
+  if (wished === null || wished === old) return old
+  const block = await takeInside(tx, number, wished)
+  await giveInside(tx, old)
   return block
 }
 

@@ -236,14 +236,14 @@ const TABLE = `
     GetImageBlockPublicAccessState GetInstanceMetadataDefaults
     GetInstanceTypesFromInstanceRequirements GetManagedResourceVisibility
     GetSerialConsoleAccessStatus GetSnapshotBlockPublicAccessState GetSpotPlacementScores
-    GetSubnetCidrReservations GetVpnConnectionDeviceTypes ListImagesInRecycleBin ListSnapshotsInRecycleBin
-    ListVolumesInRecycleBin ModifyAvailabilityZoneGroup ModifyDefaultCreditSpecification
-    ModifyEbsDefaultKmsKeyId ModifyIdFormat ModifyIdentityIdFormat
-    ModifyInstanceMetadataDefaults ModifyManagedResourceVisibility
+    GetSubnetCidrReservations GetVpnConnectionDeviceTypes ListImagesInRecycleBin
+    ListSnapshotsInRecycleBin ListVolumesInRecycleBin ModifyAvailabilityZoneGroup
+    ModifyDefaultCreditSpecification ModifyEbsDefaultKmsKeyId ModifyIdFormat
+    ModifyIdentityIdFormat ModifyInstanceMetadataDefaults ModifyManagedResourceVisibility
     ModifyVpcBlockPublicAccessOptions MoveAddressToVpc PurchaseReservedInstancesOffering
     PurchaseScheduledInstances RegisterInstanceEventNotificationAttributes
-    ReplaceImageCriteriaInAllowedImagesSettings ResetEbsDefaultKmsKeyId
-    RestoreAddressToClassic RunScheduledInstances
+    ReplaceImageCriteriaInAllowedImagesSettings ResetEbsDefaultKmsKeyId RestoreAddressToClassic
+    RunScheduledInstances
 `
 
 /** More than a line of the table can say. */

@@ -53,7 +53,7 @@ function fileOf(configuration: Configuration, tunnel: TunnelConfiguration): read
     '[Interface]',
     `Address = ${tunnel.insideDevice}/30`,
     `PrivateKey = ${PRIVATE_KEY}`,
-    // The cloud dials this one where it knows the device's address; the other tunnel's device dials.
+    // The cloud dials this port where it knows the address; for the other tunnel the device dials.
     ...(tunnel.index === 1 ? [`ListenPort = ${WIREGUARD_PORT}`] : []),
     `MTU = ${TENANT_MTU}`,
     'Table = off',

@@ -98,6 +98,12 @@ export function usualRequests(own: Things): Usual {
     },
     CreateVpnConnectionRoute: { DestinationCidrBlock: '192.0.2.0/24' },
     DeleteVpnConnectionRoute: { DestinationCidrBlock: '192.0.2.0/24' },
+    GetActiveVpnTunnelStatus: { VpnTunnelOutsideIpAddress: '192.0.2.1' },
+    ModifyVpnConnection: { VpnConnectionId: own.vpnConnection },
+    'ModifyVpnConnection VpnConnectionId': { CustomerGatewayId: own.customerGateway },
+    ModifyVpnTunnelOptions: {
+      ...{ VpnTunnelOutsideIpAddress: '192.0.2.1', TunnelOptions: { StartupAction: 'add' } },
+    },
     GetVpnConnectionDeviceSampleConfiguration: { VpnConnectionDeviceTypeId: 'strongswan' },
     CreateVpcPeeringConnection: { PeerVpcId: own.vpc },
     DescribeImageAttribute: { Attribute: 'description' },

@@ -18,7 +18,8 @@ import { IPSEC, tunnel, WIREGUARD } from './configurations.ts'
 
 const WG_QUICK = '/usr/bin/wg-quick'
 
-const SWANCTL = `# VPN connection vpn-0123456789abcdef0 for strongSwan 5.9 or later: IKEv2 with pre-shared keys.
+const SWANCTL = `\
+# VPN connection vpn-0123456789abcdef0 for strongSwan 5.9 or later: IKEv2 with pre-shared keys.
 #
 # 1. Save this as /etc/swanctl/conf.d/vpn-0123456789abcdef0.conf, readable by root alone.
 # 2. Make an interface for each tunnel, and routes. Where the device itself talks to the cloud,
@@ -127,7 +128,8 @@ secrets {
 }
 `
 
-const WG = `# VPN connection vpn-0123456789abcdef0 for a WireGuard device, with wg-quick(8).
+const WG = `\
+# VPN connection vpn-0123456789abcdef0 for a WireGuard device, with wg-quick(8).
 #
 # 1. Save what follows a line "# File" as that file, readable by root alone.
 # 2. In each of them put the private key instead of DEVICE_PRIVATE_KEY: the one whose public key
