@@ -15,6 +15,7 @@ interface Flags extends LocalFlags {
   readonly rack: string
   readonly roles: readonly Role[]
   readonly minutes: number
+  readonly additional: boolean
 }
 
 const createTokenCommand = buildCommand<Flags>({
@@ -27,6 +28,7 @@ const createTokenCommand = buildCommand<Flags>({
       'Examples:',
       '  mallee token create --rack a --roles cc,sc,nc',
       '  mallee token create --rack a --roles nc --minutes 1440',
+      '  mallee token create --rack a --roles cc --additional',
     ].join('\n'),
   },
   parameters: {
@@ -46,6 +48,11 @@ const createTokenCommand = buildCommand<Flags>({
         brief: 'Minutes until it expires, 1 to 10080',
         placeholder: 'n',
         default: '60',
+      },
+      additional: {
+        kind: 'boolean',
+        brief: 'A CC joins a rack that has one already',
+        default: false,
       },
       socket: socketFlag,
       json: jsonFlag,
@@ -99,8 +106,10 @@ export const tokenRoutes = buildRouteMap({
   docs: { brief: 'Join tokens' },
 })
 
-async function createToken({ rack, roles, minutes, socket, json }: Flags): Promise<void> {
-  const body = { rack, roles: ROLES.filter((role) => roles.includes(role)), minutes }
+async function createToken(flags: Flags): Promise<void> {
+  const { rack, minutes, additional, socket, json } = flags
+  const roles = ROLES.filter((role) => flags.roles.includes(role))
+  const body = { rack, roles, minutes, ...(additional && { additional }) }
   const answer = await callLocal<NewToken>(socket, { method: 'POST', path: '/v1/tokens', body })
   const until = new Date(answer.expiresAtMs).toISOString()
   const text = `${answer.token}\nValid once, until ${until}. On the host: rack-join TOKEN@GATEWAY`

@@ -11,6 +11,7 @@ import type { TokenRecord } from '../store/records.ts'
 import type { State } from '../store/state.ts'
 import { route } from './route.ts'
 import {
+  flag,
   hostParam,
   integer,
   list,
@@ -73,11 +74,14 @@ export function addTokenRoutes(app: FastifyInstance, parts: TokenParts): void {
       summary: 'Make a token with which one host can join a rack',
       method: 'POST',
       path: '/v1/tokens',
-      body: object({
-        rack: rackParam,
-        roles: ROLES,
-        minutes: integer({ minimum: 1, maximum: WEEK_MINUTES }),
-      }),
+      body: object(
+        {
+          rack: rackParam,
+          roles: ROLES,
+          minutes: integer({ minimum: 1, maximum: WEEK_MINUTES }),
+        },
+        { additional: flag('A CC joins a rack that has one already') },
+      ),
       bodyExample: { rack: 'a', roles: ['cc'], minutes: 60 },
       answer: NEW_TOKEN,
       example: {
@@ -85,9 +89,10 @@ export function addTokenRoutes(app: FastifyInstance, parts: TokenParts): void {
         ...{ rack: 'a', roles: ['cc'], expiresAtMs: AT_MS },
       },
     },
-    async ({ body: { rack, roles, minutes } }) => {
+    async ({ body: { rack, roles, minutes, additional = false } }) => {
       checkRack(rack)
-      const token = await mintToken(parts, { rack, roles, ttlMs: minutes * MINUTE_MS })
+      const ttlMs = minutes * MINUTE_MS
+      const token = await mintToken(parts, { rack, roles, ttlMs, additional })
       return {
         id: parseToken(token).id,
         token,
