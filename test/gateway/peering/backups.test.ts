@@ -34,7 +34,7 @@ for (const side of ['east', 'west'] as const) {
         assert.ok(now && then)
         const what = `${side}, at "${now.stage.name}", from before "${then.stage.name}"`
         await world.restore(now.before, null)
-        const faults = watchedFaults(life)
+        const faults = watchedFaults(life, true)
         await world.bringBack(world[side], then.before)
         await world.settle()
         world.pass(31_000)

@@ -58,10 +58,10 @@ export async function tellStory(end: Ending): Promise<Story> {
 }
 
 /** From now on, whatever is wrong after any change of either store. */
-export function watchedFaults(life: Life): string[] {
+export function watchedFaults(life: Life, isRestored = false): string[] {
   const faults: string[] = []
   life.world.check = () => {
-    const fault = faultOf(life)
+    const fault = faultOf(life, isRestored)
     if (fault !== null) faults.push(fault)
   }
   return faults
