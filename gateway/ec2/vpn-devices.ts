@@ -38,9 +38,6 @@ const DEVICES: readonly Device[] = [
   },
 ]
 const PLATFORM = 'Linux'
-/** EC2 API reference, GetVpnConnectionDeviceTypes. */
-const MIN_RESULTS = 200
-const MAX_RESULTS = 1_000
 const SAMPLE_TYPES = ['compatibility', 'recommended']
 
 export function vpnDeviceHandlers({
@@ -57,7 +54,7 @@ export function vpnDeviceHandlers({
       const action = 'GetVpnConnectionDeviceTypes'
       const all = DEVICES.map(typeOf)
       const cursor = (one: VpnConnectionDeviceType): string => one.VpnConnectionDeviceTypeId ?? ''
-      const page = pageOf(context, action, input, all, cursor, MAX_RESULTS, MIN_RESULTS)
+      const page = pageOf(context, action, input, all, cursor)
       const { items, nextToken } = page
       return { VpnConnectionDeviceTypes: [...items], NextToken: nextToken }
     },

@@ -49,7 +49,7 @@ const NEWER = [
 /** Waiters for what nobody has here, or not yet. */
 const FOR_NOTHING = new RegExp(
   [
-    '^(bundle_task|conversion_task|export_task|vpn_connection)_',
+    '^(bundle_task|conversion_task|export_task)_',
     '^(image_usage_report|store_image_task|secondary_|security_group_vpc_association|password_data)',
   ].join('|'),
 )

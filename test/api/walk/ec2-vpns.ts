@@ -49,6 +49,69 @@ export const VPN_ROWS: readonly Row[] = [
       },
     },
   ],
+  [
+    'CreateVpnConnection',
+    {
+      ...{ Type: 'ipsec.1', CustomerGatewayId: '<customer>', VpnGatewayId: '<vgw>' },
+      Options: { StaticRoutesOnly: true, TunnelOptions: [{ PreSharedKey: 'walked.key_1' }] },
+    },
+    {
+      want: { 'VpnConnection.Options.TunnelOptions.0.PreSharedKey': 'walked.key_1' },
+      keep: { vpn: 'VpnConnection.VpnConnectionId' },
+    },
+  ],
+  ['CreateVpnConnectionRoute', { VpnConnectionId: '<vpn>', DestinationCidrBlock: '198.18.7.0/24' }],
+  [
+    'DescribeVpnConnections',
+    { Filters: [{ Name: 'route.destination-cidr-block', Values: ['198.18.7.0/24'] }] },
+    // A CC of each rack has made its tunnel.
+    {
+      until: true,
+      want: {
+        'VpnConnections.0.VgwTelemetry.0.Status': 'UP',
+        'VpnConnections.0.VgwTelemetry.1.Status': 'UP',
+      },
+      keep: { outside: 'VpnConnections.0.VgwTelemetry.0.OutsideIpAddress' },
+    },
+  ],
+  ['DescribeVpnConnections', { VpnConnectionIds: ['<vpn>'] }, { wait: 'vpn_connection_available' }],
+  [
+    'GetVpnConnectionDeviceSampleConfiguration',
+    { VpnConnectionId: '<vpn>', VpnConnectionDeviceTypeId: 'strongswan' },
+    { want: { VpnConnectionDeviceSampleConfiguration: '~local_ts = 198.18.7.0/24' } },
+  ],
+  [
+    'GetVpnConnectionDeviceTypes',
+    {},
+    { want: { 'VpnConnectionDeviceTypes.*.Vendor': 'WireGuard' } },
+  ],
+  [
+    'ModifyVpnTunnelOptions',
+    {
+      ...{ VpnConnectionId: '<vpn>', VpnTunnelOutsideIpAddress: '<outside>' },
+      TunnelOptions: { PreSharedKey: 'walked.key_2' },
+    },
+    { want: { 'VpnConnection.Options.TunnelOptions.0.PreSharedKey': 'walked.key_2' } },
+  ],
+  [
+    'GetActiveVpnTunnelStatus',
+    { VpnConnectionId: '<vpn>', VpnTunnelOutsideIpAddress: '<outside>' },
+    { want: { 'ActiveVpnTunnelStatus.IkeVersion': 'ikev2' } },
+  ],
+  [
+    'ModifyVpnConnectionOptions',
+    { VpnConnectionId: '<vpn>', LocalIpv4NetworkCidr: '0.0.0.0/0' },
+    { want: { 'VpnConnection.VpnConnectionId': '<vpn>' } },
+  ],
+  [
+    'ModifyVpnConnection',
+    { VpnConnectionId: '<vpn>', CustomerGatewayId: '<customer>' },
+    { want: { 'VpnConnection.CustomerGatewayId': '<customer>' } },
+  ],
+  ['DeleteCustomerGateway', { CustomerGatewayId: '<customer>' }, { refused: 'IncorrectState' }],
+  ['DeleteVpnConnectionRoute', { VpnConnectionId: '<vpn>', DestinationCidrBlock: '198.18.7.0/24' }],
+  ['DeleteVpnConnection', { VpnConnectionId: '<vpn>' }],
+  ['DescribeVpnConnections', { VpnConnectionIds: ['<vpn>'] }, { wait: 'vpn_connection_deleted' }],
   ['DeleteRoute', { RouteTableId: '<table>', DestinationCidrBlock: '198.18.0.0/16' }],
   ['DisableVgwRoutePropagation', { GatewayId: '<vgw>', RouteTableId: '<table>' }],
   ['DeleteVpnGateway', { VpnGatewayId: '<vgw>' }, { refused: 'IncorrectState' }],

@@ -131,7 +131,7 @@ export const VPNS: readonly Row[] = [
     'InvalidVpnConnectionId.Malformed',
   ],
   ['routes by BGP', 'CreateVpnConnection', connection({ Options: {} }), 'UnsupportedOperation'],
-  ['no type', 'CreateVpnConnection', connection({ Type: undefined }), 'MissingParameter'],
+  ['another type', 'CreateVpnConnection', connection({ Type: 'openvpn' }), 'InvalidParameterValue'],
   [
     'a bad key',
     'CreateVpnConnection',
