@@ -58,7 +58,8 @@ const PHASE_1_SECONDS: Range = [900, 28_800]
 const PHASE_2_SECONDS: Range = [900, 3_600]
 /** EC2 says no most. */
 const DPD_SECONDS: Range = [30, 3_600]
-const DPD_ACTIONS = ['clear', 'none', 'restart'] as const
+/** EC2 has `none` too: strongSwan ends what is silent, whatever is done then. */
+const DPD_ACTIONS = ['clear', 'restart'] as const
 const STARTUP_ACTIONS = ['add', 'start'] as const
 const IKE_VERSIONS = ['ikev1', 'ikev2']
 

@@ -114,6 +114,7 @@ const REFUSED: readonly (readonly [what: string, change: object, code: string, s
   ],
   ['a short silence', tunnel({ DPDTimeoutSeconds: 29 }), 'InvalidParameterValue', /30/],
   ['no such action', tunnel({ DPDTimeoutAction: 'hold' }), 'InvalidParameterValue', /restart/],
+  ['no action', tunnel({ DPDTimeoutAction: 'none' }), 'InvalidParameterValue', /clear, restart/],
   ['no such startup', tunnel({ StartupAction: 'dial' }), 'InvalidParameterValue', /start/],
   ['a rekey margin', tunnel({ RekeyMarginTimeSeconds: 100 }), 'UnsupportedOperation', /Rekey/],
   ['a replay window', tunnel({ ReplayWindowSize: 64 }), 'UnsupportedOperation', /ReplayWindow/],
