@@ -92,8 +92,8 @@ describe('a rack and customers with IPsec devices', { skip }, () => {
       await settleVm(rack, vm)
       await inVm(rack, vm, ['busybox', 'httpd', '-p', '[::]:80', '-h', '/etc'])
     }
-    await setUpDevice(blue)
-    await setUpDevice(red)
+    await setUpDevice(blue, rack.machine)
+    await setUpDevice(red, rack.machine)
     await until('the tunnels are up', async () => {
       return (await pings(rack, BLUE_A, FAR4)) && (await pings(rack, RED_A, FAR4))
     })

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { create } from '@bufbuild/protobuf'
 import { charonConfig, charonDevice, charonPid } from '../../../cluster-agent/host/strongswan.ts'
+import type { Machine } from '../../../common/machine.ts'
 import { type VpnLink, VpnLinkSchema } from '../../../proto/gen/mallee/v1/border_pb.js'
 import { until } from '../../../sandbox/until.ts'
 import { IPSEC_MTU } from '../../../topology/ranges.ts'
@@ -76,9 +77,13 @@ export async function startOn(
   return host
 }
 
-/** As strongSwan's documentation sets one up, but that it does without the kernel's IPsec. */
-export async function setUpDevice(customer: Customer, key = customer.key): Promise<void> {
-  const { host, address, cloud, blocks, number } = customer
+/** As strongSwan's documentation sets one up, with the kernel's IPsec or without. */
+export async function setUpDevice(
+  customer: Customer,
+  { ipsec }: Pick<Machine, 'ipsec'>,
+): Promise<void> {
+  if (ipsec === 'missing') throw new Error('there is no strongSwan')
+  const { host, number } = customer
   const { exec, paths } = host
   const files = {
     config: join(paths.runDir, 'strongswan.conf'),
@@ -87,13 +92,15 @@ export async function setUpDevice(customer: Customer, key = customer.key): Promi
   }
   if ((await charonPid(exec, files)) === null) {
     // With the keys in its log: it may be a hostile one.
-    const config = charonConfig(files, 'userspace').replace('enc = 0', 'enc = 0\n      chd = 4')
+    const config = charonConfig(files, ipsec).replace('enc = 0', 'enc = 0\n      chd = 4')
     await writeFile(files.config, config)
     const env = { STRONGSWAN_CONF: files.config }
     await exec(['setsid', '--fork', 'charon-systemd'], { env, outputFile: files.log })
     await until('the device runs', async () => (await charonPid(exec, files)) !== null)
-    const device = (await charonDevice(exec, (await charonPid(exec, files)) ?? 0)) ?? ''
+    const tun = await charonDevice(exec, (await charonPid(exec, files)) ?? 0)
+    const device = tun ?? 'vpn0'
     const lines = [
+      ...(tun === null ? [`link add ${device} type xfrm dev lo if_id ${number}`] : []),
       `link set dev ${device} up mtu ${IPSEC_MTU}`,
       `address add ${FAR4}/32 dev lo`,
       `address add ${FAR6}/128 dev lo nodad`,
@@ -105,18 +112,12 @@ export async function setUpDevice(customer: Customer, key = customer.key): Promi
     await exec(['ip', '-batch', '-'], { input: `${lines.join('\n')}\n` })
   }
   const conf = join(paths.runDir, 'swanctl.conf')
-  await writeFile(conf, swanctlConf({ number, address, cloud, blocks, key }), { mode: 0o600 })
+  await writeFile(conf, swanctlConf(customer), { mode: 0o600 })
   const argv = ['swanctl', '--load-all', '--noprompt', '--file', conf]
   await exec([...argv, '--uri', `unix://${files.socket}`])
 }
 
-export function swanctlConf({
-  number,
-  address,
-  cloud,
-  blocks,
-  key,
-}: Pick<Customer, 'number' | 'address' | 'cloud' | 'blocks' | 'key'>): string {
+function swanctlConf({ number, address, cloud, blocks, key }: Customer): string {
   const inside = [2, 1].map((n) => `169.254.30.${4 * number + n}/32`)
   return `connections {
   cloud {
@@ -126,6 +127,8 @@ export function swanctlConf({
     encap = yes
     mobike = no
     keyingtries = 0
+    if_id_in = ${number}
+    if_id_out = ${number}
     local {
       auth = psk
       id = ${address}
