@@ -20,7 +20,7 @@ readonly DISK_MIB=3000
 readonly PACKAGES=openvswitch-switch,wireguard-tools,nftables,dnsmasq-base,iproute2,kmod,\
 mount,iputils-ping,iputils-arping,ethtool,procps,tcpdump,qemu-system-x86,qemu-utils,\
 ca-certificates,haproxy,conntrack,open-iscsi,lvm2,thin-provisioning-tools,xfsprogs,tgt,\
-qemu-block-extra,cryptsetup-bin,charon-systemd,libstrongswan-standard-plugins,curl
+qemu-block-extra,cryptsetup-bin,charon-systemd,libstrongswan-standard-plugins,curl,busybox-static
 
 export LC_ALL=C
 
