@@ -26,13 +26,12 @@ const next = () => {
 }
 next()`
 
-/** Of a device that dialled and whose log has keys (chd = 4). */
-export async function espKeysOf({ exec, paths }: SimulatedHost): Promise<EspKeys> {
-  const { socket, log } = charonFiles(paths)
-  const argv = ['swanctl', '--list-sas', '--raw', '--uri', `unix://${socket}`]
-  const spi = /spi-out=([0-9a-f]+)/.exec((await exec(argv)).stdout)?.[1] ?? ''
-  const text = await readFile(log, 'utf8')
+/** Of the newest tunnel of a device that dialled and whose log has keys (chd = 4). */
+export async function espKeysOf({ paths }: SimulatedHost): Promise<EspKeys> {
+  const text = await readFile(charonFiles(paths).log, 'utf8')
+  // The keys of one that is made stand before its SPIs.
   const dump = text.split(/encryption initiator key => 36 bytes @ \S+\n/).at(-1) ?? ''
+  const spi = /established with SPIs \S+_i ([0-9a-f]+)_o/.exec(dump)?.[1] ?? ''
   const bytes = dump
     .split('\n')
     .slice(0, 3)
