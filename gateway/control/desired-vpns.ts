@@ -10,7 +10,7 @@ import {
 import type { Resource } from '../../proto/gen/mallee/v1/desired_pb.js'
 import { resource } from '../../proto/resources.ts'
 import { covers, formatAddress, mustCidr } from '../../topology/cidr.ts'
-import { IPSEC_MTU, TENANT_MTU, VPN_PORT, WIREGUARD_PORT } from '../../topology/ranges.ts'
+import { IPSEC_MTU, TENANT_MTU, VPN_PORT } from '../../topology/ranges.ts'
 import { insideEnds } from '../../topology/vpn.ts'
 import type { View } from '../store/state.ts'
 import type {
@@ -88,11 +88,13 @@ function wireguardOf(
   key: string,
 ): MessageInitShape<typeof WireguardVpnSchema> {
   const host = ipAddress.includes(':') ? `[${ipAddress}]` : ipAddress
+  // The same at both ends: a device may have several tunnels.
+  const port = VPN_PORT + number
   return {
     publicKey,
     presharedKey: wireguardKeyOf(key),
-    endpoint: ipAddress === '' ? '' : `${host}:${WIREGUARD_PORT}`,
-    listenPort: VPN_PORT + number,
+    endpoint: ipAddress === '' ? '' : `${host}:${port}`,
+    listenPort: port,
   }
 }
 

@@ -51,12 +51,13 @@ function introduction(
 
 function commandsFor(
   configuration: Configuration,
-  { index, number }: TunnelConfiguration,
+  { index, number, insideDevice }: TunnelConfiguration,
 ): string[] {
   const name = deviceName(configuration.connection, index)
   return [
     `ip link add ${name} type xfrm if_id ${number}`,
     `ip link set ${name} mtu ${IPSEC_MTU} up`,
+    `ip address add ${insideDevice}/30 dev ${name}`,
     `sysctl -w net.ipv4.conf.${name}.rp_filter=2`,
     ...routeCommands(configuration, 'replace', { name, index }),
   ]
@@ -64,7 +65,7 @@ function commandsFor(
 
 function connectionOf(
   { connection, vpcCidrs, routes, device }: Configuration,
-  { index, number, address, options }: TunnelConfiguration,
+  { index, number, address, insideCloud, insideDevice, options }: TunnelConfiguration,
 ): readonly string[] {
   const best = bestAlgorithms(options)
   const far = answered(vpcCidrs, routes)
@@ -91,8 +92,8 @@ function connectionOf(
     '    }',
     '    children {',
     `      ${connection}-${index} {`,
-    `        local_ts = ${routes.join(', ')}`,
-    `        remote_ts = ${far.join(', ')}`,
+    `        local_ts = ${[...routes, `${insideDevice}/32`].join(', ')}`,
+    `        remote_ts = ${[...far, `${insideCloud}/32`].join(', ')}`,
     `        esp_proposals = ${espProposals(best).join(', ')}`,
     `        rekey_time = ${rekeyed(options.phase2LifetimeSeconds)}s`,
     `        life_time = ${options.phase2LifetimeSeconds}s`,

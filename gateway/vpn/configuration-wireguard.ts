@@ -1,6 +1,6 @@
 // A connection for a WireGuard device, as files for wg-quick(8): one for each tunnel.
 
-import { TENANT_MTU, TUNNEL_KEEPALIVE_S, WIREGUARD_PORT } from '../../topology/ranges.ts'
+import { TENANT_MTU, TUNNEL_KEEPALIVE_S, VPN_PORT } from '../../topology/ranges.ts'
 import type { Configuration, TunnelConfiguration } from './configuration.ts'
 import { comment, deviceName, failover, routeCommands } from './device-routes.ts'
 import { wireguardKeyOf } from './keys.ts'
@@ -53,8 +53,7 @@ function fileOf(configuration: Configuration, tunnel: TunnelConfiguration): read
     '[Interface]',
     `Address = ${tunnel.insideDevice}/30`,
     `PrivateKey = ${PRIVATE_KEY}`,
-    // The cloud dials this port where it knows the address; for the other tunnel the device dials.
-    ...(tunnel.index === 1 ? [`ListenPort = ${WIREGUARD_PORT}`] : []),
+    `ListenPort = ${VPN_PORT + tunnel.number}`,
     `MTU = ${TENANT_MTU}`,
     'Table = off',
     // Answers may come by the other tunnel.

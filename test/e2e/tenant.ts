@@ -85,6 +85,13 @@ export class Tenant {
     await this.ask(`${line} --group-id ${groupId} --ip-permissions ${permissions}`)
   }
 
+  /** The ids of a VPC's route tables. */
+  async tablesOf(vpc: string): Promise<string[]> {
+    const answer = await this.ask(`describe-route-tables --filters Name=vpc-id,Values=${vpc}`)
+    const { RouteTables } = answer as { RouteTables: { RouteTableId: string }[] }
+    return RouteTables.map(({ RouteTableId }) => RouteTableId)
+  }
+
   /** Runs an instance with what `line` says of it, and tells of its first interface. */
   async run(line: string, userData?: string): Promise<Guest> {
     const data = userData === undefined ? [] : ['--user-data', userData]

@@ -27,11 +27,13 @@ import {
   serveOutside,
   Tenant,
 } from './tenant.ts'
+import { assertVpn } from './vpn.ts'
 
 const OUTSIDE_IPV4 = '198.18.200.2'
 const OUTSIDE_IPV6 = '2001:db8:c8::2'
 const PORT = 8000
 const STREAM_BYTES = 100_000
+const SOON = { timeoutMs: 30_000, everyMs: 500 }
 
 let world: World
 let first: Tenant
@@ -217,7 +219,7 @@ test('instances reach each other by public address, and see the public address o
   await until(
     'the spare answers by its public address',
     async () => (await fetchInGuest(world, web, spareIp)).includes('the-spare'),
-    { timeoutMs: 30_000, everyMs: 500 },
+    SOON,
   )
   assert.ok(await reaches(world, spare, publicIp))
 })
@@ -263,13 +265,10 @@ test('a peering that both accept and route carries packets until it is deleted',
   await first.ask(`accept-vpc-peering-connection --vpc-peering-connection-id ${id}`)
   assert.ok(await isCutOff(world, web, theirs.ipv4), 'a peering without routes carries nothing')
   await boto3(second.target, ['route', theirs.vpc, '10.50.0.0/16', id])
-  const tables = await first.ask(`describe-route-tables --filters Name=vpc-id,Values=${vpc}`)
-  const { RouteTables } = tables as { RouteTables: { RouteTableId: string }[] }
+  const to = `--destination-cidr-block ${theirs.cidr} --vpc-peering-connection-id ${id}`
   await Promise.all(
-    RouteTables.map((table) =>
-      first.ask(
-        `create-route --route-table-id ${table.RouteTableId} --destination-cidr-block ${theirs.cidr} --vpc-peering-connection-id ${id}`,
-      ),
+    (await first.tablesOf(vpc)).map((one) =>
+      first.ask(`create-route --route-table-id ${one} ${to}`),
     ),
   )
   assert.ok(await reaches(world, web, theirs.ipv4))
@@ -277,10 +276,11 @@ test('a peering that both accept and route carries packets until it is deleted',
   // Their group names no peer: what is not allowed stays shut.
   assert.ok(await isCutOff(world, theirs, app.ipv4))
   await first.ask(`delete-vpc-peering-connection --vpc-peering-connection-id ${id}`)
-  await until('the peering is cut', async () => isCutOff(world, web, theirs.ipv4), {
-    timeoutMs: 30_000,
-    everyMs: 500,
-  })
+  await until('the peering is cut', async () => isCutOff(world, web, theirs.ipv4), SOON)
+})
+
+test('devices of a customer join the VPC by the configurations that they download', async () => {
+  await assertVpn(world, first, { vpc, tables: await first.tablesOf(vpc), guests: [web, spare] })
 })
 
 test('Debian installs its user data by cloud-init, and serves them to everybody', async () => {

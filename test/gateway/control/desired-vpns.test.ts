@@ -86,8 +86,8 @@ test('vpnAt has what IPsec with the device takes', () => {
 })
 
 for (const [ipAddress, endpoint] of [
-  ['198.51.100.1', '198.51.100.1:51820'],
-  ['2001:db8::1', '[2001:db8::1]:51820'],
+  ['198.51.100.1', '198.51.100.1:44001'],
+  ['2001:db8::1', '[2001:db8::1]:44001'],
   ['', ''],
 ] as const) {
   test(`vpnAt has a WireGuard device at ${ipAddress === '' ? 'no known place' : ipAddress}`, () => {

@@ -26,10 +26,12 @@ const SWANCTL = `\
 #    add "src" and an address of its own that is in local_ts.
 #      ip link add vpn01234567-1 type xfrm if_id 7
 #      ip link set vpn01234567-1 mtu 1390 up
+#      ip address add 169.254.16.6/30 dev vpn01234567-1
 #      sysctl -w net.ipv4.conf.vpn01234567-1.rp_filter=2
 #      ip -4 route replace 10.0.0.0/16 dev vpn01234567-1 metric 100
 #      ip link add vpn01234567-2 type xfrm if_id 8
 #      ip link set vpn01234567-2 mtu 1390 up
+#      ip address add 169.254.16.10/30 dev vpn01234567-2
 #      sysctl -w net.ipv4.conf.vpn01234567-2.rp_filter=2
 #      ip -4 route replace 10.0.0.0/16 dev vpn01234567-2 metric 200
 # 3. swanctl --load-all
@@ -71,8 +73,8 @@ connections {
     }
     children {
       vpn-0123456789abcdef0-1 {
-        local_ts = 192.168.0.0/16, 172.16.0.0/24
-        remote_ts = 10.0.0.0/16
+        local_ts = 192.168.0.0/16, 172.16.0.0/24, 169.254.16.6/32
+        remote_ts = 10.0.0.0/16, 169.254.16.5/32
         esp_proposals = aes256gcm16-ecp384
         rekey_time = 3272s
         life_time = 3600s
@@ -103,8 +105,8 @@ connections {
     }
     children {
       vpn-0123456789abcdef0-2 {
-        local_ts = 192.168.0.0/16, 172.16.0.0/24
-        remote_ts = 10.0.0.0/16
+        local_ts = 192.168.0.0/16, 172.16.0.0/24, 169.254.16.10/32
+        remote_ts = 10.0.0.0/16, 169.254.16.9/32
         esp_proposals = aes256gcm16-ecp384
         rekey_time = 3272s
         life_time = 3600s
@@ -157,7 +159,7 @@ const WG = `\
 [Interface]
 Address = 169.254.16.6/30
 PrivateKey = DEVICE_PRIVATE_KEY
-ListenPort = 51820
+ListenPort = 44007
 MTU = 1420
 Table = off
 PostUp = sysctl -q -w net.ipv4.conf.%i.rp_filter=2
@@ -175,6 +177,7 @@ PersistentKeepalive = 25
 [Interface]
 Address = 169.254.16.10/30
 PrivateKey = DEVICE_PRIVATE_KEY
+ListenPort = 44008
 MTU = 1420
 Table = off
 PostUp = sysctl -q -w net.ipv4.conf.%i.rp_filter=2
