@@ -52,7 +52,13 @@ async function main(wanted: readonly string[]): Promise<void> {
     const unit = files.filter((file) => !file.startsWith(END_TO_END))
     const endToEnd = files.filter((file) => file.startsWith(END_TO_END))
     const parts = [
-      { files: unit, concurrency: availableParallelism(), timeout: UNIT_MS, signal: end.signal },
+      // One more than there are processors: many of them wait for something all the while.
+      {
+        files: unit,
+        concurrency: availableParallelism() + 1,
+        timeout: UNIT_MS,
+        signal: end.signal,
+      },
       { files: endToEnd, concurrency: 1, timeout: END_TO_END_MS, signal: end.signal },
     ].filter((part) => part.files.length > 0)
     const report = Readable.from(asOne(parts)).compose(new spec())
