@@ -24,7 +24,7 @@ export const DEVIATIONS: { readonly [K in keyof Ec2Handlers]: string } = {
   CreateVpnConnection:
     'static routes, IKEv2 or WireGuard; rekey margin and fuzz, replay window, logs and lifecycle control are refused',
   CreateVpnConnectionRoute: 'of either family; the same again changes nothing',
-  GetVpnConnectionDeviceTypes: 'strongSwan and WireGuard; a page may have 5',
+  GetVpnConnectionDeviceTypes: 'strongSwan and WireGuard',
   GetActiveVpnTunnelStatus: 'what was negotiated is left out',
   ModifyVpnConnection: 'to gateways of the same kind at both ends',
   ModifyVpnConnectionOptions: 'takes what every connection has, `0.0.0.0/0`',

@@ -54,8 +54,7 @@ export function vpnDeviceHandlers({
       const action = 'GetVpnConnectionDeviceTypes'
       const all = DEVICES.map(typeOf)
       const cursor = (one: VpnConnectionDeviceType): string => one.VpnConnectionDeviceTypeId ?? ''
-      const page = pageOf(context, action, input, all, cursor)
-      const { items, nextToken } = page
+      const { items, nextToken } = pageOf(context, action, input, all, cursor, 1_000, 200)
       return { VpnConnectionDeviceTypes: [...items], NextToken: nextToken }
     },
 

@@ -19,6 +19,7 @@ const REGION = 'mallee-1'
 const PAGE_SIZE = 5
 const PAGE_SIZES: Readonly<Record<string, number>> = {
   ...{ DescribeInstanceEventWindows: 20, GetIpamPoolAllocations: 1000 },
+  ...{ GetVpnConnectionDeviceTypes: 200 },
 }
 
 /** Access key id, secret, and the session's token for temporary ones. */

@@ -130,7 +130,8 @@ test('a device gets its files when the cloud knows all that is in them', async (
   const [block = ''] = (await cloud.state.fresh()).get('vpc', vpc)?.ipv4Cidrs ?? []
   await cloud.call('CreateVpnConnectionRoute', { ...route, DestinationCidrBlock: block })
   const swanctl = await file(ipsec, 'strongswan', { InternetKeyExchangeVersion: 'ikev2' })
-  assert.match(swanctl, new RegExp(`local_ts = 192.168.0.0/16\n +remote_ts = ${block}\n`))
+  assert.match(swanctl, /local_ts = 192\.168\.0\.0\/16, 169\.254\.16/)
+  assert.match(swanctl, new RegExp(`remote_ts = ${block}, 169.254.16`))
   const key = (await shown(cloud, ipsec)).Options?.TunnelOptions?.[1]?.PreSharedKey ?? ''
   assert.ok(swanctl.includes(`secret = "${key}"`))
   const old = file(ipsec, 'strongswan', { InternetKeyExchangeVersion: 'ikev1' })
