@@ -1,5 +1,5 @@
 // npm test [-- PART-OF-A-PATH...]: static checks and unit tests side by side, then the end-to-end
-// tests one after the other, as one run with one summary at its end.
+// tests two at a time, as one run with one summary at its end.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { chmodSync, globSync, mkdtempSync, rmSync } from 'node:fs'
@@ -11,6 +11,8 @@ import { spec } from 'node:test/reporters'
 
 const ROOT = join(import.meta.dirname, '..')
 const END_TO_END = 'test/e2e/'
+/** The longest, first: what is left then is done beside them. */
+const LONGEST = ['test/e2e/two-racks.test.ts', 'test/e2e/tenants.test.ts']
 /** The one that boots the image which takes minutes to build. */
 const BOOTS_DEBIAN = 'test/e2e/tenants.test.ts'
 /** Of one file. */
@@ -50,16 +52,18 @@ async function main(wanted: readonly string[]): Promise<void> {
   const build = files.includes(BOOTS_DEBIAN) ? buildDebian() : null
   try {
     const unit = files.filter((file) => !file.startsWith(END_TO_END))
-    const endToEnd = files.filter((file) => file.startsWith(END_TO_END))
+    const endToEnd = [
+      ...LONGEST.filter((file) => files.includes(file)),
+      ...files.filter((file) => file.startsWith(END_TO_END) && !LONGEST.includes(file)),
+    ]
     const parts = [
-      // One more than there are processors: many of them wait for something all the while.
       {
         files: unit,
-        concurrency: availableParallelism() + 1,
+        concurrency: availableParallelism(),
         timeout: UNIT_MS,
         signal: end.signal,
       },
-      { files: endToEnd, concurrency: 1, timeout: END_TO_END_MS, signal: end.signal },
+      { files: endToEnd, concurrency: 2, timeout: END_TO_END_MS, signal: end.signal },
     ].filter((part) => part.files.length > 0)
     const report = Readable.from(asOne(parts)).compose(new spec())
     for await (const text of report) process.stdout.write(text)

@@ -37,7 +37,7 @@ def vpn_gateway():
 
 
 def gateways():
-    vpc = ec2.create_vpc(CidrBlock='10.218.0.0/20')['Vpc']['VpcId']
+    vpc = ec2.create_vpc(CidrBlock='10.229.0.0/20')['Vpc']['VpcId']
     table = ec2.create_route_table(VpcId=vpc)['RouteTable']['RouteTableId']
     customer, read_customer = customer_gateway()
     gateway, read = vpn_gateway()

@@ -90,6 +90,8 @@ class Trap {
   readonly #moment: Moment
   isSet = false
   caught: number | null = null
+  /** Whose commit is under way that it is to be killed at: of two at once only one. */
+  #chosen: number | null = null
 
   constructor(moment: Moment) {
     this.#moment = moment
@@ -97,8 +99,11 @@ class Trap {
 
   hold(gateway: number): Hold {
     const { fate, is } = this.#moment
-    const fateOf = (ops: readonly Op[]): Fate =>
-      this.isSet && this.caught === null && is(ops) ? fate : 'done'
+    const fateOf = (ops: readonly Op[]): Fate => {
+      if (!this.isSet || this.caught !== null || !is(ops)) return 'done'
+      this.#chosen ??= gateway
+      return this.#chosen === gateway ? fate : 'done'
+    }
     const died = (): void => {
       this.caught = gateway
     }
