@@ -42,7 +42,7 @@ const NEWER = [
   ...['GetImageBlockPublicAccessState', 'GetSecurityGroupsForVpc'],
   ...['LockSnapshot', 'UnlockSnapshot', 'DescribeLockedSnapshots'],
   ...['EnableSnapshotBlockPublicAccess', 'DisableSnapshotBlockPublicAccess'],
-  'GetSnapshotBlockPublicAccessState',
+  ...['GetSnapshotBlockPublicAccessState', 'GetActiveVpnTunnelStatus'],
   ...['GetInstanceMetadataDefaults', 'ModifyInstanceMetadataDefaults'],
   ...['DescribeCapacityReservation', 'DescribeListenerAttributes', 'ModifyListenerAttributes'],
 ]
