@@ -59,7 +59,8 @@ async function main(wanted: readonly string[]): Promise<void> {
     const parts = [
       {
         files: unit,
-        concurrency: availableParallelism(),
+        // One more than there are processors: many wait for something all the while.
+        concurrency: availableParallelism() + 1,
         timeout: UNIT_MS,
         signal: end.signal,
       },

@@ -16,6 +16,8 @@ import { ACCOUNT, OTHER_ACCOUNT, openCloud } from '../ec2/support.ts'
 import { localParts } from '../local/support.ts'
 
 const BIN = join(import.meta.dirname, '../../../bin')
+/** A shell calls the command for every word that it completes. */
+const SHELL_MS = 60_000
 const dir = await mkdtemp(join(tmpdir(), 'mallee-completion-'))
 const socket = join(dir, 'gateway.sock')
 const cloud = await openCloud({ after }, { racks: ['a', 'b'] })
@@ -82,7 +84,7 @@ test('bash completes with what the command prints for it', async () => {
     ask ${words.join(' ')}
     ask mallee quota ''
     ask mallee image import /no`
-  const { stdout } = await exec(['bash', '-ec', script])
+  const { stdout } = await exec(['bash', '-ec', script], { timeoutMs: SHELL_MS })
   assert.deepEqual(stdout.trimEnd().split('\n'), [
     'complete -o bashdefault -o default -F _mallee mallee',
     'a0 a1 a2',
@@ -98,7 +100,8 @@ for (const [shell, ...check] of [
   const { code } = await exec(['sh', '-c', `command -v ${shell}`], { okCodes: [0, 1, 127] })
   const skip = code === 0 ? false : `there is no ${shell} on this machine`
   test(`${shell} takes what the command prints for it`, { skip }, async () => {
-    const { stdout: program } = await exec([join(BIN, 'mallee'), 'completion', shell])
+    const print = [join(BIN, 'mallee'), 'completion', shell]
+    const { stdout: program } = await exec(print, { timeoutMs: SHELL_MS })
     const file = join(dir, shell)
     await writeFile(file, program)
     const { stdout } = await exec([
