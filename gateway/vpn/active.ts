@@ -1,6 +1,7 @@
 // Which tunnel carries what is behind a VPN gateway: chosen here alone.
 
 import type { FarPrefix, Hop } from '../../topology/routes.ts'
+import type { TunnelEnd } from '../../topology/vpn.ts'
 import type { View } from '../store/state.ts'
 import type { VpnConnectionRecord, VpnLinkRecord, VpnTunnelRecord } from '../store/vpn-records.ts'
 import { connectionsOf } from './tunnels.ts'
@@ -13,16 +14,19 @@ export function linkOf(view: View, { number, rack, host }: VpnTunnelRecord): Vpn
 
 /** Is it heard, and the CC that says so? One that is away may say nothing any more. */
 export function isUp(view: View, tunnel: VpnTunnelRecord): boolean {
-  const isThere = view.get('host', tunnel.rack, tunnel.host)?.status?.connected === true
-  return isThere && linkOf(view, tunnel)?.up === true
+  return !isAway(view, tunnel) && linkOf(view, tunnel)?.up === true
+}
+
+/** Is the CC that holds it away, or is there none? */
+export function isAway(view: View, { rack, host }: TunnelEnd): boolean {
+  return host === '' || view.get('host', rack, host)?.status?.connected !== true
 }
 
 /** Why packets do not pass through it, for people; null while it is up. */
 export function whyDown(view: View, tunnel: VpnTunnelRecord): string | null {
   if (isUp(view, tunnel)) return null
-  const { rack, host } = tunnel
-  if (host === '') return 'no CC is left for it'
-  if (view.get('host', rack, host)?.status?.connected !== true) return 'its CC is away'
+  if (tunnel.host === '') return 'no CC is left for it'
+  if (isAway(view, tunnel)) return 'its CC is away'
   const link = linkOf(view, tunnel)
   if (link === null) return 'its CC has not made it yet'
   return link.trouble === '' ? 'the device is not heard' : link.trouble

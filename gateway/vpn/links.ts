@@ -8,7 +8,7 @@ import type {
   VpnLinkRecord,
   VpnTunnelRecord,
 } from '../store/vpn-records.ts'
-import { linkOf } from './active.ts'
+import { isAway, linkOf } from './active.ts'
 
 export interface TunnelState {
   /** address:port with WireGuard, an address with IPsec; '' while no CC has said where it is. */
@@ -42,9 +42,9 @@ export function tunnelState(
   const down = (message: string): TunnelState => ({ ...seen, up: false, message })
   if (host === '') return down('No host of the cloud is there for this tunnel')
   if (link === null) return down('The host of this tunnel has not made it yet')
-  const record = view.get('host', rack, host)
-  if (record?.status?.connected !== true) {
-    const changedAtMs = Math.max(seen.changedAtMs, record?.awaySinceMs ?? 0)
+  if (isAway(view, tunnel)) {
+    const sinceMs = view.get('host', rack, host)?.awaySinceMs ?? 0
+    const changedAtMs = Math.max(seen.changedAtMs, sinceMs)
     return { ...down('The host of this tunnel is away'), changedAtMs }
   }
   return { ...seen, up: link.up, message: link.trouble }

@@ -9,7 +9,7 @@ import { setAddresses } from '../../sandbox/net.ts'
 import { OUTSIDE } from '../../sandbox/plan.ts'
 import { until } from '../../sandbox/until.ts'
 import type { World } from '../../sandbox/world.ts'
-import { at, type Guest, inGuest, PAGE, type Tenant } from './tenant.ts'
+import { at, fetchInGuest, type Guest, PAGE, serveOutside, type Tenant } from './tenant.ts'
 
 export interface VpnTest {
   readonly vpc: string
@@ -44,9 +44,7 @@ export async function assertVpn(world: World, tenant: Tenant, test: VpnTest): Pr
   await device.exec(['ip', 'link', 'add', 'lan0', 'up', 'type', 'bridge'])
   const addresses = LAN.map(({ address }) => address)
   await setAddresses({ host: device, device: 'lan0' }, addresses)
-  const logFile = join(device.dir, 'lan.log')
-  const server = ['python3', '-u', '-m', 'http.server', `${PORT}`, '--bind', '::']
-  const pages = await device.start(server, { logFile })
+  const pages = await serveOutside(world, PORT)
   const gateway = await tenant.ec2('create-vpn-gateway --type ipsec.1', 'VpnGateway.VpnGatewayId')
   await tenant.ask(`attach-vpn-gateway --vpn-gateway-id ${gateway} --vpc-id ${test.vpc}`)
   for (const table of test.tables) {
@@ -127,8 +125,7 @@ async function up(tenant: Tenant, id: string): Promise<number> {
 }
 
 async function hasPage(world: World, guest: Guest, address: string): Promise<boolean> {
-  const get = `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 4 ${address} ${PORT} 2>/dev/null`
-  return (await inGuest(world, guest, get)).output.includes('200 OK')
+  return (await fetchInGuest(world, guest, address, PORT)).includes('200 OK')
 }
 
 /** Somebody behind the device asks for the guest's page. */

@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { why } from '../../../gateway/control/why.ts'
 import { linkTroubles } from '../../../gateway/peering/borders.ts'
 import {
   border,
@@ -14,31 +13,15 @@ import {
   statement,
   UIDS,
 } from './peer-changes.ts'
-import {
-  acl,
-  group,
-  instance,
-  networkInterface,
-  rule,
-  startView,
-  subnet,
-  type Write,
-} from './records.ts'
+import { startView, type Write } from './records.ts'
+import { askWhy, GUEST } from './why-ground.ts'
 
 const [UID] = UIDS
-const NET = subnet('subnet-2', 'b', 1)
 const FAR = '172.16.80.9'
-const ANY = { protocol: 'tcp', fromPort: 80, toPort: 80, ipv4: '0.0.0.0/0' }
 
 /** i-2 in rack b; the border is in rack a. */
 const WORLD: readonly Write[] = [
-  [
-    'interface/eni-2',
-    { ...networkInterface('eni-2', NET, 'b1', 4), instance: 'i-2', securityGroups: ['sg-1'] },
-  ],
-  ['instance/i-2', { ...instance('i-2', 'b', 'b1'), state: 'running' }],
-  group('sg-1', 'vpc-1', [rule('sgr-out', { ...ANY, egress: true }), rule('sgr-in', ANY)]),
-  acl('acl-vpc-1', [{ number: 100 }, { number: 100, egress: true }]),
+  ...GUEST,
   [
     'route-table/rtb-vpc-1',
     {
@@ -54,10 +37,7 @@ const WORLD: readonly Write[] = [
 ]
 
 function ask(from: string, to: string, ...more: readonly Write[]) {
-  const question = { from, to, protocol: 'tcp', port: 80, account: null } as const
-  const { passes, steps } = why(startView(...WORLD, ...more), question)
-  const last = steps.at(-1)
-  return { passes, last: `${last?.at} ${last?.code}`, texts: steps.map(({ text }) => text) }
+  return askWhy([...WORLD, ...more], from, to)
 }
 
 test('why leads a packet to a peer cloud over the border, and says as whom it is seen', () => {

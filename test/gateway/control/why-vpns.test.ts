@@ -2,40 +2,16 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { why } from '../../../gateway/control/why.ts'
-import {
-  acl,
-  group,
-  host,
-  instance,
-  networkInterface,
-  rule,
-  startView,
-  subnet,
-  type Write,
-} from './records.ts'
+import { acl, group, host, networkInterface, subnet, type Write } from './records.ts'
 import { customerGateway, vpnConnection, vpnGateway, vpnLink } from './vpn-changes.ts'
+import { askWhy, GUEST } from './why-ground.ts'
 
 const FAR = '192.168.7.9'
-const ANY = { protocol: 'tcp', fromPort: 80, toPort: 80, ipv4: '0.0.0.0/0' }
-const OPEN = group('sg-1', 'vpc-1', [
-  rule('sgr-out', { ...ANY, egress: true }),
-  rule('sgr-in', ANY),
-])
 const CLOSED = group('sg-1', 'vpc-1', [])
 
 /** i-2 in rack b; the first tunnel is in rack a, the second one here. */
 const WORLD: readonly Write[] = [
-  [
-    'interface/eni-2',
-    {
-      ...networkInterface('eni-2', subnet('subnet-2', 'b', 1), 'b1', 4),
-      ...{ instance: 'i-2', securityGroups: ['sg-1'] },
-    },
-  ],
-  ['instance/i-2', { ...instance('i-2', 'b', 'b1'), state: 'running' }],
-  OPEN,
-  acl('acl-vpc-1', [{ number: 100 }, { number: 100, egress: true }]),
+  ...GUEST,
   [
     'route-table/rtb-vpc-1',
     { ...{ id: 'rtb-vpc-1', vpc: 'vpc-1', routes: [] }, propagating: ['vgw-1'] },
@@ -48,10 +24,7 @@ const WORLD: readonly Write[] = [
 ]
 
 function ask(from: string, to: string, ...more: readonly Write[]) {
-  const question = { from, to, protocol: 'tcp', port: 80, account: null } as const
-  const { passes, steps } = why(startView(...WORLD, ...more), question)
-  const last = steps.at(-1)
-  return { passes, last: `${last?.at} ${last?.code}`, texts: steps.map(({ text }) => text) }
+  return askWhy([...WORLD, ...more], from, to)
 }
 
 test('why leads a packet to a device over the rack and the tunnel that is up', () => {
