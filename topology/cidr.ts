@@ -88,6 +88,33 @@ export function overlaps(a: Cidr, b: Cidr): boolean {
   return a.family === b.family && a.base <= lastValue(b) && b.base <= lastValue(a)
 }
 
+/**
+ * Whether a block of that family and length overlaps none of `taken`: for many blocks, as each costs
+ * the lengths that there are and not the prefixes. RangeError for a block of another kind.
+ */
+export function freeAmong(
+  taken: readonly Cidr[],
+  { family, length }: Pick<Cidr, 'family' | 'length'>,
+): (block: Cidr) => boolean {
+  // Longer ones are known by the block that they are in, shorter ones by themselves.
+  const byLength = new Map<number, Set<bigint>>()
+  for (const one of taken) {
+    if (one.family !== family) continue
+    const at = Math.min(one.length, length)
+    const known = byLength.get(at) ?? new Set<bigint>()
+    byLength.set(at, known.add(one.base & ~hostMask(family, at)))
+  }
+  return (block) => {
+    if (block.family !== family || block.length !== length) {
+      throw new RangeError(`${formatCidr(block)} is no IPv${family} block of /${length}`)
+    }
+    for (const [at, bases] of byLength) {
+      if (bases.has(block.base & ~hostMask(family, at))) return false
+    }
+    return true
+  }
+}
+
 /** Is all of `inner` in `outer`? A prefix covers itself. */
 export function covers(outer: Cidr, inner: Cidr): boolean {
   return outer.length <= inner.length && overlaps(outer, inner)
@@ -132,9 +159,7 @@ export function single({ family, value }: Address): Cidr {
 }
 
 function checkLength(family: Family, length: number): void {
-  if (!Number.isInteger(length) || length < 0 || length > BITS[family]) {
-    throw new RangeError(`/${length} is no length of an IPv${family} prefix`)
-  }
+  hostMask(family, length)
 }
 
 function readCidr(text: string): { address: Address; length: number } | null {
@@ -146,8 +171,16 @@ function readCidr(text: string): { address: Address; length: number } | null {
   return { address: address.value, length }
 }
 
+/** By length: asked for each of many prefixes when one is compared with all. */
+const HOST_MASKS: Readonly<Record<Family, readonly bigint[]>> = {
+  4: Array.from({ length: BITS[4] + 1 }, (_, n) => (1n << BigInt(BITS[4] - n)) - 1n),
+  6: Array.from({ length: BITS[6] + 1 }, (_, n) => (1n << BigInt(BITS[6] - n)) - 1n),
+}
+
 function hostMask(family: Family, length: number): bigint {
-  return (1n << BigInt(BITS[family] - length)) - 1n
+  const mask = HOST_MASKS[family][length]
+  if (mask === undefined) throw new RangeError(`/${length} is no length of an IPv${family} prefix`)
+  return mask
 }
 
 function lastValue(c: Cidr): bigint {

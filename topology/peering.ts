@@ -2,7 +2,7 @@
 // in one text, and which pair of borders carries what. Both sides ask the same and come to the
 // same.
 
-import { type Cidr, formatCidr, mustCidr, nthBlock, overlaps } from './cidr.ts'
+import { type Cidr, formatCidr, freeAmong, mustCidr, nthBlock, overlaps } from './cidr.ts'
 import { hash32 } from './hash.ts'
 import { ascending } from './order.ts'
 
@@ -25,11 +25,11 @@ const IPV4_POOLS: readonly (readonly [pool: string, most: number])[] = [
 /** Blocks of a pool that are looked at: a plan that is full is not searched to its end. */
 const MAX_LOOKS = 4096
 
-/** What is taken on either side, as prefixes. */
+/** What is taken on either side. */
 export interface InTheWay {
   /** Of the block's own side; the block itself may be among them. */
-  readonly ours: readonly string[]
-  readonly theirs: readonly string[]
+  readonly ours: readonly Cidr[]
+  readonly theirs: readonly Cidr[]
 }
 
 /**
@@ -44,10 +44,8 @@ export function candidatesFor(
   digest: Digest,
 ): string[] {
   const own = mustCidr(block)
-  const there = theirs.map(mustCidr)
-  const taken = [...ours.map(mustCidr), ...there, own]
-  const isFree = (cidr: Cidr): boolean => !taken.some((one) => overlaps(one, cidr))
-  const found = there.some((one) => overlaps(one, own)) ? [] : [own]
+  const isFree = freeAmong([...ours, ...theirs, own], own)
+  const found = theirs.some((one) => overlaps(one, own)) ? [] : [own]
   const seed = digest(`${uids.toSorted(ascending).join(' ')} ${block}`)
   if (own.family === 4) {
     for (const [pool, most] of IPV4_POOLS) {

@@ -54,12 +54,12 @@ export async function takeFreeBlock(
   ground: (view: View) => Ground,
   length: number,
 ): Promise<Cidr | null> {
-  const view = await seen(tx, state, taker.space)
+  const view = await new HeldSpaces(tx, state).seen(taker.space)
   const records = blocksOf(view, taker.space)
   const { pools, reserved } = ground(view)
   const since = restedSince(tx)
   const found = chooseBlock(pools, records.map(knownOf), reserved, length, since)
-  if (found !== null) await take(tx, taker, found, records)
+  if (found !== null) await take(tx, taker, found, records, overlapping(records, found))
   return found
 }
 
@@ -74,24 +74,73 @@ export async function takeNamedBlock(
   reserved: (view: View) => readonly Cidr[],
   cidr: Cidr,
 ): Promise<boolean> {
-  const view = await seen(tx, state, taker.space)
-  const records = blocksOf(view, taker.space)
-  const since = restedSince(tx)
-  const inTheWay = records.filter((one) => {
-    const isOwn = one.freedAtMs !== null && one.account === taker.account
-    return !isOwn && !isRested(knownOf(one), since) && overlaps(knownOf(one).cidr, cidr)
-  })
-  if (inTheWay.length + conflicts(cidr, reserved(view)).length > 0) return false
-  await take(tx, taker, cidr, records)
-  return true
+  return await new HeldSpaces(tx, state).take(taker, reserved, cidr)
 }
 
-/** Gives a block back: it rests. Nothing happens when nobody has it. */
-export async function giveBlock(tx: Transaction, space: string, cidr: string): Promise<void> {
+/** Spaces of which one transaction takes and gives several blocks, and sees what it did before. */
+export class HeldSpaces {
+  readonly #tx: Transaction
+  readonly #state: State
+  readonly #held = new Map<string, { readonly view: View; records: readonly BlockRecord[] }>()
+
+  constructor(tx: Transaction, state: State) {
+    this.#tx = tx
+    this.#state = state
+  }
+
+  /** The mirror with every block of the space that others have, once the transaction commits. */
+  async seen(space: string): Promise<View> {
+    return (await this.#hold(space)).view
+  }
+
+  /** As `takeNamedBlock`. */
+  async take(
+    taker: Taker,
+    reserved: (view: View) => readonly Cidr[],
+    cidr: Cidr,
+  ): Promise<boolean> {
+    const held = await this.#hold(taker.space)
+    const since = restedSince(this.#tx)
+    const there = overlapping(held.records, cidr)
+    const isInTheWay = there.some((one) => {
+      const isOwn = one.freedAtMs !== null && one.account === taker.account
+      return !isOwn && !isRested(knownOf(one), since)
+    })
+    if (isInTheWay || conflicts(cidr, reserved(held.view)).length > 0) return false
+    held.records = await take(this.#tx, taker, cidr, held.records, there)
+    return true
+  }
+
+  /** As `giveBlock`. */
+  async give(space: string, cidr: string): Promise<void> {
+    const held = await this.#hold(space)
+    const freed = await giveBlock(this.#tx, space, cidr)
+    if (freed === null) return
+    held.records = held.records.map((one) => (one.cidr === cidr ? freed : one))
+  }
+
+  async #hold(space: string) {
+    const known = this.#held.get(space)
+    if (known !== undefined) return known
+    await holdSpace(this.#tx, space)
+    const view = await this.#state.fresh()
+    const held = { view, records: blocksOf(view, space) }
+    this.#held.set(space, held)
+    return held
+  }
+}
+
+/** Gives a block back: it rests. Null, and nothing happens, when nobody has it. */
+export async function giveBlock(
+  tx: Transaction,
+  space: string,
+  cidr: string,
+): Promise<BlockRecord | null> {
   const record = await tx.get('block', ...blockKey(space, cidr))
-  if (record === null || record.freedAtMs !== null) return
+  if (record === null || record.freedAtMs !== null) return null
   const freed = { ...record, holder: '', freedAtMs: tx.nowMs() }
   await tx.put('block', blockKey(space, cidr), freed)
+  return freed
 }
 
 /** After this a fresh view shows all blocks of the space: nobody takes one before the commit. */
@@ -134,32 +183,29 @@ export function blockKey(space: string, cidr: string): [string, string] {
   return [space, cidr.replace('/', '_')]
 }
 
-/** The mirror with every block of the space, once the transaction commits. */
-async function seen(tx: Transaction, state: State, space: string): Promise<View> {
-  await holdSpace(tx, space)
-  return await state.fresh()
+function overlapping(records: readonly BlockRecord[], cidr: Cidr): BlockRecord[] {
+  return records.filter((one) => overlaps(knownOf(one).cidr, cidr))
 }
 
+/** `gone` is what it takes the place of. Returns the blocks of the space after it. */
 async function take(
   tx: Transaction,
   { space, holder, account }: Taker,
   cidr: Cidr,
   records: readonly BlockRecord[],
-): Promise<void> {
-  for (const one of records) {
+  gone: readonly BlockRecord[],
+): Promise<readonly BlockRecord[]> {
+  const come: BlockRecord[] = [{ space, cidr: formatCidr(cidr), account, holder, freedAtMs: null }]
+  for (const one of gone) {
     const old = knownOf(one).cidr
-    if (!overlaps(old, cidr)) continue
     await tx.delete('block', ...blockKey(space, one.cidr))
     // The other parts of a block at rest rest on.
-    for (const left of covers(old, cidr) ? remainder(old, cidr) : []) {
-      const part = formatCidr(left)
-      await tx.put('block', blockKey(space, part), { ...one, cidr: part })
-    }
+    const rest = covers(old, cidr) ? remainder(old, cidr) : []
+    come.push(...rest.map((left) => ({ ...one, cidr: formatCidr(left) })))
   }
-  const text = formatCidr(cidr)
-  const record = { space, cidr: text, account, holder, freedAtMs: null }
-  await tx.put('block', blockKey(space, text), record)
+  for (const one of come) await tx.put('block', blockKey(space, one.cidr), one)
   await forgetRested(tx, space, records)
+  return [...(gone.length === 0 ? records : records.filter((one) => !gone.includes(one))), ...come]
 }
 
 async function forgetRested(
@@ -167,6 +213,7 @@ async function forgetRested(
   space: string,
   records: readonly BlockRecord[],
 ): Promise<void> {
+  if (records.length <= MAX_RESTED) return
   const since = restedSince(tx)
   const rested = records.filter((one) => isRested(knownOf(one), since))
   if (rested.length <= MAX_RESTED) return
@@ -175,6 +222,10 @@ async function forgetRested(
     const now = await tx.get('block', ...blockKey(space, cidr))
     if (now?.freedAtMs != null) await tx.delete('block', ...blockKey(space, cidr))
   }
+}
+
+export function cidrOfBlock(record: BlockRecord): Cidr {
+  return knownOf(record).cidr
 }
 
 /** A record stays the same object until it changes: each is read once. */

@@ -7,7 +7,7 @@ import type { Log } from '../../common/log.ts'
 import { Loop } from '../../common/reconcile.ts'
 import { type Connection, ConnectionState } from '../../proto/gen/mallee/v1/peering_pb.js'
 import { mustCidr } from '../../topology/cidr.ts'
-import { giveBlock, holdSpace, takeNamedBlock } from '../ec2/blocks.ts'
+import { HeldSpaces } from '../ec2/blocks.ts'
 import { vpcGround, vpcSpace } from '../ec2/vpc-ground.ts'
 import { holdVpc } from '../ec2/vpc-records.ts'
 import type { PeerRecord } from '../store/peer-records.ts'
@@ -104,26 +104,28 @@ function isSettled(view: View, record: RemoteRecord): boolean {
   })
 }
 
+/** All that there is to do, in one transaction. */
 async function goOn(parts: ConnectionParts, { id, remote }: RemoteRecord): Promise<void> {
   const { state, clock, log } = parts
   const { uid } = remote
-  for (let steps = 0; steps < MAX_STEPS; steps++) {
-    const done = await state.update(async (tx) => {
+  const settles = await state.update(async (tx) => {
+    const peer = await tx.get('peer', uid)
+    const view = await state.fresh()
+    const theirs = peer === null ? null : connectionOf(view, uid, id)
+    const spaces = new HeldSpaces(tx, state)
+    for (let steps = 0; steps < MAX_STEPS; steps++) {
       const record = await tx.get('peering', id)
       if (record === null || !isRemote(record)) return true
-      const peer = await tx.get('peer', uid)
-      const view = await state.fresh()
-      const theirs = peer === null ? null : connectionOf(view, uid, id)
-      const place = { state, view, record, peer, theirs, nowMs: clock.nowMs() }
+      const place = { spaces, view, record, peer, theirs, nowMs: clock.nowMs() }
       const step = stepOf(place)
-      return step.kind === 'none' ? true : await apply(tx, place, step)
-    })
-    if (done) return
-  }
-  log.warn('a peering does not settle', { peering: id, peer: uid })
+      if (step.kind === 'none' || (await apply(tx, place, step))) return true
+    }
+    return false
+  })
+  if (!settles) log.warn('a peering does not settle', { peering: id, peer: uid })
 }
 
-function stepOf({ view, record, peer, theirs, nowMs }: Omit<Place, 'state'>): Step {
+function stepOf({ view, record, peer, theirs, nowMs }: Omit<Place, 'spaces'>): Step {
   const ownUid = view.get('cloud', 'self')?.uid ?? ''
   const isThere = peer !== null && peer.state !== 'removing' && peer.card.ended !== true
   if (isThere) {
@@ -160,7 +162,7 @@ function movedBlocks(
 }
 
 interface Place {
-  readonly state: State
+  readonly spaces: HeldSpaces
   readonly view: View
   readonly record: RemoteRecord
   readonly peer: PeerRecord | null
@@ -179,7 +181,7 @@ async function apply(
     case 'put':
       return await put(tx, step.record)
     case 'release':
-      for (const cidr of step.cidrs) await give(tx, place, cidr)
+      for (const cidr of step.cidrs) await give(place, cidr)
       return await put(tx, step.record)
     case 'choose':
       return await choose(tx, place, step)
@@ -213,8 +215,8 @@ async function choose(
   const { remote } = record
   for (const cidr of candidates) {
     if (peer === null || !mayBeSeenAs(view, peer, record, cidr)) continue
-    if (!(await take(tx, place, cidr))) continue
-    if (former !== '') await give(tx, place, former)
+    if (!(await take(place, cidr))) continue
+    if (former !== '') await give(place, former)
     const theirs = placed(remote.theirs, index, cidr)
     return await put(tx, renewed(record, said, { theirs }))
   }
@@ -232,8 +234,8 @@ async function hold(
 ): Promise<boolean> {
   const { record, theirs } = place
   const { remote } = record
-  if (cidr === remote.own[index] || (await take(tx, place, cidr))) {
-    if (former !== '' && former !== remote.own[index]) await give(tx, place, former)
+  if (cidr === remote.own[index] || (await take(place, cidr))) {
+    if (former !== '' && former !== remote.own[index]) await give(place, former)
     const seenAs = placed(remote.seenAs, index, cidr)
     return await put(tx, renewed(record, theirs, { seenAs }))
   }
@@ -245,25 +247,24 @@ async function hold(
 }
 
 /** Peerings of one VPC with the same other one have its prefixes in common. */
-async function take(tx: Transaction, place: Place, text: string): Promise<boolean> {
-  const { state, record } = place
-  if (await isShared(tx, place, text)) return true
+async function take(place: Place, text: string): Promise<boolean> {
+  const { spaces, record } = place
+  if (await isShared(place, text)) return true
   const cidr = mustCidr(text)
   const taker = { space: spaceOf(text), holder: record.id, account: record.remote.uid }
   const reserved = (view: View) => vpcGround(view, cidr.family).reserved
-  return await takeNamedBlock(tx, state, taker, reserved, cidr)
+  return await spaces.take(taker, reserved, cidr)
 }
 
-async function give(tx: Transaction, place: Place, cidr: string): Promise<void> {
-  if (!(await isShared(tx, place, cidr))) await giveBlock(tx, spaceOf(cidr), cidr)
+async function give(place: Place, cidr: string): Promise<void> {
+  if (!(await isShared(place, cidr))) await place.spaces.give(spaceOf(cidr), cidr)
 }
 
 /** Does another peering that lives mean the same VPC by that prefix? */
-async function isShared(tx: Transaction, { state, record }: Place, cidr: string): Promise<boolean> {
+async function isShared({ spaces, record }: Place, cidr: string): Promise<boolean> {
   const { id, remote } = record
   // Nobody takes or gives between this and the commit.
-  await holdSpace(tx, spaceOf(cidr))
-  const view = await state.fresh()
+  const view = await spaces.seen(spaceOf(cidr))
   const { vpc } = ownSide(record)
   return remotesOf(view, remote.uid).some((one) => {
     if (one.id === id || one.endedAtMs !== null) return false

@@ -6,10 +6,17 @@ import { overlaps, parseCidr } from '../../topology/cidr.ts'
 import { PEER_NUMBERS } from '../../topology/ranges.ts'
 import { PEER_NUMBER_POOL } from '../pools.ts'
 import { isRegion } from '../region.ts'
-import type { ChainHead, PeerLimitsRecord, PeerRecord, PeerTerms } from '../store/peer-records.ts'
+import type {
+  CaBundleRecord,
+  ChainHead,
+  PeerLimitsRecord,
+  PeerRecord,
+  PeerTerms,
+} from '../store/peer-records.ts'
 import type { State, Transaction, View } from '../store/state.ts'
 import { appendAudit } from './audit.ts'
 import type { OtherCloud } from './cloud-card.ts'
+import { Kept } from './kept.ts'
 
 const MAX_CONFLICTS = 50
 const NO_HEAD: ChainHead = { epoch: '', sequence: 0, hash: '' }
@@ -40,7 +47,7 @@ export async function putPeer(
   const { uid, name, endpoints, usedPrefixes } = other
   const known = await tx.get('peer', uid)
   if (known !== null) {
-    if (!shareCa(known.ca.certificates, other.ca.certificates)) throw otherCa(known)
+    if (!isAmong(digestsOf(other.ca), known.ca)) throw otherCa(known)
     return known
   }
   const view = await state.fresh()
@@ -69,12 +76,11 @@ export async function putPeer(
 /** Throws Conflict for this cloud itself, and for CAs that another peer has. */
 export function checkOther(view: View, { uid, ca }: Pick<OtherCloud, 'uid' | 'ca'>): void {
   const own = view.get('cloud', 'self')
-  if (uid === own?.uid || shareCa(own?.caBundle?.certificates ?? [], ca.certificates)) {
+  const theirs = digestsOf(ca)
+  if (uid === own?.uid || (own?.caBundle !== undefined && isAmong(theirs, own.caBundle))) {
     throw new MalleeError('Conflict', 'this is your own cloud: it needs no agreement with itself')
   }
-  const twin = view
-    .all('peer')
-    .find((one) => one.uid !== uid && shareCa(one.ca.certificates, ca.certificates))
+  const twin = view.all('peer').find((one) => one.uid !== uid && isAmong(theirs, one.ca))
   if (twin === undefined) return
   const sentence = `cloud ${uid} has the CA of the peer ${twin.terms.name}, which is another one`
   throw new MalleeError('Conflict', sentence)
@@ -121,9 +127,15 @@ export function planConflicts(
   return found
 }
 
-function shareCa(some: readonly string[], others: readonly string[]): boolean {
-  const digests = new Set(some.map(caDigest))
-  return others.some((one) => digests.has(caDigest(one)))
+/** Each peer's are asked for whenever one says who it is. */
+const digests = new Kept<CaBundleRecord, ReadonlySet<string>>()
+
+function digestsOf(bundle: CaBundleRecord): ReadonlySet<string> {
+  return digests.get(bundle, [], () => new Set(bundle.certificates.map(caDigest)))
+}
+
+function isAmong(some: ReadonlySet<string>, bundle: CaBundleRecord): boolean {
+  return [...digestsOf(bundle)].some((one) => some.has(one))
 }
 
 function otherCa({ terms: { name } }: PeerRecord): MalleeError {

@@ -2,9 +2,9 @@
 // is known to be in the way, else by others.
 
 import { createHash } from 'node:crypto'
-import { formatCidr, mustCidr, overlaps } from '../../topology/cidr.ts'
+import { type Cidr, mustCidr, overlaps } from '../../topology/cidr.ts'
 import { candidatesFor } from '../../topology/peering.ts'
-import { blocksOf } from '../ec2/blocks.ts'
+import { blocksOf, cidrOfBlock } from '../ec2/blocks.ts'
 import { vpcGround, vpcSpace } from '../ec2/vpc-ground.ts'
 import type { RemotePeering } from '../store/network-records.ts'
 import type { PeerRecord } from '../store/peer-records.ts'
@@ -33,10 +33,11 @@ export function offersOf(
   )
   const added = blocks.filter((one) => !before.own.includes(one))
   const used = added.length === 0 ? [] : FAMILIES.flatMap((family) => usedHere(view, family))
+  const theirs = peer.card.usedPrefixes.map(mustCidr)
   const uids = [view.get('cloud', 'self')?.uid ?? '', peer.uid] as const
   for (const own of added.slice(0, MAX_OFFERS - found.length)) {
     const best = found.flatMap(({ offers }) => offers.slice(0, 1))
-    const inTheWay = { ours: [...used, ...best], theirs: peer.card.usedPrefixes }
+    const inTheWay = { ours: [...used, ...best.map(mustCidr)], theirs }
     // A VPC with two peerings there is one and the same there.
     const known = seenAlready(view, peer.uid, own)
     const offers = known === null ? candidatesFor(own, uids, inTheWay, sha256) : [known]
@@ -62,9 +63,9 @@ function seenAlready(view: View, uid: string, block: string): string | null {
 }
 
 /** Blocks that somebody has here, or had lately, and what is nobody's. */
-function usedHere(view: View, family: 4 | 6): string[] {
+function usedHere(view: View, family: 4 | 6): Cidr[] {
   const { reserved } = vpcGround(view, family)
-  return [...reserved.map(formatCidr), ...blocksOf(view, vpcSpace(family)).map((one) => one.cidr)]
+  return [...reserved, ...blocksOf(view, vpcSpace(family)).map(cidrOfBlock)]
 }
 
 function sha256(text: string): bigint {

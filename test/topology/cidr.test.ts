@@ -10,6 +10,7 @@ import {
   covers,
   formatAddress,
   formatCidr,
+  freeAmong,
   lastAddress,
   mustAddress,
   mustCidr,
@@ -22,7 +23,7 @@ import {
   single,
   size,
 } from '../../topology/cidr.ts'
-import { address, cidr, family } from './arbitraries.ts'
+import { address, cidr, family, within } from './arbitraries.ts'
 
 for (const [text, want] of [
   ['0.0.0.0', '0.0.0.0'],
@@ -177,6 +178,20 @@ test('overlaps means that one covers the other, never between families', () => {
       if (a.family !== b.family) assert.ok(!overlaps(a, b))
     }),
   )
+})
+
+test('freeAmong finds what overlaps as a look at each does, and takes one kind of block', () => {
+  const some = within(mustCidr('10.0.0.0/20'), 28)
+  fc.assert(
+    fc.property(fc.array(fc.oneof(some, cidr)), fc.oneof(some, cidr), (taken, block) => {
+      assert.equal(freeAmong(taken, block)(block), !taken.some((one) => overlaps(one, block)))
+    }),
+  )
+  const isFree = freeAmong([], { family: 4, length: 24 })
+  for (const other of ['10.0.0.0/25', 'fd00::/24']) {
+    const wrong = { message: `${other} is no IPv4 block of /24` }
+    assert.throws(() => isFree(mustCidr(other)), wrong)
+  }
 })
 
 test('nthBlock gives blocks that are inside, apart, and as many as blockCount says', () => {

@@ -33,7 +33,8 @@ const block = fc.oneof(ipv4Block, ipv6Block)
 
 test('candidatesFor gives free private prefixes of the length, the block itself first', () => {
   const property = fc.property(block, fc.array(block), fc.array(block), (own, ours, theirs) => {
-    const found = candidatesFor(own, UIDS, { ours: [own, ...ours], theirs }, digest)
+    const inTheWay = { ours: [own, ...ours].map(mustCidr), theirs: theirs.map(mustCidr) }
+    const found = candidatesFor(own, UIDS, inTheWay, digest)
     const isInTheWay = theirs.some((one) => overlaps(mustCidr(one), mustCidr(own)))
     assert.equal(found[0] === own, !isInTheWay)
     assert.ok(found.length <= MAX_CANDIDATES && found.length > 1, `${found.length}`)
@@ -45,18 +46,18 @@ test('candidatesFor gives free private prefixes of the length, the block itself 
       assert.ok(!taken.some((one) => overlaps(mustCidr(one), cidr)))
     }
     // Whoever asks, and in whatever order they are named.
-    const again = candidatesFor(own, [UIDS[1], UIDS[0]], { ours: [own, ...ours], theirs }, digest)
+    const again = candidatesFor(own, [UIDS[1], UIDS[0]], inTheWay, digest)
     assert.deepEqual(again, found)
   })
   fc.assert(property, { numRuns: 200 })
 })
 
 test('candidatesFor looks elsewhere when a whole range is taken, and ends when all are', () => {
-  const theirs = ['10.0.0.0/8', '100.64.0.0/10', '172.16.0.0/12']
+  const theirs = ['10.0.0.0/8', '100.64.0.0/10', '172.16.0.0/12'].map(mustCidr)
   const found = candidatesFor('10.0.0.0/20', UIDS, { ours: [], theirs }, digest)
   assert.equal(found.length, 2)
   assert.ok(found.every((one) => one.startsWith('192.168.')))
-  const all = { ours: [], theirs: PRIVATE }
+  const all = { ours: [], theirs: PRIVATE.map(mustCidr) }
   assert.deepEqual(candidatesFor('10.0.0.0/20', UIDS, all, digest), [])
   assert.deepEqual(candidatesFor('fd12::/56', UIDS, all, digest), [])
 })
