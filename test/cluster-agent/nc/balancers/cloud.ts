@@ -76,6 +76,8 @@ export class Cloud {
   readonly #stations: readonly Station[]
   readonly #dir: string
   #last: Desired = new Map()
+  /** As it was told last: by then new flows go where it says, which the statuses may be ahead of. */
+  #told: readonly string[] = []
   #held = 0
 
   private constructor(dir: string, hosts: Host[], stations: readonly Station[]) {
@@ -201,8 +203,12 @@ export class Cloud {
   }
 
   /** `s2 HEALTHY`, and why not. */
-  targets(): string[] {
-    return this.balancers.statuses().flatMap(({ body }) => {
+  targets(): readonly string[] {
+    return this.#told
+  }
+
+  #targetsOf(balancers: Balancers): string[] {
+    return balancers.statuses().flatMap(({ body }) => {
       if (body.case !== 'target') return []
       const { address, state, reason } = body.value
       const one = this.#stations.find(({ ipv4, ipv6 }) => [ipv4, ipv6].includes(address))
@@ -239,7 +245,12 @@ export class Cloud {
   #newBalancers(): Balancers {
     const { exec, paths, sw } = this.one
     const parts = { exec, paths, sw, host: 'one', clock: systemClock, log: silentLog }
-    return new Balancers(parts)
+    const balancers = new Balancers(parts)
+    this.#told = []
+    balancers.onChange((isNews) => {
+      if (isNews === true) this.#told = this.#targetsOf(balancers)
+    })
+    return balancers
   }
 
   #statusFile({ n }: Station): string {
