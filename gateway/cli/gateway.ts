@@ -1,19 +1,16 @@
 // `mallee gateway`: runs a gateway until SIGTERM or SIGINT.
 
-import { flushCompileCache } from 'node:module'
 import { buildCommand } from '@stricli/core'
 import { answering } from '../../common/cli.ts'
-import { createLog } from '../../common/log.ts'
-import { readConfig } from '../files.ts'
-import { startGateway } from '../main.ts'
 import { configFlag } from './flags.ts'
 
-interface Flags {
+/** What is told on the command line. */
+export interface GatewayFlags {
   readonly config: string
   readonly listenHost?: string
 }
 
-export const gatewayCommand = buildCommand<Flags>({
+export const gatewayCommand = buildCommand<GatewayFlags>({
   docs: {
     brief: 'Run a gateway in the foreground',
     fullDescription: [
@@ -37,18 +34,9 @@ export const gatewayCommand = buildCommand<Flags>({
       },
     },
   },
-  func: (flags) => answering(false, () => serve(flags)),
+  // All of a gateway: other commands, and completion, do not wait for it.
+  loader: async () => {
+    const { serve } = await import('./serve.ts')
+    return (flags) => answering(false, () => serve(flags))
+  },
 })
-
-async function serve({ config: file, listenHost }: Flags): Promise<void> {
-  const overrides = listenHost === undefined ? {} : { listenHost }
-  const config = await readConfig(file, overrides, process.env)
-  const log = createLog(config.logLevel, { program: 'gateway' })
-  const gateway = await startGateway(config, log)
-  // Else only an end in good order would keep it for the next start.
-  flushCompileCache()
-  await new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
-  })
-  await gateway.stop()
-}

@@ -1,17 +1,13 @@
 // `mallee init`: makes a cloud on this machine and prints its first access key, once.
 
 import { buildCommand } from '@stricli/core'
-import { answering, print } from '../../common/cli.ts'
-import { randomHex, systemClock } from '../../common/clock.ts'
-import { writeDurably } from '../../common/durable-file.ts'
-import { createLog } from '../../common/log.ts'
-import { DEFAULT_STATE_DIR, readConfig } from '../files.ts'
-import { checkInit, initFiles, initState, keyShown } from '../init.ts'
-import { openCloud } from '../main.ts'
-import { DEFAULT_REGION, regionNote } from '../region.ts'
+import { answering } from '../../common/cli.ts'
+import { DEFAULT_STATE_DIR } from '../files.ts'
+import { DEFAULT_REGION } from '../region.ts'
 import { configFlag, jsonFlag } from './flags.ts'
 
-interface Flags {
+/** What is told on the command line. */
+export interface InitFlags {
   readonly name: string
   readonly region: string
   readonly ipv4Pool: readonly string[]
@@ -22,7 +18,7 @@ interface Flags {
   readonly json: boolean
 }
 
-export const initCommand = buildCommand<Flags>({
+export const initCommand = buildCommand<InitFlags>({
   docs: {
     brief: 'Make a cloud: CA, number plan, first account',
     fullDescription: [
@@ -76,33 +72,9 @@ export const initCommand = buildCommand<Flags>({
       json: jsonFlag,
     },
   },
-  func: (flags) => answering(flags.json, () => init(flags)),
+  // Stores and keys: other commands do not wait for them.
+  loader: async () => {
+    const { init } = await import('./init-cloud.ts')
+    return (flags) => answering(flags.json, () => init(flags))
+  },
 })
-
-async function init(flags: Flags): Promise<void> {
-  const { name, region, ipv4Pool: ipv4Pools, vlanScope, stateDir, store } = flags
-  checkInit({ name, region, ipv4Pools })
-  const settings = { stateDir, ...(store === undefined ? {} : { store }) }
-  const config = await readConfig(flags.config, settings, process.env)
-  await initFiles({ clock: systemClock }, stateDir, name)
-  const log = createLog('warn')
-  const { state, sealer, close } = await openCloud(config, log, { create: true })
-  try {
-    const parts = { state, sealer, clock: systemClock, randomHex }
-    const answer = await initState(parts, { name, region, ipv4Pools, vlanScope })
-    await writeDurably(flags.config, `${JSON.stringify(settings, null, 2)}\n`)
-    const text = [
-      `Cloud ${answer.cloud}, region ${answer.region}, account ${answer.account}.`,
-      `The first access key; its secret is shown only now:`,
-      `  AWS_ACCESS_KEY_ID=${answer.accessKeyId}`,
-      `  AWS_SECRET_ACCESS_KEY=${answer.secretAccessKey}`,
-      `Next: mallee gateway`,
-    ].join('\n')
-    print(flags.json, answer, text)
-    const note = regionNote(region)
-    if (note !== null) process.stderr.write(`Note: ${note}.\n`)
-    await keyShown(state)
-  } finally {
-    await close()
-  }
-}
