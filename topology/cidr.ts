@@ -89,8 +89,8 @@ export function overlaps(a: Cidr, b: Cidr): boolean {
 }
 
 /**
- * Whether a block of that family and length overlaps none of `taken`: for many blocks, as each costs
- * the lengths that there are and not the prefixes. RangeError for a block of another kind.
+ * Whether a block of that family and length overlaps none of `taken`: made for many blocks, each of
+ * which costs as many looks as there are lengths. RangeError for a block of another kind.
  */
 export function freeAmong(
   taken: readonly Cidr[],

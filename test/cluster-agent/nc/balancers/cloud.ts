@@ -76,7 +76,7 @@ export class Cloud {
   readonly #stations: readonly Station[]
   readonly #dir: string
   #last: Desired = new Map()
-  /** As it was told last: by then new flows go where it says, which the statuses may be ahead of. */
+  /** As it was told last: by then new flows go where it says. */
   #told: readonly string[] = []
   #held = 0
 
