@@ -18,6 +18,8 @@ export interface HostFacts {
   readonly accelerator: string
   readonly ovsDatapath: string
   readonly wireguard: string
+  /** Empty without the role cc. */
+  readonly ipsec: string
   /** Empty without the role sc, and for volumes in Ceph. */
   readonly volumeTarget: string
   /** Null without the role nc. */
@@ -65,6 +67,7 @@ export function hostStatus(config: AgentConfig, facts: HostFacts, now: HostNow):
     accelerator: facts.accelerator,
     ovsDatapath: facts.ovsDatapath,
     wireguard: facts.wireguard,
+    ipsec: facts.ipsec,
     volumeTarget: facts.volumeTarget,
     wireguardPublicKey: now.wireguardPublicKey,
     wireguardEndpoints: [...now.wireguardEndpoints],

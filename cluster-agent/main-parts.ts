@@ -47,6 +47,7 @@ function openSimulated({ config, identity }: HostParts): { roles: HostRoles; fac
       accelerator: 'simulated',
       ovsDatapath: 'simulated',
       wireguard: 'simulated',
+      ipsec: roles.includes('cc') ? 'simulated' : '',
       volumeTarget: roles.includes('sc') ? 'simulated' : '',
       capacity: roles.includes('nc') ? (config.capacity ?? SIMULATED_CAPACITY) : null,
     },

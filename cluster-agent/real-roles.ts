@@ -101,6 +101,7 @@ export async function openRealRoles(
       accelerator: accelerator?.kind ?? '',
       ovsDatapath: machine.ovs,
       wireguard: has('cc') ? machine.wireguard : '',
+      ipsec: has('cc') ? machine.ipsec : '',
       volumeTarget: volumeTarget ?? '',
       capacity: nc?.capacity() ?? null,
     },

@@ -5,7 +5,7 @@ import type { Clock } from '../../common/clock.ts'
 import type { Log } from '../../common/log.ts'
 import type { State } from '../store/state.ts'
 import type { VpnConnectionRecord } from '../store/vpn-records.ts'
-import { settle, type VpnCcs, vpnCcs } from '../vpn/ends.ts'
+import { settle, speaksIpsec, type VpnCcs, vpnCcs } from '../vpn/ends.ts'
 
 /** EC2 shows what was deleted for about an hour. */
 const ENDED_MS = 3_600_000
@@ -21,8 +21,9 @@ interface Parts {
 export async function tendVpns(parts: Parts): Promise<void> {
   const { state } = parts
   const view = state.view()
-  const ccs = vpnCcs(view)
+  const [ipsec, wireguard] = [vpnCcs(view, true), vpnCcs(view, false)]
   for (const connection of view.all('vpn-connection')) {
+    const ccs = speaksIpsec(view, connection.customerGateway) ? ipsec : wireguard
     if (settled(ccs, connection) !== connection) await settleTunnels(parts, connection.id)
   }
   for (const kind of KINDS) await forgetDeleted(parts, kind)
@@ -43,7 +44,9 @@ async function settleTunnels({ state, log }: Parts, id: string): Promise<void> {
   const moved = await state.update(async (tx) => {
     const record = await tx.get('vpn-connection', id)
     if (record === null) return []
-    const next = settled(vpnCcs(state.view()), record)
+    const view = state.view()
+    const ccs = vpnCcs(view, speaksIpsec(view, record.customerGateway))
+    const next = settled(ccs, record)
     if (next === record) return []
     const fresh = next.tunnels.filter((tunnel) => !record.tunnels.includes(tunnel))
     for (const { number, rack, host } of fresh) {

@@ -69,7 +69,7 @@ export function vpnConnectionHandlers(parts: VpnParts): ConnectionHandlers {
         for (const wish of wishes) tunnels.push(await newTunnel(tx, parts, wish))
         await tx.put(KIND, [made], {
           ...{ id: made, account, customerGateway, vpnGateway, state: 'pending', routes: [] },
-          tunnels: settle(made, tunnels, vpnCcs(view)),
+          tunnels: settle(made, tunnels, vpnCcs(view, device.publicKey === '')),
           ...{ createdAtMs: nowMs, deletedAtMs: null },
         })
         await addTags(tx, { kind: KIND, id: made, account }, tags)

@@ -156,6 +156,7 @@ function hostReport(status: HostStatus, known: HostReport | null): HostReport {
     wireguard: status.wireguard,
     wireguardPublicKey: status.wireguardPublicKey,
     wireguardEndpoints: status.wireguardEndpoints.slice(0, 8),
+    ...(status.ipsec !== '' && { ipsec: status.ipsec.slice(0, 20) }),
     ...(status.volumeTarget !== '' && { volumeTarget: status.volumeTarget.slice(0, 20) }),
     connected: status.connected,
     trouble: status.trouble.slice(0, 1_000),

@@ -81,6 +81,11 @@ const REPORTED = {
   trouble: text({ maxLength: MAX_TEXT, description: 'What it lacks; empty when nothing' }),
   draining: flag('The host itself says that it is about to leave'),
   disks: list(DISK, { description: 'Where it keeps bytes of objects; absent without the role sc' }),
+  ipsec: text({
+    maxLength: MAX_TEXT,
+    description:
+      'strongSwan with IPsec of kernel or userspace, or missing; absent without the role cc',
+  }),
   volumeTarget: text({
     maxLength: MAX_TEXT,
     description: 'What it serves volumes by, lio or tgt; absent without the role sc',

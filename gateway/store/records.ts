@@ -113,6 +113,8 @@ export interface HostReport {
   readonly wireguard: string
   readonly wireguardPublicKey: string
   readonly wireguardEndpoints: readonly string[]
+  /** `missing` where it has no strongSwan; absent without the role cc, and of older agents. */
+  readonly ipsec?: string
   /** What it serves volumes by; absent without the role sc, and of older agents. */
   readonly volumeTarget?: string
   /** The session of the host (of a node: with its CC) is open. */

@@ -15,14 +15,24 @@ export interface VpnCcs {
   readonly open: readonly TunnelEnd[]
 }
 
-/** Those without a key have not reported yet: they get nothing, and keep what they held before. */
-export function vpnCcs(view: View): VpnCcs {
+/** Does the customer's device speak IPsec? Else WireGuard. */
+export function speaksIpsec(view: View, customerGateway: string): boolean {
+  return view.get('customer-gateway', customerGateway)?.publicKey === ''
+}
+
+/**
+ * For tunnels of IPsec, or of WireGuard. Those without a key have not reported yet: they get nothing, and keep
+ * what they held before. Those without strongSwan get IPsec only where none has it, and say so.
+ */
+export function vpnCcs(view: View, isIpsec: boolean): VpnCcs {
   const ccs = view.all('host').filter(({ roles }) => roles.includes('cc'))
   const gateways = ccs.filter(isGateway)
-  const open = gateways.filter(isOpen)
+  const able = isIpsec ? gateways.filter(hasIpsec) : gateways
+  const fit = able.length > 0 ? able : gateways
+  const open = fit.filter(isOpen)
   return {
     present: ccs.filter(({ lostAtMs }) => lostAtMs === undefined).map(endOf),
-    open: (open.length > 0 ? open : gateways).map(endOf),
+    open: (open.length > 0 ? open : fit).map(endOf),
   }
 }
 
@@ -48,6 +58,11 @@ export function settle<T extends TunnelEnd>(
     settled[i] = { ...tunnel, rack: end.rack, host: end.host }
   }
   return settled
+}
+
+/** An agent of before says nothing of it. */
+function hasIpsec({ status }: HostRecord): boolean {
+  return status?.ipsec !== 'missing'
 }
 
 function isOpen({ cordoned, drain, lostAtMs, status }: HostRecord): boolean {

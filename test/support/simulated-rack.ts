@@ -195,6 +195,7 @@ function runHost(cloud: TestCloud, config: AgentConfig, identity: TlsIdentity): 
     ovsDatapath: simulated,
     volumeTarget: simulated,
     wireguard: simulated,
+    ipsec: simulated,
     capacity: roles.includes('nc') ? config.capacity : null,
   }
   let agent: { stop: () => Promise<void> } | null = null

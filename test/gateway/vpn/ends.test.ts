@@ -13,6 +13,13 @@ const NEW = [1, 2].map((number) => ({ number, ...end('', '') }))
 const all = (ccs: readonly TunnelEnd[]) => ({ present: ccs, open: ccs })
 const endsOf = (tunnels: readonly TunnelEnd[]) => tunnels.map(({ rack, host }) => end(rack, host))
 
+function viewOf(hosts: readonly HostRecord[]): MemoryView {
+  const view = new MemoryView()
+  const records = hosts.map((one) => [`host/${one.rack}/${one.host}`, one] as const)
+  view.apply(changesOf(records, 1), 1)
+  return view
+}
+
 test('settle gives a new connection what endsFor says', () => {
   const ccs = [end('a', 'a1'), end('a', 'a2'), end('b', 'b1'), end('c', 'c1')]
   for (let i = 0; i < 100; i += 1) {
@@ -54,17 +61,7 @@ test('settle keeps what a CC holds that takes nothing more', () => {
 })
 
 test('vpnCcs gives more to those that have a key, and to none that is being taken out', () => {
-  const seen = (...hosts: readonly HostRecord[]) => {
-    const view = new MemoryView()
-    view.apply(
-      changesOf(
-        hosts.map((one) => [`host/${one.rack}/${one.host}`, one]),
-        1,
-      ),
-      1,
-    )
-    return vpnCcs(view)
-  }
+  const seen = (...hosts: readonly HostRecord[]) => vpnCcs(viewOf(hosts), false)
   const a = host('a', 'a1', 1, 'key')
   const b = host('b', 'b1', 1, 'key', false)
   const silent = host('b', 'b2', 2, '')
@@ -75,4 +72,25 @@ test('vpnCcs gives more to those that have a key, and to none that is being take
   const lost = { ...b, lostAtMs: 1 }
   assert.deepEqual(seen(a, lost), all([end('a', 'a1')]))
   assert.deepEqual(seen(leaving), all([end('b', 'b1')]))
+})
+
+test('vpnCcs gives IPsec to those that have strongSwan, as long as one has it', () => {
+  const cc = (rack: string, ipsec?: string): HostRecord => {
+    const one = host(rack, `${rack}1`, 1, 'key')
+    const status = one.status === null ? null : { ...one.status, ...(ipsec && { ipsec }) }
+    return { ...one, status }
+  }
+  const open = (isIpsec: boolean, ...hosts: readonly HostRecord[]) => {
+    return vpnCcs(viewOf(hosts), isIpsec).open.map(({ rack }) => rack)
+  }
+  // One of before says nothing.
+  const all = [cc('a', 'missing'), cc('b', 'userspace'), cc('c', 'kernel'), cc('d')]
+  assert.deepEqual(open(true, ...all), ['b', 'c', 'd'])
+  assert.deepEqual(open(false, ...all), ['a', 'b', 'c', 'd'])
+  assert.deepEqual(open(true, cc('a', 'missing'), cc('b', 'missing')), ['a', 'b'])
+  // Where IPsec works, but nothing more is to come.
+  const leaving = { ...cc('b', 'kernel'), cordoned: true as const }
+  assert.deepEqual(open(true, cc('a', 'missing'), leaving), ['b'])
+  const { present } = vpnCcs(viewOf([cc('a', 'missing')]), true)
+  assert.deepEqual(present, [end('a', 'a1')])
 })

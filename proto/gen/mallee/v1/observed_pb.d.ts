@@ -223,6 +223,13 @@ export declare type HostStatus = Message<"mallee.v1.HostStatus"> & {
    * @generated from field: string volume_target = 20;
    */
   volumeTarget: string;
+
+  /**
+   * With the role cc: "kernel", "userspace" or "missing". An older agent does not say.
+   *
+   * @generated from field: string ipsec = 21;
+   */
+  ipsec: string;
 };
 
 /**
