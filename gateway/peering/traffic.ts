@@ -23,7 +23,8 @@ interface Part {
   readonly passing: readonly Passing[]
   /** By the piece of the address space that they are in. */
   readonly claims: ReadonlyMap<string, readonly Claim[]>
-  result: readonly Passing[]
+  /** Null until it is known. */
+  result: readonly Passing[] | null
 }
 
 interface Known {
@@ -88,7 +89,7 @@ function partOf({ number }: PeerRecord, of: readonly unknown[], passing: Passing
   const claims = Map.groupBy(all, ({ cidr: { family, base } }) => {
     return `${family} ${base >> PIECE_BITS[family]}`
   })
-  return { of, number, passing, claims, result: passing }
+  return { of, number, passing, claims, result: null }
 }
 
 function keyOf({ peer, pair }: Passing, cidr: string): string {
@@ -118,9 +119,9 @@ function enter(now: Known, uid: string, part: Part, touched: Set<string>): void 
   }
 }
 
-/** What counts in the pieces that were touched, and who has something there. */
+/** What counts in the pieces that were touched, and for whom that is not what it was. */
 function settle(now: Known, touched: ReadonlySet<string>): void {
-  const concerned = new Set<Part>()
+  const concerned = new Set([...now.parts.values()].filter(({ result }) => result === null))
   for (const piece of touched) {
     const there = now.pieces.get(piece)
     if (there === undefined) continue
@@ -129,8 +130,11 @@ function settle(now: Known, touched: ReadonlySet<string>): void {
       continue
     }
     const parts = inOrder(there.parts)
-    there.kept = apart(parts.flatMap((one) => one.claims.get(piece) ?? []))
-    for (const one of parts) concerned.add(one)
+    const before = there.kept
+    const kept = apart(parts.flatMap((one) => one.claims.get(piece) ?? []))
+    there.kept = kept
+    const isOther = ({ key }: Claim): boolean => before.has(key) !== kept.has(key)
+    for (const one of parts) if (one.claims.get(piece)?.some(isOther)) concerned.add(one)
   }
   for (const part of concerned) {
     const counts = new Set(
@@ -149,7 +153,7 @@ function keptOf({ pieces }: Known, { claims }: Part, piece: string): string[] {
 }
 
 function indexed(parts: Iterable<Part>): Traffic {
-  const passing = inOrder(parts).flatMap(({ result }) => result)
+  const passing = inOrder(parts).flatMap(({ result }) => result ?? [])
   return {
     byPeering: new Map(passing.map((one) => [one.id, one])),
     byVpc: Map.groupBy(passing, ({ vpc }) => vpc),
