@@ -20,10 +20,14 @@ const MOST_FILES = 12
  * What to run instead of the files, in their order: programs in `folder` for those that share a
  * process, the others as they are.
  */
-export function together(files: readonly string[], folder: string): string[] {
+export function together(
+  files: readonly string[],
+  folder: string,
+  sharing: readonly string[] = SHARING,
+): string[] {
   const groups: { readonly of: string; readonly files: string[] }[] = []
   for (const file of files) {
-    const of = SHARING.some((one) => file.startsWith(one)) ? dirname(file) : file
+    const of = sharing.some((one) => file.startsWith(one)) ? dirname(file) : file
     const last = groups.at(-1)
     if (last?.of === of && last.files.length < MOST_FILES) last.files.push(file)
     else groups.push({ of, files: [file] })
