@@ -1,5 +1,5 @@
-// npm test [-- PART-OF-A-PATH...]: static checks and unit tests, and beside them the end-to-end
-// tests, which wait for much, as one run with one summary at its end.
+// npm test [-- PART-OF-A-PATH...]: static checks and unit tests side by side, then the end-to-end
+// tests two at a time, as one run with one summary at its end.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { chmodSync, globSync, mkdtempSync, rmSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { together } from './support/together.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const END_TO_END = 'test/e2e/'
-/** The longest, first. */
+/** The longest, first: what is left then is done beside them. */
 const LONGEST = ['test/e2e/two-racks.test.ts', 'test/e2e/tenants.test.ts']
 /** The one that boots the image which takes minutes to build. */
 const BOOTS_DEBIAN = 'test/e2e/tenants.test.ts'
@@ -57,11 +57,15 @@ async function main(wanted: readonly string[]): Promise<void> {
       ...LONGEST.filter((file) => files.includes(file)),
       ...files.filter((file) => file.startsWith(END_TO_END) && !LONGEST.includes(file)),
     ]
-    const { signal } = end
-    const concurrency = availableParallelism()
     const parts = [
-      { files: together(unit, folder), concurrency, timeout: UNIT_MS, signal },
-      { files: endToEnd, concurrency: 2, timeout: END_TO_END_MS, signal },
+      {
+        files: together(unit, folder),
+        // More than there are processors: many wait for something all the while.
+        concurrency: availableParallelism() + 2,
+        timeout: UNIT_MS,
+        signal: end.signal,
+      },
+      { files: endToEnd, concurrency: 2, timeout: END_TO_END_MS, signal: end.signal },
     ].filter((part) => part.files.length > 0)
     const report = Readable.from(asOne(parts)).compose(new spec())
     for await (const text of report) process.stdout.write(text)
@@ -83,56 +87,27 @@ function stop({ pid, exitCode, signalCode }: ChildProcess): void {
   process.kill(-pid, 'SIGTERM')
 }
 
-/** The runs' events without their own summaries, and one for all of them at the end. */
+/** The runs' events with the runs' own summaries taken out, and one for all of them at the end. */
 async function* asOne(parts: readonly Parameters<typeof run>[0][]): AsyncGenerator<TestEvent> {
   const startedMs = performance.now()
   const sums: Counts = {}
   let success = true
-  for await (const event of sideBySide(parts.map((part) => run(part)))) {
-    const counts = countsOf(event)
-    if (counts === null) {
-      if (event.type === 'test:fail') success = false
-      if (!isCount(event)) yield event
-      continue
+  for (const part of parts) {
+    for await (const event of run(part) as AsyncIterable<TestEvent>) {
+      const counts = countsOf(event)
+      if (counts === null) {
+        if (event.type === 'test:fail') success = false
+        if (!isCount(event)) yield event
+        continue
+      }
+      for (const [name, n] of Object.entries(counts)) sums[name] = (sums[name] ?? 0) + n
     }
-    for (const [name, n] of Object.entries(counts)) sums[name] = (sums[name] ?? 0) + n
   }
   if (!success || (sums['failed'] ?? 0) + (sums['cancelled'] ?? 0) > 0) process.exitCode = 1
   // First what failed, then the numbers: the last lines tell how it went.
   yield { type: 'test:summary', data: { counts: sums, success } }
   for (const [name, field] of COUNTED) yield diagnostic(`${name} ${sums[field] ?? 0}`)
   yield diagnostic(`duration_ms ${Math.round(performance.now() - startedMs)}`)
-}
-
-/** What comes of any of them, with all that belongs to a test or suite of the top in one piece. */
-async function* sideBySide(runs: readonly AsyncIterable<TestEvent>[]): AsyncGenerator<TestEvent> {
-  const ready: TestEvent[] = []
-  let [left, wake] = [runs.length, () => {}]
-  const follow = async (events: AsyncIterable<TestEvent>): Promise<void> => {
-    const begun: TestEvent[] = []
-    for await (const event of events) {
-      begun.push(event)
-      if (!isEndAtTop(event)) continue
-      ready.push(...begun.splice(0))
-      wake()
-    }
-    ready.push(...begun)
-  }
-  const all = runs.map((one) =>
-    follow(one).finally(() => {
-      left -= 1
-      wake()
-    }),
-  )
-  while (left > 0 || ready.length > 0) {
-    yield* ready.splice(0)
-    if (left > 0 && ready.length === 0) await new Promise<void>((resolve) => (wake = resolve))
-  }
-  await Promise.all(all)
-}
-
-function isEndAtTop({ type, data }: TestEvent): boolean {
-  return /^test:(?:pass|fail)$/.test(type) && (data as { nesting: number }).nesting === 0
 }
 
 /** Of the summary of a whole run; each file has one too. */
