@@ -21,8 +21,9 @@ export function speaksIpsec(view: View, customerGateway: string): boolean {
 }
 
 /**
- * For tunnels of IPsec, or of WireGuard. Those without a key have not reported yet: they get nothing, and keep
- * what they held before. Those without strongSwan get IPsec only where none has it, and say so.
+ * For tunnels of IPsec, or of WireGuard. CCs without a key have not reported yet: they get nothing,
+ * and keep what they held before. Those without strongSwan get IPsec only where none has it, and
+ * say so.
  */
 export function vpnCcs(view: View, isIpsec: boolean): VpnCcs {
   const ccs = view.all('host').filter(({ roles }) => roles.includes('cc'))
