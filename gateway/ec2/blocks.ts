@@ -42,6 +42,8 @@ const MAX_RESTED = 4_096
 /** Of those beyond it, how many one take forgets. */
 const FORGOTTEN_AT_ONCE = 16
 const FORGOTTEN_BATCH = 500
+/** Blocks at rest that new ones take the place of in one transaction, with what else it writes. */
+export const MAX_REPLACED = 3_000
 
 /**
  * Takes a free block of /`length`; null when there is none. A transaction takes one block of a
@@ -64,8 +66,8 @@ export async function takeFreeBlock(
 }
 
 /**
- * Takes that very block. False when it overlaps a reserved or held one, or one that rests and was
- * somebody else's.
+ * Takes that very block. False when it overlaps a reserved or held one, one that rests and was
+ * somebody else's, or more of those that rest than a transaction can write.
  */
 export async function takeNamedBlock(
   tx: Transaction,
@@ -82,6 +84,7 @@ export class HeldSpaces {
   readonly #tx: Transaction
   readonly #state: State
   readonly #held = new Map<string, { readonly view: View; records: readonly BlockRecord[] }>()
+  #replaced = 0
 
   constructor(tx: Transaction, state: State) {
     this.#tx = tx
@@ -106,7 +109,9 @@ export class HeldSpaces {
       const isOwn = one.freedAtMs !== null && one.account === taker.account
       return !isOwn && !isRested(knownOf(one), since)
     })
-    if (isInTheWay || conflicts(cidr, reserved(held.view)).length > 0) return false
+    const isTooMuch = this.#replaced + there.length > MAX_REPLACED
+    if (isInTheWay || isTooMuch || conflicts(cidr, reserved(held.view)).length > 0) return false
+    this.#replaced += there.length
     held.records = await take(this.#tx, taker, cidr, held.records, there)
     return true
   }

@@ -2,9 +2,15 @@
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { blocksOf, HeldSpaces, type Taker } from '../../../gateway/ec2/blocks.ts'
+import {
+  blockKey,
+  blocksOf,
+  HeldSpaces,
+  MAX_REPLACED,
+  type Taker,
+} from '../../../gateway/ec2/blocks.ts'
 import type { State } from '../../../gateway/store/state.ts'
-import { mustCidr } from '../../../topology/cidr.ts'
+import { formatCidr, mustCidr, nthBlock } from '../../../topology/cidr.ts'
 import { MemoryStore } from '../peering/memory-store.ts'
 import { closeStates, stateOf } from '../store/states.ts'
 
@@ -71,6 +77,28 @@ test('parts of one block at rest go one by one, and nobody gets a part twice', a
   })
   assert.deepEqual(went, [true, true, true, false])
   assert.deepEqual(there(state), ['10.1.0.0/24 pcx-1', '10.1.1.0/24 pcx-1', '10.1.2.0/23 pcx-1'])
+})
+
+test('more blocks at rest than a transaction can write are in the way', async () => {
+  const state = await open()
+  const pool = mustCidr('10.1.0.0/16')
+  const cidrs = Array.from({ length: MAX_REPLACED + 1 }, (_, n) => nthBlock(pool, 28, n) ?? pool)
+  for (let from = 0; from < cidrs.length; from += 1_000) {
+    await state.update(async (tx) => {
+      for (const cidr of cidrs.slice(from, from + 1_000).map(formatCidr)) {
+        const record = { space: SPACE, cidr, account: OWN.account, holder: '', freedAtMs: 1 }
+        await tx.put('block', blockKey(SPACE, cidr), record)
+      }
+    })
+  }
+  const went = await state.update(async (tx) => {
+    const spaces = new HeldSpaces(tx, state)
+    const wishes = ['10.1.0.0/16', '10.1.0.0/17', '10.1.128.0/17', '10.1.128.0/19']
+    const all: boolean[] = []
+    for (const wish of wishes) all.push(await take(spaces, OWN, wish))
+    return all
+  })
+  assert.deepEqual(went, [false, true, false, true])
 })
 
 test('of two that take at the same time one sees the other', async () => {
